@@ -1,0 +1,97 @@
+import { sleep } from '../clock/deadline.ts';
+import { EnvironmentError } from '../contract/errors.ts';
+import type { Session } from '../postgres/session.ts';
+
+/** The first key of our advisory locks in the monitor's database: "pgha" in ASCII. */
+const lockClass = 0x70676861;
+
+/**
+ * Takes the formation's lock on the monitor, for as long as `session` lives. It keeps drills and
+ * provisioning runs of all hosts apart, and cannot be left behind by a killed one.
+ * @throws EnvironmentError at once when another session holds it
+ */
+export async function lockFormation(session: Session, formation: string): Promise<void> {
+  if (await tryLock(session, formation)) return;
+  throw new EnvironmentError(
+    `another drill or provisioning run is at work on formation ${formation}; wait for it to end and start this one again`,
+  );
+}
+
+async function tryLock(session: Session, formation: string): Promise<boolean> {
+  const text = `SELECT pg_try_advisory_lock(${lockClass}, hashtext($1)) AS taken`;
+  const [row] = await session.query(text, [formation]);
+  return row?.['taken'] === true;
+}
+
+/** Longer than an owner needs to retake a lock that it lost with the monitor's Postgres. */
+export const ownerReturnsMs = 5000;
+const retakePauseMs = 300;
+
+/** The formation's lock, kept over restarts of the monitor's Postgres until it is released. */
+export class FormationLock {
+  private readonly released = new AbortController();
+  private readonly openSession: (signal: AbortSignal) => Promise<Session>;
+  private readonly formation: string;
+  private session: Session;
+  private takenByAnother: string | undefined;
+
+  private constructor(
+    openSession: (signal: AbortSignal) => Promise<Session>,
+    formation: string,
+    session: Session,
+  ) {
+    this.openSession = openSession;
+    this.formation = formation;
+    this.session = session;
+    this.keep();
+  }
+
+  /** @throws EnvironmentError when the monitor does not answer or another run holds the lock */
+  static async take(
+    openSession: (signal: AbortSignal) => Promise<Session>,
+    formation: string,
+  ): Promise<FormationLock> {
+    const session = await openSession(new AbortController().signal);
+    try {
+      await lockFormation(session, formation);
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+    return new FormationLock(openSession, formation, session);
+  }
+
+  /** Why the lock is another run's now, or undefined. */
+  get lost(): string | undefined {
+    return this.takenByAnother;
+  }
+
+  release(): void {
+    this.released.abort();
+    this.session.close();
+  }
+
+  private keep(): void {
+    this.session.onLost(() => void this.retake());
+  }
+
+  private async retake(): Promise<void> {
+    const { signal } = this.released;
+    while (!signal.aborted) {
+      try {
+        await sleep(retakePauseMs, signal);
+        const session = await this.openSession(signal);
+        if (await tryLock(session, this.formation)) {
+          this.session = session;
+          this.keep();
+        } else {
+          session.close();
+          this.takenByAnother = 'the lock on the monitor was lost and another run has taken it';
+        }
+        return;
+      } catch {
+        // The monitor is not back yet.
+      }
+    }
+  }
+}

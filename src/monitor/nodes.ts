@@ -1,0 +1,106 @@
+import type { Session } from '../postgres/session.ts';
+
+/**
+ * A data node as the monitor's table pgautofailover.node has it (pg_auto_failover 2.0 to 2.2). The reported
+ * state is what the node's keeper said last; the goal state is what the monitor wants of it.
+ */
+export interface MonitorNode {
+  nodeId: number;
+  name: string;
+  host: string;
+  port: number;
+  reportedState: string;
+  goalState: string;
+  /** 1 good, 0 bad, -1 not known yet: the result of the monitor's health checks. */
+  health: number;
+  candidatePriority: number;
+  replicationQuorum: boolean;
+  reportedTimeline: number;
+  reportedLsn: string;
+  /** What pg_stat_replication says of the standby on the primary: `sync`, `quorum`, `async`, … */
+  reportedReplicationState: string;
+  /** Seconds since the keeper last reported, the monitor last checked, and the state last changed; its clock. */
+  secondsSinceReport: number;
+  secondsSinceHealthCheck: number;
+  secondsSinceStateChange: number;
+}
+
+/** A formation's data nodes, in order of registration. */
+export async function readNodes(
+  session: Session,
+  formation: string,
+  deadlineMs = 5000,
+): Promise<MonitorNode[]> {
+  const rows = await session.query(
+    `SELECT nodeid::int, nodename, nodehost, nodeport, reportedstate::text, goalstate::text, health,
+            candidatepriority, replicationquorum, reportedtli, reportedlsn::text, reportedrepstate,
+            extract(epoch FROM now() - reporttime)::float8 AS since_report,
+            extract(epoch FROM now() - healthchecktime)::float8 AS since_check,
+            extract(epoch FROM now() - statechangetime)::float8 AS since_change
+       FROM pgautofailover.node WHERE formationid = $1 ORDER BY nodeid`,
+    [formation],
+    { deadlineMs },
+  );
+  return rows.map((row) => ({
+    nodeId: Number(row['nodeid']),
+    name: String(row['nodename']),
+    host: String(row['nodehost']),
+    port: Number(row['nodeport']),
+    reportedState: String(row['reportedstate']),
+    goalState: String(row['goalstate']),
+    health: Number(row['health']),
+    candidatePriority: Number(row['candidatepriority']),
+    replicationQuorum: row['replicationquorum'] === true,
+    reportedTimeline: Number(row['reportedtli']),
+    reportedLsn: String(row['reportedlsn']),
+    reportedReplicationState: String(row['reportedrepstate']),
+    secondsSinceReport: Number(row['since_report']),
+    secondsSinceHealthCheck: Number(row['since_check']),
+    secondsSinceStateChange: Number(row['since_change']),
+  }));
+}
+
+/** States in which a node's Postgres takes the application's writes, reported by its own keeper. */
+const writableStates: readonly string[] = ['primary', 'wait_primary', 'single'];
+
+type States = Pick<MonitorNode, 'reportedState' | 'goalState'>;
+
+/** The node has reached the state that the monitor wants of it. */
+export function isConverged(node: States): boolean {
+  return node.reportedState === node.goalState;
+}
+
+/**
+ * The node was promoted: it reports, and is meant to be, the primary. A goal of wait_primary alone is only
+ * permission, and the monitor's get_primary() can name a demoted node.
+ */
+export function isPromoted(node: States): boolean {
+  return isConverged(node) && (node.goalState === 'wait_primary' || node.goalState === 'primary');
+}
+
+/** The node that is settled as the one writable node, or undefined when there is none or more than one. */
+export function settledPrimary<T extends States>(nodes: readonly T[]): T | undefined {
+  const writable = nodes.filter((node) => isConverged(node) && writableStates.includes(node.goalState));
+  return writable.length === 1 ? writable[0] : undefined;
+}
+
+/** Every node is where the monitor wants it, and healthy: one primary, the rest secondaries. */
+export function isSettled(nodes: readonly (States & Pick<MonitorNode, 'health'>)[]): boolean {
+  return (
+    nodes.length >= 2 &&
+    nodes.every((node) => isConverged(node) && node.health === 1) &&
+    nodes.filter((node) => node.goalState === 'primary').length === 1 &&
+    nodes.filter((node) => node.goalState === 'secondary').length === nodes.length - 1
+  );
+}
+
+/** `pgaf-primary: primary (healthy), pgaf-replica: catchingup → secondary (not healthy)` */
+export function describeNodes(nodes: readonly (States & Pick<MonitorNode, 'health' | 'name'>)[]): string {
+  if (nodes.length === 0) return 'no node is registered';
+  return nodes
+    .map((node) => {
+      const state = isConverged(node) ? node.reportedState : `${node.reportedState} → ${node.goalState}`;
+      return `${node.name}: ${state}${node.health === 1 ? '' : ' (not healthy)'}`;
+    })
+    .join(', ');
+}

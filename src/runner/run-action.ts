@@ -1,0 +1,174 @@
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import * as core from '@actions/core';
+import {
+  CancelledError,
+  CommandError,
+  DeadlineError,
+  EnvironmentError,
+  InputError,
+  messageOf,
+  NotConvergedError,
+} from '../contract/errors.ts';
+import type { Log } from '../contract/log.ts';
+import { exitCodeOf, type Outcome } from '../contract/outcome.ts';
+import { makeFolder } from '../disk/folder.ts';
+import { withoutCommands } from './file-commands.ts';
+import { forgetSecrets, type InputSpecs, type InputsOf, rawInput, readInputs, secretsOf } from './inputs.ts';
+
+/** What a use case hands back to the runner. */
+export interface ActionResult {
+  outcome: Outcome;
+  /** One sentence. */
+  message: string;
+  /** The action's own outputs, by name; one that is missing is written empty. */
+  outputs: Record<string, string>;
+  /** File name of the JSON report, and its content besides `outcome` and `message`. */
+  report: { name: string; content: object };
+  /** A picture beside the report, under the same name: SVG. */
+  picture?: string;
+  /** Markdown for the job summary. */
+  summary: string;
+}
+
+export interface ActionContext {
+  log: Log;
+  /** Aborts when the run is told to stop. What must happen all the same must not depend on it. */
+  signal: AbortSignal;
+  /** What relative paths in inputs are relative to. */
+  folder: string;
+}
+
+export interface Action<S extends InputSpecs> {
+  name: string;
+  inputs: S;
+  /** The action's own outputs, besides the common ones. */
+  outputs: readonly string[];
+  run(inputs: InputsOf<S>, context: ActionContext): Promise<ActionResult>;
+}
+
+/** Written by every action, whatever happens. */
+export const commonOutputs = ['exit-code', 'outcome', 'message', 'report'] as const;
+
+/** Every action has it: where the JSON report goes. */
+export const reportFolderInput = 'report-folder';
+
+/** Warnings and debug lines go by commands of the runner, which escape what they carry. */
+export const coreLog: Log = {
+  info: (line) => core.info(withoutCommands(line)),
+  warn: (line) => core.warning(line),
+  debug: core.debug,
+};
+
+/**
+ * The way every action runs: inputs read and secrets masked, one abort signal for SIGINT, SIGTERM and our
+ * own bugs, all outputs and the report written before the exit code is set.
+ */
+export async function runAction<S extends InputSpecs>(action: Action<S>): Promise<void> {
+  const env = process.env;
+  const stop = new AbortController();
+  const folder = env['GITHUB_WORKSPACE'] || process.cwd();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => stop.abort(new CancelledError(`cancelled by ${name}`)));
+  }
+  process.on('uncaughtException', (error) => stop.abort(error));
+  // A runner that went away must not keep a drill from putting things right.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
+  let result: ActionResult;
+  try {
+    for (const value of secretsOf(action.inputs, env)) core.setSecret(value);
+    const given = readInputs(action.inputs, env);
+    forgetSecrets(action.inputs, env);
+    result = await action.run(given, { log: coreLog, signal: stop.signal, folder });
+  } catch (error) {
+    result = failureOf(action.name, error);
+  }
+  process.exitCode = exitCodeOf(result.outcome);
+  try {
+    await publish(action, result, resolve(folder, rawInput(reportFolderInput, env) || 'pgha-reports'));
+  } catch (error) {
+    // Without its outputs the verdict does not reach the workflow.
+    process.exitCode = exitCodeOf('error');
+    console.error(
+      `${action.name}: the outputs could not be written: ${messageOf(error)}; the verdict was: ${result.message}`,
+    );
+  }
+  // Nothing should be left that keeps the process; if something is, the runner does not wait for it.
+  setTimeout(() => process.exit(), 2000).unref();
+}
+
+function failureOf(name: string, error: unknown): ActionResult {
+  const known = [
+    InputError,
+    EnvironmentError,
+    CommandError,
+    DeadlineError,
+    CancelledError,
+    NotConvergedError,
+  ].some((kind) => error instanceof kind);
+  if (error instanceof Error && error.stack) core.debug(error.stack);
+  const message = known
+    ? messageOf(error)
+    : `internal error of pgha, please report it with the debug log: ${messageOf(error)}`;
+  return {
+    outcome: error instanceof NotConvergedError ? 'missed' : 'error',
+    message,
+    outputs: {},
+    report: { name, content: error instanceof InputError ? { faults: error.faults } : {} },
+    summary: '',
+  };
+}
+
+async function publish<S extends InputSpecs>(
+  action: Action<S>,
+  result: ActionResult,
+  folder: string,
+): Promise<void> {
+  const { outcome, message } = result;
+  const report = writeReport(folder, action.name, result);
+  const values: Record<string, string> = {
+    ...result.outputs,
+    'exit-code': String(exitCodeOf(outcome)),
+    outcome,
+    message,
+    report,
+  };
+  for (const name of [...commonOutputs, ...action.outputs]) core.setOutput(name, values[name] ?? '');
+  if (process.env['GITHUB_STEP_SUMMARY']) {
+    const text = result.summary || `### ❌ ${action.name}: ${message.replaceAll('<', '&lt;')}\n`;
+    try {
+      await core.summary.addRaw(text, true).write();
+    } catch (error) {
+      core.warning(`the job summary could not be written: ${messageOf(error)}`);
+    }
+  }
+  if (outcome === 'pass') coreLog.info(`${action.name}: ${message}`);
+  else core.error(`${action.name}: ${message}`);
+  if (report) core.info(`report: ${report}`);
+  if (report && result.picture) core.info(`picture: ${report.replace(/\.json$/, '.svg')}`);
+}
+
+/** The report's path, or '' when it cannot be written: that alone fails no run. */
+function writeReport(
+  folder: string,
+  action: string,
+  { outcome, message, report, picture }: ActionResult,
+): string {
+  // Not path.resolve: ncc takes a call with a template for a reference to an asset and rewrites it.
+  const path = `${folder}/${report.name}.json`;
+  try {
+    makeFolder(folder);
+    writeFileSync(
+      path,
+      `${JSON.stringify({ action, outcome, exitCode: exitCodeOf(outcome), message, ...report.content }, null, 2)}\n`,
+    );
+    if (picture) writeFileSync(`${folder}/${report.name}.svg`, picture);
+    return path;
+  } catch (error) {
+    core.warning(
+      `the report could not be written to ${path}: ${messageOf(error)}; set the input ${reportFolderInput} to a folder that is writable`,
+    );
+    return '';
+  }
+}
