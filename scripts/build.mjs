@@ -1,0 +1,54 @@
+// Builds dist/ (one ESM bundle and its entry stubs), the published address folders from actions/, the JSON
+// Schema of the formation file and the tables of the documentation.
+// Everything it writes is committed; CI runs it again and fails where something differs.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import { publishedSchema } from './schema.mjs';
+import { writeTables } from './tables.mjs';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+process.chdir(root);
+const bin = (name) => join(root, 'node_modules', '.bin', name);
+const run = (file, ...args) => execFileSync(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+
+rmSync('build', { recursive: true, force: true });
+run(bin('tsc'), '-p', 'tsconfig.build.json');
+run(bin('ncc'), 'build', 'build/actions/index.js', '-o', 'build/bundle', '--target', 'es2023');
+
+const bundle = readFileSync('build/bundle/index.js', 'utf8');
+// ncc takes some calls of path functions for references to assets and rewrites them into paths beside the bundle.
+if (/__nccwpck_require__\.ab \+/.test(bundle))
+  throw new Error('ncc rewrote a path into an asset reference; see the bundle for ".ab +"');
+
+rmSync('dist', { recursive: true, force: true });
+mkdirSync('dist');
+writeFileSync('dist/pgha.js', bundle);
+writeFileSync('dist/package.json', '{ "type": "module" }\n');
+
+const camel = (name) => name.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
+const stub = (path, name) => {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(
+    path,
+    `import { ${name} } from '${'../'.repeat(path.split('/').length - 2)}pgha.js';\nawait ${name}();\n`,
+  );
+};
+
+const actions = readdirSync('actions').filter((name) => existsSync(join('actions', name, 'action.yml')));
+for (const name of actions) {
+  const source = readFileSync(join('actions', name, 'action.yml'), 'utf8');
+  stub(`dist/${name}/main.js`, camel(name));
+  if (parse(source).runs.post) stub(`dist/${name}/post.js`, `${camel(name)}Post`);
+  // The address that users write: the same contract, one folder further up.
+  mkdirSync(name, { recursive: true });
+  const note = `# Written by the build from actions/${name}/action.yml: change it there.\n`;
+  writeFileSync(join(name, 'action.yml'), note + source.replaceAll('../../dist/', '../dist/'));
+}
+if (existsSync('actions/terminal.ts')) stub('dist/terminal/main.js', 'terminal');
+if (existsSync('actions/guard.ts')) stub('dist/guard/main.js', 'guard');
+const { formationFile } = await import('../build/src/formation/schema.js');
+writeFileSync('formation.schema.json', publishedSchema(formationFile));
+writeTables();

@@ -1,0 +1,5 @@
+import type { GenericSchema } from 'valibot';
+
+export function publishedSchema(schema: GenericSchema): string;
+export function mapsOf(schema: object, path?: string[]): string[];
+export function keyRows(schema: object, path: string): string[][];

@@ -1,0 +1,175 @@
+import type { Timings } from './timings.ts';
+
+/** A formation as its file describes it, every default filled in. Plain data. */
+export interface Formation {
+  /** The name the monitor knows it by. */
+  name: string;
+  /** `lab` permits the placeholder password; every other name is treated as production. */
+  environment: string;
+  /** Incus image of new containers, e.g. `images:ubuntu/22.04`. */
+  image: string;
+  /** Whether new containers come from a base image with the packages in it, which is kept for the next ones. */
+  baseImage: boolean;
+  incus: {
+    remote: string;
+    project: string;
+    profiles: string[];
+    /** Network of new containers, besides what the profiles say. */
+    network: string | undefined;
+    domain: string;
+  };
+  postgres: {
+    /** Major version. */
+    version: number;
+    port: number;
+    /** Parent of the data directories of monitor and nodes. */
+    dataDirectory: string;
+    packages: PackageSource;
+    /** Settings of the data nodes' Postgres, by name, as postgresql.conf has them. */
+    settings: Record<string, string>;
+    /** The application's own database and role. */
+    database: string;
+    user: string;
+    /** All databases and roles, the application's own first. */
+    databases: Database[];
+    users: User[];
+    /** Rules asked for by name, besides those of the users. */
+    access: ClientRule[];
+  };
+  /** How nodes and clients verify each other's certificates; pgha makes self-signed ones itself. */
+  tls: 'self-signed' | 'verify-ca' | 'verify-full';
+  replication: { syncStandbys: number; quorum: boolean };
+  /** The profile's name, or `explicit`. */
+  timingsName: string;
+  timings: Timings;
+  monitor: Container;
+  /** Data nodes in the order in which they register; the first becomes primary. */
+  nodes: DataNode[];
+}
+
+/** A container as the file describes it. */
+export interface Container {
+  name: string;
+  limits: Limits;
+  /** Member of the Incus cluster that it is launched on. */
+  target: string | undefined;
+}
+
+/** In Incus' own terms: number of CPUs, sizes such as `4GiB`. */
+export interface Limits {
+  cpu?: number | undefined;
+  memory?: string | undefined;
+  disk?: string | undefined;
+}
+
+export interface DataNode extends Container {
+  /** 0 to 100; a node with 0 is never promoted. */
+  candidatePriority: number;
+  /** Whether the primary may wait for it. */
+  quorum: boolean;
+}
+
+export interface Database {
+  name: string;
+  owner: string;
+  extensions: string[];
+}
+
+export interface User {
+  name: string;
+  /** Databases that it is let into, from its clients' networks (CIDR). */
+  databases: string[];
+  clients: string[];
+}
+
+/** Who may connect to what, from which networks (CIDR), and how it proves who it is. */
+export interface ClientRule {
+  user: string;
+  database: string;
+  clients: string[];
+  method: 'scram-sha-256' | 'cert' | 'trust';
+}
+
+export interface PackageSource {
+  source: 'pgdg' | 'distribution' | 'repository';
+  /** Base URL of the apt repository; absent: PGDG's own. */
+  repository?: string | undefined;
+  /** Suite; absent: `<codename>-pgdg`, as PGDG lays it out. */
+  suite?: string | undefined;
+  component: string;
+  /** The repository's public key, ASCII-armoured; absent: PGDG's own. */
+  key?: string | undefined;
+  /** Proxy for apt, http or https. */
+  proxy?: string | undefined;
+  /** Versions by package, as apt_preferences takes them. */
+  pins: Record<string, string>;
+  /** Packages besides those that a formation needs. */
+  extra: string[];
+}
+
+/** Where one of the formation's Postgres instances runs. */
+export interface Member {
+  role: 'monitor' | 'data';
+  /** Incus instance name, which is the node's name on the monitor as well. */
+  name: string;
+  /** The name other containers reach it by. */
+  host: string;
+  pgdata: string;
+  limits: Limits;
+  /** Member of the Incus cluster that it is launched on. */
+  target: string | undefined;
+}
+
+/** The monitor first, then the data nodes in order of registration. */
+export function membersOf(formation: Formation): [Member, ...Member[]] {
+  const member = (role: Member['role'], { name, limits, target }: Container, folder: string): Member => ({
+    role,
+    name,
+    host: `${name}.${formation.incus.domain}`,
+    pgdata: `${formation.postgres.dataDirectory}/${folder}`,
+    limits,
+    target,
+  });
+  return [
+    member('monitor', formation.monitor, 'monitor'),
+    ...formation.nodes.map((node) => member('data', node, 'node')),
+  ];
+}
+
+/** pg_auto_failover keeps the monitor's state in this database. */
+export const monitorDatabase = 'pg_auto_failover';
+
+/**
+ * The monitor's number_sync_standbys for a requested number of synchronous standbys. With two data nodes in
+ * the quorum it must be 0: the primary then runs `ANY 1 (…)` already, and pg_auto_failover refuses 1 ("At
+ * least 2 standby nodes are required"). 0 requested standbys are expressed through replication-quorum.
+ */
+export function numberSyncStandbys(formation: Formation): number {
+  const members = formation.nodes.filter((node) => node.quorum).length;
+  return members <= 2 ? 0 : formation.replication.syncStandbys;
+}
+
+/** Every client's way in, one rule for each user and database: what pg_hba.conf must say on every data node. */
+export function clientRules({ postgres }: Formation): ClientRule[] {
+  return [
+    ...postgres.access,
+    ...postgres.users.flatMap(({ name, databases, clients }) =>
+      databases.map((database): ClientRule => ({ user: name, database, clients, method: 'scram-sha-256' })),
+    ),
+  ];
+}
+
+/** libpq's sslmode for the nodes among themselves, and for clients. */
+export function sslMode({ tls }: Formation): 'require' | 'verify-ca' | 'verify-full' {
+  return tls === 'self-signed' ? 'require' : tls;
+}
+
+/** The application's connection string, with every data node and without a password. */
+export function formationUri(formation: Formation): string {
+  const { user, database, port } = formation.postgres;
+  const hosts = membersOf(formation)
+    .filter((member) => member.role === 'data')
+    .map((member) => `${member.host}:${port}`)
+    .join(',');
+  return `postgres://${user}@${hosts}/${database}?target_session_attrs=read-write&sslmode=${sslMode(formation)}`;
+}
