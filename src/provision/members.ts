@@ -1,0 +1,258 @@
+import { retryUntil } from '../clock/deadline.ts';
+import { DeadlineError } from '../contract/errors.ts';
+import { type Member, sslMode } from '../formation/formation.ts';
+import type { Session } from '../postgres/session.ts';
+import {
+  create,
+  enableTls,
+  hasMonitorUri,
+  hasTls,
+  isMonitorDisabled,
+  partitionTimeoutOf,
+  setMonitorUri,
+  setPartitionTimeout,
+} from './autoctl.ts';
+import type { Context } from './context.ts';
+import { type Facts, readFacts } from './facts.ts';
+import { writeFile } from './files.ts';
+import { monitorHba, monitorIdent, nodeHba } from './hba.ts';
+import { disableDistributionClusters, installPackages, packageWork } from './packages.ts';
+import { ensureFormation } from './policy.ts';
+import { autoctlRole, ensurePasswordFile, ensureRolePassword } from './secrets.ts';
+import { ensureRuntimeFolder, ensureService, reloadService, restartPostgres } from './service.ts';
+import {
+  applySettings,
+  dataNodeSettings,
+  monitorSettings,
+  type SettingsDifference,
+  settingsDifference,
+} from './settings.ts';
+import type { Steps } from './steps.ts';
+import { caPem, ensureCertificate } from './tls.ts';
+
+/** Brings single members, monitor and data nodes, to what the formation asks of them. */
+
+/** Packages, the distribution's cluster: what a container needs before anything of ours runs in it. */
+export async function installMember(ctx: Context, member: Member): Promise<void> {
+  const { formation, incus, steps, signal } = ctx;
+  const facts = ctx.factsOf(member).packages;
+  const work = packageWork(formation, facts);
+  const { version } = formation.postgres;
+  if (work.length > 0) {
+    const isNew = !facts.versions.has(`postgresql-${version}`);
+    const what = isNew ? `Postgres ${version} and pg_auto_failover` : work.join(', ');
+    await steps.take(member.name, `install ${what}`, () =>
+      installPackages(incus, formation, member.name, facts, signal),
+    );
+    if (!steps.planning) ctx.facts.set(member.name, await readFacts(incus, member, signal));
+  }
+  const { distributionClusters } = ctx.factsOf(member);
+  if (distributionClusters.length > 0) {
+    await steps.take(
+      member.name,
+      `disable the distribution's cluster ${distributionClusters.join(', ')}`,
+      () => disableDistributionClusters(incus, member.name, { distributionClusters }, signal),
+    );
+  }
+}
+
+/** The monitor: created or put right, answering, with its accounts, clocks and the formation. */
+export async function monitorUp(ctx: Context, hosts: readonly string[]): Promise<void> {
+  const { formation, incus, steps, signal, monitor } = ctx;
+  const facts = ctx.factsOf(monitor);
+  if (facts.created) return await converge(steps, facts);
+  await steps.take(monitor.name, 'create the monitor', async () => {
+    await beforeCreation(ctx, monitor, facts, steps.within);
+    await create(incus, formation, monitor, monitor, signal);
+    await converge(steps.within, await readFacts(incus, monitor, signal));
+  });
+
+  async function converge(taking: Steps, now: Facts): Promise<void> {
+    const certificate = await beforeCreation(ctx, monitor, now, taking);
+    const hba = await ensureFile(ctx, monitor, 'pg_hba.conf', now.hba, monitorHba(hosts), taking);
+    const ident = await ensureFile(ctx, monitor, 'pg_ident.conf', now.ident, monitorIdent(), taking);
+    const session = await runs(ctx, monitor, now, taking, certificate || hba || ident);
+    if (session === undefined) return;
+    await ensureRolePassword(session, monitor.name, autoctlRole, ctx.secrets.autoctl, taking);
+    const settings = monitorSettings(formation.timings);
+    const difference = await settingsDifference(session, settings, now.managedSettings);
+    if (difference.needed) await applySettings(incus, monitor, session, difference, taking, signal);
+    await ensureFormation(session, formation, taking);
+  }
+}
+
+/** A data node without data: created, registered, put right, answering, with its settings in force. */
+export async function createDataNode(ctx: Context, node: Member, hosts: readonly string[]): Promise<void> {
+  const { formation, incus, steps, signal, monitor } = ctx;
+  await steps.take(node.name, 'create the node', async () => {
+    await beforeCreation(ctx, node, ctx.factsOf(node), steps.within);
+    await create(incus, formation, node, monitor, signal);
+    const facts = await readFacts(incus, node, signal);
+    await dataNodeUp(ctx, node, facts, hosts, steps.within);
+    ctx.facts.set(node.name, facts);
+    const settings = await settingsToChange(ctx, node);
+    if (settings) await changeSettings(ctx, node, settings, steps.within);
+  });
+}
+
+/** A data node that has its data: files, certificate, clock, service. Its settings come later, node by node. */
+export async function dataNodeUp(
+  ctx: Context,
+  node: Member,
+  facts: Facts,
+  hosts: readonly string[],
+  steps: Steps,
+): Promise<void> {
+  const { formation, incus, signal } = ctx;
+  const certificate = await beforeCreation(ctx, node, facts, steps);
+  const hba = await ensureFile(
+    ctx,
+    node,
+    'pg_hba.conf',
+    facts.hba,
+    nodeHba(formation, ctx.monitor.host, hosts),
+    steps,
+  );
+  const seconds = formation.timings.networkPartitionTimeoutSeconds;
+  const clock = partitionTimeoutOf(facts.keeperConfig) !== seconds;
+  if (clock) {
+    await steps.take(node.name, `set network_partition_timeout to ${seconds} s`, () =>
+      setPartitionTimeout(incus, formation, node, signal),
+    );
+  }
+  // One that was told to forget its monitor is told the new one when it registers again.
+  const lost = isMonitorDisabled(facts.keeperConfig);
+  const uri =
+    !lost &&
+    hasTls(formation, facts.keeperConfig) &&
+    !hasMonitorUri(formation, ctx.monitor, facts.keeperConfig);
+  if (uri) {
+    await steps.take(node.name, "set the monitor's connection string", () =>
+      setMonitorUri(incus, formation, node, ctx.monitor, signal),
+    );
+  }
+  await runs(ctx, node, facts, steps, certificate || hba || clock || uri);
+}
+
+/** What is to be changed of a node's settings; undefined where nothing is. */
+export async function settingsToChange(ctx: Context, node: Member): Promise<SettingsDifference | undefined> {
+  const session = await ctx.answering(node);
+  const wanted = dataNodeSettings(ctx.formation);
+  const found = await settingsDifference(session, wanted, ctx.factsOf(node).managedSettings);
+  return found.needed ? found : undefined;
+}
+
+/** Changes a node's settings, and restarts its Postgres where one of them takes that. */
+export async function changeSettings(
+  ctx: Context,
+  node: Member,
+  difference: SettingsDifference,
+  steps: Steps,
+): Promise<void> {
+  const { formation, incus, signal } = ctx;
+  const session = await ctx.answering(node);
+  await applySettings(incus, node, session, difference, steps, signal);
+  const { restart } = difference;
+  if (restart.length === 0) return;
+  await steps.take(node.name, `restart Postgres for ${restart.join(', ')}`, async () => {
+    ctx.closeSession(node);
+    await restartPostgres(incus, node, formation.postgres.version, signal);
+    await ctx.answering(node);
+  });
+}
+
+/** What stands outside the data directory, and must be there before `pg_autoctl create`. */
+async function beforeCreation(ctx: Context, member: Member, facts: Facts, steps: Steps): Promise<boolean> {
+  const { incus, signal } = ctx;
+  await ensureRuntimeFolder(incus, member, facts, steps, signal);
+  await ensurePasswordFile(incus, member, ctx.secrets, facts, steps, signal);
+  return await ensureCertificate(incus, member, ctx.certificates.get(member.name), facts, steps, signal);
+}
+
+/**
+ * The service runs, with the formation's TLS mode, and has read what changed.
+ * @returns its session; undefined in a plan where the service does not run
+ */
+async function runs(
+  ctx: Context,
+  member: Member,
+  facts: Facts,
+  steps: Steps,
+  changed: boolean,
+): Promise<Session | undefined> {
+  const { formation, incus, signal } = ctx;
+  const started = await ensureService(incus, member, formation.postgres.version, facts, steps, signal);
+  if (changed && !started && !steps.planning) await reloadService(incus, member, signal);
+  if (steps.planning && started) return undefined;
+  const session = await ctx.answering(member);
+  if (hasTls(formation, facts.keeperConfig)) return session;
+  await steps.take(member.name, `enable tls: ${formation.tls}`, async () => {
+    const before = await tlsState(ctx, member);
+    await enableTls(incus, formation, member, signal);
+    await tlsTaken(ctx, member, before);
+  });
+  return await ctx.answering(member);
+}
+
+interface TlsState {
+  isStandby: boolean;
+  startedAt: string;
+  /** Whether Postgres has the formation's CA, or none where there is none. */
+  hasAuthority: boolean;
+  /** Whether a standby follows its primary by the formation's mode. */
+  hasMode: boolean;
+}
+
+async function tlsState(ctx: Context, member: Member): Promise<TlsState> {
+  const session = await ctx.open(member);
+  const [row] = await session.query(
+    `SELECT pg_is_in_recovery() AS standby, pg_postmaster_start_time()::text AS started,
+            current_setting('ssl_ca_file') = $1 AS authority,
+            current_setting('primary_conninfo') ~ $2 AS mode`,
+    [ctx.formation.tls === 'self-signed' ? '' : caPem, `sslmode=${sslMode(ctx.formation)}( |$)`],
+  );
+  return {
+    isStandby: row?.['standby'] === true,
+    startedAt: String(row?.['started']),
+    hasAuthority: row?.['authority'] === true,
+    hasMode: row?.['mode'] === true,
+  };
+}
+
+/**
+ * Waits until Postgres has taken what `pg_autoctl enable ssl` left to the keeper, which restarts a standby for it
+ * (seen in the lab): what follows would come upon a formation that is about to lose its standby. One whose
+ * keeper takes longer is for the proof at the end to tell.
+ */
+async function tlsTaken(ctx: Context, member: Member, before: TlsState): Promise<void> {
+  try {
+    await retryUntil(
+      `Postgres in ${member.name} to take tls: ${ctx.formation.tls}`,
+      { deadlineMs: 30_000, pauseMs: 200, signal: ctx.signal },
+      async () => {
+        const now = await tlsState(ctx, member);
+        const isRestarted = !now.isStandby || before.hasMode || now.startedAt !== before.startedAt;
+        return (now.hasAuthority && isRestarted) || undefined;
+      },
+    );
+  } catch (error) {
+    if (!(error instanceof DeadlineError)) throw error;
+  }
+}
+
+/** A file of the data directory, written where it differs. @returns whether it did */
+async function ensureFile(
+  ctx: Context,
+  member: Member,
+  name: string,
+  found: string,
+  wanted: string,
+  steps: Steps,
+): Promise<boolean> {
+  if (found === wanted) return false;
+  const placement = { owner: 'postgres', mode: '0600', folderOf: 'postgres' } as const;
+  await steps.take(member.name, `write ${name}`, () =>
+    writeFile(ctx.incus, member.name, `${member.pgdata}/${name}`, wanted, placement, ctx.signal),
+  );
+  return true;
+}

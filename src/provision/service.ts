@@ -1,0 +1,126 @@
+import type { Member } from '../formation/formation.ts';
+import type { Incus } from '../incus/incus.ts';
+import type { Facts } from './facts.ts';
+import { asPostgres, writeFile } from './files.ts';
+import type { Steps } from './steps.ts';
+
+export const unitPath = '/etc/systemd/system/pg_autoctl.service';
+const unitName = 'pg_autoctl.service';
+
+/**
+ * The systemd unit of a member. Restart=on-failure and the open-file limit are the roadmap item's; the
+ * start limit is off because pg_autoctl's own supervisor gives up after five restarts in 300 s and only
+ * systemd can then bring it back. RES_OPTIONS: a primary that is cut off from its name server too would need
+ * 20 s for each look-up, and fence itself too late or never (docs/timings.md).
+ */
+export function unitText(member: Member, postgresVersion: number): string {
+  return `# Written by pgha; provision-pgaf puts changes by hand back.
+[Unit]
+Description=pg_auto_failover ${member.role === 'monitor' ? 'monitor' : 'data node'}
+Documentation=man:pg_autoctl(1)
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=simple
+User=postgres
+WorkingDirectory=/var/lib/postgresql
+Environment=PGDATA=${member.pgdata}
+Environment=PATH=/usr/lib/postgresql/${postgresVersion}/bin:/usr/local/bin:/usr/bin:/bin
+Environment="RES_OPTIONS=timeout:1 attempts:1"
+ExecStart=/usr/bin/pg_autoctl run
+ExecReload=/usr/bin/pg_autoctl reload
+KillMode=mixed
+Restart=on-failure
+RestartSec=1
+LimitNOFILE=65536
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+export const runtimeFolderPath = '/etc/tmpfiles.d/pgha.conf';
+
+/**
+ * pg_autoctl keeps its process ids in /tmp/pg_autoctl, and ends for good when they are gone: with exit code 0, so
+ * that systemd leaves it and its Postgres down (seen in the lab). This keeps the folder from what cleans /tmp
+ * by age, and from local users, who could otherwise make it first.
+ */
+const runtimeFolder = `# Written by pgha; provision-pgaf puts changes by hand back.
+d /tmp/pg_autoctl 0700 postgres postgres -
+`;
+
+export async function ensureRuntimeFolder(
+  incus: Incus,
+  member: Member,
+  facts: Facts,
+  steps: Steps,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (facts.runtimeFolder === runtimeFolder) return;
+  await steps.take(member.name, "keep pg_autoctl's folder in /tmp", async () => {
+    await writeFile(incus, member.name, runtimeFolderPath, runtimeFolder, {}, signal);
+    const create = ['systemd-tmpfiles', '--create', runtimeFolderPath];
+    await incus.exec(member.name, create, { deadlineMs: 20_000, signal });
+  });
+}
+
+/**
+ * Unit file, enabled, active: what differs is put right.
+ * @returns whether the service was started, so that it needs no reload
+ */
+export async function ensureService(
+  incus: Incus,
+  member: Member,
+  postgresVersion: number,
+  facts: Facts,
+  steps: Steps,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const unit = unitText(member, postgresVersion);
+  if (facts.unit !== unit) {
+    await steps.take(member.name, 'write pg_autoctl.service', async () => {
+      await writeFile(incus, member.name, unitPath, unit, {}, signal);
+      await systemctl(incus, member, ['daemon-reload'], signal);
+    });
+  }
+  if (facts.serviceActive && facts.serviceEnabled) return false;
+  await steps.take(member.name, 'start pg_autoctl', () =>
+    systemctl(incus, member, ['enable', '--now', unitName], signal),
+  );
+  return true;
+}
+
+/** The keeper, or the monitor's service, reads its configuration again, and so does its Postgres. */
+export async function reloadService(incus: Incus, member: Member, signal?: AbortSignal): Promise<void> {
+  await systemctl(incus, member, ['reload', unitName], signal);
+}
+
+/**
+ * Postgres ends and pg_autoctl, which is left running, starts it again: a second without it, and no failover
+ * (a restart of pg_autoctl itself costs one with quick timings; both seen in the lab).
+ */
+export async function restartPostgres(
+  incus: Incus,
+  member: Member,
+  postgresVersion: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  const pgCtl = `/usr/lib/postgresql/${postgresVersion}/bin/pg_ctl`;
+  const stop = [pgCtl, 'stop', '--mode', 'fast', '--timeout', '50', '--pgdata', member.pgdata];
+  await incus.exec(member.name, asPostgres(...stop), {
+    deadlineMs: 60_000,
+    signal,
+  });
+}
+
+async function systemctl(
+  incus: Incus,
+  member: Member,
+  args: readonly string[],
+  signal?: AbortSignal,
+): Promise<void> {
+  await incus.exec(member.name, ['systemctl', ...args], { deadlineMs: 60_000, signal });
+}

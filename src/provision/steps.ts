@@ -1,0 +1,79 @@
+import { humanDuration, type Moment, now, seconds } from '../clock/clock.ts';
+import type { Log } from '../contract/log.ts';
+
+/** One thing that was changed, or with a plan would be. */
+export interface Change {
+  container: string;
+  /** As an order: "install packages". */
+  what: string;
+  /** How long it took; 0 in a plan, and for what took no time worth telling. */
+  seconds: number;
+}
+
+export type Mode = 'plan' | 'apply';
+
+const heartbeatMs = 15_000;
+
+/**
+ * The steps of a run, told as they are taken and kept for the report. In a plan they are told and kept, and
+ * nothing is done: so a plan and the run that follows it say the same.
+ */
+export class Steps {
+  readonly changes: Change[] = [];
+  readonly planning: boolean;
+  /** When the last change was made; undefined while there is none. */
+  changedAt: Moment | undefined;
+  private readonly log: Log;
+  private readonly startedAt: Moment = now();
+
+  constructor(log: Log, mode: Mode) {
+    this.log = log;
+    this.planning = mode === 'plan';
+  }
+
+  /** Takes a step that changes something: a line at its end, a heartbeat while it lasts. */
+  async take(container: string, what: string, work: () => Promise<unknown>): Promise<void> {
+    if (this.planning) {
+      this.changes.push({ container, what, seconds: 0 });
+      this.line(container, what);
+      return;
+    }
+    const started = now();
+    await this.wait(container, what, work);
+    this.changedAt = now();
+    this.changes.push({ container, what, seconds: seconds(this.changedAt - started) });
+  }
+
+  /** The same for what changes nothing itself, and is never part of a plan. */
+  async wait<T>(container: string, what: string, work: () => Promise<T>): Promise<T> {
+    const started = now();
+    const took = () => humanDuration(now() - started);
+    const heartbeat = setInterval(
+      () => this.line(container, `${what}: still at it after ${took()}`),
+      heartbeatMs,
+    );
+    try {
+      const result = await work();
+      this.line(container, `${what} (${took()})`);
+      return result;
+    } catch (error) {
+      this.line(container, `${what}: failed after ${took()}`);
+      throw error;
+    } finally {
+      clearInterval(heartbeat);
+    }
+  }
+
+  /** What belongs to a step that is being taken, such as a new node's clocks to its creation: not told apart. */
+  get within(): Steps {
+    const inner = new Steps({ ...this.log, info: this.log.debug }, this.planning ? 'plan' : 'apply');
+    return inner;
+  }
+
+  private line(container: string, text: string): void {
+    const lead = this.planning
+      ? '[  plan  ]'
+      : `[${((now() - this.startedAt) / 1000).toFixed(1).padStart(6)} s]`;
+    this.log.info(`${lead} ${container.padEnd(14)} ${text}`);
+  }
+}
