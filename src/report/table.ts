@@ -1,0 +1,40 @@
+import { onOneLine } from '../contract/errors.ts';
+
+/** A table as data: every row has as many cells as there are headings. */
+export interface Table {
+  headings: string[];
+  rows: string[][];
+}
+
+/** Aligned columns for a log, one line a row, the last column unpadded. */
+export function textTable(table: Table): string[] {
+  const headings = table.headings.map(shown);
+  const rows = table.rows.map((row) => row.map(shown));
+  const widths = headings.map((heading, column) =>
+    Math.max(heading.length, ...rows.map((row) => (row[column] ?? '').length)),
+  );
+  const line = (cells: string[]) =>
+    cells
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd();
+  return [line(headings), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)];
+}
+
+/** What was read from a server must not start a line of the log: runners take `::` there for a command. */
+const shown = (cell: string) => onOneLine(cell, ' ');
+
+/** The same table in Markdown; cells are escaped, so that nothing read from a server becomes markup. */
+export function markdownTable({ headings, rows }: Table): string {
+  const line = (cells: string[]) => `| ${cells.map(escapeMarkdown).join(' | ')} |`;
+  return [line(headings), `|${headings.map(() => ' --- |').join('')}`, ...rows.map(line)].join('\n');
+}
+
+/** Plain text as Markdown that shows it literally on one line. */
+export function escapeMarkdown(text: string): string {
+  const escaped = text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replace(/[\\`*_[\]|~]/g, '\\$&');
+  return onOneLine(escaped, ' ');
+}
