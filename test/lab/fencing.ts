@@ -1,0 +1,457 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { type Moment, now } from '../../src/clock/clock.ts';
+import { sleep, withDeadline } from '../../src/clock/deadline.ts';
+import { messageOf } from '../../src/contract/errors.ts';
+import { type Formation, type Member, membersOf } from '../../src/formation/formation.ts';
+import { parseFormation } from '../../src/formation/load.ts';
+import { Incus } from '../../src/incus/incus.ts';
+import { MonitorWatch } from '../../src/monitor/watch.ts';
+import { openMemberSession } from '../../src/postgres/member-session.ts';
+import type { Session } from '../../src/postgres/session.ts';
+import { eventually, incus, inside, statusOf } from './harness.ts';
+
+/**
+ * What a fault on the primary leads to, measured on the one monotonic clock of this process: when the old
+ * primary took its last write, when it was seen to refuse one, and when the new one took its first. Every
+ * SQL session runs through `incus exec`, which none of the faults touches.
+ */
+
+/** How a fault is inflicted, proven and taken back. */
+interface Fault {
+  inflict(): Promise<void>;
+  /** Throws unless the fault holds. */
+  prove(): Promise<void>;
+  undo(): Promise<void>;
+}
+
+export type FaultName =
+  | 'crash-stop'
+  | 'freeze'
+  /** Nothing that the primary sends or is sent arrives, and nobody is told. */
+  | 'full-cut'
+  /** The same, while its keeper waits for the monitor's answer. */
+  | 'full-cut-amid-report'
+  /** The primary's interface is down, so that it cannot even try. */
+  | 'link-down'
+  /** Nothing arrives between primary and monitor; the standby and the name server do answer. */
+  | 'monitor-cut';
+
+export interface Measured {
+  oldPrimary: string;
+  newPrimary: string;
+  /** Seconds from just before the fault; undefined where it did not come within the deadline. */
+  announced: number | undefined;
+  writable: number;
+  /** The old primary's last acknowledged write, and the first that it did not take. */
+  lastWrite: number;
+  fenced: number | undefined;
+  /** `writable − fenced`: positive when the old primary was fenced first. */
+  margin: number;
+  /** When a frozen primary was thawed. */
+  thawed: number | undefined;
+  /** Writes that the old primary acknowledged after the new one had taken its first. */
+  writesAfterPromotion: number;
+  /** The machine's load average of a minute at the end. */
+  load: string;
+}
+
+const table = 'public.pgha_fencing';
+const everyMs = 20;
+const reconnectEveryMs = 250;
+const lab = new Incus({ remote: 'local', project: 'default' });
+
+/** Where a measurement runs: the formation, and who is who at its start. */
+export interface Scene {
+  formation: Formation;
+  monitor: Member;
+  primary: Member;
+  standbys: Member[];
+}
+
+/** Reads who is who, makes the table that is written to, and checks that the primary is the primary. */
+export async function setScene(yaml: string): Promise<Scene> {
+  const formation = parseFormation(yaml, 'formation.yml');
+  const [monitor, ...nodes] = membersOf(formation) as [Member, ...Member[]];
+  const session = await openMemberSession(lab, formation, monitor);
+  const rows = await session.query(
+    "SELECT nodename FROM pgautofailover.node WHERE reportedstate = 'primary' AND goalstate = 'primary'",
+  );
+  session.close();
+  const primary = nodes.find(({ name }) => name === rows[0]?.['nodename']);
+  if (!primary) throw new Error('the formation has no primary');
+  const writer = await openMemberSession(lab, formation, primary);
+  await writer.query(`CREATE TABLE IF NOT EXISTS ${table} AS SELECT 0::bigint AS n`);
+  writer.close();
+  return { formation, monitor, primary, standbys: nodes.filter((node) => node !== primary) };
+}
+
+/**
+ * Inflicts the fault on the primary, waits until another node takes writes and the old primary takes none,
+ * and takes the fault back in any case.
+ *
+ * @param fenceDeadlineMs how long the old primary may go on taking writes once the new one does
+ */
+export async function measure(
+  yaml: string,
+  name: FaultName,
+  { promotionDeadlineMs = 150_000, fenceDeadlineMs = 40_000 } = {},
+): Promise<Measured> {
+  const scene = await setScene(yaml);
+  const { formation, monitor, primary, standbys } = scene;
+  const fault = await faultOf(name, scene);
+  const watch = await MonitorWatch.start(
+    formation.name,
+    (signal) => openMemberSession(lab, formation, monitor, { signal }),
+    { info: () => {}, warn: () => {}, debug: () => {} },
+  );
+  const old = new Writer(formation, primary);
+  const candidates = standbys.map((standby) => new Writer(formation, standby));
+  const writers = [old, ...candidates];
+  try {
+    await eventually('writes on the primary', 5000, () => Promise.resolve(old.acknowledged.length > 10));
+    await eventually('refusals on the standbys', 5000, () =>
+      Promise.resolve(candidates.every(({ refusedAt }) => refusedAt !== undefined)),
+    );
+    const answers = name === 'full-cut-amid-report' ? await holdAnswers(formation, monitor) : () => {};
+    const faultAt = now();
+    await fault.inflict();
+    answers();
+    await fault.prove();
+    const promoted = () => candidates.find(({ acknowledged }) => acknowledged.length > 0);
+    await eventually('a new primary that takes writes', promotionDeadlineMs, () =>
+      Promise.resolve(promoted() !== undefined),
+    );
+    const successor = promoted() as Writer;
+    const writableAt = successor.acknowledged[0] as Moment;
+    const announcement = await watch
+      .until('the announcement', { deadlineMs: 5000 }, (_, heard) =>
+        heard.find(
+          ({ at, name: node, reportedState, goalState }) =>
+            at > faultAt &&
+            node === successor.member.name &&
+            reportedState === goalState &&
+            ['wait_primary', 'primary'].includes(goalState),
+        ),
+      )
+      .catch(() => undefined);
+    // What was frozen is thawed now: does the old primary still take writes, and for how long?
+    const thawedAt = name === 'freeze' ? now() : undefined;
+    if (thawedAt !== undefined) await fault.undo();
+    await eventually('the old primary to be fenced', fenceDeadlineMs, () =>
+      Promise.resolve(old.refusedAt !== undefined),
+    ).catch(() => {});
+    // A fenced primary stays fenced: a write within the next second would show here.
+    await sleep(1000);
+    const since = (at: Moment) => Math.round(at - faultAt) / 1000;
+    const late = old.acknowledged.filter((at) => at > writableAt);
+    const end = old.refusedAt ?? now();
+    return {
+      oldPrimary: primary.name,
+      newPrimary: successor.member.name,
+      announced: announcement && since(announcement.at),
+      writable: since(writableAt),
+      lastWrite: since(old.acknowledged.at(-1) ?? faultAt),
+      fenced: old.refusedAt === undefined ? undefined : since(old.refusedAt),
+      margin: Math.round(writableAt - end) / 1000,
+      thawed: thawedAt === undefined ? undefined : since(thawedAt),
+      writesAfterPromotion: late.length,
+      load: loadAverage(),
+    };
+  } finally {
+    for (const writer of writers) await writer.stop();
+    await watch.stop();
+    await fault.undo();
+  }
+}
+
+export interface RiddenOut {
+  /** States that the monitor gave or heard of besides the usual two. */
+  otherStates: string[];
+  /** The longest time without an acknowledged write on the primary, in seconds. */
+  outage: number;
+  load: string;
+}
+
+/** Freezes the primary for a while, and watches the monitor for what it makes of that. */
+export async function freezeFor(yaml: string, frozenMs: number, afterMs: number): Promise<RiddenOut> {
+  const scene = await setScene(yaml);
+  const { formation, monitor, primary } = scene;
+  const fault = await faultOf('freeze', scene);
+  const watch = await MonitorWatch.start(
+    formation.name,
+    (signal) => openMemberSession(lab, formation, monitor, { signal }),
+    { info: () => {}, warn: () => {}, debug: () => {} },
+  );
+  const writer = new Writer(formation, primary);
+  try {
+    await eventually('writes on the primary', 5000, () => Promise.resolve(writer.acknowledged.length > 10));
+    const before = watch.announcements.length;
+    await fault.inflict();
+    await fault.prove();
+    await sleep(frozenMs);
+    await fault.undo();
+    await sleep(afterMs);
+    const states = watch.announcements
+      .slice(before)
+      .flatMap(({ name, reportedState, goalState }) => [`${name} ${reportedState}/${goalState}`])
+      .filter((state) => !/ (primary\/primary|secondary\/secondary)$/.test(state));
+    const gaps = writer.acknowledged.map((at, i) => at - (writer.acknowledged[i - 1] ?? at));
+    return { otherStates: [...new Set(states)], outage: Math.max(...gaps) / 1000, load: loadAverage() };
+  } finally {
+    await writer.stop();
+    await watch.stop();
+    await fault.undo();
+  }
+}
+
+/** Has the monitor keep the keepers waiting until the returned function is called. */
+async function holdAnswers(formation: Formation, monitor: Member): Promise<() => void> {
+  const session = await openMemberSession(lab, formation, monitor);
+  await session.query('BEGIN');
+  await session.query('LOCK TABLE pgautofailover.node IN ACCESS EXCLUSIVE MODE');
+  await sleep(1500);
+  return () => session.close();
+}
+
+export function loadAverage(): string {
+  return readFileSync('/proc/loadavg', 'utf8').split(' ')[0] ?? '';
+}
+
+/**
+ * Writes to a node every 20 ms, without waiting for a standby, over a session that is kept as long as it
+ * lives; afterwards it tries anew. On a standby it asks for leave first, so as not to fill its log.
+ */
+class Writer {
+  readonly acknowledged: Moment[] = [];
+  /** When the node was first seen to take no write after the last that it took. */
+  refusedAt: Moment | undefined;
+  why = '';
+  readonly member: Member;
+  private readonly formation: Formation;
+  private readonly stopping = new AbortController();
+  private readonly loop: Promise<void>;
+
+  constructor(formation: Formation, member: Member) {
+    this.formation = formation;
+    this.member = member;
+    this.loop = this.keepWriting();
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.loop;
+  }
+
+  private async keepWriting(): Promise<void> {
+    const { signal } = this.stopping;
+    let session: Session | undefined;
+    while (!signal.aborted) {
+      try {
+        session ??= await this.connect(signal);
+        const mayWrite = await this.isWritable(session, signal);
+        if (mayWrite) {
+          await session.query(`UPDATE ${table} SET n = n + 1`, [], { deadlineMs: 600_000, signal });
+          this.acknowledged.push(now());
+          this.refusedAt = undefined;
+        } else this.refusedAt ??= now();
+        await sleep(everyMs, signal);
+      } catch (error) {
+        if (signal.aborted) break;
+        this.refusedAt ??= now();
+        this.why = messageOf(error);
+        // An open session would keep Postgres from shutting down smartly.
+        session?.close();
+        session = undefined;
+        await sleep(reconnectEveryMs, signal).catch(() => {});
+      }
+    }
+    session?.close();
+  }
+
+  private async connect(signal: AbortSignal): Promise<Session> {
+    const session = await openMemberSession(lab, this.formation, this.member, { deadlineMs: 3000, signal });
+    try {
+      await session.query('SET synchronous_commit = local', [], { signal });
+      return session;
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+  }
+
+  private async isWritable(session: Session, signal: AbortSignal): Promise<boolean> {
+    const rows = await session.query(
+      "SELECT current_setting('transaction_read_only') = 'off' AS writable",
+      [],
+      {
+        deadlineMs: 600_000,
+        signal,
+      },
+    );
+    return rows[0]?.['writable'] === true;
+  }
+}
+
+async function faultOf(name: FaultName, { monitor, primary }: Scene): Promise<Fault> {
+  const node = primary.name;
+  for (const { name: member } of [monitor, primary]) await addressOf(member);
+  const isStatus = async (wanted: string) => {
+    const status = await statusOf(node);
+    if (status !== wanted) throw new Error(`${node} is ${status}, not ${wanted}`);
+  };
+  switch (name) {
+    case 'crash-stop':
+      return {
+        inflict: async () => void (await incus('stop', '--force', node)),
+        prove: () => isStatus('Stopped'),
+        undo: async () => {
+          if ((await statusOf(node)) !== 'Running') await incus('start', node);
+        },
+      };
+    case 'freeze':
+      return {
+        inflict: async () => void (await incus('pause', node)),
+        prove: () => isStatus('Frozen'),
+        undo: async () => {
+          if ((await statusOf(node)) === 'Frozen') await incus('resume', node);
+        },
+      };
+    case 'link-down':
+      return {
+        inflict: async () => void (await inside(node, 'ip', 'link', 'set', 'eth0', 'down')),
+        prove: () => cannotReach(monitor.name, primary),
+        undo: async () => void (await inside(node, 'ip', 'link', 'set', 'eth0', 'up')),
+      };
+    case 'full-cut':
+    case 'full-cut-amid-report':
+    case 'monitor-cut': {
+      const own = await macOf(node);
+      const monitors = await macOf(monitor.name);
+      const rules =
+        name !== 'monitor-cut'
+          ? `chain from { type filter hook prerouting priority 0; ether saddr ${own} drop; }
+             chain to { type filter hook postrouting priority 0; ether daddr ${own} drop; }`
+          : `chain between { type filter hook forward priority 0;
+               ether saddr ${own} ether daddr ${monitors} drop;
+               ether saddr ${monitors} ether daddr ${own} drop; }`;
+      return {
+        inflict: () => onTheBridge(`table bridge ${tableOf(node)} {\n${rules}\n}\n`),
+        prove: async () => {
+          await Promise.all([cannotReach(node, monitor), cannotReach(monitor.name, primary)]);
+        },
+        undo: () => liftCut(node),
+      };
+    }
+  }
+}
+
+async function macOf(container: string): Promise<string> {
+  return (await inside(container, 'cat', '/sys/class/net/eth0/address')).trim();
+}
+
+/** Also what mends the lab after a measurement that was killed. */
+export async function liftCut(node: string): Promise<void> {
+  await onTheBridge(`table bridge ${tableOf(node)} {\n}\ndelete table bridge ${tableOf(node)}\n`);
+}
+
+const tableOf = (node: string) => `pgha_${node.replaceAll('-', '_')}`;
+
+/** Packets that the lab's bridge drops vanish in silence, as where a switch died. */
+async function onTheBridge(ruleset: string): Promise<void> {
+  const netns = process.env['PGHA_LAB_NETNS'] ?? '';
+  await withDeadline('nft', 10_000, async () => {
+    const child = spawn('ip', ['netns', 'exec', netns, 'nft', '-f', '-'], {
+      stdio: ['pipe', 'ignore', 'pipe'],
+    });
+    let said = '';
+    child.stderr.on('data', (text: Buffer) => {
+      said += text.toString();
+    });
+    child.stdin.end(ruleset);
+    await new Promise<void>((done, failed) => {
+      child.on('error', failed);
+      child.on('close', (code) => {
+        if (code === 0) done();
+        else failed(new Error(`nft ended with code ${code}: ${said}`));
+      });
+    });
+  });
+}
+
+/** Throws when `from` can open a TCP connection to Postgres on `to`, by address. */
+async function cannotReach(from: string, to: Member): Promise<void> {
+  const script =
+    'use IO::Socket::INET; print IO::Socket::INET->new(PeerAddr => $ARGV[0], PeerPort => 5432, Timeout => 1) ? "open" : "closed"';
+  const answer = await inside(from, 'perl', '-e', script, addresses.get(to.name) ?? '');
+  if (answer !== 'closed') throw new Error(`the cut did not take hold: ${from} still reaches ${to.name}`);
+}
+
+/** Read while the network is whole: an interface that is down has none. */
+const addresses = new Map<string, string>();
+
+async function addressOf(container: string): Promise<void> {
+  const { network } = JSON.parse(await incus('query', `/1.0/instances/${container}/state`)) as {
+    network: Record<string, { addresses: { family: string; address: string }[] }>;
+  };
+  const address = network['eth0']?.addresses.find(({ family }) => family === 'inet')?.address;
+  if (!address) throw new Error(`${container} has no address`);
+  addresses.set(container, address);
+}
+
+/**
+ * Has the keeper believe that it once saw a standby while the monitor was away: one that never did never
+ * fences (service_keeper.c, in_network_partition). It is a number of seconds in its state file, which the
+ * keeper reads anew in every round and writes at its end (state.h, last_secondary_contact).
+ */
+async function rememberStandby(container: string): Promise<void> {
+  const file = '/var/lib/postgresql/.local/share/pg_autoctl/var/lib/postgresql/pgaf/node/pg_autoctl.state';
+  const seen = async () =>
+    Number((await inside(container, 'od', '-A', 'n', '-j', '64', '-N', '8', '-t', 'd8', file)).trim()) > 0;
+  await eventually('the keeper to remember a standby', 30_000, async () => {
+    if (await seen()) return true;
+    const write = `printf '\\001' | dd of=${file} bs=1 seek=64 count=1 conv=notrunc`;
+    await inside(container, 'sh', '-c', write);
+    await sleep(2500);
+    return await seen();
+  });
+}
+
+/**
+ * What a node needs to fence itself in every cut, where provision-pgaf has not given it that already; the
+ * reasons are in docs/timings.md. Name look-ups that give up after a second, reports to the monitor that end
+ * when it is gone, a standby that tells its position once a second, and a keeper that remembers a standby.
+ */
+export async function helpToFence(formation: Formation, container: string): Promise<void> {
+  const script = `
+    set -e
+    file=$(find /var/lib/postgresql/.config -name pg_autoctl.cfg)
+    dropin=/etc/systemd/system/pg_autoctl.service.d
+    changed=
+    if ! systemctl show --property=Environment pg_autoctl.service | grep -q RES_OPTIONS=; then
+      mkdir -p $dropin
+      printf '[Service]\\nEnvironment="RES_OPTIONS=timeout:1 attempts:1"\\n' >$dropin/resolver.conf
+      systemctl daemon-reload
+      changed=1
+    fi
+    if ! grep -q '^monitor.*keepalives_idle=' $file; then
+      sed -i '/^monitor *=/s/$/\\&keepalives_idle=1\\&keepalives_interval=1\\&keepalives_count=2\\&tcp_user_timeout=3000/' $file
+      changed=1
+    fi
+    if [ -n "$changed" ]; then systemctl restart pg_autoctl.service; fi
+    echo done`;
+  await inside(container, 'sh', '-c', script);
+  const member = membersOf(formation).find(({ name }) => name === container) as Member;
+  await eventually('the node to be back', 30_000, async () => {
+    try {
+      const session = await openMemberSession(lab, formation, member);
+      await session.query("ALTER SYSTEM SET wal_receiver_status_interval = '1s'");
+      await session.query('SELECT pg_reload_conf()');
+      session.close();
+      return true;
+    } catch {
+      return false;
+    }
+  });
+  await rememberStandby(container);
+}

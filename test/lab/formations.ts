@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { root } from './harness.ts';
+
+/** The lab's own formation files, with quick timings, and names of their own per Debian release. */
+export interface LabFormation {
+  debian: 12 | 13;
+  yaml: string;
+  monitor: string;
+  nodes: [string, string];
+}
+
+export function labFormation(debian: 12 | 13, changes: Record<string, unknown> = {}): LabFormation {
+  const file = parse(readFileSync(join(root, 'lab', 'formations', `debian-${debian}.yml`), 'utf8')) as Record<
+    string,
+    unknown
+  >;
+  const names = {
+    monitor: `d${debian}-monitor`,
+    nodes: [`d${debian}-alpha`, `d${debian}-beta`] as [string, string],
+  };
+  const yaml = stringify({
+    ...file,
+    timings: 'fast',
+    monitor: { name: names.monitor },
+    nodes: names.nodes.map((name) => ({ name })),
+    ...changes,
+  });
+  return { debian, yaml, ...names };
+}
+
+export function containersOf(formation: LabFormation): string[] {
+  return [formation.monitor, ...formation.nodes];
+}

@@ -1,0 +1,194 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { parse } from 'yaml';
+import { Incus } from '../../src/incus/incus.ts';
+import { parseFileCommands } from '../../src/runner/file-commands.ts';
+
+/** Runs the committed dist as a runner does: inputs and files by environment, nothing else shared with it. */
+
+export const root = resolve(import.meta.dirname, '..', '..');
+const run = promisify(execFile);
+
+export interface Finished {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  outputs: Record<string, string>;
+  state: Record<string, string>;
+  summary: string;
+  log: string;
+  tookMs: number;
+  /** The JSON report, or undefined when there is none. */
+  report: Record<string, unknown> | undefined;
+}
+
+export interface Started {
+  child: ChildProcess;
+  /** The log so far. */
+  log(): string;
+  /** Resolves once the log holds `text`; rejects after `deadlineMs`. */
+  says(text: string | RegExp, deadlineMs?: number): Promise<void>;
+  finished: Promise<Finished>;
+}
+
+export type Step = 'main' | 'post';
+
+const needed = ['PATH', 'HOME', 'INCUS_DIR', 'INCUS_SOCKET', 'INCUS_CONF'] as const;
+
+/** Starts an action's main or post in a process group of its own, with action.yml's defaults for its inputs. */
+export function startAction(
+  action: string,
+  inputs: Record<string, string>,
+  {
+    step = 'main',
+    env = {},
+    state = {},
+  }: { step?: Step; env?: Record<string, string>; state?: Record<string, string> } = {},
+): Started {
+  const file = parse(readFileSync(join(root, 'actions', action, 'action.yml'), 'utf8')) as {
+    inputs: Record<string, { default?: string }>;
+    runs: Record<Step, string>;
+  };
+  const folder = mkdtempSync(join(tmpdir(), 'pgha-test-'));
+  const paths = {
+    GITHUB_OUTPUT: join(folder, 'output'),
+    GITHUB_STATE: join(folder, 'state'),
+    GITHUB_STEP_SUMMARY: join(folder, 'summary'),
+  };
+  for (const path of Object.values(paths)) writeFileSync(path, '');
+  const given = Object.entries(file.inputs).map(([name, input]) => [
+    `INPUT_${name.toUpperCase()}`,
+    inputs[name] ?? input.default ?? '',
+  ]);
+  const states = Object.entries(state).map(([name, value]) => [`STATE_${name}`, value]);
+  const surroundings = Object.fromEntries(needed.map((name) => [name, process.env[name] ?? '']));
+  const started = performance.now();
+  const child = spawn(process.execPath, [join(root, 'actions', action, file.runs[step])], {
+    cwd: folder,
+    detached: true,
+    env: {
+      ...surroundings,
+      ...paths,
+      GITHUB_WORKSPACE: folder,
+      ...Object.fromEntries([...given, ...states]),
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  const finished = new Promise<Finished>((done, failed) => {
+    child.on('error', failed);
+    child.on('close', (code, signal) => {
+      const outputs = Object.fromEntries(parseFileCommands(readFileSync(paths.GITHUB_OUTPUT, 'utf8')));
+      const report = outputs['report']
+        ? (JSON.parse(readFileSync(outputs['report'], 'utf8')) as Record<string, unknown>)
+        : undefined;
+      done({
+        code,
+        signal,
+        outputs,
+        state: Object.fromEntries(parseFileCommands(readFileSync(paths.GITHUB_STATE, 'utf8'))),
+        summary: readFileSync(paths.GITHUB_STEP_SUMMARY, 'utf8'),
+        log: text,
+        tookMs: performance.now() - started,
+        report,
+      });
+      rmSync(folder, { recursive: true, force: true });
+    });
+  });
+  const says = (wanted: string | RegExp, deadlineMs = 60_000) =>
+    eventually(`the log to say ${String(wanted)}`, deadlineMs, () => {
+      if (child.exitCode !== null)
+        throw new Error(`the action ended before it said ${String(wanted)}:\n${text}`);
+      return Promise.resolve(typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text));
+    });
+  return { child, log: () => text, says, finished };
+}
+
+export async function runAction(
+  action: string,
+  inputs: Record<string, string>,
+  options: { env?: Record<string, string> } = {},
+): Promise<Finished> {
+  return await startAction(action, inputs, options).finished;
+}
+
+/** Runs the incus client of the lab and returns what it printed. */
+export async function incus(...args: string[]): Promise<string> {
+  const running = run('incus', args, { timeout: 60_000 });
+  // `incus launch` reads a configuration from a standard input that stays open.
+  running.child.stdin?.end();
+  return (await running).stdout;
+}
+
+/** Runs a command in a container and returns its output, whole (see Incus.read). */
+export async function inside(container: string, ...command: string[]): Promise<string> {
+  return await new Incus({ remote: 'local', project: 'default' }).read(container, command, {
+    deadlineMs: 60_000,
+  });
+}
+
+export async function statusOf(container: string): Promise<string> {
+  const { status } = JSON.parse(await incus('query', `/1.0/instances/${container}`)) as { status: string };
+  return status;
+}
+
+export async function labelsOf(container: string): Promise<Record<string, string>> {
+  const { config } = JSON.parse(await incus('query', `/1.0/instances/${container}`)) as {
+    config: Record<string, string>;
+  };
+  return Object.fromEntries(Object.entries(config).filter(([key]) => key.startsWith('user.pgha.')));
+}
+
+/** Polls until `holds` resolves to true. */
+export async function eventually(
+  what: string,
+  deadlineMs: number,
+  holds: () => Promise<boolean>,
+): Promise<void> {
+  const until = performance.now() + deadlineMs;
+  for (;;) {
+    if (await holds()) return;
+    if (performance.now() > until) throw new Error(`waited ${deadlineMs / 1000} s in vain for ${what}`);
+    await new Promise((next) => setTimeout(next, 20));
+  }
+}
+
+/** Waits until check-formation passes; returns how long that took. */
+export async function becomesHealthy(formation: string, deadlineMs: number): Promise<number> {
+  const started = performance.now();
+  let last = '';
+  try {
+    await eventually('a healthy formation', deadlineMs, async () => {
+      const { code, outputs } = await runAction('check-formation', { formation });
+      last = outputs['message'] ?? '';
+      return code === 0;
+    });
+  } catch (error) {
+    throw new Error(`${(error as Error).message}; last verdict: ${last}`);
+  }
+  return performance.now() - started;
+}
+
+/** Whether a process of that id runs: one that nobody has reaped yet does not. */
+export function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+/** Figures for the closing note and for people who read CI's log. */
+export function figure(what: string, value: number | string, unit = 's'): void {
+  const shown = typeof value === 'number' ? value.toFixed(unit === 's' ? 3 : 1) : value;
+  process.stdout.write(`figure: ${what}: ${shown} ${unit}\n`);
+}

@@ -1,0 +1,264 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { labFormation } from './formations.ts';
+import { becomesHealthy, type Finished, figure, incus, inside, runAction, statusOf } from './harness.ts';
+
+/** A formation over its life: grown, shrunk, repaired, reconfigured, planned before each of these, destroyed. */
+
+const names = { monitor: 'l-monitor', nodes: ['l-alpha', 'l-beta', 'l-gamma'] as const };
+const [alpha, beta, gamma] = names.nodes;
+
+const formation = (changes: Record<string, unknown> = {}, nodes: readonly string[] = [alpha, beta]) =>
+  labFormation(12, {
+    monitor: { name: names.monitor },
+    nodes: nodes.map((name) => ({ name })),
+    ...changes,
+  }).yaml;
+
+const keptSettings = {
+  postgres: {
+    version: 15,
+    packages: 'distribution',
+    settings: { shared_buffers: '96MB', max_connections: 130 },
+  },
+};
+
+const provision = (yaml: string, inputs: Record<string, string> = {}) =>
+  runAction('provision-pgaf', { formation: yaml, ...inputs });
+const sql = (node: string, text: string) =>
+  inside(node, 'runuser', '-u', 'postgres', '--', 'env', '-C', '/', 'psql', '-d', 'veza', '-Atqc', text);
+const changesOf = ({ report }: Finished) =>
+  ((report?.['changes'] ?? []) as { container: string; what: string }[])
+    .map(({ container, what }) => `${container}: ${what}`)
+    .sort();
+
+/** Plans, applies, holds the plan against what was done, and sees that nothing is left to do. */
+async function planAndApply(yaml: string, inputs: Record<string, string> = {}): Promise<string[]> {
+  const before = await incus('list', '-f', 'csv', '-c', 'nsl');
+  const plan = await provision(yaml, { ...inputs, mode: 'plan' });
+  expect(plan.code, plan.log).toBe(0);
+  expect(plan.outputs['changed'], plan.log).toBe('true');
+  expect(await incus('list', '-f', 'csv', '-c', 'nsl')).toBe(before);
+  const applied = await provision(yaml, inputs);
+  expect(applied.code, applied.log).toBe(0);
+  expect(changesOf(applied)).toEqual(changesOf(plan));
+  const again = await provision(yaml, { ...inputs, mode: 'plan' });
+  expect(again.outputs, again.log).toMatchObject({ 'exit-code': '0', changed: 'false' });
+  return changesOf(applied);
+}
+
+async function primaryOf(yaml: string): Promise<string> {
+  const { outputs } = await runAction('check-formation', { formation: yaml });
+  return outputs['primary'] ?? '';
+}
+
+async function rowsOn(node: string): Promise<string> {
+  return (await sql(node, 'SELECT count(*) FROM kept')).trim();
+}
+
+async function removeAll(): Promise<void> {
+  for (const name of [names.monitor, ...names.nodes]) await incus('delete', '--force', name).catch(() => {});
+}
+
+beforeAll(removeAll);
+afterAll(removeAll);
+
+/** Each test plans, applies and plans again; a launch takes its time on a disk that has just lost containers. */
+const patience = 600_000;
+
+describe('a formation over its life', { timeout: patience }, () => {
+  it('is made as planned', async () => {
+    const changes = await planAndApply(formation());
+    expect(changes).toEqual(
+      expect.arrayContaining([
+        'default: create database veza',
+        'default: create role veza',
+        'l-alpha: create the node',
+        expect.stringMatching(/^l-beta: launch from debian\/12/),
+        'l-monitor: create the monitor',
+      ]),
+    );
+    await sql(
+      await primaryOf(formation()),
+      'CREATE TABLE kept (id int); INSERT INTO kept SELECT generate_series(1, 1000)',
+    );
+  });
+
+  it('gains a node', async () => {
+    const three = formation({}, names.nodes);
+    expect(await planAndApply(three)).toEqual(expect.arrayContaining(['l-gamma: create the node']));
+    expect(await rowsOn(gamma)).toBe('1000');
+    const number = await inside(
+      names.monitor,
+      ...['runuser', '-u', 'postgres', '--', 'env', '-C', '/', 'psql', '-d', 'pg_auto_failover', '-Atc'],
+      'SELECT number_sync_standbys FROM pgautofailover.formation',
+    );
+    expect(number.trim()).toBe('1');
+  });
+
+  it('takes a change of candidate priority and of the quorum', async () => {
+    const changed = formation({
+      nodes: [{ name: alpha }, { name: beta }, { name: gamma, 'candidate-priority': 0, quorum: false }],
+    });
+    expect(await planAndApply(changed)).toEqual([
+      'default: set number_sync_standbys 0',
+      'l-gamma: set candidate-priority 0',
+      'l-gamma: set replication-quorum false',
+    ]);
+  });
+
+  it('keeps a node that the file no longer names, says so, and drops it with prune', async () => {
+    const kept = await provision(formation());
+    expect(kept.code, kept.log).toBe(1);
+    expect(kept.outputs['failed-checks'] ?? kept.outputs['message']).toContain('l-gamma');
+    expect(kept.log).toContain('l-gamma is registered and not in the file; it is left alone');
+    expect(await statusOf(gamma)).toBe('Running');
+
+    const changes = await planAndApply(formation(), { prune: 'true' });
+    expect(changes).toContain('l-gamma: drop the node, and delete its container');
+    await expect(statusOf(gamma)).rejects.toThrow(/not found/i);
+    await becomesHealthy(formation(), 10_000);
+  });
+
+  it('takes settings, by a restart of one node after the other where they need one', async () => {
+    const primary = await primaryOf(formation());
+    const changed = formation({
+      postgres: {
+        version: 15,
+        packages: 'distribution',
+        settings: {
+          shared_buffers: '96MB',
+          max_connections: 130,
+          work_mem: '5MB',
+          shared_preload_libraries: 'pg_stat_statements,auto_explain',
+        },
+      },
+    });
+    const changes = await planAndApply(changed);
+    expect(changes).toContain(`default: switch over from ${primary} (writes pause for seconds)`);
+    for (const node of [alpha, beta]) {
+      expect(await sql(node, "SELECT current_setting('shared_buffers') || current_setting('work_mem')")).toBe(
+        '96MB5MB\n',
+      );
+    }
+    expect(await sql(alpha, 'SHOW shared_preload_libraries')).toBe('pg_stat_statements, auto_explain\n');
+    const fewer = await provision(formation());
+    expect(fewer.code, fewer.log).toBe(3);
+    expect(fewer.outputs['message']).toMatch(
+      /max_connections from 130 to 100: a running formation cannot take less/,
+    );
+    expect(await sql(alpha, 'SHOW max_connections')).toBe('130\n');
+    // What is no longer in the file goes back to what pg_auto_failover sets.
+    const reset = formation({
+      postgres: {
+        version: 15,
+        packages: 'distribution',
+        settings: { shared_buffers: '96MB', max_connections: 130 },
+      },
+    });
+    const undone = await planAndApply(reset);
+    for (const node of [alpha, beta]) {
+      expect(undone).toContain(`${node}: reset work_mem`);
+      expect(undone).toContain(`${node}: restart Postgres for shared_preload_libraries`);
+    }
+  });
+
+  it('takes limits', async () => {
+    const limited = formation({
+      ...keptSettings,
+      limits: { cpu: 1, memory: '2GiB' },
+    });
+    expect(await planAndApply(limited)).toContain('l-beta: set limits.memory to 2GiB');
+    expect((await incus('config', 'get', beta, 'limits.memory')).trim()).toBe('2GiB');
+  });
+});
+
+describe('a container that was deleted is replaced, and no data is lost', { timeout: patience }, () => {
+  const yaml = formation(keptSettings);
+
+  it.each([
+    ['a standby', async () => ((await primaryOf(yaml)) === alpha ? beta : alpha)],
+    ['the primary', () => primaryOf(yaml)],
+    ['the monitor', () => Promise.resolve(names.monitor)],
+  ])('%s', async (what, pick) => {
+    const name = await pick();
+    await incus('delete', '--force', name);
+    const started = performance.now();
+    await planAndApply(yaml);
+    figure(`${what} replaced, planned before and after`, (performance.now() - started) / 1000);
+    for (const node of [alpha, beta]) expect(await rowsOn(node)).toBe('1000');
+    await becomesHealthy(yaml, 10_000);
+  });
+});
+
+describe('a primary that pg_auto_failover left read-only', () => {
+  it('is told by check-formation, and takes writes again after the next run', async () => {
+    const yaml = formation(keptSettings);
+    const primary = await primaryOf(yaml);
+    await sql(primary, 'ALTER SYSTEM SET default_transaction_read_only = on');
+    await sql(primary, 'SELECT pg_reload_conf()');
+    const checked = await runAction('check-formation', { formation: yaml });
+    expect(checked.outputs['failed-checks'], checked.log).toBe('one-writable-primary');
+    expect(await planAndApply(yaml)).toEqual([
+      `${primary}: let the primary take writes again, which was left read-only`,
+    ]);
+  });
+});
+
+describe('what would lose data, or touch what is another’s, is refused', () => {
+  const refused = async (yaml: string, message: RegExp) => {
+    const { code, outputs, log } = await provision(yaml);
+    expect(code, log).toBe(3);
+    expect(outputs['message']).toMatch(message);
+    await becomesHealthy(formation(keptSettings), 10_000);
+  };
+
+  it('a renamed primary', async () => {
+    const primary = await primaryOf(formation(keptSettings));
+    const other = primary === alpha ? beta : alpha;
+    await refused(
+      formation(keptSettings, ['l-new', other]),
+      new RegExp(`the primary is ${primary}, which the file does not name`),
+    );
+  });
+
+  it('another data directory, another port, another version: all at once', () =>
+    refused(
+      formation({
+        postgres: { version: 16, packages: 'distribution', 'data-directory': '/srv/pgdata/pgaf', port: 5433 },
+      }),
+      /postgres\.version: 16.*postgres\.data-directory: .*postgres\.port: 5433/,
+    ));
+
+  it('a container that pgha did not make', async () => {
+    await incus('launch', 'debian/12', 'l-stranger');
+    try {
+      await refused(
+        formation(keptSettings, [alpha, beta, 'l-stranger']),
+        /the container l-stranger exists and was not made by pgha/,
+      );
+    } finally {
+      await incus('delete', '--force', 'l-stranger');
+    }
+  });
+});
+
+describe('destroy', () => {
+  const yaml = formation(keptSettings);
+
+  it("asks for the formation's name", async () => {
+    const { code, outputs, log } = await provision(yaml, { mode: 'destroy' });
+    expect(code, log).toBe(3);
+    expect(outputs['message']).toMatch(/^input confirm: .*type the formation's name, default,/);
+    expect(await statusOf(alpha)).toBe('Running');
+  });
+
+  it('deletes the containers, and has nothing to do the second time', async () => {
+    const { code, outputs, log } = await provision(yaml, { mode: 'destroy', confirm: 'default' });
+    expect(code, log).toBe(0);
+    expect(outputs['changed']).toBe('true');
+    const left = await incus('list', '-f', 'csv', '-c', 'n');
+    for (const name of [names.monitor, alpha, beta]) expect(left).not.toContain(name);
+    const again = await provision(yaml, { mode: 'destroy', confirm: 'default' });
+    expect(again.outputs).toMatchObject({ 'exit-code': '0', changed: 'false' });
+  });
+});

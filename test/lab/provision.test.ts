@@ -1,0 +1,177 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { containersOf, labFormation } from './formations.ts';
+import { becomesHealthy, figure, incus, inside, runAction, startAction } from './harness.ts';
+
+async function deleteContainers(names: string[]): Promise<void> {
+  for (const name of names) await incus('delete', '--force', name).catch(() => {});
+}
+
+describe.each([12, 13] as const)('provision-pgaf on Debian %i', (debian) => {
+  const formation = labFormation(debian);
+  const provision = () => runAction('provision-pgaf', { formation: formation.yaml });
+
+  beforeAll(() => deleteContainers(containersOf(formation)));
+
+  it('makes a converged formation from nothing', async () => {
+    const { code, outputs, summary, log, tookMs } = await provision();
+    expect(code, log).toBe(0);
+    expect(outputs).toMatchObject({
+      outcome: 'pass',
+      changed: 'true',
+      primary: formation.nodes[0],
+      standbys: formation.nodes[1],
+    });
+    expect(outputs['formation-uri']).toBe(
+      `postgres://veza@${formation.nodes[0]}.incus:5432,${formation.nodes[1]}.incus:5432/veza?target_session_attrs=read-write&sslmode=require`,
+    );
+    expect(summary).toContain('launch from');
+    figure(`provision from nothing, Debian ${debian}`, tookMs / 1000);
+  });
+
+  it('changes nothing the second time, and says so', async () => {
+    const times: number[] = [];
+    for (let run = 0; run < 3; run++) {
+      const { code, outputs, log, tookMs } = await provision();
+      expect(code, log).toBe(0);
+      expect(outputs['changed']).toBe('false');
+      expect(outputs['message']).toContain('nothing to change');
+      times.push(tookMs);
+    }
+    times.sort((a, b) => a - b);
+    figure(
+      `provision again, Debian ${debian}, quickest and median of 3`,
+      times
+        .slice(0, 2)
+        .map((ms) => (ms / 1000).toFixed(3))
+        .join(' and '),
+    );
+    expect(times[0]).toBeLessThan(1500);
+  });
+
+  it('replicates synchronously, as sync-standbys 1 asks for', async () => {
+    const sql =
+      "SELECT current_setting('synchronous_standby_names') || ' ' || string_agg(sync_state, ',') FROM pg_stat_replication";
+    const answer = await inside(formation.nodes[0], 'runuser', '-u', 'postgres', '--', 'psql', '-Atc', sql);
+    expect(answer).toMatch(/^ANY 1 \(pgautofailover_standby_\d+\) quorum$/m);
+  });
+
+  it("leaves the distribution's own cluster neither running nor enabled", async () => {
+    for (const name of containersOf(formation)) {
+      expect(await inside(name, 'pg_lsclusters', '-h')).toBe('');
+      const running = await inside(
+        name,
+        'sh',
+        '-c',
+        'systemctl list-units --plain --no-legend "postgresql@*"',
+      );
+      expect(running).toBe('');
+    }
+  });
+
+  it('lets the application in over TLS with its password on every node, and not otherwise', async () => {
+    for (const node of formation.nodes) {
+      const login = (password: string, sslmode: string) =>
+        inside(
+          formation.monitor,
+          'env',
+          `PGPASSWORD=${password}`,
+          'psql',
+          `host=${node}.incus user=veza dbname=veza sslmode=${sslmode} connect_timeout=5`,
+          '-Atc',
+          'SELECT current_user',
+        );
+      expect(await login('changeme-DEV-ONLY', 'require')).toBe('veza\n');
+      await expect(login('wrong', 'require')).rejects.toThrow(/password authentication failed/);
+      await expect(login('changeme-DEV-ONLY', 'disable')).rejects.toThrow(
+        /no pg_hba.conf entry|no encryption/,
+      );
+    }
+  });
+});
+
+describe('provision-pgaf puts right what has drifted', () => {
+  const formation = labFormation(12);
+  const [alpha, beta] = formation.nodes;
+  const provision = () => runAction('provision-pgaf', { formation: formation.yaml });
+
+  beforeAll(async () => {
+    const { code, log } = await provision();
+    expect(code, log).toBe(0);
+  });
+
+  it.each([
+    ['a stopped service', () => inside(beta, 'systemctl', 'stop', 'pg_autoctl')],
+    ['a disabled service', () => inside(alpha, 'systemctl', 'disable', 'pg_autoctl')],
+    ['a stopped container', () => incus('stop', '--force', beta)],
+    ['a frozen container', () => incus('pause', beta)],
+    [
+      'a changed unit file',
+      () => inside(beta, 'sed', '-i', 's/65536/1024/', '/etc/systemd/system/pg_autoctl.service'),
+    ],
+    [
+      'lost HBA rules',
+      () => inside(beta, 'sed', '-i', '/clients/,$d', '/var/lib/postgresql/pgaf/node/pg_hba.conf'),
+    ],
+    [
+      'a changed clock of the monitor',
+      () => psql(formation.monitor, 'ALTER SYSTEM SET pgautofailover.primary_demote_timeout = 1000'),
+    ],
+    ['a lost database password', () => primarySql("ALTER ROLE veza PASSWORD 'somethingelse'")],
+  ])('%s', async (_, drift) => {
+    await drift();
+    const mended = await provision();
+    expect(mended.code, mended.log).toBe(0);
+    expect(mended.outputs['changed'], mended.log).toBe('true');
+    const again = await provision();
+    expect(again.code, again.log).toBe(0);
+    expect(again.outputs['changed'], again.log).toBe('false');
+  });
+
+  async function psql(container: string, sql: string): Promise<string> {
+    return await inside(container, 'runuser', '-u', 'postgres', '--', 'psql', '-Atc', sql);
+  }
+
+  async function primarySql(sql: string): Promise<string> {
+    const { outputs } = await runAction('check-formation', { formation: formation.yaml });
+    return await psql(outputs['primary'] ?? '', sql);
+  }
+});
+
+describe('provision-pgaf that would harm what is there', () => {
+  const formation = labFormation(12);
+
+  it('refuses another major version of Postgres, and touches nothing', async () => {
+    const first = await runAction('provision-pgaf', { formation: formation.yaml });
+    expect(first.code, first.log).toBe(0);
+    const other = labFormation(12, { postgres: { version: 16, packages: 'distribution' } });
+    const { code, outputs, log } = await runAction('provision-pgaf', { formation: other.yaml });
+    expect(code, log).toBe(3);
+    expect(outputs['message']).toContain(
+      `postgres.version: 16 asked for, and ${formation.monitor} holds data of 15`,
+    );
+    await becomesHealthy(formation.yaml, 1000);
+  });
+
+  it('leaves pg_hba.conf whole when it is killed while it writes it', async () => {
+    const [alpha] = formation.nodes;
+    const hba = '/var/lib/postgresql/pgaf/node/pg_hba.conf';
+    const before = await inside(alpha, 'cat', hba);
+    // The client that carries the new file is held back, and killed with the rest.
+    const bin = mkdtempSync(join(tmpdir(), 'pgha-bin-'));
+    const slow = `#!/bin/sh\nPATH='${process.env['PATH']}'\ncase "$*" in *pg_hba.conf*) sleep 2 | incus "$@" ;; *) exec incus "$@" ;; esac\n`;
+    writeFileSync(join(bin, 'incus'), slow, { mode: 0o755 });
+    const changed = labFormation(12, {
+      postgres: { version: 15, packages: 'distribution', clients: ['10.0.0.0/8', '172.16.0.0/12'] },
+    });
+    const env = { PATH: `${bin}:${process.env['PATH']}` };
+    const run = startAction('provision-pgaf', { formation: changed.yaml }, { env });
+    await run.says(/run: incus exec .*pg_hba\.conf/);
+    process.kill(-(run.child.pid ?? 0), 'SIGKILL');
+    await run.finished;
+    await new Promise((next) => setTimeout(next, 3000));
+    expect(await inside(alpha, 'cat', hba)).toBe(before);
+  });
+});

@@ -1,0 +1,147 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parseFormation } from '../../src/formation/load.ts';
+import { markdownTable } from '../../src/report/table.ts';
+import {
+  type FaultName,
+  freezeFor,
+  helpToFence,
+  liftCut,
+  loadAverage,
+  type Measured,
+  measure,
+} from './fencing.ts';
+import { labFormation } from './formations.ts';
+import { becomesHealthy, figure, runAction } from './harness.ts';
+
+/**
+ * What the timings profiles claim, measured. `PGHA_RUNS=5` measures everything five times, upstream as well,
+ * and prints the tables of docs/timings.md; `PGHA_DEBIAN=13` does so on Debian 13.
+ */
+const runs = Number(process.env['PGHA_RUNS'] ?? 1);
+const debian = process.env['PGHA_DEBIAN'] === '13' ? 13 : 12;
+
+const aims = {
+  balanced: { promotedWithin: 30, ridesOut: 10 },
+  fast: { promotedWithin: 12, ridesOut: 3 },
+  upstream: undefined,
+};
+
+const mainCuts = ['full-cut', 'monitor-cut'] as const satisfies FaultName[];
+const allCuts = [...mainCuts, 'full-cut-amid-report', 'link-down'] as const satisfies FaultName[];
+const told: Record<FaultName, string> = {
+  'crash-stop': 'crash-stop',
+  freeze: 'freeze until the promotion',
+  'full-cut': 'full cut',
+  'full-cut-amid-report': 'full cut amid a report',
+  'link-down': 'full cut, link down',
+  'monitor-cut': 'monitor cut',
+};
+
+const profiles = (['fast', 'balanced', 'upstream'] as const).filter((name) => aims[name] || runs > 1);
+
+describe.each(profiles)(`timings: %s, Debian ${debian}`, (profile) => {
+  const aim = aims[profile];
+  const names = ['alpha', 'beta'].map((name) => `t${debian}-${name}`);
+  const { yaml } = labFormation(debian, {
+    timings: profile,
+    monitor: { name: `t${debian}-monitor` },
+    nodes: names.map((name) => ({ name })),
+  });
+  const measured: { fault: FaultName; figures: Measured }[] = [];
+  const take = async (fault: FaultName): Promise<Measured> => {
+    const figures = await measure(yaml, fault);
+    measured.push({ fault, figures });
+    const what = `${profile}, ${told[fault]}, Debian ${debian}, load ${figures.load}`;
+    figure(`${what}: new primary takes writes`, figures.writable);
+    figure(`${what}: old primary takes none`, figures.fenced ?? 'never');
+    figure(`${what}: margin`, figures.margin);
+    if (figures.thawed !== undefined)
+      figure(
+        `${what}: old primary takes writes after the thaw for`,
+        (figures.fenced ?? Number.NaN) - figures.thawed,
+      );
+    return figures;
+  };
+
+  beforeAll(async () => {
+    for (const name of names) await liftCut(name);
+    const { code, log } = await runAction('provision-pgaf', { formation: yaml });
+    expect(code, log).toBe(0);
+    for (const name of names) await helpToFence(parseFormation(yaml, 'formation.yml'), name);
+  });
+  beforeEach(() => becomesHealthy(yaml, 90_000));
+  afterAll(() => {
+    if (runs > 1) process.stdout.write(`\n${tableOf(profile, measured)}\n`);
+  });
+
+  for (let run = 1; run <= runs; run++) {
+    it(`promotes in time after a crash-stop, run ${run}`, async () => {
+      const { announced, writable } = await take('crash-stop');
+      if (aim)
+        expect(Math.max(announced ?? Number.POSITIVE_INFINITY, writable)).toBeLessThan(aim.promotedWithin);
+    });
+
+    it.each(runs > 1 || profile === 'fast' ? allCuts : mainCuts)(
+      `fences the old primary before the new one takes writes: %s, run ${run}`,
+      async (fault) => {
+        const { fenced, margin, writesAfterPromotion } = await take(fault);
+        // What upstream's clocks do is for the table.
+        if (!aim) return;
+        expect(fenced).toBeDefined();
+        expect(margin).toBeGreaterThan(0);
+        expect(writesAfterPromotion).toBe(0);
+      },
+    );
+
+    it(`demotes a primary that was frozen until the promotion soon after the thaw, run ${run}`, async () => {
+      const { fenced, thawed } = await take('freeze');
+      expect((fenced ?? Number.POSITIVE_INFINITY) - (thawed ?? 0)).toBeLessThan(3);
+    });
+
+    it.runIf(aim)(`rides out a freeze without failing over, run ${run}`, async () => {
+      const frozen = aim?.ridesOut ?? 0;
+      // A failover begins when a standby reports, once a second, and not later than two of them after the thaw.
+      const { otherStates, outage } = await freezeFor(yaml, frozen * 1000, 4000);
+      figure(
+        `${profile}, freeze of ${frozen} s, Debian ${debian}, load ${loadAverage()}: write outage`,
+        outage,
+      );
+      expect(otherStates).toEqual([]);
+      expect(outage).toBeGreaterThan(frozen - 0.1);
+    });
+  }
+});
+
+/** Rows for docs/timings.md: least, median and greatest. */
+function tableOf(profile: string, measured: { fault: FaultName; figures: Measured }[]): string {
+  const faults = [...new Set(measured.map(({ fault }) => fault))];
+  const rows = faults.map((fault) => {
+    const of = measured.filter((one) => one.fault === fault).map(({ figures }) => figures);
+    const end =
+      fault === 'freeze'
+        ? of.map(({ fenced, thawed }) => (fenced ?? Number.NaN) - (thawed ?? 0))
+        : of.map(({ fenced }) => fenced);
+    return [
+      profile,
+      told[fault],
+      String(of.length),
+      spread(of.map(({ writable }) => writable)),
+      fault === 'freeze' ? `${spread(end)} after the thaw` : spread(end),
+      fault === 'freeze' ? '' : spread(of.map(({ margin }) => margin)),
+    ];
+  });
+  return markdownTable({
+    headings: ['profile', 'fault', 'n', 'new primary takes writes', 'old primary takes none', 'margin'],
+    rows,
+  });
+}
+
+function spread(values: (number | undefined)[]): string {
+  const sorted = values.filter((value) => value !== undefined).sort((a, b) => a - b);
+  const shown = [sorted[0], sorted[Math.floor(sorted.length / 2)], sorted.at(-1)].map((value) =>
+    value?.toFixed(1),
+  );
+  const never = values.length - sorted.length;
+  const figures = sorted.length === 0 ? '' : shown.join(' / ');
+  return [figures, never > 0 ? `never (${never} of ${values.length})` : ''].filter(Boolean).join(', ');
+}

@@ -1,0 +1,174 @@
+import type { Observation, ObservedMonitor, ObservedNode } from '../../src/check/observation.ts';
+import { judge, type Verdict } from '../../src/check/verdict.ts';
+import type { Log } from '../../src/contract/log.ts';
+import type { DrillRecord } from '../../src/drill/record.ts';
+import type { Formation } from '../../src/formation/formation.ts';
+import { loadFormation, parseFormation } from '../../src/formation/load.ts';
+import type { MonitorNode } from '../../src/monitor/nodes.ts';
+import type { HbaRule } from '../../src/postgres/hba.ts';
+
+/** What stands when no formation is given: pgaf-monitor, pgaf-primary, pgaf-replica, in a lab. */
+export const builtInFormation = (): Formation => loadFormation('', '/nowhere');
+
+export const formationOf = (yaml: string): Formation => parseFormation(yaml, 'f.yaml');
+
+export function monitorNode(given: Partial<MonitorNode> = {}): MonitorNode {
+  const state = given.goalState ?? 'primary';
+  return {
+    nodeId: 1,
+    name: 'pgaf-primary',
+    host: `${given.name ?? 'pgaf-primary'}.incus`,
+    port: 5432,
+    reportedState: state,
+    goalState: state,
+    health: 1,
+    candidatePriority: 50,
+    replicationQuorum: true,
+    reportedTimeline: 1,
+    reportedLsn: '0/5000148',
+    reportedReplicationState: state === 'primary' ? '' : 'quorum',
+    secondsSinceReport: 0.4,
+    secondsSinceHealthCheck: 0.3,
+    secondsSinceStateChange: 120.5,
+    ...given,
+  };
+}
+
+export function hbaRule(given: Partial<HbaRule> = {}): HbaRule {
+  return {
+    type: 'hostssl',
+    databases: ['veza'],
+    users: ['veza'],
+    address: '10.0.0.0',
+    netmask: '255.0.0.0',
+    method: 'scram-sha-256',
+    error: null,
+    ...given,
+  };
+}
+
+function dataNode(primary: boolean, standbys: number): ObservedNode {
+  return {
+    serverVersion: 160_004,
+    secondsSinceStart: 3600,
+    inRecovery: !primary,
+    readOnly: false,
+    timeline: 1,
+    synchronousStandbyNames: primary ? 'ANY 1 (pgautofailover_standby_2)' : '',
+    standbys: Array.from({ length: primary ? standbys : 0 }, (_, index) => ({
+      applicationName: `pgautofailover_standby_${index + 2}`,
+      state: 'streaming',
+      syncState: 'quorum',
+      lagBytes: 0,
+    })),
+    walReceiver: primary ? '' : 'streaming',
+    roles: ['veza'],
+    databases: ['veza'],
+    hbaRules: [hbaRule()],
+  };
+}
+
+/** A formation in perfect health; its first node is the primary. */
+export function healthyObservation(formation: Formation = builtInFormation()): Observation {
+  const names = formation.nodes.map((node) => node.name);
+  return {
+    observedAt: '2025-01-01T00:00:00.000Z',
+    instances: Object.fromEntries(
+      [formation.monitor.name, ...names].map((name) => [name, { status: 'Running', drillMark: undefined }]),
+    ),
+    monitor: {
+      ok: true,
+      value: {
+        extensionVersion: '2.2',
+        numberSyncStandbys: names.length <= 2 ? 0 : formation.replication.syncStandbys,
+        nodes: names.map((name, index) =>
+          monitorNode({ nodeId: index + 1, name, goalState: index === 0 ? 'primary' : 'secondary' }),
+        ),
+      },
+    },
+    nodes: Object.fromEntries(
+      names.map((name, index) => [name, { ok: true, value: dataNode(index === 0, names.length - 1) }]),
+    ),
+  };
+}
+
+/** What was read of a data node, to be changed by a test. */
+export function nodeOf(observation: Observation, name: string): ObservedNode {
+  const read = observation.nodes[name];
+  if (!read?.ok) throw new Error(`the test's observation holds no readable ${name}`);
+  return read.value;
+}
+
+export function monitorOf(observation: Observation): ObservedMonitor {
+  if (!observation.monitor.ok) throw new Error("the test's observation holds no readable monitor");
+  return observation.monitor.value;
+}
+
+/** A node's row on the monitor, to be changed by a test. */
+export function rowOf(observation: Observation, name: string): MonitorNode {
+  const row = monitorOf(observation).nodes.find((node) => node.name === name);
+  if (!row) throw new Error(`the test's monitor does not know ${name}`);
+  return row;
+}
+
+export const healthyVerdict = (): Verdict => judge(healthyObservation(), builtInFormation());
+
+/** The verdict on a formation whose standby is still catching up. */
+export function unhealthyVerdict(): Verdict {
+  const observation = healthyObservation();
+  rowOf(observation, 'pgaf-replica').reportedState = 'catchingup';
+  return judge(observation, builtInFormation());
+}
+
+/** A drill that went well: promoted after 9.8 s, healthy again 4.25 s after the undo. */
+export function passingDrill(given: Partial<DrillRecord> = {}): DrillRecord {
+  return {
+    id: '0123456789ab',
+    formation: 'default',
+    fault: 'stop',
+    startedAt: '2025-01-01T00:00:00.000Z',
+    rtoTargetSeconds: 60,
+    promotionDeadlineSeconds: 180,
+    disturbed: undefined,
+    baseline: healthyVerdict(),
+    target: 'pgaf-primary',
+    faultAt: '2025-01-01T00:00:01.000Z',
+    injectedSeconds: 0.712,
+    proof: 'Incus shows the container as Stopped',
+    promotion: {
+      node: 'pgaf-replica',
+      seconds: 9.8,
+      at: '2025-01-01T00:00:10.800Z',
+      heardBy: 'notification',
+    },
+    undoSeconds: 9.85,
+    settledSeconds: 14.1,
+    final: healthyVerdict(),
+    announcements: [
+      { seconds: -3, node: 'pgaf-primary', reportedState: 'primary', goalState: 'primary', health: 1 },
+      { seconds: 4.2, node: 'pgaf-primary', reportedState: 'primary', goalState: 'draining', health: 0 },
+      {
+        seconds: 9.8,
+        node: 'pgaf-replica',
+        reportedState: 'wait_primary',
+        goalState: 'wait_primary',
+        health: 1,
+      },
+    ],
+    interrupted: undefined,
+    undoFailed: undefined,
+    tookSeconds: 15.6,
+    ...given,
+  };
+}
+
+/** A log that keeps its lines. */
+export function keptLog(): Log & { lines: string[] } {
+  const lines: string[] = [];
+  return {
+    lines,
+    info: (line) => lines.push(`info ${line}`),
+    warn: (line) => lines.push(`warn ${line}`),
+    debug: (line) => lines.push(`debug ${line}`),
+  };
+}

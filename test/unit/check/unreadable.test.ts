@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest';
+import type { Observation } from '../../../src/check/observation.ts';
+import { judge, type Verdict } from '../../../src/check/verdict.ts';
+import type { Formation } from '../../../src/formation/formation.ts';
+import { builtInFormation, formationOf, healthyObservation } from '../builders.ts';
+
+function unreachable(name: string, status: string, formation: Formation = builtInFormation()): Observation {
+  const observation = healthyObservation(formation);
+  const failed = { ok: false, failed: `the container is ${status}` } as const;
+  observation.instances[name] = { status, drillMark: undefined };
+  if (name === formation.monitor.name) observation.monitor = failed;
+  else observation.nodes[name] = failed;
+  return observation;
+}
+
+const withStatus = (verdict: Verdict, status: string) =>
+  verdict.findings.filter((finding) => finding.status === status).map((finding) => finding.check);
+
+describe('a container that does not answer', () => {
+  it.each([
+    ['missing', /run provision-pgaf/],
+    ['Stopped', /^incus start pgaf-replica --project default$/],
+    ['Frozen', /^incus resume pgaf-replica --project default$/],
+    ['Running', /incus exec pgaf-replica --project default -- journalctl/],
+    ['Error', /incus exec pgaf-replica --project default -- journalctl/],
+  ])('and is %s comes with the remedy that fits', (status, remedy) => {
+    const verdict = judge(unreachable('pgaf-replica', status), builtInFormation());
+    expect(withStatus(verdict, 'fail')).toEqual(['nodes-reachable']);
+    const found = verdict.findings.find((finding) => finding.check === 'nodes-reachable');
+    expect(found?.faults).toEqual([
+      {
+        subject: 'pgaf-replica',
+        evidence: `the container is ${status}`,
+        remedy: expect.stringMatching(remedy),
+      },
+    ]);
+    expect(verdict.outcome).toBe('unhealthy');
+  });
+
+  it('on a remote Incus is named with its remote in the remedy', () => {
+    const formation = formationOf('incus: { remote: far, project: ha }');
+    const verdict = judge(unreachable('pgaf-replica', 'Stopped', formation), formation);
+    const remedies = verdict.findings.flatMap((finding) => finding.faults.map((fault) => fault.remedy));
+    expect(remedies).toEqual(['incus start far:pgaf-replica --project ha']);
+  });
+});
+
+describe('a monitor that does not answer', () => {
+  const verdict = judge(unreachable('pgaf-monitor', 'Stopped'), builtInFormation());
+
+  it('is a fault of its own, and leaves unknown what only it could tell', () => {
+    expect(withStatus(verdict, 'fail')).toEqual(['monitor-reachable']);
+    expect(withStatus(verdict, 'unknown')).toEqual([
+      'nodes-registered',
+      'states-converged',
+      'nodes-healthy',
+      'one-writable-primary',
+      'synchronous-replication',
+    ]);
+    expect(verdict.outcome).toBe('unhealthy');
+    expect(verdict.message).toBe('formation default is not healthy: pgaf-monitor: the container is Stopped');
+  });
+
+  it('names no primary and no standby', () => {
+    expect(verdict).toMatchObject({ primary: undefined, standbys: [] });
+  });
+
+  it('does not hide what the data nodes say', () => {
+    expect(withStatus(verdict, 'pass')).toEqual(
+      expect.arrayContaining(['timelines-agree', 'application-login']),
+    );
+  });
+});
+
+describe('data nodes none of which answers', () => {
+  const observation = healthyObservation();
+  for (const name of Object.keys(observation.nodes))
+    observation.nodes[name] = { ok: false, failed: 'silence' };
+  const verdict = judge(observation, builtInFormation());
+
+  it('leave unknown what only they could tell', () => {
+    expect(withStatus(verdict, 'unknown')).toEqual([
+      'synchronous-replication',
+      'standbys-streaming',
+      'timelines-agree',
+      'application-login',
+    ]);
+  });
+
+  it('are each a fault', () => {
+    const found = verdict.findings.find((finding) => finding.check === 'nodes-reachable');
+    expect(found?.faults.map((fault) => fault.subject)).toEqual(['pgaf-primary', 'pgaf-replica']);
+  });
+});

@@ -1,0 +1,118 @@
+import { describe, expect, it } from 'vitest';
+import { noFacts, parseFacts } from '../../../src/provision/facts.ts';
+
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+const unit = '[Service]\nExecStart=/usr/bin/pg_autoctl run\n';
+const hba = '# TYPE  DATABASE\nlocal all all trust\nhost "veza" all é trust';
+
+/** What the probe prints in a node that is up. */
+const provisioned = `codename bookworm
+installed postgresql-15 installed 15.8-0
+installed postgresql-15-auto-failover installed 2.0-2
+installed pg-auto-failover-cli config-files 2.0-2
+installed python3-psycopg2 not-installed 
+active active
+enabled enabled
+unit ${base64(unit)}
+hba ${base64(hba)}
+keeper ${base64('[timeout]\nnetwork_partition_timeout = 5\n')}
+passwords ${base64('*:*:*:autoctl_node:geheim-é\n')}
+passwordmode postgres:600
+certificate expiring
+pemhash 0123abcd
+ca ${base64('-----BEGIN CERTIFICATE-----\n')}
+settings ${base64('wal_sender_timeout\n')}
+pgdata var/lib/postgresql/pgaf/node/pg_autoctl.cfg
+created yes
+cluster 15 main
+cluster 16 my
+`;
+
+/** What it prints in a fresh container: systemctl knows no such unit, dpkg no such package. */
+const fresh = 'codename jammy\nactive inactive\nenabled \n';
+
+describe('facts of a node that is up', () => {
+  const facts = parseFacts(provisioned);
+
+  it('tell what is installed, and nothing that is only half gone', () => {
+    expect([...facts.packages.versions.keys()]).toEqual(['postgresql-15', 'postgresql-15-auto-failover']);
+  });
+
+  it('hold the files byte for byte', () => {
+    expect(facts.unit).toBe(unit);
+    expect(Buffer.from(facts.hba, 'latin1').toString('utf8')).toBe(hba);
+    expect(facts.keeperConfig).toBe('[timeout]\nnetwork_partition_timeout = 5\n');
+  });
+
+  it("tell the release, the service, the data directory and the distribution's clusters", () => {
+    expect(facts).toMatchObject({
+      packages: { codename: 'bookworm' },
+      serviceActive: true,
+      serviceEnabled: true,
+      created: true,
+      distributionClusters: ['15 main', '16 my'],
+    });
+  });
+});
+
+describe("clusters whose folders, which are postgres', have names of an attacker's", () => {
+  it.each([
+    'cluster .. ..',
+    'cluster 15 ../../x',
+    'cluster 15 a b',
+    'cluster 15 ',
+    'cluster x main',
+    'cluster 15 -x',
+  ])('%j is passed over', (line) => {
+    expect(parseFacts(`${line}\ncluster 15 main\n`).distributionClusters).toEqual(['15 main']);
+  });
+});
+
+describe('facts of what pgha itself put there', () => {
+  it('are read as they were written', () => {
+    expect(parseFacts(provisioned)).toMatchObject({
+      passwordFile: '*:*:*:autoctl_node:geheim-é\n',
+      passwordFileMode: 'postgres 600',
+      certificate: 'expiring',
+      serverPemHash: '0123abcd',
+      ca: '-----BEGIN CERTIFICATE-----\n',
+      managedSettings: 'wal_sender_timeout\n',
+      dataDirectories: ['/var/lib/postgresql/pgaf/node'],
+    });
+  });
+});
+
+describe('facts of a fresh container', () => {
+  it('are that nothing is there', () => {
+    expect(parseFacts(fresh)).toEqual({ ...noFacts, packages: { ...noFacts.packages, codename: 'jammy' } });
+  });
+
+  it('are the same where the container prints nothing at all', () => {
+    expect(parseFacts('')).toMatchObject({ packages: { codename: '' }, created: false });
+  });
+});
+
+describe('a creation that was interrupted', () => {
+  const begun = `created yes\nkeeper ${base64('[pg_autoctl]\n')}\n`;
+  it('is none yet: the service is set up last', () => {
+    expect(parseFacts(begun).created).toBe(false);
+    expect(parseFacts(`${begun}unit ${base64(unit)}\n`).created).toBe(true);
+    expect(parseFacts(`${begun}active active\n`).created).toBe(true);
+  });
+});
+
+describe('a service', () => {
+  it.each([
+    ['active', 'enabled', true, true],
+    ['activating', 'enabled', false, true],
+    ['failed', 'enabled', false, true],
+    ['active', 'disabled', true, false],
+    ['active', 'masked', true, false],
+    ['unknown', '', false, false],
+  ])('that is %s and %s', (active, enabled, serviceActive, serviceEnabled) => {
+    expect(parseFacts(`active ${active}\nenabled ${enabled}\n`)).toMatchObject({
+      serviceActive,
+      serviceEnabled,
+    });
+  });
+});

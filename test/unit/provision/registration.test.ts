@@ -1,0 +1,133 @@
+import { describe, expect, it } from 'vitest';
+import type { MonitorNode } from '../../../src/monitor/nodes.ts';
+import { type Facts, noFacts } from '../../../src/provision/facts.ts';
+import { type Found, registrationOf } from '../../../src/provision/registration.ts';
+import { builtInFormation, formationOf, monitorNode } from '../builders.ts';
+import { expectSentences } from '../refusal.ts';
+
+const formation = builtInFormation();
+const cfg = (monitor = 'pgaf-monitor.incus', port = 5432) =>
+  `[pg_autoctl]\nmonitor = postgres://autoctl_node@${monitor}:5432/pg_auto_failover?sslmode=require\n[postgresql]\nport = ${port}\n`;
+const withData = (changes: Partial<Facts> = {}): Facts => ({
+  ...noFacts,
+  created: true,
+  postgresVersion: 16,
+  keeperConfig: cfg(),
+  dataDirectories: ['/var/lib/postgresql/pgaf/node'],
+  ...changes,
+});
+const primary = monitorNode({ nodeId: 1, name: 'pgaf-primary' });
+const replica = monitorNode({
+  nodeId: 2,
+  name: 'pgaf-replica',
+  reportedState: 'secondary',
+  goalState: 'secondary',
+});
+
+function found({
+  registered = [primary, replica],
+  facts = { 'pgaf-primary': withData(), 'pgaf-replica': withData() },
+  gone = [],
+}: {
+  registered?: MonitorNode[] | undefined;
+  facts?: Record<string, Facts>;
+  gone?: string[];
+} = {}): Found {
+  const containers = ['pgaf-monitor', ...Object.keys(facts)].filter((name) => !gone.includes(name));
+  return { containers: new Set(containers), facts: new Map(Object.entries(facts)), registered };
+}
+
+const refused = (given: Found, expected: RegExp, file = formation) => {
+  const { faults } = registrationOf(file, given);
+  expectSentences(faults);
+  expect(faults).toEqual(expect.arrayContaining([expect.stringMatching(expected)]));
+};
+
+describe('the nodes of the file and those of the monitor', () => {
+  it('are in order where both name the same', () => {
+    expect(registrationOf(formation, found())).toEqual({ faults: [], strays: [], gone: [], orphans: [] });
+  });
+
+  it('are in order where nothing exists yet', () => {
+    const nothing = { containers: new Set<string>(), facts: new Map(), registered: undefined };
+    expect(registrationOf(formation, nothing)).toEqual({ faults: [], strays: [], gone: [], orphans: [] });
+  });
+
+  it('tell a node that the file does not name, and leave it', () => {
+    const stray = monitorNode({ nodeId: 3, name: 'old', reportedState: 'secondary', goalState: 'secondary' });
+    const { faults, strays } = registrationOf(formation, found({ registered: [primary, replica, stray] }));
+    expect([faults, strays]).toEqual([[], [stray]]);
+  });
+
+  it('tell a node whose container is gone', () => {
+    const facts = { 'pgaf-primary': withData() };
+    expect(registrationOf(formation, found({ facts }))).toMatchObject({ faults: [], gone: [replica] });
+  });
+
+  it('tell a node whose container is another, without its data', () => {
+    const facts = { 'pgaf-primary': withData(), 'pgaf-replica': noFacts };
+    expect(registrationOf(formation, found({ facts }))).toMatchObject({ faults: [], gone: [replica] });
+  });
+
+  it('take a creation that was interrupted for what it is', () => {
+    const begun = { ...noFacts, keeperConfig: cfg() };
+    const facts = { 'pgaf-primary': withData(), 'pgaf-replica': begun };
+    expect(registrationOf(formation, found({ facts }))).toMatchObject({ faults: [], gone: [] });
+  });
+
+  it('tell nodes with data whose monitor is gone: they register again', () => {
+    const given = { ...found(), registered: undefined };
+    expect(registrationOf(formation, given)).toMatchObject({
+      faults: [],
+      orphans: ['pgaf-primary', 'pgaf-replica'],
+    });
+  });
+});
+
+describe('what would lose data is refused, with the way to do it by hand', () => {
+  it('another major version', () =>
+    refused(
+      found({ facts: { 'pgaf-primary': withData({ postgresVersion: 15 }), 'pgaf-replica': withData() } }),
+      /^postgres\.version: 16 asked for, and pgaf-primary holds data of 15;.*pg_dump/,
+    ));
+
+  it('another data directory', () =>
+    refused(
+      found(),
+      /^postgres\.data-directory: pgaf-primary keeps its data in \/var\/lib\/postgresql\/pgaf\/node.*say \/var\/lib\/postgresql\/pgaf,/,
+      formationOf('postgres: { data-directory: /srv/pgdata }'),
+    ));
+
+  it('another port', () =>
+    refused(
+      found(),
+      /^postgres\.port: 5433 asked for, and pgaf-primary listens on 5432/,
+      formationOf('postgres: { port: 5433 }'),
+    ));
+
+  it('a renamed monitor whose container is still there', () =>
+    refused(
+      found({ facts: { 'pgaf-primary': withData({ keeperConfig: cfg('pgaf-monitor.incus') }) } }),
+      /^monitor\.name: pgaf-primary is registered at pgaf-monitor, and the file says eye/,
+      formationOf('monitor: { name: eye }'),
+    ));
+
+  it('a renamed primary', () =>
+    refused(
+      found(),
+      /^nodes: the primary is pgaf-primary, which the file does not name.*perform switchover/,
+      formationOf('nodes: [{ name: fresh }, { name: pgaf-replica }]'),
+    ));
+
+  it('every registered node without its data', () =>
+    refused(
+      found({ facts: { 'pgaf-primary': noFacts }, gone: ['pgaf-primary'] }),
+      /^nodes: the data of every registered data node \(pgaf-primary, pgaf-replica\) is gone.*mode: destroy/,
+    ));
+
+  it('a node with data that the monitor dropped', () =>
+    refused(
+      found({ registered: [primary] }),
+      /^nodes: pgaf-replica holds data, and the monitor does not know it any more;.*incus delete --force pgaf-replica/,
+    ));
+});

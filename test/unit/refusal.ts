@@ -1,0 +1,44 @@
+import { expect } from 'vitest';
+import { InputError } from '../../src/contract/errors.ts';
+import type { BadFile } from '../corpus/bad-file.ts';
+import { formationOf } from './builders.ts';
+
+/** The faults that `work` is refused for. Anything but an InputError goes on up: it would be a bug of ours. */
+export function faultsOf(work: () => unknown): readonly string[] {
+  let accepted: unknown;
+  try {
+    accepted = work();
+  } catch (error) {
+    if (error instanceof InputError) return error.faults;
+    throw error;
+  }
+  throw new Error(`nothing was refused; accepted as ${JSON.stringify(accepted)}`);
+}
+
+/** What no sentence for an operator holds: values that leaked, stacks, and the words of a library. */
+const leaks = [
+  /\bundefined\b|\bNaN\b.*\bnull\b|\[object |\[Function/,
+  /\n|\r/,
+  /\bat \S+ \(?\S+:\d+:\d+\)?/,
+  /Maximum call stack|RangeError|TypeError/,
+  /Expected .* but received|Invalid (?:type|format|content)/,
+  /YAML\.[a-z]|ERR_[A-Z]/,
+];
+
+/** Every fault is a sentence that an operator can act on. */
+export function expectSentences(faults: readonly string[]): void {
+  expect(faults.length).toBeGreaterThan(0);
+  for (const fault of faults) {
+    for (const leak of leaks) expect(fault).not.toMatch(leak);
+    expect(fault).toMatch(/^\S.* .*\S$/);
+    expect(fault.length).toBeLessThan(600);
+  }
+}
+
+/** The file is refused with its one fault, which names the line and the key and says what it must. */
+export function expectFault([, text, place, says]: BadFile): void {
+  const faults = faultsOf(() => formationOf(text));
+  expectSentences(faults);
+  expect(faults).toEqual([expect.stringMatching(says)]);
+  expect(faults[0]?.slice(0, `f.yaml:${place}: `.length)).toBe(`f.yaml:${place}: `);
+}

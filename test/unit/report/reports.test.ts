@@ -1,0 +1,166 @@
+import { describe, expect, it } from 'vitest';
+import { judge } from '../../../src/check/verdict.ts';
+import { judgeDrill } from '../../../src/drill/verdict.ts';
+import { checkLines, checkMarkdown } from '../../../src/report/check-report.ts';
+import { drillLines, drillMarkdown, eventsTable } from '../../../src/report/drill-report.ts';
+import { provisionMarkdown } from '../../../src/report/provision-report.ts';
+import {
+  builtInFormation,
+  healthyObservation,
+  nodeOf,
+  passingDrill,
+  rowOf,
+  unhealthyVerdict,
+} from '../builders.ts';
+
+const formation = builtInFormation();
+
+describe("a check's report", () => {
+  it('shows the nodes as the monitor and Postgres have them', () => {
+    const observation = healthyObservation();
+    expect(checkLines(observation, judge(observation, formation))).toEqual([
+      'node          container  state      health  postgres  timeline  lag',
+      '------------  ---------  ---------  ------  --------  --------  ---',
+      'pgaf-primary  Running    primary    good    writable  1',
+      'pgaf-replica  Running    secondary  good    standby   1         0 B',
+      '11 of 11 checks passed',
+    ]);
+  });
+
+  it('shows what failed, with what was read and what to do', () => {
+    const observation = healthyObservation();
+    Object.assign(rowOf(observation, 'pgaf-replica'), { reportedState: 'catchingup', health: 0 });
+    nodeOf(observation, 'pgaf-primary').readOnly = true;
+    const text = checkLines(observation, judge(observation, formation)).join('\n');
+    expect(text).toMatch(/pgaf-replica +Running +catchingup → secondary +bad +standby/);
+    expect(text).toMatch(/pgaf-primary +Running +primary +good +read-only/);
+    expect(text).toContain('8 of 11 checks passed');
+    expect(text).toMatch(/FAILED +states-converged +pgaf-replica +reported catchingup.* To do: wait/);
+  });
+
+  it('shows question marks for what could not be read, and unknown for what it would have told', () => {
+    const observation = healthyObservation();
+    observation.monitor = { ok: false, failed: 'silence' };
+    observation.nodes['pgaf-replica'] = { ok: false, failed: 'silence' };
+    const text = checkLines(observation, judge(observation, formation)).join('\n');
+    expect(text).toMatch(/pgaf-replica +Running +\? +\? +no answer +\?/);
+    expect(text).toMatch(/unknown +states-converged +could not be read/);
+  });
+
+  it('shows a warning as one', () => {
+    const observation = healthyObservation();
+    observation.instances['pgaf-primary'] = { status: 'Running', drillMark: 'x' };
+    expect(checkLines(observation, judge(observation, formation)).join('\n')).toMatch(
+      /warning +no-interrupted-drill +pgaf-primary/,
+    );
+  });
+
+  it('in the job summary starts with the verdict, and is open where there is something to do', () => {
+    const observation = healthyObservation();
+    const healthy = checkMarkdown(observation, judge(observation, formation));
+    expect(healthy).toMatch(/^### ✅ formation default is healthy: primary pgaf-primary/);
+    expect(healthy).toContain('<details><summary>Checks</summary>');
+    expect(checkMarkdown(observation, unhealthyVerdict())).toMatch(/^### ❌ .*[\s\S]*<details open>/);
+  });
+
+  it('lets nothing that was read become markup of the page', () => {
+    const observation = healthyObservation();
+    observation.monitor = { ok: false, failed: '<img src=x> | `a` **b**' };
+    const text = checkMarkdown(observation, judge(observation, formation));
+    expect(text).not.toContain('<img');
+    expect(text).toContain('&lt;img src=x> \\| \\`a\\` \\*\\*b\\*\\*');
+  });
+});
+
+describe("a drill's report", () => {
+  const record = passingDrill();
+
+  it('tells its own deeds among what the monitor announced, in order, from the fault on', () => {
+    expect(eventsTable(record).rows.map((row) => row.map((cell) => cell.replaceAll('**', '')))).toEqual([
+      ['+0.000 s', 'pgaf-primary', 'fault: stop'],
+      ['+4.200 s', 'pgaf-primary', 'primary → draining (not healthy)'],
+      ['+9.800 s', 'pgaf-replica', 'wait_primary'],
+      ['+9.850 s', 'pgaf-primary', 'undo'],
+      ['+14.100 s', 'default', 'every node converged and healthy'],
+    ]);
+  });
+
+  it('in the job summary is the verdict, the figures and the events', () => {
+    expect(drillMarkdown(record, judgeDrill(record))).toMatchInlineSnapshot(`
+      "### ✅ Failover drill: pgaf-replica took over from pgaf-primary in 9.800 s (target 60 s); all nodes healthy 4.250 s after its return
+
+      | figure | measured | target |
+      | --- | --- | --- |
+      | RTO: fault to promotion as the monitor announced it | 9.800 s | 60.000 s |
+      | rejoin: undo to every node converged and healthy | 4.250 s |  |
+      | whole drill | 15.600 s |  |
+
+      <details><summary>Events</summary>
+
+      | since the fault | where | what |
+      | --- | --- | --- |
+      | +0.000 s | pgaf-primary | **fault**: stop |
+      | +4.200 s | pgaf-primary | primary → draining (not healthy) |
+      | +9.800 s | pgaf-replica | wait\\_primary |
+      | +9.850 s | pgaf-primary | **undo** |
+      | +14.100 s | default | **every node converged and healthy** |
+
+      </details>
+      "
+    `);
+  });
+
+  it('in the log has neither Markdown nor a line without a place', () => {
+    const lines = drillLines(record, judgeDrill(record));
+    expect(lines.join('\n')).not.toContain('**');
+    expect(lines).toContain('+0.000 s         pgaf-primary  fault: stop');
+  });
+
+  it('of a drill that stopped nothing is its verdict alone', () => {
+    const untouched = passingDrill({
+      faultAt: undefined,
+      promotion: undefined,
+      baseline: unhealthyVerdict(),
+    });
+    expect(drillLines(untouched, judgeDrill(untouched))).toEqual([]);
+    expect(drillMarkdown(untouched, judgeDrill(untouched))).toMatch(
+      /^### ❌ Failover drill: no drill on .*\n$/,
+    );
+  });
+
+  it('shows a dash for what was not measured, never a zero', () => {
+    const missed = passingDrill({ promotion: undefined, settledSeconds: undefined });
+    expect(drillMarkdown(missed, judgeDrill(missed))).toMatch(/RTO: [^|]* \| – \| 60\.000 s \|/);
+  });
+
+  it('lets nothing that the monitor announced become markup, bold included', () => {
+    const told = { seconds: 1, node: '<b>', reportedState: '**a**', goalState: '**a**', health: 1 };
+    const text = drillMarkdown(passingDrill({ announcements: [told] }), judgeDrill(record));
+    expect(text).not.toContain('<b>');
+    expect(text).not.toContain('**a**');
+  });
+});
+
+describe("a provisioning run's report", () => {
+  const observation = healthyObservation();
+  const proof = { observation, verdict: judge(observation, formation) };
+
+  it('tells what was changed', () => {
+    const changes = [{ container: 'pgaf-primary', what: 'created | node', seconds: 2.904 }];
+    const text = provisionMarkdown({ mode: 'apply', changed: true, changes, proof });
+    expect(text).toContain('| pgaf-primary | created \\| node | 2.90 |');
+  });
+
+  it('tells when there was nothing to change', () => {
+    const text = provisionMarkdown({ mode: 'apply', changed: false, changes: [], proof });
+    expect(text).toMatch(/Nothing had to be changed\.\n$/);
+  });
+
+  it('tells what a plan would change, without a proof', () => {
+    const changes = [{ container: 'pgaf-primary', what: 'create the node', seconds: 0 }];
+    const text = provisionMarkdown({ mode: 'plan', changed: true, changes, proof: undefined });
+    expect(text).toMatch(/^### Plan\n/);
+    expect(text).toContain('| container | would change |');
+    expect(text).toContain('| pgaf-primary | create the node |');
+  });
+});
