@@ -1,0 +1,2 @@
+import { checkFormation } from '../pgha.js';
+await checkFormation();

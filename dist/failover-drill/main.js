@@ -1,0 +1,2 @@
+import { failoverDrill } from '../pgha.js';
+await failoverDrill();

@@ -1,0 +1,2 @@
+import { failoverDrillPost } from '../pgha.js';
+await failoverDrillPost();

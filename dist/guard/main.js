@@ -1,0 +1,2 @@
+import { guard } from '../pgha.js';
+await guard();

@@ -1,0 +1,2 @@
+import { provisionPgaf } from '../pgha.js';
+await provisionPgaf();

@@ -1,0 +1,2 @@
+import { terminal } from '../pgha.js';
+await terminal();
