@@ -6,11 +6,13 @@ import { tlsOptions, tlsParameters } from './tls.ts';
 
 /** pg_autoctl's commands, run in the containers as postgres. */
 
-const createDeadlineMs = 180_000;
 const commandDeadlineMs = 30_000;
 
-/** Runs pg_autoctl in a container as postgres, with the formation's Postgres binaries first on PATH. */
-async function pgAutoctl(
+/**
+ * Runs pg_autoctl in a container as postgres, with the formation's Postgres binaries first on PATH.
+ * @throws CommandError with its own lines of ERROR and FATAL, DeadlineError
+ */
+export async function pgAutoctl(
   incus: Incus,
   formation: Formation,
   container: string,
@@ -72,53 +74,6 @@ export async function setMonitorUri(
 ): Promise<void> {
   const pair = ['pg_autoctl.monitor', monitorUri(formation, monitor)];
   await onMember(incus, formation, member, ['config', 'set'], pair, signal);
-}
-
-/**
- * The folder of the data directory, $1: of postgres, and for it alone. postgres makes it where it may. Root does
- * so only on a way that is root's alone, since on one of postgres' a link could lead it anywhere.
- */
-const makeParent = `
-set -e
-runuser -u postgres -- sh -c 'mkdir -p -m 700 "$1" && chmod 700 "$1"' sh "$1" 2> /dev/null && exit 0
-each=$1
-while [ "$each" != / ]; do
-  if [ -e "$each" ] || [ -L "$each" ]; then
-    [ "$(stat -c %u "$each")" -eq 0 ] || { echo "$1 cannot be made: $each is not root's, nor may postgres make folders in it" >&2; exit 1; }
-  fi
-  each=$(dirname "$each")
-done
-install -d -o postgres -g postgres -m 0700 "$1"
-`;
-
-/**
- * `pg_autoctl create …`, which initialises the data directory and registers the node. Only where no
- * postgresql.conf stands; an interrupted create is finished by running it again (upstream's own rule).
- */
-export async function create(
-  incus: Incus,
-  formation: Formation,
-  member: Member,
-  monitor: Member,
-  signal?: AbortSignal,
-): Promise<void> {
-  const common = [
-    ...['--pgdata', member.pgdata, '--pgport', String(formation.postgres.port), '--hostname', member.host],
-    ...['--skip-pg-hba', ...tlsOptions(formation)],
-    ...['--pgctl', `/usr/lib/postgresql/${formation.postgres.version}/bin/pg_ctl`],
-  ];
-  const node = formation.nodes.find(({ name }) => name === member.name);
-  const args =
-    node === undefined
-      ? ['create', 'monitor', ...common]
-      : [
-          ...['create', 'postgres', ...common, '--name', member.name, '--formation', formation.name],
-          ...['--candidate-priority', String(node.candidatePriority)],
-          ...['--replication-quorum', String(node.quorum), '--monitor', monitorUri(formation, monitor)],
-        ];
-  const parent = member.pgdata.replace(/\/[^/]*$/, '');
-  await incus.exec(member.name, ['sh', '-c', makeParent, 'sh', parent], { deadlineMs: 20_000, signal });
-  await pgAutoctl(incus, formation, member.name, args, createDeadlineMs, signal);
 }
 
 /** Runs a pg_autoctl subcommand on a member's own configuration. */

@@ -3,7 +3,6 @@ import { DeadlineError } from '../contract/errors.ts';
 import { type Member, sslMode } from '../formation/formation.ts';
 import type { Session } from '../postgres/session.ts';
 import {
-  create,
   enableTls,
   hasMonitorUri,
   hasTls,
@@ -13,6 +12,7 @@ import {
   setPartitionTimeout,
 } from './autoctl.ts';
 import type { Context } from './context.ts';
+import { create } from './creation.ts';
 import { type Facts, readFacts } from './facts.ts';
 import { writeFile } from './files.ts';
 import { monitorHba, monitorIdent, nodeHba } from './hba.ts';

@@ -108,6 +108,21 @@ describe(`provisioning that is killed (seed ${seed})`, { timeout: patience }, ()
   });
 });
 
+describe('a run that is killed while it creates a standby', { timeout: patience }, () => {
+  it('leaves pg_autoctl create running in the container, which the next run lets finish', async () => {
+    await incus('delete', '--force', (await primary()) === alpha ? beta : alpha);
+    const killed = startAction('provision-pgaf', { formation: yaml });
+    await killed.says(/pg_autoctl create postgres/, 120_000);
+    // Long enough for it to have registered: pg_autoctl has its process id on disk by then.
+    await new Promise((next) => setTimeout(next, 300));
+    process.kill(-(killed.child.pid ?? 0), 'SIGKILL');
+    await killed.finished;
+    const next = await runAction('provision-pgaf', { formation: yaml });
+    expect(next.code, next.log).toBe(0);
+    await becomesHealthy(yaml, 10_000);
+  });
+});
+
 describe('two provisioning runs that start from nothing at once', { timeout: patience }, () => {
   it('make one formation: the other waits or leaves with a clear message', async () => {
     await removeAll();
