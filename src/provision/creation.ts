@@ -8,8 +8,11 @@ import { tlsOptions } from './tls.ts';
 
 /** `pg_autoctl create …`, which makes a member's data directory: a standby's by copying all data of its primary. */
 
-/** A base backup takes as long as there is data; one whose files do not grow for so long is stuck. */
-const stalledAfterMs = 180_000;
+/**
+ * A base backup takes as long as there is data; one whose files do not grow for so long is stuck. It begins with a
+ * checkpoint, which lasts 4.5 minutes where Postgres has its defaults.
+ */
+const stalledAfterMs = 420_000;
 /** No copy takes that long; there is a deadline to everything. */
 const createDeadlineMs = 24 * 3_600_000;
 const lookMs = 10_000;

@@ -103,9 +103,10 @@ export async function dataNodesUp(
   // Before new nodes are made: they take the settings of the primary with its data.
   await settingsInTurn(ctx, existing, options);
   for (const [index, node] of fresh.entries()) {
-    await createDataNode(ctx, node, hosts);
-    if (index === 0 && existing.length === 0 && !steps.planning)
-      await passwordOfStandbys(ctx, { ...options, quietly: true });
+    const isFirst = index === 0 && existing.length === 0;
+    const source = existing.length > 0 ? await writableNode(ctx) : fresh[0];
+    await createDataNode(ctx, node, hosts, steps.planning || isFirst ? undefined : source);
+    if (isFirst && !steps.planning) await passwordOfStandbys(ctx, { ...options, quietly: true });
   }
 }
 

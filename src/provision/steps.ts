@@ -70,6 +70,11 @@ export class Steps {
     return inner;
   }
 
+  /** For the debug log. */
+  note(text: string): void {
+    this.log.debug(text);
+  }
+
   private line(container: string, text: string): void {
     const lead = this.planning
       ? '[  plan  ]'
