@@ -136,16 +136,24 @@ const cases: Case[] = [
   },
 ];
 
+/**
+ * Takes one value of what Incus tells. When something was last used is Incus' own bookkeeping, which it does
+ * when it finds the time; and it lists images, and who uses what, in any order.
+ */
+function comparable(key: string, value: unknown): unknown {
+  if (key === 'last_used_at') return undefined;
+  if (!Array.isArray(value)) return value;
+  const text = (one: unknown) => JSON.stringify(one);
+  return value.sort((a, b) => text(a).localeCompare(text(b)));
+}
+
 /** All that Incus has: whatever an action could make, change or remove. */
 async function everything(): Promise<Record<string, unknown>> {
   const kinds = ['instances', 'images', 'networks', 'profiles', 'projects', 'storage-pools'];
   const found = await Promise.all(
     [...kinds, 'storage-pools/default/volumes'].map(async (kind) => [
       kind,
-      // When something was last used is Incus' own bookkeeping, which it does when it finds the time.
-      JSON.parse(await incus('query', `/1.0/${kind}?recursion=1`), (key, value: unknown) =>
-        key === 'last_used_at' ? undefined : value,
-      ),
+      JSON.parse(await incus('query', `/1.0/${kind}?recursion=1`), comparable),
     ]),
   );
   return Object.fromEntries(found) as Record<string, unknown>;
