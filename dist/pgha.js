@@ -60562,6 +60562,62 @@ function outdated(images, mine, line) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/src/provision/fencing.js
+
+/**
+ * A keeper fences its primary only when it remembers that it once saw a standby while the monitor was away
+ * (service_keeper.c, in_network_partition: `last_secondary_contact > 0`). One that never did goes on taking
+ * writes for as long as it is cut off, wherever its first look comes after the standby's connection has ended
+ * (docs/timings.md, "What a node needs besides"). So every keeper is given that memory, which it keeps from then
+ * on: a number of seconds in its state file (state.h, KeeperStateData: the same in 2.0 and 2.2).
+ */
+/** The keeper's state file; in the folder of postgres (XDG_DATA_HOME's default). */
+const stateFileOf = (pgdata) => `/var/lib/postgresql/.local/share/pg_autoctl${pgdata}/pg_autoctl.state`;
+/** Bytes of the state file that are read here. */
+const stateBytes = 72;
+const layout = { version: 1, lastMonitorContact: 48, lastStandbyContact: 64 };
+/** 2017: before pg_auto_failover was there. */
+const earliestSeconds = 1483228800n;
+/** @param head the first bytes of pg_autoctl.state */
+function standbyMemory(head) {
+    if (head.length < stateBytes || head.readInt32LE(0) !== layout.version)
+        return 'unknown';
+    const [monitor, standby] = [layout.lastMonitorContact, layout.lastStandbyContact].map((offset) => head.readBigInt64LE(offset));
+    const isTime = (seconds) => seconds === 0n || seconds >= earliestSeconds;
+    if (!isTime(monitor) || !(isTime(standby) || standby === 1n))
+        return 'unknown';
+    return standby > 0n ? 'yes' : 'no';
+}
+/**
+ * Writes the memory, eight bytes at once, and looks again: a keeper that runs reads its state at the start of a
+ * round, once a second, and writes it at the end. Held over two rounds it stays.
+ */
+const remember = `
+use strict;
+my ($file, $offset, $rounds) = @ARGV;
+my $held = 0;
+for (1 .. $rounds) {
+  open(my $state, "+<", $file) or die "$file: $!\\n";
+  sysseek($state, $offset, 0); sysread($state, my $bytes, 8) == 8 or die "$file is too short\\n";
+  if (unpack("q<", $bytes) > 0) { exit 0 if ++$held > 1 }
+  else { $held = 0; sysseek($state, $offset, 0); syswrite($state, pack("q<", time)) == 8 or die "$file: $!\\n" }
+  close($state);
+  exit 0 if $rounds == 1;
+  select(undef, undef, undef, 1.3);
+}
+die "the keeper does not keep it\\n";
+`;
+/**
+ * Gives a keeper its memory of a standby.
+ * @param runs whether the keeper runs, and may write its state meanwhile
+ * @throws as Incus.exec
+ */
+async function rememberStandby(incus, member, runs, signal) {
+    const rounds = runs ? 20 : 1;
+    const args = [stateFileOf(member.pgdata), String(layout.lastStandbyContact), String(rounds)];
+    await incus.exec(member.name, asPostgres('perl', '-e', remember, ...args), { deadlineMs: 45_000, signal });
+}
+
 ;// CONCATENATED MODULE: ./build/src/provision/secrets.js
 
 
@@ -60909,6 +60965,7 @@ function tlsParameters(formation) {
 
 
 
+
 /** What is known of a container that does not exist yet. */
 const noFacts = {
     packages: { codename: '', versions: new Map(), files: new Map(), certificates: false },
@@ -60920,6 +60977,7 @@ const noFacts = {
     created: false,
     distributionClusters: [],
     keeperConfig: '',
+    standbyMemory: 'unknown',
     dataDirectories: [],
     hba: '',
     ident: '',
@@ -60948,6 +61006,7 @@ fi
 content hba "$pgdata/pg_hba.conf"
 content ident "$pgdata/pg_ident.conf"
 content keeper "$config$data/pg_autoctl.cfg"
+if [ -f "${stateFileOf('$pgdata')}" ]; then echo "state $(head -c ${stateBytes} "${stateFileOf('$pgdata')}" | base64 -w0)"; fi
 content passwords ${passwordFile}
 if [ -f ${passwordFile} ]; then echo "passwordmode $(stat -c %U:%a ${passwordFile})"; fi
 find ${configurations} -name pg_autoctl.cfg -printf "pgdata %P\\n" 2>/dev/null
@@ -60980,7 +61039,7 @@ if [ -f "$pgdata/postgresql.conf" ]; then echo created yes; fi
 if id postgres > /dev/null 2>&1; then
   # Taken for absent, they would be made anew.
   told=$(runuser -u postgres -- sh -c '${probeOfPostgres}' sh "$pgdata") || { echo "the files of postgres cannot be read" >&2; exit 1; }
-  printf '%s\\n' "$told" | grep -aE '^(hba|ident|keeper|passwords|passwordmode|pgdata|version) '
+  printf '%s\\n' "$told" | grep -aE '^(hba|ident|keeper|state|passwords|passwordmode|pgdata|version) '
 fi
 exit 0
 `;
@@ -61010,6 +61069,7 @@ function parseFacts(output) {
             ? [`${version} ${name}`]
             : []),
         keeperConfig: content('keeper'),
+        standbyMemory: standbyMemory(Buffer.from(value('state'), 'base64')),
         dataDirectories: lines.flatMap(([key, path]) => key === 'pgdata' && path ? [`/${path.replace(/\/?pg_autoctl\.cfg$/, '')}`] : []),
         hba: content('hba'),
         ident: content('ident'),
@@ -61526,6 +61586,7 @@ async function ensureWritable(primary, container, steps) {
 
 
 
+
 /** Brings single members, monitor and data nodes, to what the formation asks of them. */
 /** A large cache on a slow disk; the base backup goes on without. */
 const checkpointDeadlineMs = 120_000;
@@ -61584,6 +61645,7 @@ async function createDataNode(ctx, node, hosts, source) {
         if (source)
             await checkpoint(ctx, source);
         await create(incus, formation, node, monitor, signal);
+        await rememberStandby(incus, node, false, signal);
         const facts = await readFacts(incus, node, signal);
         await dataNodeUp(ctx, node, facts, hosts, steps.within);
         ctx.facts.set(node.name, facts);
@@ -61627,6 +61689,13 @@ async function dataNodeUp(ctx, node, facts, hosts, steps) {
         await steps.take(node.name, "set the monitor's connection string", () => setMonitorUri(incus, formation, node, ctx.monitor, signal));
     }
     await runs(ctx, node, facts, steps, certificate || hba || clock || uri);
+}
+/** A keeper that fences itself when it is cut off, whatever it has seen so far. */
+async function ensureFencing(ctx, node, facts) {
+    const { incus, steps, signal } = ctx;
+    if (facts.standbyMemory !== 'no')
+        return;
+    await steps.take(node.name, 'have its keeper remember a standby, so that it fences itself in a cut', () => rememberStandby(incus, node, true, signal));
 }
 /** What is to be changed of a node's settings; undefined where nothing is. */
 async function settingsToChange(ctx, node) {
@@ -61788,6 +61857,7 @@ async function dataNodesUp(ctx, hosts, registration, options) {
     if (isTlsChanged && isWhole && !steps.planning)
         await options.settled();
     await registerAgain(ctx, existing.filter(({ name }) => registration.orphans.includes(name)));
+    await Promise.all(existing.map((node) => fences(ctx, node, registration)));
     await dropGone(ctx, registration);
     if (existing.length > 0)
         await passwordOfStandbys(ctx, options);
@@ -61802,6 +61872,12 @@ async function dataNodesUp(ctx, hosts, registration, options) {
         if (isFirst && !steps.planning)
             await passwordOfStandbys(ctx, { ...options, quietly: true });
     }
+}
+/** One that has registered again begins with a new state. */
+async function fences(ctx, node, { orphans }) {
+    const isNew = orphans.includes(node.name) && !ctx.steps.planning;
+    const facts = isNew ? await readFacts(ctx.incus, node, ctx.signal) : ctx.factsOf(node);
+    await ensureFencing(ctx, node, facts);
 }
 /** The replicator's password, set on the primary: on a standby it arrives by replication. */
 async function passwordOfStandbys(ctx, { convergeDeadlineMs, quietly }) {

@@ -14,6 +14,7 @@ import {
 import type { Context } from './context.ts';
 import { create } from './creation.ts';
 import { type Facts, readFacts } from './facts.ts';
+import { rememberStandby } from './fencing.ts';
 import { writeFile } from './files.ts';
 import { monitorHba, monitorIdent, nodeHba } from './hba.ts';
 import { disableDistributionClusters, installPackages, packageWork } from './packages.ts';
@@ -99,6 +100,7 @@ export async function createDataNode(
     await beforeCreation(ctx, node, ctx.factsOf(node), steps.within);
     if (source) await checkpoint(ctx, source);
     await create(incus, formation, node, monitor, signal);
+    await rememberStandby(incus, node, false, signal);
     const facts = await readFacts(incus, node, signal);
     await dataNodeUp(ctx, node, facts, hosts, steps.within);
     ctx.facts.set(node.name, facts);
@@ -160,6 +162,15 @@ export async function dataNodeUp(
     );
   }
   await runs(ctx, node, facts, steps, certificate || hba || clock || uri);
+}
+
+/** A keeper that fences itself when it is cut off, whatever it has seen so far. */
+export async function ensureFencing(ctx: Context, node: Member, facts: Facts): Promise<void> {
+  const { incus, steps, signal } = ctx;
+  if (facts.standbyMemory !== 'no') return;
+  await steps.take(node.name, 'have its keeper remember a standby, so that it fences itself in a cut', () =>
+    rememberStandby(incus, node, true, signal),
+  );
 }
 
 /** What is to be changed of a node's settings; undefined where nothing is. */

@@ -1,15 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parseFormation } from '../../src/formation/load.ts';
 import { markdownTable } from '../../src/report/table.ts';
-import {
-  type FaultName,
-  freezeFor,
-  helpToFence,
-  liftCut,
-  loadAverage,
-  type Measured,
-  measure,
-} from './fencing.ts';
+import { type FaultName, freezeFor, liftCut, loadAverage, type Measured, measure } from './fencing.ts';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, figure, runAction } from './harness.ts';
 
@@ -67,7 +58,6 @@ describe.each(profiles)(`timings: %s, Debian ${debian}`, (profile) => {
     for (const name of names) await liftCut(name);
     const { code, log } = await runAction('provision-pgaf', { formation: yaml });
     expect(code, log).toBe(0);
-    for (const name of names) await helpToFence(parseFormation(yaml, 'formation.yml'), name);
   });
   beforeEach(() => becomesHealthy(yaml, 90_000));
   afterAll(() => {
