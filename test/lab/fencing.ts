@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { type Moment, now } from '../../src/clock/clock.ts';
 import { sleep, withDeadline } from '../../src/clock/deadline.ts';
 import { messageOf } from '../../src/contract/errors.ts';
@@ -9,7 +8,7 @@ import { Incus } from '../../src/incus/incus.ts';
 import { MonitorWatch } from '../../src/monitor/watch.ts';
 import { openMemberSession } from '../../src/postgres/member-session.ts';
 import type { Session } from '../../src/postgres/session.ts';
-import { eventually, incus, inside, statusOf } from './harness.ts';
+import { eventually, incus, inside, loadAverage, statusOf } from './harness.ts';
 
 /**
  * What a fault on the primary leads to, measured on the one monotonic clock of this process: when the old
@@ -212,10 +211,6 @@ async function holdAnswers(formation: Formation, monitor: Member): Promise<() =>
   await session.query('LOCK TABLE pgautofailover.node IN ACCESS EXCLUSIVE MODE');
   await sleep(1500);
   return () => session.close();
-}
-
-export function loadAverage(): string {
-  return readFileSync('/proc/loadavg', 'utf8').split(' ')[0] ?? '';
 }
 
 /**

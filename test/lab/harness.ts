@@ -192,3 +192,8 @@ export function figure(what: string, value: number | string, unit = 's'): void {
   const shown = typeof value === 'number' ? value.toFixed(unit === 's' ? 3 : 1) : value;
   process.stdout.write(`figure: ${what}: ${shown} ${unit}\n`);
 }
+
+/** The machine's load average over a minute: what a figure has to be read with. */
+export function loadAverage(): string {
+  return readFileSync('/proc/loadavg', 'utf8').split(' ')[0] ?? '';
+}

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { markdownTable } from '../../src/report/table.ts';
-import { type FaultName, freezeFor, liftCut, loadAverage, type Measured, measure } from './fencing.ts';
+import { type FaultName, freezeFor, liftCut, type Measured, measure } from './fencing.ts';
 import { labFormation } from './formations.ts';
-import { becomesHealthy, figure, runAction } from './harness.ts';
+import { becomesHealthy, figure, loadAverage, runAction } from './harness.ts';
 
 /**
  * What the timings profiles claim, measured. `PGHA_RUNS=5` measures everything five times, upstream as well,
