@@ -59523,6 +59523,70 @@ function accountPasswordsOf(given, formation) {
     return passwords;
 }
 
+;// CONCATENATED MODULE: ./build/src/member/roles.js
+/** pg_auto_failover's own accounts: the keepers' at the monitor, and the standbys' at the primary, a superuser. */
+const autoctlRole = 'autoctl_node';
+const replicationRole = 'pgautofailover_replicator';
+
+;// CONCATENATED MODULE: ./build/src/member/hba.js
+
+
+
+/**
+ * pg_hba.conf of monitor and data nodes, written whole: pg_autoctl is told to leave it alone
+ * (`--skip-pg-hba`). Its own version trusts everybody in the container and on 127.0.0.1 (initdb's rules),
+ * opens the monitor to the whole network, and has no rule for the application's clients, so that after a
+ * perfect promotion they get "no pg_hba.conf entry". The user postgres comes in by peer authentication.
+ */
+const head = '# Written by pgha; provision-pgaf puts changes by hand back.';
+/** What pg_autoctl connects as on the monitor itself, as the user postgres. */
+const autoctlOwner = 'autoctl';
+/**
+ * A registered node's host as an address of pg_hba.conf, undefined for what is neither a host's name nor an
+ * address. Whoever has the nodes' account at the monitor can register any text, and with it whole lines of rules;
+ * and `all`, `samenet` and `.incus` mean networks.
+ */
+function hbaAddress(host) {
+    const family = (0,external_node_net_.isIP)(host);
+    if (family !== 0)
+        return `${host}/${family === 4 ? 32 : 128}`;
+    const isName = /^[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?)*$/;
+    if (host.length > 253 || !isName.test(host))
+        return undefined;
+    return ['all', 'samehost', 'samenet'].includes(host.toLowerCase()) ? undefined : host;
+}
+/** @param hosts the data nodes */
+function monitorHba(hosts) {
+    return lines([
+        head,
+        'local all postgres peer',
+        `local ${monitorDatabase} ${autoctlRole},${autoctlOwner} peer map=pgha`,
+        ...hosts.map((host) => `hostssl ${monitorDatabase} ${autoctlRole} ${host} scram-sha-256`),
+    ]);
+}
+/** pg_ident.conf of the monitor: postgres may be the accounts that pg_autoctl uses locally. */
+function monitorIdent() {
+    return lines([head, `pgha postgres ${autoctlRole}`, `pgha postgres ${autoctlOwner}`]);
+}
+/**
+ * @param monitorHost where the monitor's health checks come from: they log in as pgautofailover_monitor, which
+ *   has no rights and a password that is written in upstream's source, hence trust from that host alone
+ * @param hosts the data nodes
+ */
+function nodeHba(formation, monitorHost, hosts) {
+    return lines([
+        head,
+        'local all postgres peer',
+        `hostssl postgres pgautofailover_monitor ${monitorHost} trust`,
+        ...hosts.map((host) => `hostssl postgres,replication ${replicationRole} ${host} scram-sha-256`),
+        '# clients',
+        ...clientRules(formation).flatMap(({ user, database, clients, method }) => clients.map((network) => `hostssl "${database}" "${user}" ${network} ${method}`)),
+    ]);
+}
+function lines(rules) {
+    return `${rules.join('\n')}\n`;
+}
+
 ;// CONCATENATED MODULE: ./build/src/postgres/identifier.js
 /** The one place that quotes an identifier for SQL. @throws Error when it cannot be one (empty, or with NUL) */
 function quoteIdentifier(name) {
@@ -60562,8 +60626,7 @@ function outdated(images, mine, line) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/src/provision/fencing.js
-
+;// CONCATENATED MODULE: ./build/src/member/keeper-state.js
 /**
  * A keeper fences its primary only when it remembers that it once saw a standby while the monitor was away
  * (service_keeper.c, in_network_partition: `last_secondary_contact > 0`). One that never did goes on taking
@@ -60588,34 +60651,67 @@ function standbyMemory(head) {
         return 'unknown';
     return standby > 0n ? 'yes' : 'no';
 }
+
+;// CONCATENATED MODULE: ./build/src/member/tls.js
 /**
- * Writes the memory, eight bytes at once, and looks again: a keeper that runs reads its state at the start of a
- * round, once a second, and writes it at the end. Held over two rounds it stays.
+ * Key and certificate of a member in one file, so that a run that is killed leaves the old pair or the new.
+ * Outside the data directory: a base backup would bring the primary's to the standby.
  */
-const remember = `
-use strict;
-my ($file, $offset, $rounds) = @ARGV;
-my $held = 0;
-for (1 .. $rounds) {
-  open(my $state, "+<", $file) or die "$file: $!\\n";
-  sysseek($state, $offset, 0); sysread($state, my $bytes, 8) == 8 or die "$file is too short\\n";
-  if (unpack("q<", $bytes) > 0) { exit 0 if ++$held > 1 }
-  else { $held = 0; sysseek($state, $offset, 0); syswrite($state, pack("q<", time)) == 8 or die "$file: $!\\n" }
-  close($state);
-  exit 0 if $rounds == 1;
-  select(undef, undef, undef, 1.3);
+const serverPem = '/etc/pgha/server.pem';
+const caPem = '/etc/pgha/ca.pem';
+/** Self-signed certificates are made for a year and renewed when less than this is left. */
+const renewBeforeSeconds = 30 * 24 * 3600;
+/** pg_autoctl's options for it, on `create` and on `enable ssl`. */
+function tlsOptions(formation) {
+    const own = ['--server-cert', serverPem, '--server-key', serverPem];
+    if (formation.tls === 'self-signed')
+        return ['--ssl-mode', 'require', ...own];
+    return ['--ssl-mode', formation.tls, '--ssl-ca-file', caPem, ...own];
 }
-die "the keeper does not keep it\\n";
-`;
+/** The same as parameters of a connection string. */
+function tlsParameters(formation) {
+    return formation.tls === 'self-signed'
+        ? 'sslmode=require'
+        : `sslmode=${formation.tls}&sslrootcert=${caPem}`;
+}
+
+;// CONCATENATED MODULE: ./build/src/member/unit.js
+const unitName = 'pg_autoctl.service';
+const unitPath = `/etc/systemd/system/${unitName}`;
+/** The unit's LimitNOFILE: the roadmap item's. */
+const openFileLimit = 65536;
 /**
- * Gives a keeper its memory of a standby.
- * @param runs whether the keeper runs, and may write its state meanwhile
- * @throws as Incus.exec
+ * The systemd unit of a member. Restart=on-failure and the open-file limit are the roadmap item's; the
+ * start limit is off because pg_autoctl's own supervisor gives up after five restarts in 300 s and only
+ * systemd can then bring it back. RES_OPTIONS: a primary that is cut off from its name server too would need
+ * 20 s for each look-up, and fence itself too late or never (docs/timings.md).
  */
-async function rememberStandby(incus, member, runs, signal) {
-    const rounds = runs ? 20 : 1;
-    const args = [stateFileOf(member.pgdata), String(layout.lastStandbyContact), String(rounds)];
-    await incus.exec(member.name, asPostgres('perl', '-e', remember, ...args), { deadlineMs: 45_000, signal });
+function unitText(member, postgresVersion) {
+    return `# Written by pgha; provision-pgaf puts changes by hand back.
+[Unit]
+Description=pg_auto_failover ${member.role === 'monitor' ? 'monitor' : 'data node'}
+Documentation=man:pg_autoctl(1)
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=simple
+User=postgres
+WorkingDirectory=/var/lib/postgresql
+Environment=PGDATA=${member.pgdata}
+Environment=PATH=/usr/lib/postgresql/${postgresVersion}/bin:/usr/local/bin:/usr/bin:/bin
+Environment="RES_OPTIONS=timeout:1 attempts:1"
+ExecStart=/usr/bin/pg_autoctl run
+ExecReload=/usr/bin/pg_autoctl reload
+KillMode=mixed
+Restart=on-failure
+RestartSec=1
+LimitNOFILE=${openFileLimit}
+
+[Install]
+WantedBy=multi-user.target
+`;
 }
 
 ;// CONCATENATED MODULE: ./build/src/provision/secrets.js
@@ -60623,8 +60719,7 @@ async function rememberStandby(incus, member, runs, signal) {
 
 
 
-const autoctlRole = 'autoctl_node';
-const replicationRole = 'pgautofailover_replicator';
+
 /**
  * libpq's password file of the user postgres. pg_autoctl and Postgres find both passwords there by
  * themselves, so neither stands in a command line, in pg_autoctl.cfg (which everybody in the container may
@@ -60680,41 +60775,7 @@ async function ensureRolePassword(session, container, role, password, steps) {
 
 ;// CONCATENATED MODULE: ./build/src/provision/service.js
 
-const unitPath = '/etc/systemd/system/pg_autoctl.service';
-const unitName = 'pg_autoctl.service';
-/**
- * The systemd unit of a member. Restart=on-failure and the open-file limit are the roadmap item's; the
- * start limit is off because pg_autoctl's own supervisor gives up after five restarts in 300 s and only
- * systemd can then bring it back. RES_OPTIONS: a primary that is cut off from its name server too would need
- * 20 s for each look-up, and fence itself too late or never (docs/timings.md).
- */
-function unitText(member, postgresVersion) {
-    return `# Written by pgha; provision-pgaf puts changes by hand back.
-[Unit]
-Description=pg_auto_failover ${member.role === 'monitor' ? 'monitor' : 'data node'}
-Documentation=man:pg_autoctl(1)
-Wants=network-online.target
-After=network-online.target
-StartLimitIntervalSec=0
 
-[Service]
-Type=simple
-User=postgres
-WorkingDirectory=/var/lib/postgresql
-Environment=PGDATA=${member.pgdata}
-Environment=PATH=/usr/lib/postgresql/${postgresVersion}/bin:/usr/local/bin:/usr/bin:/bin
-Environment="RES_OPTIONS=timeout:1 attempts:1"
-ExecStart=/usr/bin/pg_autoctl run
-ExecReload=/usr/bin/pg_autoctl reload
-KillMode=mixed
-Restart=on-failure
-RestartSec=1
-LimitNOFILE=65536
-
-[Install]
-WantedBy=multi-user.target
-`;
-}
 const runtimeFolderPath = '/etc/tmpfiles.d/pgha.conf';
 /**
  * pg_autoctl keeps its process ids in /tmp/pg_autoctl, and ends for good when they are gone: with exit code 0, so
@@ -60775,26 +60836,6 @@ async function systemctl(incus, member, args, signal) {
 
 /** Names of the settings that we set, one a line: what is no longer in the formation file is reset. */
 const managedSettingsPath = '/etc/pgha/settings';
-/** The monitor's clocks (pg_auto_failover's configuration reference; all reloadable). */
-function monitorSettings(timings) {
-    return {
-        'pgautofailover.health_check_period': `${timings.healthCheckPeriodMs}ms`,
-        'pgautofailover.health_check_timeout': `${timings.healthCheckTimeoutMs}ms`,
-        'pgautofailover.health_check_max_retries': String(timings.healthCheckMaxRetries),
-        'pgautofailover.health_check_retry_delay': `${timings.healthCheckRetryDelayMs}ms`,
-        'pgautofailover.node_considered_unhealthy_timeout': `${timings.nodeConsideredUnhealthyTimeoutMs}ms`,
-        'pgautofailover.primary_demote_timeout': `${timings.primaryDemoteTimeoutMs}ms`,
-    };
-}
-/** What a data node's Postgres needs besides what pg_auto_failover writes: its clock, and the file's settings. */
-function dataNodeSettings(formation) {
-    return {
-        wal_sender_timeout: `${formation.timings.walSenderTimeoutMs}ms`,
-        // An idle standby speaks only when asked, at half of wal_sender_timeout, and would be given up that much early.
-        wal_receiver_status_interval: '1s',
-        ...formation.postgres.settings,
-    };
-}
 /** A standby whose value is below its primary's does not start (Postgres, "Hot standby: administrator's overview"). */
 const notBelowPrimary = [
     'max_connections',
@@ -60884,14 +60925,7 @@ function asFiled(name, value) {
 ;// CONCATENATED MODULE: ./build/src/provision/tls.js
 
 
-/**
- * Key and certificate of a member in one file, so that a run that is killed leaves the old pair or the new.
- * Outside the data directory: a base backup would bring the primary's to the standby.
- */
-const serverPem = '/etc/pgha/server.pem';
-const caPem = '/etc/pgha/ca.pem';
-/** Self-signed certificates are made for a year and renewed when less than this is left. */
-const renewBeforeSeconds = 30 * 24 * 3600;
+
 /**
  * Prints what is wrong with the pair in a file: nothing, `missing`, `expiring`, `mismatch` or `other host`.
  * Runs in the container, so that the certificate's dates are held against the clock it serves by.
@@ -60945,21 +60979,10 @@ async function ensureCertificate(incus, member, given, facts, steps, signal) {
 function sha256(text) {
     return (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex');
 }
-/** pg_autoctl's options for it, on `create` and on `enable ssl`. */
-function tlsOptions(formation) {
-    const own = ['--server-cert', serverPem, '--server-key', serverPem];
-    if (formation.tls === 'self-signed')
-        return ['--ssl-mode', 'require', ...own];
-    return ['--ssl-mode', formation.tls, '--ssl-ca-file', caPem, ...own];
-}
-/** The same as parameters of a connection string. */
-function tlsParameters(formation) {
-    return formation.tls === 'self-signed'
-        ? 'sslmode=require'
-        : `sslmode=${formation.tls}&sslrootcert=${caPem}`;
-}
 
 ;// CONCATENATED MODULE: ./build/src/provision/facts.js
+
+
 
 
 
@@ -61169,67 +61192,73 @@ class Context {
     }
 }
 
-;// CONCATENATED MODULE: ./build/src/provision/hba.js
+;// CONCATENATED MODULE: ./build/src/member/keeper-config.js
 
 
 
-/**
- * pg_hba.conf of monitor and data nodes, written whole: pg_autoctl is told to leave it alone
- * (`--skip-pg-hba`). Its own version trusts everybody in the container and on 127.0.0.1 (initdb's rules),
- * opens the monitor to the whole network, and has no rule for the application's clients, so that after a
- * perfect promotion they get "no pg_hba.conf entry". The user postgres comes in by peer authentication.
- */
-const head = '# Written by pgha; provision-pgaf puts changes by hand back.';
-/** What pg_autoctl connects as on the monitor itself, as the user postgres. */
-const autoctlOwner = 'autoctl';
-/**
- * A registered node's host as an address of pg_hba.conf, undefined for what is neither a host's name nor an
- * address. Whoever has the nodes' account at the monitor can register any text, and with it whole lines of rules;
- * and `all`, `samenet` and `.incus` mean networks.
- */
-function hbaAddress(host) {
-    const family = (0,external_node_net_.isIP)(host);
-    if (family !== 0)
-        return `${host}/${family === 4 ? 32 : 128}`;
-    const isName = /^[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?)*$/;
-    if (host.length > 253 || !isName.test(host))
-        return undefined;
-    return ['all', 'samehost', 'samenet'].includes(host.toLowerCase()) ? undefined : host;
+/** A member's pg_autoctl.cfg: what it should say, and what one says. */
+/** libpq waits for an answer without end: a cut in the midst of one would keep a primary from fencing itself. */
+const impatience = 'keepalives_idle=1&keepalives_interval=1&keepalives_count=2&tcp_user_timeout=3000';
+/** The monitor's connection string for keepers; the password is in the password file. */
+function monitorUri(formation, monitor) {
+    return `postgres://${autoctlRole}@${monitor.host}:${formation.postgres.port}/${monitorDatabase}?${tlsParameters(formation)}&${impatience}`;
 }
-/** @param hosts the data nodes */
-function monitorHba(hosts) {
-    return lines([
-        head,
-        'local all postgres peer',
-        `local ${monitorDatabase} ${autoctlRole},${autoctlOwner} peer map=pgha`,
-        ...hosts.map((host) => `hostssl ${monitorDatabase} ${autoctlRole} ${host} scram-sha-256`),
-    ]);
+/** Whether a keeper's configuration has that connection string; pg_autoctl writes its parameters in an order of its own. */
+function hasMonitorUri(formation, monitor, keeperConfig) {
+    const parts = (uri) => {
+        const [base = '', parameters = ''] = uri.split('?');
+        return [base.replace(/^postgresql:/, 'postgres:'), ...parameters.split('&').sort()].join('&');
+    };
+    return parts(configured(keeperConfig, 'monitor')) === parts(monitorUri(formation, monitor));
 }
-/** pg_ident.conf of the monitor: postgres may be the accounts that pg_autoctl uses locally. */
-function monitorIdent() {
-    return lines([head, `pgha postgres ${autoctlRole}`, `pgha postgres ${autoctlOwner}`]);
+/** What a pg_autoctl.cfg says, '' for a key that is not there. In time linear to its length, whatever it holds. */
+function configured(keeperConfig, key) {
+    return (new RegExp(`^[ \\t]*${key}[ \\t]*=(.*)$`, 'm').exec(keeperConfig)?.[1] ?? '').trim();
 }
-/**
- * @param monitorHost where the monitor's health checks come from: they log in as pgautofailover_monitor, which
- *   has no rights and a password that is written in upstream's source, hence trust from that host alone
- * @param hosts the data nodes
- */
-function nodeHba(formation, monitorHost, hosts) {
-    return lines([
-        head,
-        'local all postgres peer',
-        `hostssl postgres pgautofailover_monitor ${monitorHost} trust`,
-        ...hosts.map((host) => `hostssl postgres,replication ${replicationRole} ${host} scram-sha-256`),
-        '# clients',
-        ...clientRules(formation).flatMap(({ user, database, clients, method }) => clients.map((network) => `hostssl "${database}" "${user}" ${network} ${method}`)),
-    ]);
+/** The keeper's network_partition_timeout as its configuration file has it (upstream's default is 20 s). */
+function partitionTimeoutOf(keeperConfig) {
+    return Number(configured(keeperConfig, 'network_partition_timeout') || 20);
 }
-function lines(rules) {
-    return `${rules.join('\n')}\n`;
+/** Whether a member's configuration has the formation's TLS mode and files. */
+function hasTls(formation, keeperConfig) {
+    const options = tlsOptions(formation);
+    const option = (name) => options[options.indexOf(name) + 1] ?? '';
+    const wanted = [
+        ['sslmode', option('--ssl-mode')],
+        ['cert_file', option('--server-cert')],
+        ['key_file', option('--server-key')],
+        ['ca_file', options.includes('--ssl-ca-file') ? option('--ssl-ca-file') : ''],
+    ];
+    return wanted.every(([key, value]) => configured(keeperConfig, key) === value);
+}
+/** Whether a node was told to forget its monitor. */
+function isMonitorDisabled(keeperConfig) {
+    return configured(keeperConfig, 'monitor') === 'PG_AUTOCTL_DISABLED';
+}
+
+;// CONCATENATED MODULE: ./build/src/member/settings.js
+/** The monitor's clocks (pg_auto_failover's configuration reference; all reloadable). */
+function monitorSettings(timings) {
+    return {
+        'pgautofailover.health_check_period': `${timings.healthCheckPeriodMs}ms`,
+        'pgautofailover.health_check_timeout': `${timings.healthCheckTimeoutMs}ms`,
+        'pgautofailover.health_check_max_retries': String(timings.healthCheckMaxRetries),
+        'pgautofailover.health_check_retry_delay': `${timings.healthCheckRetryDelayMs}ms`,
+        'pgautofailover.node_considered_unhealthy_timeout': `${timings.nodeConsideredUnhealthyTimeoutMs}ms`,
+        'pgautofailover.primary_demote_timeout': `${timings.primaryDemoteTimeoutMs}ms`,
+    };
+}
+/** What a data node's Postgres needs besides what pg_auto_failover writes: its clock, and the file's settings. */
+function dataNodeSettings(formation) {
+    return {
+        wal_sender_timeout: `${formation.timings.walSenderTimeoutMs}ms`,
+        // An idle standby speaks only when asked, at half of wal_sender_timeout, and would be given up that much early.
+        wal_receiver_status_interval: '1s',
+        ...formation.postgres.settings,
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/src/provision/autoctl.js
-
 
 
 
@@ -61268,20 +61297,6 @@ async function pgAutoctl(incus, formation, container, args, deadlineMs, signal) 
         throw told.length === 0 ? error : new CommandError(error.argv, error.reason, told.join('\n'));
     }
 }
-/** libpq waits for an answer without end: a cut in the midst of one would keep a primary from fencing itself. */
-const impatience = 'keepalives_idle=1&keepalives_interval=1&keepalives_count=2&tcp_user_timeout=3000';
-/** The monitor's connection string for keepers; the password is in the password file. */
-function monitorUri(formation, monitor) {
-    return `postgres://${autoctlRole}@${monitor.host}:${formation.postgres.port}/${monitorDatabase}?${tlsParameters(formation)}&${impatience}`;
-}
-/** Whether a keeper's configuration has that connection string; pg_autoctl writes its parameters in an order of its own. */
-function hasMonitorUri(formation, monitor, keeperConfig) {
-    const parts = (uri) => {
-        const [base = '', parameters = ''] = uri.split('?');
-        return [base.replace(/^postgresql:/, 'postgres:'), ...parameters.split('&').sort()].join('&');
-    };
-    return parts(configured(keeperConfig, 'monitor')) === parts(monitorUri(formation, monitor));
-}
 /** Another connection string to the same monitor; it takes effect at the next start or reload. */
 async function setMonitorUri(incus, formation, member, monitor, signal) {
     const pair = ['pg_autoctl.monitor', monitorUri(formation, monitor)];
@@ -61314,32 +61329,9 @@ async function dropNode(incus, formation, monitor, name, signal) {
     const args = ['--formation', formation.name, '--name', name, '--force'];
     await onMember(incus, formation, monitor, ['drop', 'node'], args, signal);
 }
-/** What a pg_autoctl.cfg says, '' for a key that is not there. In time linear to its length, whatever it holds. */
-function configured(keeperConfig, key) {
-    return (new RegExp(`^[ \\t]*${key}[ \\t]*=(.*)$`, 'm').exec(keeperConfig)?.[1] ?? '').trim();
-}
-/** The keeper's network_partition_timeout as its configuration file has it (upstream's default is 20 s). */
-function partitionTimeoutOf(keeperConfig) {
-    return Number(configured(keeperConfig, 'network_partition_timeout') || 20);
-}
-/** Whether a member's configuration has the formation's TLS mode and files. */
-function hasTls(formation, keeperConfig) {
-    const options = tlsOptions(formation);
-    const option = (name) => options[options.indexOf(name) + 1] ?? '';
-    const wanted = [
-        ['sslmode', option('--ssl-mode')],
-        ['cert_file', option('--server-cert')],
-        ['key_file', option('--server-key')],
-        ['ca_file', options.includes('--ssl-ca-file') ? option('--ssl-ca-file') : ''],
-    ];
-    return wanted.every(([key, value]) => configured(keeperConfig, key) === value);
-}
-/** Whether a node was told to forget its monitor. */
-function isMonitorDisabled(keeperConfig) {
-    return configured(keeperConfig, 'monitor') === 'PG_AUTOCTL_DISABLED';
-}
 
 ;// CONCATENATED MODULE: ./build/src/provision/creation.js
+
 
 
 
@@ -61497,6 +61489,39 @@ async function whileItGrows(incus, member, signal, work) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/src/provision/fencing.js
+
+
+/**
+ * Writes the memory, eight bytes at once, and looks again: a keeper that runs reads its state at the start of a
+ * round, once a second, and writes it at the end. Held over two rounds it stays.
+ */
+const remember = `
+use strict;
+my ($file, $offset, $rounds) = @ARGV;
+my $held = 0;
+for (1 .. $rounds) {
+  open(my $state, "+<", $file) or die "$file: $!\\n";
+  sysseek($state, $offset, 0); sysread($state, my $bytes, 8) == 8 or die "$file is too short\\n";
+  if (unpack("q<", $bytes) > 0) { exit 0 if ++$held > 1 }
+  else { $held = 0; sysseek($state, $offset, 0); syswrite($state, pack("q<", time)) == 8 or die "$file: $!\\n" }
+  close($state);
+  exit 0 if $rounds == 1;
+  select(undef, undef, undef, 1.3);
+}
+die "the keeper does not keep it\\n";
+`;
+/**
+ * Gives a keeper its memory of a standby.
+ * @param runs whether the keeper runs, and may write its state meanwhile
+ * @throws as Incus.exec
+ */
+async function rememberStandby(incus, member, runs, signal) {
+    const rounds = runs ? 20 : 1;
+    const args = [stateFileOf(member.pgdata), String(layout.lastStandbyContact), String(rounds)];
+    await incus.exec(member.name, asPostgres('perl', '-e', remember, ...args), { deadlineMs: 45_000, signal });
+}
+
 ;// CONCATENATED MODULE: ./build/src/provision/policy.js
 
 
@@ -61572,6 +61597,10 @@ async function ensureWritable(primary, container, steps) {
 }
 
 ;// CONCATENATED MODULE: ./build/src/provision/members.js
+
+
+
+
 
 
 
@@ -61786,6 +61815,8 @@ async function ensureFile(ctx, member, name, found, wanted, steps) {
 }
 
 ;// CONCATENATED MODULE: ./build/src/provision/nodes.js
+
+
 
 
 

@@ -1,11 +1,13 @@
 import type { Member } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
-import { type StandbyMemory, standbyMemory, stateBytes, stateFileOf } from './fencing.ts';
+import { type StandbyMemory, standbyMemory, stateBytes, stateFileOf } from '../member/keeper-state.ts';
+import { caPem, serverPem } from '../member/tls.ts';
+import { unitPath } from '../member/unit.ts';
 import { type PackageFacts, packageProbe, parsePackageFacts } from './packages.ts';
 import { passwordFile } from './secrets.ts';
-import { runtimeFolderPath, unitPath } from './service.ts';
+import { runtimeFolderPath } from './service.ts';
 import { managedSettingsPath } from './settings.ts';
-import { caPem, certificateProbe, serverPem } from './tls.ts';
+import { certificateProbe } from './tls.ts';
 
 /** What a container holds now, as far as provisioning cares. Read in one round trip. */
 export interface Facts {

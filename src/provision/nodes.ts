@@ -3,13 +3,15 @@ import { retryUntil, sleep } from '../clock/deadline.ts';
 import { EnvironmentError, InputError, NotConvergedError } from '../contract/errors.ts';
 import type { Member } from '../formation/formation.ts';
 import { formationKey } from '../incus/labels.ts';
+import { hasTls, isMonitorDisabled } from '../member/keeper-config.ts';
+import { replicationRole } from '../member/roles.ts';
 import { describeNodes, readNodes, settledPrimary } from '../monitor/nodes.ts';
-import { disableMonitor, dropNode, enableMonitor, hasTls, isMonitorDisabled } from './autoctl.ts';
+import { disableMonitor, dropNode, enableMonitor } from './autoctl.ts';
 import type { Context } from './context.ts';
 import { readFacts } from './facts.ts';
 import { changeSettings, createDataNode, dataNodeUp, ensureFencing, settingsToChange } from './members.ts';
 import type { Registration } from './registration.ts';
-import { ensureRolePassword, replicationRole } from './secrets.ts';
+import { ensureRolePassword } from './secrets.ts';
 import type { SettingsDifference } from './settings.ts';
 
 /** The data nodes together: which are put right, registered again, dropped, made anew, restarted, and in what order. */

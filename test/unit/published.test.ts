@@ -129,6 +129,7 @@ describe('the README', () => {
       'src/incus/',
       'src/postgres/',
       'src/monitor/',
+      'src/member/',
       'src/provision/',
       'src/check/',
       'src/drill/',

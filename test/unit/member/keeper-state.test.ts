@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { standbyMemory, stateBytes, stateFileOf } from '../../../src/provision/fencing.ts';
+import { standbyMemory, stateBytes, stateFileOf } from '../../../src/member/keeper-state.ts';
 
 /** The head of a pg_autoctl.state as KeeperStateData lays it out (read off a node of 2.0 and one of 2.2). */
 function state({ version = 1, monitor = 1_795_559_707n, standby = 0n, length = 1024 } = {}): Buffer {
