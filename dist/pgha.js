@@ -44629,70 +44629,6 @@ function openSqlStream(incus, instance, port) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/src/monitor/nodes.js
-/** A formation's data nodes, in order of registration. */
-async function readNodes(session, formation, deadlineMs = 5000) {
-    const rows = await session.query(`SELECT nodeid::int, nodename, nodehost, nodeport, reportedstate::text, goalstate::text, health,
-            candidatepriority, replicationquorum, reportedtli, reportedlsn::text, reportedrepstate,
-            extract(epoch FROM now() - reporttime)::float8 AS since_report,
-            extract(epoch FROM now() - healthchecktime)::float8 AS since_check,
-            extract(epoch FROM now() - statechangetime)::float8 AS since_change
-       FROM pgautofailover.node WHERE formationid = $1 ORDER BY nodeid`, [formation], { deadlineMs });
-    return rows.map((row) => ({
-        nodeId: Number(row['nodeid']),
-        name: String(row['nodename']),
-        host: String(row['nodehost']),
-        port: Number(row['nodeport']),
-        reportedState: String(row['reportedstate']),
-        goalState: String(row['goalstate']),
-        health: Number(row['health']),
-        candidatePriority: Number(row['candidatepriority']),
-        replicationQuorum: row['replicationquorum'] === true,
-        reportedTimeline: Number(row['reportedtli']),
-        reportedLsn: String(row['reportedlsn']),
-        reportedReplicationState: String(row['reportedrepstate']),
-        secondsSinceReport: Number(row['since_report']),
-        secondsSinceHealthCheck: Number(row['since_check']),
-        secondsSinceStateChange: Number(row['since_change']),
-    }));
-}
-/** States in which a node's Postgres takes the application's writes, reported by its own keeper. */
-const writableStates = ['primary', 'wait_primary', 'single'];
-/** The node has reached the state that the monitor wants of it. */
-function isConverged(node) {
-    return node.reportedState === node.goalState;
-}
-/**
- * The node was promoted: it reports, and is meant to be, the primary. A goal of wait_primary alone is only
- * permission, and the monitor's get_primary() can name a demoted node.
- */
-function isPromoted(node) {
-    return isConverged(node) && (node.goalState === 'wait_primary' || node.goalState === 'primary');
-}
-/** The node that is settled as the one writable node, or undefined when there is none or more than one. */
-function settledPrimary(nodes) {
-    const writable = nodes.filter((node) => isConverged(node) && writableStates.includes(node.goalState));
-    return writable.length === 1 ? writable[0] : undefined;
-}
-/** Every node is where the monitor wants it, and healthy: one primary, the rest secondaries. */
-function isSettled(nodes) {
-    return (nodes.length >= 2 &&
-        nodes.every((node) => isConverged(node) && node.health === 1) &&
-        nodes.filter((node) => node.goalState === 'primary').length === 1 &&
-        nodes.filter((node) => node.goalState === 'secondary').length === nodes.length - 1);
-}
-/** `pgaf-primary: primary (healthy), pgaf-replica: catchingup → secondary (not healthy)` */
-function describeNodes(nodes) {
-    if (nodes.length === 0)
-        return 'no node is registered';
-    return nodes
-        .map((node) => {
-        const state = isConverged(node) ? node.reportedState : `${node.reportedState} → ${node.goalState}`;
-        return `${node.name}: ${state}${node.health === 1 ? '' : ' (not healthy)'}`;
-    })
-        .join(', ');
-}
-
 // EXTERNAL MODULE: ./node_modules/pg/lib/index.js
 var lib = __nccwpck_require__(3273);
 ;// CONCATENATED MODULE: ./node_modules/pg/esm/index.mjs
@@ -44817,7 +44753,428 @@ class Session {
     }
 }
 
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+;// CONCATENATED MODULE: ./build/src/member/keeper-state.js
+/**
+ * A keeper fences its primary only when it remembers that it once saw a standby while the monitor was away
+ * (service_keeper.c, in_network_partition: `last_secondary_contact > 0`). One that never did goes on taking
+ * writes for as long as it is cut off, wherever its first look comes after the standby's connection has ended
+ * (docs/timings.md, "What a node needs besides"). So every keeper is given that memory, which it keeps from then
+ * on: a number of seconds in its state file (state.h, KeeperStateData: the same in 2.0 and 2.2).
+ */
+/** The keeper's state file; in the folder of postgres (XDG_DATA_HOME's default). */
+const stateFileOf = (pgdata) => `/var/lib/postgresql/.local/share/pg_autoctl${pgdata}/pg_autoctl.state`;
+/** Bytes of the state file that are read here. */
+const stateBytes = 72;
+const layout = { version: 1, lastMonitorContact: 48, lastStandbyContact: 64 };
+/** 2017: before pg_auto_failover was there. */
+const earliestSeconds = 1483228800n;
+/** @param head the first bytes of pg_autoctl.state */
+function standbyMemory(head) {
+    if (head.length < stateBytes || head.readInt32LE(0) !== layout.version)
+        return 'unknown';
+    const [monitor, standby] = [layout.lastMonitorContact, layout.lastStandbyContact].map((offset) => head.readBigInt64LE(offset));
+    const isTime = (seconds) => seconds === 0n || seconds >= earliestSeconds;
+    if (!isTime(monitor) || !(isTime(standby) || standby === 1n))
+        return 'unknown';
+    return standby > 0n ? 'yes' : 'no';
+}
+
+;// CONCATENATED MODULE: ./build/src/member/tls.js
+/**
+ * Key and certificate of a member in one file, so that a run that is killed leaves the old pair or the new.
+ * Outside the data directory: a base backup would bring the primary's to the standby.
+ */
+const serverPem = '/etc/pgha/server.pem';
+const caPem = '/etc/pgha/ca.pem';
+/** Self-signed certificates are made for a year and renewed when less than this is left. */
+const renewBeforeSeconds = 30 * 24 * 3600;
+/** pg_autoctl's options for it, on `create` and on `enable ssl`. */
+function tlsOptions(formation) {
+    const own = ['--server-cert', serverPem, '--server-key', serverPem];
+    if (formation.tls === 'self-signed')
+        return ['--ssl-mode', 'require', ...own];
+    return ['--ssl-mode', formation.tls, '--ssl-ca-file', caPem, ...own];
+}
+/** The same as parameters of a connection string. */
+function tlsParameters(formation) {
+    return formation.tls === 'self-signed'
+        ? 'sslmode=require'
+        : `sslmode=${formation.tls}&sslrootcert=${caPem}`;
+}
+
+;// CONCATENATED MODULE: ./build/src/member/unit.js
+const unitName = 'pg_autoctl.service';
+const unitPath = `/etc/systemd/system/${unitName}`;
+/** The unit's LimitNOFILE: the roadmap item's. */
+const openFileLimit = 65536;
+/**
+ * The systemd unit of a member. Restart=on-failure and the open-file limit are the roadmap item's; the
+ * start limit is off because pg_autoctl's own supervisor gives up after five restarts in 300 s and only
+ * systemd can then bring it back. RES_OPTIONS: a primary that is cut off from its name server too would need
+ * 20 s for each look-up, and fence itself too late or never (docs/timings.md).
+ */
+function unitText(member, postgresVersion) {
+    return `# Written by pgha; provision-pgaf puts changes by hand back.
+[Unit]
+Description=pg_auto_failover ${member.role === 'monitor' ? 'monitor' : 'data node'}
+Documentation=man:pg_autoctl(1)
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=simple
+User=postgres
+WorkingDirectory=/var/lib/postgresql
+Environment=PGDATA=${member.pgdata}
+Environment=PATH=/usr/lib/postgresql/${postgresVersion}/bin:/usr/local/bin:/usr/bin:/bin
+Environment="RES_OPTIONS=timeout:1 attempts:1"
+ExecStart=/usr/bin/pg_autoctl run
+ExecReload=/usr/bin/pg_autoctl reload
+KillMode=mixed
+Restart=on-failure
+RestartSec=1
+LimitNOFILE=${openFileLimit}
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+;// CONCATENATED MODULE: ./build/src/check/container-probe.js
+
+
+
+
+/** Packages whose versions matter to a formation. */
+const packagePatterns = ['postgresql-[0-9]*', 'pg-auto-failover-cli', 'libpq5'];
+/**
+ * Prints `key hex` lines. Constant text in perl-base, which every Debian and Ubuntu has; what varies comes as
+ * arguments: data directory, then the members' hosts. Files of postgres are read as postgres: a link in its
+ * folders leads to nothing but what is its own.
+ */
+const probe = `
+use strict; use Socket; use Socket qw(getaddrinfo getnameinfo SOCK_STREAM NI_NUMERICHOST NI_NAMEREQD NIx_NOSERV);
+my ($pgdata, @hosts) = @ARGV;
+$ENV{LC_ALL} = "C";
+sub report { print "$_[0] ", unpack("H*", $_[1]), "\\n" }
+sub start { my @c = @_; my $pid = open(my $out, "-|"); defined $pid or return;
+  if (!$pid) { open(STDERR, ">", "/dev/null"); exec @c or exit 1 } $out }
+sub rest { my $f = shift; return "" unless $f; local $/; my $t = <$f>; close $f; defined $t ? $t : "" }
+sub content { open(my $f, "<", $_[0]) or return ""; read($f, my $t, $_[1]); $t // "" }
+report("clock", rest(start("date", "+%s.%N")));
+my $service = start("systemctl", "show", "${unitName}", "--property=ActiveState,UnitFileState,NRestarts");
+my $disk = start("stat", "-f", "-c", "%S %b %a %c %d", $pgdata);
+my $packages = start("dpkg-query", "-W", "-f", '\${db:Status-Status} \${Package} \${Version}\\n', ${packagePatterns.map((pattern) => `"${pattern}"`).join(', ')});
+my $addresses = start("ip", "-o", "addr", "show", "scope", "global");
+report("unit", content("${unitPath}", 65536));
+my ($pem) = content("${serverPem}", 262144) =~ /(-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----)/s;
+report("certificate", $pem) if defined $pem;
+my (undef, undef, $uid, $gid) = getpwnam("postgres");
+if (defined $uid) {
+  my @root = ($>, $));
+  $) = "$gid $gid"; $> = $uid;
+  report("keeper", content("/var/lib/postgresql/.config/pg_autoctl$pgdata/pg_autoctl.cfg", 262144));
+  report("state", content("${stateFileOf('$pgdata')}", ${stateBytes}));
+  my ($pid) = content("$pgdata/postmaster.pid", 100) =~ /^(\\d+)\\n/;
+  $> = $root[0]; $) = $root[1];
+  if ($pid) {
+    my ($limit) = content("/proc/$pid/limits", 8192) =~ /^Max open files +(\\S+)/m;
+    my ($possible) = content("/proc/1/limits", 8192) =~ /^Max open files +\\S+ +(\\S+)/m;
+    report("nofile", "$limit $possible") if defined $limit && defined $possible;
+  }
+}
+for my $host (@hosts) {
+  my ($e, @found) = getaddrinfo($host, "", { socktype => SOCK_STREAM });
+  my (@numbers, @names);
+  for (@found) {
+    my (undef, $number) = getnameinfo($_->{addr}, NI_NUMERICHOST, NIx_NOSERV);
+    my ($failed, $name) = getnameinfo($_->{addr}, NI_NAMEREQD, NIx_NOSERV);
+    push @numbers, $number; push @names, $failed ? "" : $name;
+  }
+  report("name", join(" ", $host, join(",", @numbers), join(",", @names)));
+}
+report("addresses", rest($addresses));
+report("service", rest($service));
+report("disk", rest($disk));
+report("packages", rest($packages));
+exit 0;
+`;
+/** argv of the probe in a member's container. */
+function containerProbe(member, hosts) {
+    return ['perl', '-e', probe, member.pgdata, ...hosts];
+}
+/**
+ * @param output what the probe printed
+ * @param asked when it was asked and had answered, on our wall clock in milliseconds since 1970
+ */
+function parseContainer(output, asked) {
+    const told = new Map();
+    for (const line of output.split('\n')) {
+        const [key = '', hex = ''] = line.split(' ');
+        told.set(key, [...(told.get(key) ?? []), hex]);
+    }
+    const bytes = (key) => Buffer.from(told.get(key)?.[0] ?? '', 'hex');
+    const text = (key) => bytes(key).toString('utf8');
+    const service = Object.fromEntries(text('service')
+        .split('\n')
+        .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+    const clockMs = Number(text('clock')) * 1000;
+    return {
+        service: {
+            active: service['ActiveState'] ?? '',
+            enabled: service['UnitFileState'] ?? '',
+            unit: text('unit'),
+            restarts: Number(service['NRestarts'] ?? 0),
+        },
+        openFiles: openFilesOf(text('nofile')),
+        disk: diskOf(text('disk')),
+        certificate: certificateOf(text('certificate'), clockMs),
+        keeperConfig: text('keeper'),
+        standbyMemory: standbyMemory(bytes('state')),
+        packages: packagesOf(text('packages')),
+        addresses: [...text('addresses').matchAll(/ inet6? ([0-9a-f.:]+)\//g)].map(([, address = '']) => address),
+        names: Object.fromEntries((told.get('name') ?? []).map((hex) => {
+            const [host = '', addresses = '', reverse = ''] = Buffer.from(hex, 'hex').toString('utf8').split(' ');
+            return [host, { addresses: listed(addresses), reverse: listed(reverse) }];
+        })),
+        clock: {
+            aheadSeconds: (clockMs - (asked.fromMs + asked.toMs) / 2) / 1000,
+            uncertainSeconds: (asked.toMs - asked.fromMs) / 2000,
+        },
+    };
+}
+const listed = (text) => [...new Set(text.split(',').filter((each) => each !== ''))];
+function openFilesOf(text) {
+    const [limit, possible] = text
+        .split(' ')
+        .map((each) => (each === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number.parseInt(each, 10)));
+    return limit === undefined || possible === undefined ? undefined : { limit, possible };
+}
+function diskOf(text) {
+    const [block, blocks, available, inodes, inodesAvailable] = text.trim().split(' ').map(Number);
+    if (block === undefined || inodesAvailable === undefined || Number.isNaN(block))
+        return undefined;
+    return {
+        sizeBytes: block * (blocks ?? 0),
+        availableBytes: block * (available ?? 0),
+        inodes: inodes ?? 0,
+        inodesAvailable,
+    };
+}
+function certificateOf(pem, clockMs) {
+    try {
+        const certificate = new external_node_crypto_.X509Certificate(pem);
+        const notAfter = new Date(certificate.validTo);
+        return {
+            subject: certificate.subject.replaceAll('\n', ', '),
+            notAfter: notAfter.toISOString(),
+            secondsLeft: Math.round((notAfter.getTime() - clockMs) / 1000),
+            selfSigned: certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey),
+        };
+    }
+    catch {
+        return undefined;
+    }
+}
+function packagesOf(text) {
+    return Object.fromEntries(text.split('\n').flatMap((line) => {
+        const [status, name, version] = line.split(' ');
+        return status === 'installed' && name && version ? [[name, version]] : [];
+    }));
+}
+
+;// CONCATENATED MODULE: ./build/src/monitor/nodes.js
+/** A formation's data nodes, in order of registration. */
+async function readNodes(session, formation, deadlineMs = 5000) {
+    const rows = await session.query(`SELECT nodeid::int, nodename, nodehost, nodeport, reportedstate::text, goalstate::text, health,
+            candidatepriority, replicationquorum, reportedtli, reportedlsn::text, reportedrepstate,
+            extract(epoch FROM now() - reporttime)::float8 AS since_report,
+            extract(epoch FROM now() - healthchecktime)::float8 AS since_check,
+            extract(epoch FROM now() - statechangetime)::float8 AS since_change
+       FROM pgautofailover.node WHERE formationid = $1 ORDER BY nodeid`, [formation], { deadlineMs });
+    return rows.map((row) => ({
+        nodeId: Number(row['nodeid']),
+        name: String(row['nodename']),
+        host: String(row['nodehost']),
+        port: Number(row['nodeport']),
+        reportedState: String(row['reportedstate']),
+        goalState: String(row['goalstate']),
+        health: Number(row['health']),
+        candidatePriority: Number(row['candidatepriority']),
+        replicationQuorum: row['replicationquorum'] === true,
+        reportedTimeline: Number(row['reportedtli']),
+        reportedLsn: String(row['reportedlsn']),
+        reportedReplicationState: String(row['reportedrepstate']),
+        secondsSinceReport: Number(row['since_report']),
+        secondsSinceHealthCheck: Number(row['since_check']),
+        secondsSinceStateChange: Number(row['since_change']),
+    }));
+}
+/** States in which a node's Postgres takes the application's writes, reported by its own keeper. */
+const writableStates = ['primary', 'wait_primary', 'single'];
+/** The node has reached the state that the monitor wants of it. */
+function isConverged(node) {
+    return node.reportedState === node.goalState;
+}
+/**
+ * The node was promoted: it reports, and is meant to be, the primary. A goal of wait_primary alone is only
+ * permission, and the monitor's get_primary() can name a demoted node.
+ */
+function isPromoted(node) {
+    return isConverged(node) && (node.goalState === 'wait_primary' || node.goalState === 'primary');
+}
+/** The node that is settled as the one writable node, or undefined when there is none or more than one. */
+function settledPrimary(nodes) {
+    const writable = nodes.filter((node) => isConverged(node) && writableStates.includes(node.goalState));
+    return writable.length === 1 ? writable[0] : undefined;
+}
+/** Every node is where the monitor wants it, and healthy: one primary, the rest secondaries. */
+function isSettled(nodes) {
+    return (nodes.length >= 2 &&
+        nodes.every((node) => isConverged(node) && node.health === 1) &&
+        nodes.filter((node) => node.goalState === 'primary').length === 1 &&
+        nodes.filter((node) => node.goalState === 'secondary').length === nodes.length - 1);
+}
+/** `pgaf-primary: primary (healthy), pgaf-replica: catchingup → secondary (not healthy)` */
+function describeNodes(nodes) {
+    if (nodes.length === 0)
+        return 'no node is registered';
+    return nodes
+        .map((node) => {
+        const state = isConverged(node) ? node.reportedState : `${node.reportedState} → ${node.goalState}`;
+        return `${node.name}: ${state}${node.health === 1 ? '' : ' (not healthy)'}`;
+    })
+        .join(', ');
+}
+
+;// CONCATENATED MODULE: ./build/src/check/sql-probe.js
+
+/** What Postgres says, one query a database. Each is read with the rights of the superuser and changes nothing. */
+async function observeMonitor(session, formation) {
+    const [settings, nodes] = await Promise.all([
+        session.query(`SELECT current_setting('server_version_num')::int AS server,
+              (SELECT extversion FROM pg_extension WHERE extname = 'pgautofailover') AS version,
+              (SELECT default_version FROM pg_available_extensions WHERE name = 'pgautofailover') AS available,
+              (SELECT number_sync_standbys FROM pgautofailover.formation WHERE formationid = $1) AS number,
+              (SELECT coalesce(json_object_agg(replace(name, 'pgautofailover.', ''), setting), '{}')
+                 FROM pg_settings WHERE name LIKE 'pgautofailover.%' AND vartype = 'integer') AS clocks,
+              (SELECT coalesce(json_agg(formationid ORDER BY formationid), '[]')
+                 FROM pgautofailover.formation) AS formations,
+              pgautofailover.formation_uri($1) AS uri`, [formation]),
+        readNodes(session, formation),
+    ]);
+    const [row] = settings;
+    return {
+        serverVersion: Number(row?.['server']),
+        extensionVersion: String(row?.['version'] ?? ''),
+        availableExtensionVersion: String(row?.['available'] ?? ''),
+        numberSyncStandbys: Number(row?.['number'] ?? -1),
+        clocks: Object.fromEntries(Object.entries((row?.['clocks'] ?? {})).map(([name, value]) => [
+            name,
+            Number(value),
+        ])),
+        formations: (row?.['formations'] ?? []),
+        formationUri: String(row?.['uri'] ?? ''),
+        nodes,
+    };
+}
+/** Settings whose value in force bears on durability, replication or fencing. */
+const watchedSettings = [
+    'archive_mode',
+    'fsync',
+    'full_page_writes',
+    'recovery_min_apply_delay',
+    'synchronous_commit',
+    'wal_receiver_status_interval',
+    'wal_sender_timeout',
+];
+async function observeNode(session, formation) {
+    const { users, databases } = formation.postgres;
+    const [row] = await session.query(`WITH position AS MATERIALIZED (
+       SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END AS lsn)
+     SELECT current_setting('server_version_num')::int AS version,
+            extract(epoch FROM now() - pg_postmaster_start_time())::float8 AS since_start,
+            pg_is_in_recovery() AS in_recovery,
+            current_setting('default_transaction_read_only') = 'on' AS read_only,
+            coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
+                     (SELECT timeline_id FROM pg_control_checkpoint())) AS timeline,
+            current_setting('synchronous_standby_names') AS sync_names,
+            (SELECT coalesce(json_agg(json_build_object(
+                      'applicationName', application_name, 'state', state, 'syncState', sync_state,
+                      'lagBytes', coalesce(pg_wal_lsn_diff((SELECT lsn FROM position), flush_lsn), -1),
+                      'replayLagBytes', coalesce(pg_wal_lsn_diff((SELECT lsn FROM position), replay_lsn), -1),
+                      'replayLagSeconds', extract(epoch FROM replay_lag)::float8)), '[]')
+               FROM pg_stat_replication) AS standbys,
+            coalesce((SELECT status FROM pg_stat_wal_receiver), '') AS receiver,
+            CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() ELSE false END AS paused,
+            (SELECT json_build_object('count', count(*), 'longestSeconds',
+                      coalesce(extract(epoch FROM max(clock_timestamp() - query_start)), 0)::float8)
+               FROM pg_stat_activity WHERE wait_event = 'SyncRep') AS waiting,
+            (SELECT coalesce(json_agg(json_build_object(
+                      'name', slot_name, 'active', active, 'walStatus', coalesce(wal_status, ''),
+                      'retainedBytes', greatest(0, coalesce(
+                         pg_wal_lsn_diff((SELECT lsn FROM position), restart_lsn), 0)))), '[]')
+               FROM pg_replication_slots) AS slots,
+            (SELECT coalesce(sum(size), 0)::float8 FROM pg_ls_waldir()) AS wal_bytes,
+            (SELECT (sum(setting::float8) * 1024 * 1024)::float8 FROM pg_settings
+              WHERE name IN ('max_wal_size', 'wal_keep_size')) AS max_wal_bytes,
+            (SELECT json_build_object('enabled', current_setting('archive_mode') <> 'off', 'failing',
+                      coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false))
+               FROM pg_stat_archiver) AS archiver,
+            (SELECT json_object_agg(name, current_setting(name)) FROM pg_settings WHERE name = ANY($3)) AS settings,
+            (SELECT coalesce(json_object_agg(name, setting), '{}') FROM
+              (SELECT DISTINCT ON (name) name, setting FROM pg_file_settings
+                WHERE sourcefile LIKE '%/postgresql.auto.conf' ORDER BY name, seqno DESC) AS file) AS altered,
+            (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM pg_settings WHERE pending_restart) AS pending,
+            (SELECT coalesce(json_agg(concat_ws(' in ', coalesce(rolname, 'every role'), datname) || ': '
+                      || split_part(setting, '=', 2)), '[]')
+               FROM pg_db_role_setting
+               LEFT JOIN pg_roles ON pg_roles.oid = setrole LEFT JOIN pg_database ON pg_database.oid = setdatabase,
+               unnest(setconfig) AS setting
+              WHERE setting LIKE 'synchronous_commit=%'
+                AND split_part(setting, '=', 2) NOT IN ('on', 'remote_apply', 'true', 'yes', '1')) AS overrides,
+            (SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles
+              WHERE rolname = ANY($1) AND rolcanlogin) AS roles,
+            (SELECT coalesce(json_agg(datname), '[]') FROM pg_database WHERE datname = ANY($2)) AS databases,
+            (SELECT coalesce(json_agg(json_build_object(
+                      'type', type, 'databases', database, 'users', user_name, 'address', address,
+                      'netmask', netmask, 'method', auth_method, 'error', error) ORDER BY line_number), '[]')
+               FROM pg_hba_file_rules) AS hba_rules,
+            convert_from(pg_read_binary_file(current_setting('hba_file'), 0, 1048576, true), 'LATIN1') AS hba_text`, [users.map(({ name }) => name), databases.map(({ name }) => name), watchedSettings]);
+    return {
+        serverVersion: Number(row?.['version']),
+        secondsSinceStart: Number(row?.['since_start']),
+        inRecovery: row?.['in_recovery'] === true,
+        readOnly: row?.['read_only'] === true,
+        timeline: Number(row?.['timeline']),
+        synchronousStandbyNames: String(row?.['sync_names'] ?? ''),
+        standbys: (row?.['standbys'] ?? []).map((standby) => ({
+            ...standby,
+            replayLagSeconds: standby.replayLagSeconds ?? undefined,
+        })),
+        walReceiver: String(row?.['receiver'] ?? ''),
+        replayPaused: row?.['paused'] === true,
+        waitingCommits: row?.['waiting'],
+        slots: (row?.['slots'] ?? []),
+        walBytes: Number(row?.['wal_bytes']),
+        maxWalBytes: Number(row?.['max_wal_bytes']),
+        archiver: row?.['archiver'],
+        settings: (row?.['settings'] ?? {}),
+        alteredSettings: (row?.['altered'] ?? {}),
+        pendingRestart: (row?.['pending'] ?? []),
+        commitOverrides: (row?.['overrides'] ?? []),
+        roles: (row?.['roles'] ?? []),
+        databases: (row?.['databases'] ?? []),
+        hbaRules: (row?.['hba_rules'] ?? []),
+        hbaText: String(row?.['hba_text'] ?? ''),
+    };
+}
+
 ;// CONCATENATED MODULE: ./build/src/check/observe.js
+
 
 
 
@@ -44835,96 +45192,90 @@ const memberDeadlineMs = 5000;
 async function observe(formation, incus, signal) {
     const observedAt = wallClock(now());
     const instances = incus.instances(signal);
-    const read = (member, work, database) => readMember(member, instances, formation, incus, database, work, signal);
-    const [monitorMember, ...dataMembers] = membersOf(formation);
-    const [found, monitor, ...nodes] = await Promise.all([
+    const reader = new Reader(formation, incus, instances, signal);
+    const members = membersOf(formation);
+    const [monitorMember, ...dataMembers] = members;
+    const [found, monitor, nodes, containers] = await Promise.all([
         instances,
-        read(monitorMember, (session) => observeMonitor(session, formation.name), monitorDatabase),
-        ...dataMembers.map((member) => read(member, (session) => observeNode(session, formation), 'postgres')),
+        reader.sql(monitorMember, monitorDatabase, (session) => observeMonitor(session, formation.name)),
+        Promise.all(dataMembers.map((member) => reader.sql(member, 'postgres', (session) => observeNode(session, formation)))),
+        Promise.all(members.map((member) => reader.container(member))),
     ]);
+    const byName = (of, values) => Object.fromEntries(of.map(({ name }, index) => [name, values[index]]));
     return {
         observedAt,
-        instances: Object.fromEntries(membersOf(formation).map(({ name }) => [name, observedInstance(found.get(name))])),
+        instances: byName(members, members.map(({ name }) => observedInstance(found.get(name)))),
+        containers: byName(members, containers),
         monitor,
-        nodes: Object.fromEntries(dataMembers.map(({ name }, index) => [name, nodes[index]])),
+        nodes: byName(dataMembers, nodes),
+        logins: {},
     };
 }
 function observedInstance(instance) {
-    return { status: instance?.status ?? 'missing', drillMark: instance?.config[drillMarkKey] };
+    return {
+        status: instance?.status ?? 'missing',
+        drillMark: instance?.config[drillMarkKey],
+        limits: {
+            cpu: instance?.config['limits.cpu'],
+            memory: instance?.config['limits.memory'],
+            disk: instance?.devices['root']?.['size'],
+        },
+    };
 }
-/** Opens a session in one container and reads it, unless Incus says meanwhile that it does not run. */
-async function readMember(member, instances, formation, incus, database, work, signal) {
-    const stream = openSqlStream(incus, member.name, formation.postgres.port);
-    const reading = withDeadline(`Postgres in ${member.name}`, memberDeadlineMs, async (inner) => {
-        const session = await Session.open(stream, {
-            database,
-            connectDeadlineMs: memberDeadlineMs,
-            signal: inner,
+/** Reads single members. What cannot be read says why, and hides nothing else. */
+class Reader {
+    formation;
+    incus;
+    instances;
+    signal;
+    constructor(formation, incus, instances, signal) {
+        this.formation = formation;
+        this.incus = incus;
+        this.instances = instances;
+        this.signal = signal;
+    }
+    /** Opens a session in a member's container and reads it. */
+    async sql(member, database, work) {
+        const stream = openSqlStream(this.incus, member.name, this.formation.postgres.port);
+        try {
+            return await this.unlessStopped(member, `Postgres in ${member.name}`, async (signal) => {
+                const session = await Session.open(stream, { database, connectDeadlineMs: memberDeadlineMs, signal });
+                return await work(session);
+            });
+        }
+        finally {
+            stream.destroy();
+        }
+    }
+    /** Has a member's container tell of itself. */
+    async container(member) {
+        const hosts = membersOf(this.formation).map(({ host }) => host);
+        return await this.unlessStopped(member, `the container ${member.name}`, async (signal) => {
+            const fromMs = Date.now();
+            const command = containerProbe(member, hosts);
+            const output = await this.incus.read(member.name, command, { deadlineMs: memberDeadlineMs, signal });
+            return parseContainer(output, { fromMs, toMs: Date.now() });
         });
-        return { ok: true, value: await work(session) };
-    }, signal).catch((error) => ({ ok: false, failed: messageOf(error) }));
-    // A container that does not run need not be waited for: a frozen one would use up the deadline.
-    const notRunning = instances.then((all) => {
-        const status = all.get(member.name)?.status;
-        if (status === undefined)
-            return { ok: false, failed: `there is no container ${member.name}` };
-        return status === 'Running' ? reading : { ok: false, failed: `the container is ${status}` };
-    });
-    try {
-        return await notRunning;
     }
-    finally {
-        stream.destroy();
-        signal?.throwIfAborted();
+    /** A container that does not run need not be waited for: a frozen one would use up the deadline. */
+    async unlessStopped({ name }, what, work) {
+        const given = new AbortController();
+        const { signal } = this;
+        const stop = () => given.abort(signal?.reason);
+        signal?.addEventListener('abort', stop, { once: true });
+        const reading = withDeadline(what, memberDeadlineMs, work, given.signal).then((value) => ({ ok: true, value }), (error) => ({ ok: false, failed: messageOf(error) }));
+        try {
+            const status = (await this.instances).get(name)?.status;
+            if (status === undefined)
+                return { ok: false, failed: `there is no container ${name}` };
+            return status === 'Running' ? await reading : { ok: false, failed: `the container is ${status}` };
+        }
+        finally {
+            given.abort();
+            signal?.removeEventListener('abort', stop);
+            signal?.throwIfAborted();
+        }
     }
-}
-async function observeMonitor(session, formation) {
-    const [settings, nodes] = await Promise.all([
-        session.query(`SELECT (SELECT extversion FROM pg_extension WHERE extname = 'pgautofailover') AS version,
-              (SELECT number_sync_standbys FROM pgautofailover.formation WHERE formationid = $1) AS number`, [formation]),
-        readNodes(session, formation),
-    ]);
-    return {
-        extensionVersion: String(settings[0]?.['version'] ?? ''),
-        numberSyncStandbys: Number(settings[0]?.['number'] ?? -1),
-        nodes,
-    };
-}
-async function observeNode(session, formation) {
-    const { users, databases } = formation.postgres;
-    const [row] = await session.query(`SELECT current_setting('server_version_num')::int AS version,
-            extract(epoch FROM now() - pg_postmaster_start_time())::float8 AS since_start,
-            pg_is_in_recovery() AS in_recovery,
-            current_setting('default_transaction_read_only') = 'on' AS read_only,
-            coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
-                     (SELECT timeline_id FROM pg_control_checkpoint())) AS timeline,
-            current_setting('synchronous_standby_names') AS sync_names,
-            (SELECT coalesce(json_agg(json_build_object(
-                      'applicationName', application_name, 'state', state, 'syncState', sync_state,
-                      'lagBytes', CASE WHEN pg_is_in_recovery() THEN 0
-                                  ELSE coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn), -1) END)), '[]')
-               FROM pg_stat_replication) AS standbys,
-            coalesce((SELECT status FROM pg_stat_wal_receiver), '') AS receiver,
-            (SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles
-              WHERE rolname = ANY($1) AND rolcanlogin) AS roles,
-            (SELECT coalesce(json_agg(datname), '[]') FROM pg_database WHERE datname = ANY($2)) AS databases,
-            (SELECT coalesce(json_agg(json_build_object(
-                      'type', type, 'databases', database, 'users', user_name, 'address', address,
-                      'netmask', netmask, 'method', auth_method, 'error', error) ORDER BY line_number), '[]')
-               FROM pg_hba_file_rules) AS hba_rules`, [users.map(({ name }) => name), databases.map(({ name }) => name)]);
-    return {
-        serverVersion: Number(row?.['version']),
-        secondsSinceStart: Number(row?.['since_start']),
-        inRecovery: row?.['in_recovery'] === true,
-        readOnly: row?.['read_only'] === true,
-        timeline: Number(row?.['timeline']),
-        synchronousStandbyNames: String(row?.['sync_names'] ?? ''),
-        standbys: (row?.['standbys'] ?? []),
-        walReceiver: String(row?.['receiver'] ?? ''),
-        roles: (row?.['roles'] ?? []),
-        databases: (row?.['databases'] ?? []),
-        hbaRules: (row?.['hba_rules'] ?? []),
-    };
 }
 
 // EXTERNAL MODULE: external "node:net"
@@ -44977,214 +45328,102 @@ function prefixOf(netmask) {
     return /^(1*)0*$/.exec(bits.join(''))?.[1]?.length;
 }
 
-;// CONCATENATED MODULE: ./build/src/check/catalogue.js
+;// CONCATENATED MODULE: ./build/src/check/remedies.js
+
+/** Command lines as an operator types them, on the runner or wherever the `incus` client is. */
+class Remedies {
+    formation;
+    asked;
+    constructor(formation, asked) {
+        this.formation = formation;
+        this.asked = asked;
+    }
+    /** `incus VERB …` on a container. */
+    incus(verb, container) {
+        return `incus ${verb} ${this.target(container)}`;
+    }
+    /** A command in a container, as root. */
+    inside(container, command) {
+        return `incus exec ${this.target(container)} -- ${command}`;
+    }
+    /** One SQL statement on a member, as its superuser. */
+    sql(container, statement, database) {
+        const { port } = this.formation.postgres;
+        const where = database === undefined ? '' : ` -d ${database}`;
+        return this.inside(container, `runuser -u postgres -- psql -p ${port}${where} -c "${statement}"`);
+    }
+    /** A pg_autoctl command on a member. */
+    autoctl(container, command) {
+        const member = membersOf(this.formation).find(({ name }) => name === container);
+        const bin = `/usr/lib/postgresql/${this.formation.postgres.version}/bin`;
+        return this.inside(container, `runuser -u postgres -- env PATH=${bin}:/usr/bin:/bin pg_autoctl ${command} --pgdata ${member?.pgdata}`);
+    }
+    journal(container) {
+        return { say: 'read why', run: this.inside(container, 'journalctl -u pg_autoctl -n 50 --no-pager') };
+    }
+    /** A formation's monitor by name. */
+    get monitor() {
+        return this.formation.monitor.name;
+    }
+    provision(say = 'run provision-pgaf with this formation') {
+        const { formationPath, withoutFile } = this.asked;
+        if (withoutFile)
+            return { say };
+        return formationPath === undefined
+            ? { say }
+            : { say, run: `pgha provision-pgaf${formationPath === '' ? '' : ` --formation ${formationPath}`}` };
+    }
+    target(container) {
+        const { remote, project } = this.formation.incus;
+        return `${remote === 'local' ? '' : `${remote}:`}${container} --project ${project}`;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/reading.js
+/** What several checks look for in an observation. */
+function answeringNodes({ nodes }) {
+    return Object.entries(nodes).flatMap(([name, read]) => read.ok ? [[name, read.value]] : []);
+}
+function answeringContainers({ containers }) {
+    return Object.entries(containers).flatMap(([name, read]) => read.ok ? [[name, read.value]] : []);
+}
+/** The formation's rows on the monitor; undefined where no monitor answers. */
+function monitorNodes({ monitor }) {
+    return monitor.ok ? monitor.value.nodes : undefined;
+}
+/** The node that takes writes by its own word, with what it says. */
+function writablePrimary(observation) {
+    return answeringNodes(observation).find(([, node]) => !node.inRecovery);
+}
+/** pg_auto_failover names a standby's connection and slot after its node id. */
+const standbyName = (nodeId) => `pgautofailover_standby_${nodeId}`;
+/** The names that pg_auto_failover gives its slots. */
+const isOwnSlot = (name) => /^pgautofailover_standby_\d+$/.test(name);
+/** A clock of the monitor in seconds, `otherwise` where the monitor could not be read. */
+function clockSeconds({ monitor }, name, otherwise) {
+    const value = monitor.ok ? monitor.value.clocks[name] : undefined;
+    return value === undefined ? otherwise : value / 1000;
+}
+const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+/** A size for people: `1.5 GB`. */
+function size(bytes) {
+    const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));
+    const value = bytes / 1000 ** power;
+    return `${power === 0 ? value : value.toFixed(1)} ${units[power]}`;
+}
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/clients.js
 
 
 
-/** How an operator runs a command in a container of this formation. */
-const inside = (formation, container, command) => `incus exec ${formation.incus.remote === 'local' ? '' : `${formation.incus.remote}:`}${container} --project ${formation.incus.project} -- ${command}`;
-const journalOf = (formation, container) => `read why: ${inside(formation, container, 'journalctl -u pg_autoctl -n 50')}`;
-function answeringNodes(observation) {
-    return Object.entries(observation.nodes).flatMap(([name, read]) => read.ok ? [[name, read.value]] : []);
-}
-function monitorNodes(observation) {
-    return observation.monitor.ok ? observation.monitor.value.nodes : undefined;
-}
-/** Why a member's Postgres could not be read, with the remedy that fits the state of its container. */
-function unreachable(observation, formation, container, failed) {
-    const { remote, project } = formation.incus;
-    const target = `${remote === 'local' ? '' : `${remote}:`}${container} --project ${project}`;
-    const remedies = {
-        missing: 'run provision-pgaf with this formation',
-        Stopped: `incus start ${target}`,
-        Frozen: `incus resume ${target}`,
-    };
-    const status = observation.instances[container]?.status ?? 'missing';
-    return {
-        subject: container,
-        evidence: failed,
-        remedy: remedies[status] ?? journalOf(formation, container),
-    };
-}
-const monitorReachable = {
-    id: 'monitor-reachable',
-    meaning: 'without its monitor the formation keeps serving but cannot fail over',
-    severity: 'error',
-    faults: ({ monitor, ...rest }, formation) => monitor.ok ? [] : [unreachable({ monitor, ...rest }, formation, formation.monitor.name, monitor.failed)],
-};
-const nodesReachable = {
-    id: 'nodes-reachable',
-    meaning: 'every data node runs a Postgres that answers',
-    severity: 'error',
-    faults: (observation, formation) => Object.entries(observation.nodes).flatMap(([name, read]) => read.ok ? [] : [unreachable(observation, formation, name, read.failed)]),
-};
-const nodesRegistered = {
-    id: 'nodes-registered',
-    meaning: 'the monitor knows the nodes of the formation file, and no others',
-    severity: 'error',
-    faults(observation, formation) {
-        const known = monitorNodes(observation)?.map((node) => node.name);
-        if (!known)
-            return undefined;
-        const wanted = formation.nodes.map((node) => node.name);
-        return [
-            ...wanted
-                .filter((name) => !known.includes(name))
-                .map((name) => ({
-                subject: name,
-                evidence: 'the monitor does not know it',
-                remedy: 'run provision-pgaf with this formation',
-            })),
-            ...known
-                .filter((name) => !wanted.includes(name))
-                .map((name) => ({
-                subject: name,
-                evidence: 'the monitor knows it, the formation file does not',
-                remedy: `add it to the file, or have provision-pgaf drop it with prune: true, or do it by hand: ${inside(formation, formation.monitor.name, `runuser -u postgres -- pg_autoctl drop node --pgdata ${membersOf(formation)[0]?.pgdata} --formation ${formation.name} --name ${name}`)}`,
-            })),
-        ];
-    },
-};
-const statesConverged = {
-    id: 'states-converged',
-    meaning: 'every node is in the state that the monitor wants of it',
-    severity: 'error',
-    faults: (observation, formation) => monitorNodes(observation)
-        ?.filter((node) => !isConverged(node) || !['primary', 'secondary'].includes(node.goalState))
-        .map((node) => ({
-        subject: node.name,
-        evidence: `reported ${node.reportedState}, goal ${node.goalState}, for ${node.secondsSinceStateChange.toFixed(1)} s; last report ${node.secondsSinceReport.toFixed(1)} s ago`,
-        remedy: `wait for it to converge; if it does not, ${journalOf(formation, node.name)}`,
-    })),
-};
-const nodesHealthy = {
-    id: 'nodes-healthy',
-    meaning: "the monitor's health checks reach every node",
-    severity: 'error',
-    faults: (observation, formation) => monitorNodes(observation)?.flatMap((node) => {
-        if (node.health !== 1) {
-            return [
-                {
-                    subject: node.name,
-                    evidence: `health ${node.health === 0 ? 'bad' : 'not known yet'}`,
-                    remedy: journalOf(formation, node.name),
-                },
-            ];
-        }
-        // What the monitor knew before the node's Postgres started says nothing about it. Ages, not clocks.
-        const read = observation.nodes[node.name];
-        const age = read?.ok ? read.value.secondsSinceStart : Number.POSITIVE_INFINITY;
-        if (Math.max(node.secondsSinceReport, node.secondsSinceHealthCheck) < age)
-            return [];
-        return [
-            {
-                subject: node.name,
-                evidence: `its Postgres started ${age.toFixed(1)} s ago, and the monitor has not heard of it and checked it since`,
-                remedy: `check again in a few seconds; if it stays so, ${journalOf(formation, node.name)}`,
-            },
-        ];
-    }),
-};
-const oneWritablePrimary = {
-    id: 'one-writable-primary',
-    meaning: 'exactly one node takes writes, and it is the one the monitor names',
-    severity: 'error',
-    faults(observation, formation) {
-        const nodes = monitorNodes(observation);
-        if (!nodes)
-            return undefined;
-        const named = nodes
-            .filter((node) => node.goalState === 'primary' && isConverged(node))
-            .map((node) => node.name);
-        const writable = answeringNodes(observation).flatMap(([name, node]) => node.inRecovery || node.readOnly ? [] : [name]);
-        if (named.length === 1 && writable.length === 1 && named[0] === writable[0])
-            return [];
-        const list = (names) => (names.length === 0 ? 'none' : names.join(' and '));
-        return [
-            {
-                subject: formation.name,
-                evidence: `the monitor names ${list(named)} as primary; writes are taken by ${list(writable)}`,
-                remedy: writable.length > 1
-                    ? `stop the node that the monitor does not name: ${inside(formation, writable.find((name) => !named.includes(name)) ?? '', 'systemctl stop pg_autoctl')}`
-                    : `run provision-pgaf with this formation, which ends a read-only state that pg_auto_failover left behind; else see the monitor's events: ${inside(formation, formation.monitor.name, `runuser -u postgres -- pg_autoctl show events --pgdata ${membersOf(formation)[0]?.pgdata}`)}`,
-            },
-        ];
-    },
-};
-const synchronousReplication = {
-    id: 'synchronous-replication',
-    meaning: 'the primary waits for as many standbys as the policy asks for: fewer, and a failover can lose writes',
-    severity: 'error',
-    faults(observation, formation) {
-        if (!observation.monitor.ok)
-            return undefined;
-        const { syncStandbys } = formation.replication;
-        const faults = [];
-        const wanted = numberSyncStandbys(formation);
-        const found = observation.monitor.value.numberSyncStandbys;
-        if (found !== wanted) {
-            faults.push({
-                subject: formation.name,
-                evidence: `number_sync_standbys is ${found}, the formation file asks for ${wanted}`,
-                remedy: 'run provision-pgaf with this formation',
-            });
-        }
-        const primary = answeringNodes(observation).find(([, node]) => !node.inRecovery);
-        if (!primary)
-            return faults.length > 0 ? faults : undefined;
-        const [name, node] = primary;
-        const inForce = Number(/^\s*ANY\s+(\d+)/i.exec(node.synchronousStandbyNames)?.[1] ?? 0);
-        const synchronous = node.standbys.filter((standby) => standby.syncState === 'sync' || standby.syncState === 'quorum').length;
-        if (inForce < syncStandbys || synchronous < syncStandbys) {
-            faults.push({
-                subject: name,
-                evidence: `synchronous_standby_names is '${node.synchronousStandbyNames}' and ${synchronous} standby(s) replicate synchronously; ${syncStandbys} asked for`,
-                remedy: 'bring the standbys back; pg_auto_failover turns synchronous replication on again by itself',
-            });
-        }
-        return faults;
-    },
-};
-const standbysStreaming = {
-    id: 'standbys-streaming',
-    meaning: 'every standby receives the WAL of the primary',
-    severity: 'error',
-    faults(observation, formation) {
-        const nodes = answeringNodes(observation);
-        if (nodes.length === 0)
-            return undefined;
-        return nodes
-            .filter(([, node]) => node.inRecovery && node.walReceiver !== 'streaming')
-            .map(([name, node]) => ({
-            subject: name,
-            evidence: `its WAL receiver is ${node.walReceiver === '' ? 'not running' : node.walReceiver}`,
-            remedy: journalOf(formation, name),
-        }));
-    },
-};
-const timelinesAgree = {
-    id: 'timelines-agree',
-    meaning: 'all nodes are on one timeline: a node on another one cannot follow',
-    severity: 'error',
-    faults(observation, formation) {
-        const nodes = answeringNodes(observation);
-        if (nodes.length === 0)
-            return undefined;
-        const newest = Math.max(...nodes.map(([, node]) => node.timeline));
-        return nodes
-            .filter(([, node]) => node.timeline !== newest)
-            .map(([name, node]) => ({
-            subject: name,
-            evidence: `timeline ${node.timeline}, the formation is on ${newest}`,
-            remedy: journalOf(formation, name),
-        }));
-    },
-};
+
+/** Whether clients can follow a failover. */
 const applicationLogin = {
     id: 'application-login',
     meaning: 'every node lets the application in, so that its clients can follow a failover',
     severity: 'error',
-    faults(observation, formation) {
+    follows: { 'nodes-reachable': 'same' },
+    faults(observation, formation, asked) {
         const { users, databases } = formation.postgres;
         const nodes = answeringNodes(observation);
         if (nodes.length === 0)
@@ -45213,64 +45452,1443 @@ const applicationLogin = {
             if (missing.length === 0)
                 return [];
             return [
-                { subject: name, evidence: missing.join('; '), remedy: 'run provision-pgaf with this formation' },
+                {
+                    subject: name,
+                    evidence: missing.join('; '),
+                    remedy: new Remedies(formation, asked).provision(),
+                },
             ];
         });
     },
 };
+const applicationSession = {
+    id: 'application-session',
+    meaning: 'the application logs in on every node over its own way in, with its password',
+    severity: 'error',
+    follows: { 'nodes-reachable': 'same', 'application-login': 'same', 'names-resolve': 'any' },
+    faults: (observation, formation, asked) => Object.entries(observation.logins).flatMap(([name, login]) => {
+        if (login.ok)
+            return [];
+        return [
+            {
+                subject: name,
+                evidence: `${formation.postgres.user} on ${formation.postgres.database}: ${login.failed}`,
+                remedy: new Remedies(formation, asked).provision(),
+            },
+        ];
+    }),
+};
+/** What libpq takes, and pgbouncer and JDBC with it, for "the node that takes writes". */
+const writableTargets = ['read-write', 'primary'];
+const clientUri = {
+    id: 'client-uri',
+    meaning: "the application's connection string leads to whichever node is the primary",
+    severity: 'error',
+    faults(_, formation, asked) {
+        const { clientUri: given } = asked;
+        if (given === undefined || given === '')
+            return [];
+        const uri = parseUri(given);
+        const wanted = membersOf(formation)
+            .slice(1)
+            .map(({ host }) => `${host}:${formation.postgres.port}`);
+        const wrong = [];
+        if (uri === undefined)
+            wrong.push('it is no postgres:// URI');
+        else {
+            const missing = wanted.filter((host) => !uri.hosts.includes(host));
+            const other = uri.hosts.filter((host) => !wanted.includes(host));
+            if (missing.length > 0)
+                wrong.push(`it leaves out ${missing.join(', ')}`);
+            if (other.length > 0)
+                wrong.push(`it names ${other.join(', ')}, which is no data node`);
+            if (!writableTargets.includes(uri.parameters.get('target_session_attrs') ?? ''))
+                wrong.push(`target_session_attrs is ${uri.parameters.get('target_session_attrs') ?? 'missing'}, so a client may end on a standby`);
+            if (uri.database !== formation.postgres.database)
+                wrong.push(`it names the database ${uri.database || '(none)'}, not ${formation.postgres.database}`);
+        }
+        if (wrong.length === 0)
+            return [];
+        return [
+            {
+                subject: formation.name,
+                evidence: wrong.join('; '),
+                remedy: {
+                    say: "use the output formation-uri, with the application's password, as its connection string",
+                },
+            },
+        ];
+    },
+};
+/** The parts of a libpq URI with several hosts, which no URL class reads. The password is left behind. */
+function parseUri(text) {
+    const match = /^postgres(?:ql)?:\/\/(?:[^@/]*@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/.exec(text.trim());
+    if (!match)
+        return undefined;
+    const [, hosts = '', database = '', parameters = ''] = match;
+    return {
+        hosts: hosts.split(',').map((host) => (/:\d+$/.test(host) ? host : `${host}:5432`)),
+        database: decodeURIComponent(database),
+        parameters: new URLSearchParams(parameters),
+    };
+}
+const clientChecks = [applicationLogin, applicationSession, clientUri];
+
+;// CONCATENATED MODULE: ./build/src/member/roles.js
+/** pg_auto_failover's own accounts: the keepers' at the monitor, and the standbys' at the primary, a superuser. */
+const autoctlRole = 'autoctl_node';
+const replicationRole = 'pgautofailover_replicator';
+
+;// CONCATENATED MODULE: ./build/src/member/hba.js
+
+
+
+/**
+ * pg_hba.conf of monitor and data nodes, written whole: pg_autoctl is told to leave it alone
+ * (`--skip-pg-hba`). Its own version trusts everybody in the container and on 127.0.0.1 (initdb's rules),
+ * opens the monitor to the whole network, and has no rule for the application's clients, so that after a
+ * perfect promotion they get "no pg_hba.conf entry". The user postgres comes in by peer authentication.
+ */
+const head = '# Written by pgha; provision-pgaf puts changes by hand back.';
+/** What pg_autoctl connects as on the monitor itself, as the user postgres. */
+const autoctlOwner = 'autoctl';
+/**
+ * A registered node's host as an address of pg_hba.conf, undefined for what is neither a host's name nor an
+ * address. Whoever has the nodes' account at the monitor can register any text, and with it whole lines of rules;
+ * and `all`, `samenet` and `.incus` mean networks.
+ */
+function hbaAddress(host) {
+    const family = (0,external_node_net_.isIP)(host);
+    if (family !== 0)
+        return `${host}/${family === 4 ? 32 : 128}`;
+    const isName = /^[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?)*$/;
+    if (host.length > 253 || !isName.test(host))
+        return undefined;
+    return ['all', 'samehost', 'samenet'].includes(host.toLowerCase()) ? undefined : host;
+}
+/** @param hosts the data nodes */
+function monitorHba(hosts) {
+    return lines([
+        head,
+        'local all postgres peer',
+        `local ${monitorDatabase} ${autoctlRole},${autoctlOwner} peer map=pgha`,
+        ...hosts.map((host) => `hostssl ${monitorDatabase} ${autoctlRole} ${host} scram-sha-256`),
+    ]);
+}
+/** pg_ident.conf of the monitor: postgres may be the accounts that pg_autoctl uses locally. */
+function monitorIdent() {
+    return lines([head, `pgha postgres ${autoctlRole}`, `pgha postgres ${autoctlOwner}`]);
+}
+/**
+ * @param monitorHost where the monitor's health checks come from: they log in as pgautofailover_monitor, which
+ *   has no rights and a password that is written in upstream's source, hence trust from that host alone
+ * @param hosts the data nodes
+ */
+function nodeHba(formation, monitorHost, hosts) {
+    return lines([
+        head,
+        'local all postgres peer',
+        `hostssl postgres pgautofailover_monitor ${monitorHost} trust`,
+        ...hosts.map((host) => `hostssl postgres,replication ${replicationRole} ${host} scram-sha-256`),
+        '# clients',
+        ...clientRules(formation).flatMap(({ user, database, clients, method }) => clients.map((network) => `hostssl "${database}" "${user}" ${network} ${method}`)),
+    ]);
+}
+function lines(rules) {
+    return `${rules.join('\n')}\n`;
+}
+
+;// CONCATENATED MODULE: ./build/src/member/keeper-config.js
+
+
+
+/** A member's pg_autoctl.cfg: what it should say, and what one says. */
+/** libpq waits for an answer without end: a cut in the midst of one would keep a primary from fencing itself. */
+const impatience = 'keepalives_idle=1&keepalives_interval=1&keepalives_count=2&tcp_user_timeout=3000';
+/** The monitor's connection string for keepers; the password is in the password file. */
+function monitorUri(formation, monitor) {
+    return `postgres://${autoctlRole}@${monitor.host}:${formation.postgres.port}/${monitorDatabase}?${tlsParameters(formation)}&${impatience}`;
+}
+/** Whether a keeper's configuration has that connection string; pg_autoctl writes its parameters in an order of its own. */
+function hasMonitorUri(formation, monitor, keeperConfig) {
+    const parts = (uri) => {
+        const [base = '', parameters = ''] = uri.split('?');
+        return [base.replace(/^postgresql:/, 'postgres:'), ...parameters.split('&').sort()].join('&');
+    };
+    return parts(configured(keeperConfig, 'monitor')) === parts(monitorUri(formation, monitor));
+}
+/** What a pg_autoctl.cfg says, '' for a key that is not there. In time linear to its length, whatever it holds. */
+function configured(keeperConfig, key) {
+    return (new RegExp(`^[ \\t]*${key}[ \\t]*=(.*)$`, 'm').exec(keeperConfig)?.[1] ?? '').trim();
+}
+/** The keeper's network_partition_timeout as its configuration file has it (upstream's default is 20 s). */
+function partitionTimeoutOf(keeperConfig) {
+    return Number(configured(keeperConfig, 'network_partition_timeout') || 20);
+}
+/** Whether a member's configuration has the formation's TLS mode and files. */
+function hasTls(formation, keeperConfig) {
+    const options = tlsOptions(formation);
+    const option = (name) => options[options.indexOf(name) + 1] ?? '';
+    const wanted = [
+        ['sslmode', option('--ssl-mode')],
+        ['cert_file', option('--server-cert')],
+        ['key_file', option('--server-key')],
+        ['ca_file', options.includes('--ssl-ca-file') ? option('--ssl-ca-file') : ''],
+    ];
+    return wanted.every(([key, value]) => configured(keeperConfig, key) === value);
+}
+/** Whether a node was told to forget its monitor. */
+function isMonitorDisabled(keeperConfig) {
+    return configured(keeperConfig, 'monitor') === 'PG_AUTOCTL_DISABLED';
+}
+
+;// CONCATENATED MODULE: ./build/src/member/settings.js
+/** The monitor's clocks (pg_auto_failover's configuration reference; all reloadable). */
+function monitorSettings(timings) {
+    return {
+        'pgautofailover.health_check_period': `${timings.healthCheckPeriodMs}ms`,
+        'pgautofailover.health_check_timeout': `${timings.healthCheckTimeoutMs}ms`,
+        'pgautofailover.health_check_max_retries': String(timings.healthCheckMaxRetries),
+        'pgautofailover.health_check_retry_delay': `${timings.healthCheckRetryDelayMs}ms`,
+        'pgautofailover.node_considered_unhealthy_timeout': `${timings.nodeConsideredUnhealthyTimeoutMs}ms`,
+        'pgautofailover.primary_demote_timeout': `${timings.primaryDemoteTimeoutMs}ms`,
+    };
+}
+/** What a data node's Postgres needs besides what pg_auto_failover writes: its clock, and the file's settings. */
+function dataNodeSettings(formation) {
+    return {
+        wal_sender_timeout: `${formation.timings.walSenderTimeoutMs}ms`,
+        // An idle standby speaks only when asked, at half of wal_sender_timeout, and would be given up that much early.
+        wal_receiver_status_interval: '1s',
+        ...formation.postgres.settings,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/reach.js
+
+
+
+
+/** Whether the members run and answer. */
+/** Why a member's Postgres could not be read, with the remedy that fits the state of its container. */
+function unreachable(observation, formation, asked, container, failed) {
+    const remedies = new Remedies(formation, asked);
+    const known = {
+        missing: remedies.provision(),
+        Stopped: { say: 'start it', run: remedies.incus('start', container) },
+        Frozen: { say: 'resume it', run: remedies.incus('resume', container) },
+    };
+    const status = observation.instances[container]?.status ?? 'missing';
+    return { subject: container, evidence: failed, remedy: known[status] ?? remedies.journal(container) };
+}
+const monitorReachable = {
+    id: 'monitor-reachable',
+    meaning: 'without its monitor the formation keeps serving but cannot fail over',
+    severity: 'error',
+    follows: { 'services-run': 'same', 'disk-space': 'same' },
+    faults: (observation, formation, asked) => observation.monitor.ok
+        ? []
+        : [unreachable(observation, formation, asked, formation.monitor.name, observation.monitor.failed)],
+};
+const nodesReachable = {
+    id: 'nodes-reachable',
+    meaning: 'every data node runs a Postgres that answers',
+    severity: 'error',
+    follows: { 'services-run': 'same', 'disk-space': 'same' },
+    faults: (observation, formation, asked) => Object.entries(observation.nodes).flatMap(([name, read]) => read.ok ? [] : [unreachable(observation, formation, asked, name, read.failed)]),
+};
+const servicesRun = {
+    id: 'services-run',
+    meaning: 'pg_autoctl runs in every container, and would again after a reboot',
+    severity: 'error',
+    faults(observation, formation, asked) {
+        const remedies = new Remedies(formation, asked);
+        return answeringContainers(observation).flatMap(([name, { service }]) => {
+            const { active, enabled, restarts } = service;
+            if (service.unit === '' && active !== 'active')
+                return [{ subject: name, evidence: 'there is no pg_autoctl.service', remedy: remedies.provision() }];
+            if (active !== 'active') {
+                const again = restarts > 0 ? `, after ${restarts} restart${restarts === 1 ? '' : 's'}` : '';
+                return [
+                    {
+                        subject: name,
+                        evidence: `pg_autoctl.service is ${active}${again}`,
+                        remedy: active === 'activating'
+                            ? remedies.journal(name)
+                            : { say: 'start it', run: remedies.inside(name, 'systemctl start pg_autoctl') },
+                    },
+                ];
+            }
+            if (enabled === 'enabled')
+                return [];
+            return [
+                {
+                    subject: name,
+                    evidence: `pg_autoctl.service is ${enabled || 'not enabled'}: it would not start after a reboot`,
+                    remedy: { say: 'enable it', run: remedies.inside(name, 'systemctl enable pg_autoctl') },
+                    severity: 'warning',
+                },
+            ];
+        });
+    },
+};
+const unitFile = {
+    id: 'unit-file',
+    meaning: 'pg_autoctl.service is the one that provisioning writes: restarts, limits, quick name look-ups',
+    severity: 'warning',
+    follows: { 'services-run': 'same' },
+    faults(observation, formation, asked) {
+        if (asked.withoutFile)
+            return [];
+        const found = new Map(answeringContainers(observation));
+        return membersOf(formation).flatMap((member) => {
+            const unit = found.get(member.name)?.service.unit;
+            const wanted = unitText(member, formation.postgres.version);
+            if (unit === undefined || unit === wanted)
+                return [];
+            return [
+                {
+                    subject: member.name,
+                    evidence: `the unit file says ${differences(unit, wanted)}`,
+                    remedy: new Remedies(formation, asked).provision(),
+                },
+            ];
+        });
+    },
+};
+/** The first lines that stand in one text and not in the other, for people. */
+function differences(found, wanted) {
+    const lines = (text) => text.split('\n').filter((line) => line.trim() !== '');
+    const [has, needs] = [lines(found), lines(wanted)];
+    const extra = has.filter((line) => !needs.includes(line));
+    const missing = needs.filter((line) => !has.includes(line));
+    const shown = (some) => {
+        const first = some.slice(0, 3).map((line) => `'${line}'`);
+        return some.length > 3 ? `${first.join(', ')} and ${some.length - 3} more` : first.join(', ');
+    };
+    if (extra.length === 0 && missing.length === 0)
+        return 'the same in another order';
+    if (missing.length === 0)
+        return `${shown(extra)} besides`;
+    return extra.length === 0
+        ? `nothing of ${shown(missing)}`
+        : `${shown(extra)} in place of ${shown(missing)}`;
+}
+const openFiles = {
+    id: 'open-files',
+    meaning: 'Postgres may open as many files as the unit grants, or as its host allows',
+    severity: 'warning',
+    faults: (observation, formation, asked) => answeringContainers(observation).flatMap(([name, { openFiles: files }]) => {
+        if (files === undefined || files.limit >= Math.min(openFileLimit, files.possible))
+            return [];
+        const remedies = new Remedies(formation, asked);
+        return [
+            {
+                subject: name,
+                evidence: `Postgres may open ${files.limit} files; the unit grants ${openFileLimit}, and the container can give ${files.possible}`,
+                remedy: {
+                    say: 'restart Postgres, which the keeper starts again with its own limit (a second without it)',
+                    run: remedies.inside(name, `runuser -u postgres -- /usr/lib/postgresql/${formation.postgres.version}/bin/pg_ctl stop --mode fast --pgdata ${membersOf(formation).find((member) => member.name === name)?.pgdata}`),
+                },
+            },
+        ];
+    }),
+};
+const reachChecks = [
+    monitorReachable,
+    nodesReachable,
+    servicesRun,
+    unitFile,
+    openFiles,
+];
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/file.js
+
+
+
+
+
+
+
+/** The formation against its file, and what a drill left behind. */
+const matchesFile = {
+    id: 'matches-file',
+    meaning: 'the formation is what its file says: clocks, settings, rules, priorities, limits',
+    severity: 'warning',
+    follows: {
+        'application-login': 'same',
+        'failover-possible': 'any',
+        'synchronous-replication': 'any',
+        'nodes-registered': 'any',
+    },
+    faults(observation, formation, asked) {
+        if (asked.withoutFile)
+            return [];
+        const remedy = new Remedies(formation, asked).provision();
+        const told = [
+            [formation.monitor.name, monitorDrift(observation, formation)],
+            ...membersOf(formation).flatMap((member) => [
+                [member.name, memberDrift(observation, formation, member)],
+            ]),
+        ];
+        return told
+            .filter(([, drift]) => drift.length > 0)
+            .map(([subject, drift]) => ({ subject, evidence: drift.join('; '), remedy }));
+    },
+};
+function monitorDrift({ monitor }, formation) {
+    if (!monitor.ok)
+        return [];
+    return Object.entries(monitorSettings(formation.timings)).flatMap(([setting, wanted]) => {
+        const name = setting.replace('pgautofailover.', '');
+        const found = monitor.value.clocks[name];
+        const number = Number.parseInt(wanted, 10);
+        return found === undefined || found === number
+            ? []
+            : [`${name} is ${found}, the file asks for ${number}`];
+    });
+}
+function memberDrift(observation, formation, member) {
+    const drift = limitsDrift(observation, member);
+    if (member.role === 'monitor')
+        return drift;
+    const container = new Map(answeringContainers(observation)).get(member.name);
+    const node = new Map(answeringNodes(observation)).get(member.name);
+    const row = monitorNodes(observation)?.find(({ name }) => name === member.name);
+    const wanted = formation.nodes.find(({ name }) => name === member.name);
+    if (container !== undefined && container.keeperConfig !== '') {
+        const seconds = partitionTimeoutOf(container.keeperConfig);
+        const asked = formation.timings.networkPartitionTimeoutSeconds;
+        if (seconds !== asked)
+            drift.push(`network_partition_timeout is ${seconds} s, the file asks for ${asked} s`);
+        if (!hasMonitorUri(formation, membersOf(formation)[0], container.keeperConfig))
+            drift.push("its keeper's connection string of the monitor is another");
+    }
+    if (node !== undefined) {
+        for (const [name, value] of Object.entries(dataNodeSettings(formation)))
+            if (squeezed(node.alteredSettings[name]) !== squeezed(value))
+                drift.push(`${name} is ${node.alteredSettings[name] ?? 'not set'}, the file asks for ${value}`);
+        // Nodes that the monitor knows and the file does not are let in as well.
+        const hosts = [
+            ...membersOf(formation)
+                .slice(1)
+                .map(({ host }) => host),
+            ...(monitorNodes(observation) ?? [])
+                .map(({ host }) => host)
+                .filter((host) => !membersOf(formation).some((each) => each.host === host)),
+        ];
+        const hba = nodeHba(formation, membersOf(formation)[0].host, hosts);
+        if (node.hbaText !== hba)
+            drift.push(`pg_hba.conf has ${differences(node.hbaText, hba)}`);
+    }
+    if (row !== undefined && wanted !== undefined) {
+        if (row.candidatePriority !== wanted.candidatePriority)
+            drift.push(`its candidate priority is ${row.candidatePriority}, the file asks for ${wanted.candidatePriority}`);
+        if (row.replicationQuorum !== wanted.quorum)
+            drift.push(`it is ${row.replicationQuorum ? 'in' : 'not in'} the quorum, the file asks otherwise`);
+    }
+    return drift;
+}
+/** ALTER SYSTEM writes lists with blanks of its own. */
+const squeezed = (value) => value?.replace(/\s*,\s*/g, ',').replaceAll('"', '');
+function limitsDrift({ instances }, { name, limits }) {
+    const found = instances[name]?.limits;
+    if (found === undefined)
+        return [];
+    const wanted = [
+        ['limits.cpu', limits.cpu === undefined ? undefined : String(limits.cpu), found.cpu],
+        ['limits.memory', limits.memory, found.memory],
+        ['the size of its disk', limits.disk, found.disk],
+    ];
+    return wanted
+        .filter(([, asked, has]) => asked !== undefined && asked !== has)
+        .map(([what, asked, has]) => `${what} is ${has ?? 'not set'}, the file asks for ${asked}`);
+}
 const noInterruptedDrill = {
     id: 'no-interrupted-drill',
     meaning: 'a drill that was killed left its mark on a container',
     severity: 'warning',
-    faults: (observation) => Object.entries(observation.instances)
+    faults: (observation, formation, asked) => Object.entries(observation.instances)
         .filter(([, instance]) => instance.drillMark !== undefined)
         .map(([name, instance]) => ({
         subject: name,
         evidence: `marked by a drill: ${instance.drillMark}`,
-        remedy: 'wait for the drill that runs, or run failover-drill or provision-pgaf: each undoes what was left behind',
+        remedy: new Remedies(formation, asked).provision('wait for the drill that runs, or run failover-drill or provision-pgaf: each undoes what was left behind'),
     })),
 };
-/** Every check, in the order in which a person would look. */
-const catalogue = [
-    monitorReachable,
-    nodesReachable,
-    nodesRegistered,
-    statesConverged,
-    nodesHealthy,
-    oneWritablePrimary,
+const fileChecks = [matchesFile, noInterruptedDrill];
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/objective.js
+
+
+/** Whether the formation, as it is set, can do what is asked of it when something fails. */
+const keepersFence = {
+    id: 'keepers-fence',
+    meaning: 'a primary that is cut off from everything stops itself: one whose keeper never saw a standby does not',
+    severity: 'warning',
+    faults: (observation, formation, asked) => answeringContainers(observation)
+        .filter(([name, { standbyMemory }]) => name !== formation.monitor.name && standbyMemory === 'no')
+        .map(([name]) => ({
+        subject: name,
+        evidence: 'its keeper does not remember a standby (last_secondary_contact is 0)',
+        remedy: new Remedies(formation, asked).provision(),
+    })),
+};
+const objectiveChecks = [keepersFence];
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/replication.js
+
+
+
+/** Whether what is acknowledged is on another node, and stays. */
+const syncStandbysPossible = {
+    id: 'sync-standbys-possible',
+    meaning: 'as many standbys are in the quorum as number_sync_standbys needs: one fewer, and writes stop',
+    severity: 'error',
+    faults(observation, formation, asked) {
+        if (!observation.monitor.ok)
+            return undefined;
+        const { numberSyncStandbys: number, nodes } = observation.monitor.value;
+        const quorum = nodes.filter((node) => node.replicationQuorum).length;
+        // pg_auto_failover needs one more standby than it waits for; the removal of one leaves the number (#932).
+        if (number <= 0 || quorum - 1 >= number + 1)
+            return [];
+        return [
+            {
+                subject: formation.name,
+                evidence: `number_sync_standbys is ${number} and needs ${number + 1} standbys in the quorum, which has ${Math.max(0, quorum - 1)}`,
+                remedy: new Remedies(formation, asked).provision(),
+            },
+        ];
+    },
+};
+const synchronousReplication = {
+    id: 'synchronous-replication',
+    meaning: 'the primary waits for as many standbys as the policy asks for: fewer, and a failover can lose writes',
+    severity: 'error',
+    follows: {
+        'nodes-reachable': 'any',
+        'services-run': 'any',
+        'keepers-report': 'any',
+        'nodes-healthy': 'any',
+        'no-stuck-transition': 'any',
+        'states-converged': 'any',
+        'standbys-streaming': 'any',
+        'sync-standbys-possible': 'any',
+        'nodes-registered': 'any',
+    },
+    faults(observation, formation, asked) {
+        if (!observation.monitor.ok)
+            return undefined;
+        const remedies = new Remedies(formation, asked);
+        const { syncStandbys } = formation.replication;
+        const { numberSyncStandbys: found, nodes } = observation.monitor.value;
+        const faults = [];
+        const wanted = numberSyncStandbys(formation);
+        if (found !== wanted) {
+            faults.push({
+                subject: formation.name,
+                evidence: `number_sync_standbys is ${found}, the formation file asks for ${wanted}`,
+                remedy: remedies.provision(),
+            });
+        }
+        const primary = writablePrimary(observation);
+        if (!primary)
+            return faults.length > 0 ? faults : undefined;
+        const [name, node] = primary;
+        const inForce = Number(/^\s*ANY\s+(\d+)/i.exec(node.synchronousStandbyNames)?.[1] ?? 0);
+        const synchronous = node.standbys.filter((standby) => standby.syncState === 'sync' || standby.syncState === 'quorum').length;
+        if (inForce >= syncStandbys && synchronous >= syncStandbys)
+            return faults;
+        const leftOut = formation.nodes.filter(({ name: each, quorum }) => quorum && nodes.find((row) => row.name === each)?.replicationQuorum === false);
+        faults.push({
+            subject: name,
+            evidence: `synchronous_standby_names is '${node.synchronousStandbyNames}' and ${synchronous} standby(s) replicate synchronously; ${syncStandbys} asked for${leftOut.length === 0 ? '' : `; not in the quorum: ${leftOut.map((each) => each.name).join(', ')}`}`,
+            remedy: leftOut.length > 0
+                ? remedies.provision()
+                : {
+                    say: 'bring the standbys back; pg_auto_failover turns synchronous replication on again by itself',
+                },
+        });
+        return faults;
+    },
+};
+const standbysStreaming = {
+    id: 'standbys-streaming',
+    meaning: 'every standby receives the WAL of the primary',
+    severity: 'error',
+    follows: {
+        'nodes-reachable': 'any',
+        'services-run': 'any',
+        'one-writable-primary': 'any',
+        'timelines-agree': 'same',
+    },
+    faults(observation, formation, asked) {
+        const nodes = answeringNodes(observation);
+        if (nodes.length === 0)
+            return undefined;
+        const remedies = new Remedies(formation, asked);
+        const primary = writablePrimary(observation);
+        return nodes
+            .filter(([, node]) => node.inRecovery)
+            .flatMap(([name, node]) => {
+            const row = monitorNodes(observation)?.find((each) => each.name === name);
+            const seen = primary?.[1].standbys.find((each) => row !== undefined && each.applicationName === standbyName(row.nodeId));
+            if (node.walReceiver === 'streaming' && (seen !== undefined || !primary || !row))
+                return [];
+            const receiver = `its WAL receiver is ${node.walReceiver === '' ? 'not running' : node.walReceiver}`;
+            return [
+                {
+                    subject: name,
+                    evidence: node.walReceiver === 'streaming'
+                        ? `${receiver}, and ${primary?.[0]} does not know of it`
+                        : receiver,
+                    remedy: remedies.provision(`run provision-pgaf, which puts the standbys' password, certificates and rules right; where that changes nothing, read why with \`${remedies.journal(name).run}\``),
+                },
+            ];
+        });
+    },
+};
+const timelinesAgree = {
+    id: 'timelines-agree',
+    meaning: 'all nodes are on one timeline: a node on another one cannot follow',
+    severity: 'error',
+    follows: { 'one-writable-primary': 'any', 'no-stuck-transition': 'any', 'keepers-report': 'any' },
+    faults(observation, formation, asked) {
+        const nodes = answeringNodes(observation);
+        if (nodes.length === 0)
+            return undefined;
+        const remedies = new Remedies(formation, asked);
+        const newest = Math.max(...nodes.map(([, node]) => node.timeline));
+        return nodes
+            .filter(([, node]) => node.timeline !== newest)
+            .map(([name, node]) => ({
+            subject: name,
+            evidence: `timeline ${node.timeline}, the formation is on ${newest}`,
+            remedy: {
+                say: 'delete the container, and have provision-pgaf make the node anew from the primary',
+                run: `${remedies.incus('delete --force', name)}${asked.formationPath ? ` && ${remedies.provision().run}` : ''}`,
+            },
+        }));
+    },
+};
+const replayRuns = {
+    id: 'replay-runs',
+    meaning: 'every standby replays what it receives: one that does not has that much to do before it takes over',
+    severity: 'warning',
+    faults: (observation, formation, asked) => answeringNodes(observation).flatMap(([name, node]) => {
+        const remedies = new Remedies(formation, asked);
+        if (node.replayPaused)
+            return [
+                {
+                    subject: name,
+                    evidence: 'replay is paused',
+                    remedy: { say: 'let it go on', run: remedies.sql(name, 'SELECT pg_wal_replay_resume()') },
+                },
+            ];
+        const delay = node.settings['recovery_min_apply_delay'] ?? '0';
+        if (!node.inRecovery || delay === '0')
+            return [];
+        return [
+            {
+                subject: name,
+                evidence: `recovery_min_apply_delay is ${delay}`,
+                remedy: {
+                    say: 'take the delay away',
+                    run: `${remedies.sql(name, 'ALTER SYSTEM RESET recovery_min_apply_delay')} && ${remedies.sql(name, 'SELECT pg_reload_conf()')}`,
+                },
+            },
+        ];
+    }),
+};
+/** WAL that takes a standby seconds to catch up with, and time that an application would notice. */
+const lagLimits = { bytes: 64 * 1024 * 1024, seconds: 30 };
+const replicationLag = {
+    id: 'replication-lag',
+    meaning: 'standbys keep up with the primary: what one is behind, it has to catch up with before it takes over',
+    severity: 'warning',
+    follows: { 'replay-runs': 'any', 'standbys-streaming': 'any' },
+    faults(observation, formation, asked) {
+        const primary = writablePrimary(observation);
+        if (!primary)
+            return undefined;
+        const remedies = new Remedies(formation, asked);
+        const rows = monitorNodes(observation) ?? [];
+        return primary[1].standbys.flatMap((standby) => {
+            const { lagBytes, replayLagBytes, replayLagSeconds = 0 } = standby;
+            const isBehind = Math.max(lagBytes, replayLagBytes) > lagLimits.bytes;
+            if (!isBehind && replayLagSeconds <= lagLimits.seconds)
+                return [];
+            const name = rows.find((row) => standbyName(row.nodeId) === standby.applicationName)?.name;
+            const remedy = {
+                say: 'see what holds it up (its disk, its network, a long query on it); a standby that is stuck catches up after a restart',
+                ...(name !== undefined && { run: remedies.incus('restart --force', name) }),
+            };
+            return [
+                {
+                    subject: name ?? standby.applicationName,
+                    evidence: `${size(lagBytes)} to flush, ${size(replayLagBytes)} to replay, ${replayLagSeconds.toFixed(1)} s behind`,
+                    remedy,
+                },
+            ];
+        });
+    },
+};
+/** A commit that waits longer has lost its standby; a healthy one answers in milliseconds. */
+const waitLimitSeconds = 5;
+const commitsFinish = {
+    id: 'commits-finish',
+    meaning: 'no commit hangs for want of its synchronous standby (upstream #997, #554)',
+    severity: 'error',
+    follows: {
+        'nodes-reachable': 'any',
+        'services-run': 'any',
+        'standbys-streaming': 'any',
+        'replay-runs': 'any',
+        'sync-standbys-possible': 'any',
+    },
+    faults(observation, formation, asked) {
+        const primary = writablePrimary(observation);
+        if (!primary)
+            return undefined;
+        const [name, node] = primary;
+        const { count, longestSeconds } = node.waitingCommits;
+        if (longestSeconds <= waitLimitSeconds)
+            return [];
+        const standby = monitorNodes(observation)?.find((row) => row.name !== name && row.replicationQuorum)?.name;
+        const remedies = new Remedies(formation, asked);
+        return [
+            {
+                subject: name,
+                evidence: `${count} commit${count === 1 ? '' : 's'} wait${count === 1 ? 's' : ''} for a standby, the longest for ${longestSeconds.toFixed(1)} s (synchronous_standby_names '${node.synchronousStandbyNames}')`,
+                remedy: {
+                    say: 'restart the standby that does not confirm: the primary goes on without it, and it catches up',
+                    ...(standby !== undefined && { run: remedies.incus('restart --force', standby) }),
+                },
+            },
+        ];
+    },
+};
+const durableCommits = {
+    id: 'durable-commits',
+    meaning: 'what is acknowledged is on disk and on a standby: no setting gives that up',
+    severity: 'error',
+    faults(observation, formation, asked) {
+        const remedies = new Remedies(formation, asked);
+        const faults = answeringNodes(observation).flatMap(([name, node]) => {
+            const { settings } = node;
+            const reset = (setting) => `${remedies.sql(name, `ALTER SYSTEM RESET ${setting}`)} && ${remedies.sql(name, 'SELECT pg_reload_conf()')}`;
+            const wrong = [
+                ['fsync', 'on'],
+                ['full_page_writes', 'on'],
+            ].filter(([setting = '', wanted]) => settings[setting] !== undefined && settings[setting] !== wanted);
+            const commit = settings['synchronous_commit'];
+            if (formation.replication.syncStandbys > 0 && commit !== undefined && !durable.has(commit))
+                wrong.push(['synchronous_commit', 'on or remote_apply']);
+            return wrong.map(([setting = '', wanted]) => ({
+                subject: name,
+                evidence: `${setting} is ${settings[setting]}, not ${wanted}`,
+                remedy: { say: 'set it back', run: reset(setting) },
+            }));
+        });
+        const primary = writablePrimary(observation);
+        const overrides = formation.replication.syncStandbys > 0 ? (primary?.[1].commitOverrides ?? []) : [];
+        if (primary && overrides.length > 0) {
+            faults.push({
+                subject: primary[0],
+                evidence: `synchronous_commit is set otherwise for ${overrides.join(', ')}`,
+                remedy: {
+                    say: 'where that is not meant, reset it (ALTER ROLE … RESET, ALTER DATABASE … RESET); this lists it',
+                    run: remedies.sql(primary[0], '\\drds'),
+                },
+                // Somebody has decided so for some of the writes.
+                severity: 'warning',
+            });
+        }
+        return faults;
+    },
+};
+const durable = new Set(['on', 'remote_apply']);
+const failoverPossible = {
+    id: 'failover-possible',
+    meaning: 'when the primary is lost, another node may and can take over',
+    severity: 'error',
+    follows: {
+        'nodes-reachable': 'any',
+        'services-run': 'any',
+        'keepers-report': 'any',
+        'nodes-healthy': 'any',
+        'states-converged': 'any',
+        'no-stuck-transition': 'any',
+        'nodes-registered': 'any',
+    },
+    faults(observation, formation, asked) {
+        const nodes = monitorNodes(observation);
+        if (!nodes)
+            return undefined;
+        const standbys = nodes.filter((node) => !['primary', 'wait_primary', 'single'].includes(node.goalState));
+        const may = standbys.filter((node) => node.candidatePriority > 0);
+        const can = may.filter((node) => node.health === 1 && node.reportedState === 'secondary');
+        if (can.length > 0)
+            return [];
+        const remedies = new Remedies(formation, asked);
+        const why = may.length === 0
+            ? `candidate priority 0 on ${standbys.map((node) => node.name).join(', ') || 'every standby'}`
+            : may
+                .map((node) => `${node.name} is ${node.reportedState}${node.health === 1 ? '' : ', not healthy'}`)
+                .join('; ');
+        return [
+            {
+                subject: formation.name,
+                evidence: `no standby can be promoted: ${why}`,
+                remedy: may.length === 0 ? remedies.provision() : { say: 'bring the standbys back, and check again' },
+            },
+        ];
+    },
+};
+const replicationChecks = [
+    syncStandbysPossible,
     synchronousReplication,
     standbysStreaming,
     timelinesAgree,
-    applicationLogin,
-    noInterruptedDrill,
+    replayRuns,
+    replicationLag,
+    commitsFinish,
+    durableCommits,
+    failoverPossible,
 ];
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/states.js
+
+
+
+/** What the monitor knows and wants of its nodes. */
+const nodesRegistered = {
+    id: 'nodes-registered',
+    meaning: 'the monitor knows the nodes of the formation file, and no others',
+    severity: 'error',
+    faults(observation, formation, asked) {
+        const known = monitorNodes(observation)?.map((node) => node.name);
+        if (!known)
+            return undefined;
+        const remedies = new Remedies(formation, asked);
+        const wanted = formation.nodes.map((node) => node.name);
+        const drop = (name) => `${remedies.autoctl(remedies.monitor, 'drop node')} --formation ${formation.name} --name ${name}`;
+        return [
+            ...wanted
+                .filter((name) => !known.includes(name))
+                .map((name) => ({
+                subject: name,
+                evidence: 'the monitor does not know it',
+                remedy: remedies.provision(),
+            })),
+            ...known
+                .filter((name) => !wanted.includes(name))
+                .map((name) => ({
+                subject: name,
+                evidence: 'the monitor knows it, the formation file does not',
+                remedy: {
+                    say: 'add it to the file, have provision-pgaf drop it with prune: true, or drop it by hand',
+                    run: drop(name),
+                },
+            })),
+        ];
+    },
+};
+/** A keeper reports once a second; one cut off from a name server takes four. */
+const silentAfterSeconds = { least: 4, most: 10 };
+const keepersReport = {
+    id: 'keepers-report',
+    meaning: "every node's keeper reports to the monitor: one that is silent takes no order",
+    severity: 'error',
+    follows: { 'nodes-reachable': 'same', 'services-run': 'same', 'monitor-reachable': 'any' },
+    faults(observation, formation, asked) {
+        const unhealthySeconds = clockSeconds(observation, 'node_considered_unhealthy_timeout', 20);
+        const { least, most } = silentAfterSeconds;
+        const limit = Math.max(least, Math.min(most, unhealthySeconds));
+        const remedies = new Remedies(formation, asked);
+        return monitorNodes(observation)
+            ?.filter((node) => node.secondsSinceReport > limit)
+            .map((node) => ({
+            subject: node.name,
+            evidence: `its last report is ${node.secondsSinceReport.toFixed(1)} s old`,
+            remedy: {
+                say: 'where its network is whole, restart its pg_autoctl (a failover, if it is the primary)',
+                run: remedies.inside(node.name, 'systemctl restart pg_autoctl'),
+            },
+        }));
+    },
+};
+/** A transition that lasts longer than this many times primary_demote_timeout does not end by itself. */
+const stuckFactor = 2;
+const noStuckTransition = {
+    id: 'no-stuck-transition',
+    meaning: 'a node that has been on its way for longer than any transition takes does not arrive by itself',
+    severity: 'error',
+    follows: { 'nodes-reachable': 'any', 'services-run': 'any', 'keepers-report': 'any' },
+    faults(observation, formation, asked) {
+        const nodes = monitorNodes(observation);
+        if (!nodes)
+            return undefined;
+        const limit = stuckFactor * clockSeconds(observation, 'primary_demote_timeout', 30);
+        const remedies = new Remedies(formation, asked);
+        return nodes
+            .filter((node) => isUnderWay(node) && node.secondsSinceStateChange > limit)
+            .map((node) => ({
+            subject: node.name,
+            evidence: `${described(node)} for ${node.secondsSinceStateChange.toFixed(0)} s, more than ${stuckFactor} × primary_demote_timeout`,
+            remedy: unstick(node, nodes, observation.monitor.ok ? observation.monitor.value.numberSyncStandbys : 0),
+        }));
+        /** Ways out that upstream's users have found (#1025, #774, #1113). */
+        function unstick(node, all, numberSyncStandbys) {
+            const candidates = all.filter((each) => each.candidatePriority > 0 && each.health === 1 && each.reportedState === 'report_lsn').length;
+            if (node.goalState === 'report_lsn' && candidates < numberSyncStandbys + 1) {
+                return {
+                    say: `an election needs ${numberSyncStandbys + 1} candidates and has ${candidates}: bring the missing standby back, or ask for fewer`,
+                    run: `${remedies.autoctl(remedies.monitor, 'set formation number-sync-standbys')} --formation ${formation.name} ${Math.max(0, candidates - 1)}`,
+                };
+            }
+            return {
+                say: 'restart its pg_autoctl, which takes its orders anew',
+                run: remedies.inside(node.name, 'systemctl restart pg_autoctl'),
+            };
+        }
+    },
+};
+/** States that a node passes through, and must not stay in. */
+const passing = ['report_lsn', 'draining', 'demote_timeout', 'stop_replication'];
+const isUnderWay = (node) => !isConverged(node) || passing.includes(node.goalState);
+const described = ({ reportedState, goalState }) => `reported ${reportedState}, goal ${goalState}`;
+const statesConverged = {
+    id: 'states-converged',
+    meaning: 'every node is in the state that the monitor wants of it, primary or secondary',
+    severity: 'error',
+    follows: {
+        'nodes-reachable': 'any',
+        'services-run': 'any',
+        'keepers-report': 'any',
+        'no-stuck-transition': 'any',
+        'standbys-streaming': 'any',
+        'nodes-healthy': 'any',
+    },
+    faults(observation, formation, asked) {
+        const remedies = new Remedies(formation, asked);
+        return monitorNodes(observation)
+            ?.filter((node) => !isConverged(node) || !['primary', 'secondary'].includes(node.goalState))
+            .map((node) => {
+            const journal = remedies.journal(node.name);
+            const evidence = `${described(node)}, for ${node.secondsSinceStateChange.toFixed(1)} s; last report ${node.secondsSinceReport.toFixed(1)} s ago`;
+            if (/^maintenance$/.test(node.goalState) && isConverged(node)) {
+                return {
+                    subject: node.name,
+                    evidence,
+                    remedy: { say: 'end its maintenance', run: remedies.autoctl(node.name, 'disable maintenance') },
+                    // Nothing else explains it: somebody has asked for it.
+                    own: true,
+                };
+            }
+            return {
+                subject: node.name,
+                evidence,
+                remedy: { ...journal, say: 'wait for it to converge; if it does not, read why' },
+            };
+        });
+    },
+};
+const nodesHealthy = {
+    id: 'nodes-healthy',
+    meaning: "the monitor's health checks reach every node",
+    severity: 'error',
+    follows: { 'nodes-reachable': 'same', 'services-run': 'same' },
+    faults: (observation, formation, asked) => monitorNodes(observation)?.flatMap((node) => {
+        const remedies = new Remedies(formation, asked);
+        const read = observation.nodes[node.name];
+        if (node.health !== 1) {
+            const lacksRule = read?.ok && !read.value.hbaText.includes('pgautofailover_monitor');
+            return [
+                {
+                    subject: node.name,
+                    evidence: `health ${node.health === 0 ? 'bad' : 'not known yet'}${lacksRule ? ', and its pg_hba.conf does not let the monitor in' : ''}`,
+                    remedy: lacksRule
+                        ? remedies.provision()
+                        : {
+                            say: `let ${remedies.monitor} reach ${node.host}:${node.port} (firewall, network); this tells whether it does`,
+                            run: remedies.inside(remedies.monitor, `runuser -u postgres -- pg_isready --host ${node.host} --port ${node.port} --timeout 5`),
+                        },
+                },
+            ];
+        }
+        // What the monitor knew before the node's Postgres started says nothing about it. Ages, not clocks.
+        const age = read?.ok ? read.value.secondsSinceStart : Number.POSITIVE_INFINITY;
+        if (Math.max(node.secondsSinceReport, node.secondsSinceHealthCheck) < age)
+            return [];
+        return [
+            {
+                subject: node.name,
+                evidence: `its Postgres started ${age.toFixed(1)} s ago, and the monitor has not heard of it and checked it since`,
+                remedy: {
+                    ...remedies.journal(node.name),
+                    say: 'check again in a few seconds; if it stays so, read why',
+                },
+            },
+        ];
+    }),
+};
+const oneWritablePrimary = {
+    id: 'one-writable-primary',
+    meaning: 'exactly one node takes writes, and it is the one the monitor names',
+    severity: 'error',
+    follows: {
+        'monitor-reachable': 'any',
+        'nodes-reachable': 'any',
+        'services-run': 'any',
+        'keepers-report': 'any',
+        'no-stuck-transition': 'any',
+        'nodes-registered': 'any',
+    },
+    faults(observation, formation, asked) {
+        const nodes = monitorNodes(observation);
+        if (!nodes)
+            return undefined;
+        const named = nodes
+            .filter((node) => ['primary', 'wait_primary', 'single'].includes(node.goalState) && isConverged(node))
+            .map((node) => node.name);
+        const writable = answeringNodes(observation).flatMap(([name, node]) => node.inRecovery || node.readOnly ? [] : [name]);
+        if (named.length === 1 && writable.length === 1 && named[0] === writable[0])
+            return [];
+        const remedies = new Remedies(formation, asked);
+        const list = (names) => (names.length === 0 ? 'none' : names.join(' and '));
+        const stray = writable.find((name) => !named.includes(name));
+        const evidence = `the monitor names ${list(named)} as primary; writes are taken by ${list(writable)}`;
+        if (writable.length > 1 && stray !== undefined) {
+            return [
+                {
+                    subject: formation.name,
+                    evidence,
+                    remedy: {
+                        say: 'stop the node that the monitor does not name',
+                        run: remedies.inside(stray, 'systemctl stop pg_autoctl'),
+                    },
+                    own: true,
+                },
+            ];
+        }
+        const readOnly = answeringNodes(observation).find(([, node]) => !node.inRecovery && node.readOnly)?.[0];
+        return [
+            {
+                subject: formation.name,
+                evidence: readOnly === undefined ? evidence : `${evidence}; ${readOnly} is set read-only`,
+                remedy: readOnly === undefined
+                    ? {
+                        say: "see the monitor's events",
+                        run: `${remedies.autoctl(remedies.monitor, 'show events')} --formation ${formation.name}`,
+                    }
+                    : remedies.provision('where no failover is under way, run provision-pgaf, which ends a read-only state that pg_auto_failover left behind'),
+            },
+        ];
+    },
+};
+const stateChecks = [
+    nodesRegistered,
+    keepersReport,
+    noStuckTransition,
+    statesConverged,
+    nodesHealthy,
+    oneWritablePrimary,
+];
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/storage.js
+
+
+/** What fills disks. */
+/** Postgres ends when it cannot write WAL; it writes segments of 16 MiB, several ahead. */
+const diskLimits = {
+    error: { share: 0.05, bytes: 128 * 1024 * 1024, inodes: 0.02 },
+    warning: { share: 0.15, bytes: 512 * 1024 * 1024, inodes: 0.1 },
+};
+/** More is enough, whatever share of a large disk it is. */
+const plentyBytes = 50 * 1024 ** 3;
+const diskSpace = {
+    id: 'disk-space',
+    meaning: 'the data directory has room: a Postgres that cannot write its WAL ends',
+    severity: 'error',
+    faults: (observation, formation, asked) => answeringContainers(observation).flatMap(([name, { disk }]) => {
+        if (disk === undefined || disk.sizeBytes === 0)
+            return [];
+        const share = disk.availableBytes / disk.sizeBytes;
+        const inodes = disk.inodes === 0 ? 1 : disk.inodesAvailable / disk.inodes;
+        const isBelow = (limit) => inodes < limit.inodes ||
+            disk.availableBytes < limit.bytes ||
+            (share < limit.share && disk.availableBytes < plentyBytes);
+        const severity = isBelow(diskLimits.error)
+            ? 'error'
+            : isBelow(diskLimits.warning)
+                ? 'warning'
+                : undefined;
+        if (severity === undefined)
+            return [];
+        const remedies = new Remedies(formation, asked);
+        return [
+            {
+                subject: name,
+                evidence: `${size(disk.availableBytes)} of ${size(disk.sizeBytes)} left (${(share * 100).toFixed(0)} %), ${(inodes * 100).toFixed(0)} % of the inodes`,
+                remedy: {
+                    say: 'make room or a larger disk (limits.disk, then provision-pgaf); this shows what takes it',
+                    run: remedies.inside(name, 'du -xh --max-depth 3 --threshold 64M /var/lib/postgresql /var/log'),
+                },
+                severity,
+            },
+        ];
+    }),
+};
+const replicationSlots = {
+    id: 'replication-slots',
+    meaning: 'every replication slot has a reader: one without keeps WAL until the disk is full',
+    severity: 'warning',
+    follows: { 'nodes-reachable': 'any', 'standbys-streaming': 'any' },
+    faults: (observation, formation, asked) => answeringNodes(observation).flatMap(([name, node]) => node.slots.flatMap((slot) => {
+        const remedies = new Remedies(formation, asked);
+        const drop = remedies.sql(name, `SELECT pg_drop_replication_slot('${slot.name}')`);
+        if (slot.walStatus === 'lost') {
+            return [
+                {
+                    subject: name,
+                    evidence: `slot ${slot.name} is lost: the WAL that it kept is removed`,
+                    remedy: { say: 'its reader must be made anew; drop it', run: drop },
+                    severity: 'error',
+                },
+            ];
+        }
+        // Those of pg_auto_failover stand on standbys too, where nobody reads them: it moves them on itself.
+        if (slot.active || isOwnSlot(slot.name) || slot.walStatus === '')
+            return [];
+        return [
+            {
+                subject: name,
+                evidence: `slot ${slot.name} has no reader and keeps ${size(slot.retainedBytes)} of WAL`,
+                remedy: { say: 'start its reader, or drop it', run: drop },
+            },
+        ];
+    })),
+};
+/** WAL beyond what Postgres keeps by its settings, as a share of the room that is left. */
+const walShare = 0.5;
+const walRetention = {
+    id: 'wal-retention',
+    meaning: 'WAL does not pile up: it would fill the disk',
+    severity: 'warning',
+    follows: { 'replication-slots': 'same' },
+    faults(observation, formation, asked) {
+        const disks = new Map(answeringContainers(observation));
+        return answeringNodes(observation).flatMap(([name, node]) => {
+            const remedies = new Remedies(formation, asked);
+            if (node.archiver.enabled && node.archiver.failing) {
+                return [
+                    {
+                        subject: name,
+                        evidence: `the last attempt to archive WAL failed; pg_wal has ${size(node.walBytes)}`,
+                        remedy: {
+                            say: 'mend archive_command: WAL is kept until it succeeds; this shows what fails',
+                            run: remedies.sql(name, 'SELECT * FROM pg_stat_archiver'),
+                        },
+                    },
+                ];
+            }
+            const room = disks.get(name)?.disk?.availableBytes;
+            if (room === undefined || node.walBytes <= node.maxWalBytes * 1.5 || node.walBytes < room * walShare)
+                return [];
+            const keeper = node.slots.toSorted((a, b) => b.retainedBytes - a.retainedBytes)[0];
+            return [
+                {
+                    subject: name,
+                    evidence: `pg_wal has ${size(node.walBytes)}, ${size(room)} are left${keeper ? `; slot ${keeper.name} keeps ${size(keeper.retainedBytes)}` : ''}`,
+                    remedy: {
+                        say: 'bring the reader of the slot back, or drop the slot (max_slot_wal_keep_size bounds what slots keep)',
+                        ...(keeper &&
+                            !isOwnSlot(keeper.name) && {
+                            run: remedies.sql(name, `SELECT pg_drop_replication_slot('${keeper.name}')`),
+                        }),
+                    },
+                },
+            ];
+        });
+    },
+};
+const storageChecks = [diskSpace, replicationSlots, walRetention];
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/surroundings.js
+
+
+
+/** Certificates, names, clocks and versions. */
+const day = 86_400;
+const certificateLimits = { errorSeconds: 7 * day, warningSeconds: 30 * day };
+const certificateValid = {
+    id: 'certificate-valid',
+    meaning: 'no certificate is about to end: clients and standbys would be turned away, all at once',
+    severity: 'error',
+    faults: (observation, formation, asked) => answeringContainers(observation).flatMap(([name, { certificate }]) => {
+        if (certificate === undefined || certificate.secondsLeft >= certificateLimits.warningSeconds)
+            return [];
+        const { secondsLeft, notAfter, selfSigned, subject } = certificate;
+        const left = secondsLeft < 0
+            ? 'has ended'
+            : `ends in ${(secondsLeft / day).toFixed(secondsLeft < 10 * day ? 1 : 0)} days`;
+        const remedies = new Remedies(formation, asked);
+        return [
+            {
+                subject: name,
+                evidence: `the certificate of ${subject} ${left} (${notAfter})`,
+                remedy: selfSigned
+                    ? remedies.provision('run provision-pgaf, which renews it')
+                    : remedies.provision('run provision-pgaf with a new tls-certificate and tls-key'),
+                severity: secondsLeft < certificateLimits.errorSeconds ? 'error' : 'warning',
+            },
+        ];
+    }),
+};
+const namesResolve = {
+    id: 'names-resolve',
+    meaning: "members find each other by name, and addresses lead back to the names: pg_hba.conf's rules and the keepers go by them",
+    severity: 'error',
+    follows: { 'nodes-reachable': 'any', 'monitor-reachable': 'any' },
+    faults(observation, formation, asked) {
+        const found = new Map(answeringContainers(observation));
+        const remedies = new Remedies(formation, asked);
+        return [...found].flatMap(([name, { names }]) => membersOf(formation).flatMap((member) => {
+            const { addresses: own } = found.get(member.name) ?? {};
+            if (own === undefined)
+                return [];
+            const told = names[member.host] ?? { addresses: [], reverse: [] };
+            const fault = (evidence) => [
+                {
+                    subject: name,
+                    evidence,
+                    remedy: {
+                        say: "mend the network's DNS or the container's /etc/hosts; this shows what it answers",
+                        run: remedies.inside(name, `getent ahosts ${member.host}`),
+                    },
+                },
+            ];
+            if (told.addresses.length === 0)
+                return fault(`${member.host} does not resolve`);
+            // In a container its own name may lead to loopback.
+            if (name === member.name)
+                return [];
+            if (!told.addresses.some((address) => own.includes(address)))
+                return fault(`${member.host} resolves to ${told.addresses.join(', ')}, and ${member.name} has ${own.join(', ')}`);
+            if (!told.reverse.includes(member.host))
+                return fault(`the address of ${member.host} leads back to ${told.reverse.join(', ') || 'no name'}: rules by that name do not match it`);
+            return [];
+        }));
+    },
+};
+/** Stamps in logs and certificates' dates are read side by side; nothing of ours compares two clocks. */
+const clockLimitSeconds = 2;
+const clocksAgree = {
+    id: 'clocks-agree',
+    meaning: 'the clocks of the containers agree: certificates, logs and now() are read side by side',
+    severity: 'warning',
+    faults(observation, formation, asked) {
+        const clocks = answeringContainers(observation).map(([name, { clock }]) => ({ name, ...clock }));
+        const middle = clocks.map(({ aheadSeconds }) => aheadSeconds).sort((a, b) => a - b)[Math.floor((clocks.length - 1) / 2)];
+        if (middle === undefined)
+            return [];
+        return clocks
+            .filter(({ aheadSeconds, uncertainSeconds }) => Math.abs(aheadSeconds - middle) - uncertainSeconds > clockLimitSeconds)
+            .map(({ name, aheadSeconds, uncertainSeconds }) => ({
+            subject: name,
+            evidence: `its clock is ${Math.abs(aheadSeconds - middle).toFixed(1)} s ${aheadSeconds > middle ? 'ahead of' : 'behind'} the others (± ${uncertainSeconds.toFixed(1)} s)`,
+            remedy: {
+                say: "synchronise its host's clock (chrony, systemd-timesyncd); containers have the host's",
+                run: new Remedies(formation, asked).inside(name, 'date'),
+            },
+        }));
+    },
+};
+const versionsEqual = {
+    id: 'versions-equal',
+    meaning: 'all members run the same versions: after a failover the application meets another server',
+    severity: 'warning',
+    faults(observation, formation, asked) {
+        const remedies = new Remedies(formation, asked);
+        const faults = [];
+        const { monitor } = observation;
+        if (monitor.ok) {
+            const { extensionVersion, availableExtensionVersion } = monitor.value;
+            if (availableExtensionVersion !== '' && extensionVersion !== availableExtensionVersion)
+                faults.push({
+                    subject: remedies.monitor,
+                    evidence: `the monitor runs pgautofailover ${extensionVersion}, and ${availableExtensionVersion} is installed`,
+                    remedy: {
+                        say: 'restart its pg_autoctl, which updates the extension',
+                        run: remedies.inside(remedies.monitor, 'systemctl restart pg_autoctl'),
+                    },
+                    severity: 'error',
+                });
+        }
+        const containers = answeringContainers(observation);
+        const { version } = formation.postgres;
+        for (const name of [`postgresql-${version}`, 'pg-auto-failover-cli']) {
+            const found = containers.flatMap(([container, { packages }]) => packages[name] === undefined ? [] : [[container, packages[name]]]);
+            const usual = mostCommon(found.map(([, each]) => each));
+            for (const [container, each] of found.filter(([, one]) => one !== usual))
+                faults.push({
+                    subject: container,
+                    evidence: `${name} ${each}, the others have ${usual}`,
+                    remedy: {
+                        say: 'install the same version (a running one takes it up when its pg_autoctl or Postgres starts again)',
+                        run: remedies.inside(container, `apt-get install --yes --allow-downgrades ${name}=${usual}`),
+                    },
+                });
+        }
+        // A package may be newer than the server that runs.
+        const servers = answeringNodes(observation).map(([name, node]) => [name, String(node.serverVersion)]);
+        const usual = mostCommon(servers.map(([, each]) => each));
+        for (const [name, each] of servers.filter(([, one]) => one !== usual))
+            if (!faults.some(({ subject }) => subject === name))
+                faults.push({
+                    subject: name,
+                    evidence: `Postgres ${each} runs, the others have ${usual}`,
+                    remedy: {
+                        say: 'restart the standbys with the older one, then switch over and restart the old primary',
+                        run: remedies.inside(name, 'systemctl restart pg_autoctl'),
+                    },
+                });
+        return faults;
+    },
+};
+/** The value that occurs most often; of several, the greatest. */
+function mostCommon(values) {
+    const counts = new Map();
+    for (const value of values)
+        counts.set(value, (counts.get(value) ?? 0) + 1);
+    return [...counts].sort(([a, n], [b, m]) => m - n || b.localeCompare(a))[0]?.[0];
+}
+const settingsInForce = {
+    id: 'settings-in-force',
+    meaning: 'no setting waits for a restart: after a failover it would be in force all of a sudden',
+    severity: 'warning',
+    faults: (observation, formation, asked) => answeringNodes(observation).flatMap(([name, { pendingRestart }]) => pendingRestart.length === 0
+        ? []
+        : [
+            {
+                subject: name,
+                evidence: `${pendingRestart.join(', ')} ${pendingRestart.length === 1 ? 'waits' : 'wait'} for a restart`,
+                remedy: {
+                    say: 'restart Postgres, which the keeper starts again (a second without it)',
+                    run: new Remedies(formation, asked).inside(name, `runuser -u postgres -- /usr/lib/postgresql/${formation.postgres.version}/bin/pg_ctl stop --mode fast --pgdata ${membersOf(formation).find((member) => member.name === name)?.pgdata}`),
+                },
+            },
+        ]),
+};
+const surroundingChecks = [
+    certificateValid,
+    namesResolve,
+    clocksAgree,
+    versionsEqual,
+    settingsInForce,
+];
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/catalogue.js
+
+
+
+
+
+
+
+
+/** Every check, in the order in which a person would look. */
+const catalogue = [
+    ...reachChecks,
+    ...stateChecks,
+    ...replicationChecks,
+    ...clientChecks,
+    ...storageChecks,
+    ...surroundingChecks,
+    ...objectiveChecks,
+    ...fileChecks,
+];
+
+;// CONCATENATED MODULE: ./build/src/check/check.js
+/** In order of weight. */
+const severities = ['warning', 'error'];
+/** A remedy in one line. */
+function told({ say, run }) {
+    return run === undefined ? say : `${say}: ${run}`;
+}
 
 ;// CONCATENATED MODULE: ./build/src/check/verdict.js
 
 
+
 /** Judges an observation by every check of the catalogue. Pure. */
-function judge(observation, formation) {
-    const findings = catalogue.map(({ id, meaning, severity, faults }) => {
-        const found = faults(observation, formation);
-        const status = found === undefined ? 'unknown' : found.length === 0 ? 'pass' : 'fail';
-        return { check: id, severity, meaning, status, faults: found ?? [] };
-    });
+function judge(observation, formation, options = {}) {
+    const found = new Map(catalogue.map((check) => [check.id, check.faults(observation, formation, options)]));
+    const findings = catalogue.map((check) => findingOf(check, found));
     const nodes = observation.monitor.ok ? observation.monitor.value.nodes : [];
     const primary = settledPrimary(nodes)?.name;
     const standbys = nodes
         .filter((node) => node.goalState === 'secondary' && node.reportedState === 'secondary')
         .map((node) => node.name);
-    return { ...conclude(findings, formation, primary, standbys), findings, primary, standbys };
+    const failing = failingFindings(findings, options.failOn ?? 'error');
+    return { ...conclude(findings, failing, formation, primary, standbys), findings, primary, standbys };
 }
-function conclude(findings, formation, primary, standbys) {
-    const failed = findings.filter((finding) => finding.status === 'fail' && finding.severity === 'error');
-    const [first] = failed.flatMap((finding) => finding.faults);
-    if (first) {
-        const others = failed.length - 1;
-        const more = others === 0 ? '' : ` (${others} more check${others === 1 ? '' : 's'} failed)`;
+const weight = (severity) => severities.indexOf(severity);
+const gravest = (all) => all.reduce((worst, each) => (weight(each) > weight(worst) ? each : worst), 'warning');
+const severityOf = (check, fault) => fault.severity ?? check.severity;
+const byId = new Map(catalogue.map((check) => [check.id, check]));
+function findingOf(check, found) {
+    const { id, meaning } = check;
+    const faults = found.get(id);
+    if (faults === undefined)
+        return { check: id, severity: check.severity, meaning, status: 'unknown', faults: [], because: [] };
+    if (faults.length === 0)
+        return { check: id, severity: check.severity, meaning, status: 'pass', faults: [], because: [] };
+    const causes = faults.map((fault) => causesOf(check, fault, found));
+    const own = faults.filter((_, index) => causes[index]?.length === 0);
+    const told = own.length > 0 ? own : faults;
+    return {
+        check: id,
+        severity: gravest(told.map((fault) => severityOf(check, fault))),
+        meaning,
+        status: own.length > 0 ? 'fail' : 'follows',
+        faults: [...told],
+        because: own.length > 0 ? [] : [...new Set(causes.flat())],
+    };
+}
+/** Checks that this fault follows from. A grave fault never hides behind a milder one. */
+function causesOf(check, fault, found) {
+    if (fault.own)
+        return [];
+    return Object.entries(check.follows ?? {}).flatMap(([id, where]) => {
+        const cause = byId.get(id);
+        const explains = found
+            .get(id)
+            ?.some((other) => cause !== undefined &&
+            (where === 'any' || other.subject === fault.subject) &&
+            weight(severityOf(cause, other)) >= weight(severityOf(check, fault)));
+        return explains ? [id] : [];
+    });
+}
+/** The findings for which a formation is not healthy, causes before consequences. */
+function failingFindings(findings, failOn) {
+    const grave = findings.filter(({ severity }) => weight(severity) >= weight(failOn));
+    return [
+        ...grave.filter(({ status }) => status === 'fail'),
+        ...grave.filter(({ status }) => status === 'follows'),
+    ];
+}
+function conclude(findings, failing, formation, primary, standbys) {
+    const [first] = failing;
+    const [fault] = first?.faults ?? [];
+    if (first && fault) {
+        const others = failing.filter((finding) => finding.status === 'fail').length - 1;
+        const more = others <= 0 ? '' : ` (${others} more check${others === 1 ? '' : 's'} failed)`;
         return {
             outcome: 'unhealthy',
-            message: `formation ${formation.name} is not healthy: ${first.subject}: ${first.evidence}${more}`,
+            message: `formation ${formation.name} is not healthy: ${fault.subject}: ${fault.evidence}${more}`,
         };
     }
     if (findings.some((finding) => finding.status === 'unknown')) {
@@ -45279,9 +46897,11 @@ function conclude(findings, formation, primary, standbys) {
             message: `formation ${formation.name}: what was read does not suffice for a verdict`,
         };
     }
+    const warnings = findings.filter((finding) => finding.status === 'fail').map(({ check }) => check);
+    const noted = warnings.length === 0 ? '' : `; warnings: ${warnings.join(', ')}`;
     return {
         outcome: 'pass',
-        message: `formation ${formation.name} is healthy: primary ${primary}, standby${standbys.length === 1 ? '' : 's'} ${standbys.join(', ')}`,
+        message: `formation ${formation.name} is healthy: primary ${primary}, standby${standbys.length === 1 ? '' : 's'} ${standbys.join(', ')}${noted}`,
     };
 }
 
@@ -48643,11 +50263,11 @@ function safeInteger(message$1) {
 //#endregion
 //#region src/actions/size/size.ts
 /* @__NO_SIDE_EFFECTS__ */
-function size(requirement, message$1) {
+function dist_size(requirement, message$1) {
 	return {
 		kind: "validation",
 		type: "size",
-		reference: size,
+		reference: dist_size,
 		async: false,
 		expects: `${requirement}`,
 		requirement,
@@ -54263,6 +55883,7 @@ function escapeMarkdown(text) {
 ;// CONCATENATED MODULE: ./build/src/report/check-report.js
 
 
+
 /** The data nodes as the monitor and their own Postgres show them. */
 function nodesTable({ instances, monitor, nodes }) {
     const known = monitor.ok ? monitor.value.nodes : [];
@@ -54304,7 +55925,7 @@ function lagOf(nodeId, nodes) {
     const own = connections.find(({ applicationName }) => applicationName === `pgautofailover_standby_${nodeId}`);
     return own === undefined ? '' : `${own.lagBytes} B`;
 }
-const marks = { pass: 'ok', fail: 'FAILED', unknown: 'unknown' };
+const marks = { pass: 'ok', fail: 'FAILED', follows: 'follows', unknown: 'unknown' };
 function findingRows(findings) {
     return findings.flatMap((finding) => {
         const mark = finding.status === 'fail' && finding.severity === 'warning' ? 'warning' : marks[finding.status];
@@ -54314,7 +55935,9 @@ function findingRows(findings) {
             mark,
             finding.check,
             fault.subject,
-            `${fault.evidence}. To do: ${fault.remedy}`,
+            finding.status === 'follows'
+                ? `${fault.evidence}. Follows from ${finding.because.join(', ')}`
+                : `${fault.evidence}. To do: ${told(fault.remedy)}`,
         ]);
     });
 }
@@ -57636,8 +59259,6 @@ async function checkFormation() {
     });
 }
 
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
 ;// CONCATENATED MODULE: ./build/src/check/wait.js
 
 
@@ -59523,70 +61144,6 @@ function accountPasswordsOf(given, formation) {
     return passwords;
 }
 
-;// CONCATENATED MODULE: ./build/src/member/roles.js
-/** pg_auto_failover's own accounts: the keepers' at the monitor, and the standbys' at the primary, a superuser. */
-const autoctlRole = 'autoctl_node';
-const replicationRole = 'pgautofailover_replicator';
-
-;// CONCATENATED MODULE: ./build/src/member/hba.js
-
-
-
-/**
- * pg_hba.conf of monitor and data nodes, written whole: pg_autoctl is told to leave it alone
- * (`--skip-pg-hba`). Its own version trusts everybody in the container and on 127.0.0.1 (initdb's rules),
- * opens the monitor to the whole network, and has no rule for the application's clients, so that after a
- * perfect promotion they get "no pg_hba.conf entry". The user postgres comes in by peer authentication.
- */
-const head = '# Written by pgha; provision-pgaf puts changes by hand back.';
-/** What pg_autoctl connects as on the monitor itself, as the user postgres. */
-const autoctlOwner = 'autoctl';
-/**
- * A registered node's host as an address of pg_hba.conf, undefined for what is neither a host's name nor an
- * address. Whoever has the nodes' account at the monitor can register any text, and with it whole lines of rules;
- * and `all`, `samenet` and `.incus` mean networks.
- */
-function hbaAddress(host) {
-    const family = (0,external_node_net_.isIP)(host);
-    if (family !== 0)
-        return `${host}/${family === 4 ? 32 : 128}`;
-    const isName = /^[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?)*$/;
-    if (host.length > 253 || !isName.test(host))
-        return undefined;
-    return ['all', 'samehost', 'samenet'].includes(host.toLowerCase()) ? undefined : host;
-}
-/** @param hosts the data nodes */
-function monitorHba(hosts) {
-    return lines([
-        head,
-        'local all postgres peer',
-        `local ${monitorDatabase} ${autoctlRole},${autoctlOwner} peer map=pgha`,
-        ...hosts.map((host) => `hostssl ${monitorDatabase} ${autoctlRole} ${host} scram-sha-256`),
-    ]);
-}
-/** pg_ident.conf of the monitor: postgres may be the accounts that pg_autoctl uses locally. */
-function monitorIdent() {
-    return lines([head, `pgha postgres ${autoctlRole}`, `pgha postgres ${autoctlOwner}`]);
-}
-/**
- * @param monitorHost where the monitor's health checks come from: they log in as pgautofailover_monitor, which
- *   has no rights and a password that is written in upstream's source, hence trust from that host alone
- * @param hosts the data nodes
- */
-function nodeHba(formation, monitorHost, hosts) {
-    return lines([
-        head,
-        'local all postgres peer',
-        `hostssl postgres pgautofailover_monitor ${monitorHost} trust`,
-        ...hosts.map((host) => `hostssl postgres,replication ${replicationRole} ${host} scram-sha-256`),
-        '# clients',
-        ...clientRules(formation).flatMap(({ user, database, clients, method }) => clients.map((network) => `hostssl "${database}" "${user}" ${network} ${method}`)),
-    ]);
-}
-function lines(rules) {
-    return `${rules.join('\n')}\n`;
-}
-
 ;// CONCATENATED MODULE: ./build/src/postgres/identifier.js
 /** The one place that quotes an identifier for SQL. @throws Error when it cannot be one (empty, or with NUL) */
 function quoteIdentifier(name) {
@@ -59908,7 +61465,7 @@ async function readPackageFacts(incus, container, signal) {
     return parsePackageFacts(output.split('\n').map((line) => line.split(' ')));
 }
 /** The packages that a member of the formation needs (names as PGDG, Debian and Ubuntu have them), and the extra ones. */
-function packagesOf({ postgres }) {
+function packages_packagesOf({ postgres }) {
     const { version, packages } = postgres;
     return [
         ...new Set([
@@ -59924,7 +61481,7 @@ function packagesOf({ postgres }) {
 }
 /** What is not as the formation asks for, in words; none when there is nothing to do. */
 function packageWork(formation, facts) {
-    const missing = packagesOf(formation).filter((name) => !facts.versions.has(name));
+    const missing = packages_packagesOf(formation).filter((name) => !facts.versions.has(name));
     const repinned = mismatches(formation, facts).map(({ name, pin }) => `${name} ${pin}`);
     const source = formation.postgres.packages;
     const files = [
@@ -60051,7 +61608,7 @@ class Installation {
         const sourceChanged = differs(facts, sourcesPath, wanted);
         await this.put(sourcesPath, wanted);
         const packages = [
-            ...packagesOf(this.formation).filter((name) => !facts.versions.has(name)),
+            ...packages_packagesOf(this.formation).filter((name) => !facts.versions.has(name)),
             ...mismatches(this.formation, facts).map(({ name }) => name),
         ];
         if (packages.length === 0 && !sourceChanged)
@@ -60406,7 +61963,7 @@ function ingredients(formation) {
     return [
         [source, repository, suite, component, key, proxy].map((value) => value ?? null),
         Object.entries(pins).sort(([a], [b]) => (a < b ? -1 : 1)),
-        packagesOf(formation).sort(),
+        packages_packagesOf(formation).sort(),
     ];
 }
 function base_image_hash(parts) {
@@ -60539,7 +62096,7 @@ class Baking {
             'pgha.image': formation.image,
             'pgha.fingerprint': image.source,
             'pgha.recipe': String(recipeVersion),
-            'pgha.packages': packagesOf(formation).join(' '),
+            'pgha.packages': packages_packagesOf(formation).join(' '),
             'pgha.baked': new Date().toISOString(),
         };
     }
@@ -60624,94 +62181,6 @@ function outdated(images, mine, line) {
         const superseded = image.properties['pgha.line'] === line || image.aliases.length === 0;
         return age > (superseded ? recentlyMs : unusedMs);
     });
-}
-
-;// CONCATENATED MODULE: ./build/src/member/keeper-state.js
-/**
- * A keeper fences its primary only when it remembers that it once saw a standby while the monitor was away
- * (service_keeper.c, in_network_partition: `last_secondary_contact > 0`). One that never did goes on taking
- * writes for as long as it is cut off, wherever its first look comes after the standby's connection has ended
- * (docs/timings.md, "What a node needs besides"). So every keeper is given that memory, which it keeps from then
- * on: a number of seconds in its state file (state.h, KeeperStateData: the same in 2.0 and 2.2).
- */
-/** The keeper's state file; in the folder of postgres (XDG_DATA_HOME's default). */
-const stateFileOf = (pgdata) => `/var/lib/postgresql/.local/share/pg_autoctl${pgdata}/pg_autoctl.state`;
-/** Bytes of the state file that are read here. */
-const stateBytes = 72;
-const layout = { version: 1, lastMonitorContact: 48, lastStandbyContact: 64 };
-/** 2017: before pg_auto_failover was there. */
-const earliestSeconds = 1483228800n;
-/** @param head the first bytes of pg_autoctl.state */
-function standbyMemory(head) {
-    if (head.length < stateBytes || head.readInt32LE(0) !== layout.version)
-        return 'unknown';
-    const [monitor, standby] = [layout.lastMonitorContact, layout.lastStandbyContact].map((offset) => head.readBigInt64LE(offset));
-    const isTime = (seconds) => seconds === 0n || seconds >= earliestSeconds;
-    if (!isTime(monitor) || !(isTime(standby) || standby === 1n))
-        return 'unknown';
-    return standby > 0n ? 'yes' : 'no';
-}
-
-;// CONCATENATED MODULE: ./build/src/member/tls.js
-/**
- * Key and certificate of a member in one file, so that a run that is killed leaves the old pair or the new.
- * Outside the data directory: a base backup would bring the primary's to the standby.
- */
-const serverPem = '/etc/pgha/server.pem';
-const caPem = '/etc/pgha/ca.pem';
-/** Self-signed certificates are made for a year and renewed when less than this is left. */
-const renewBeforeSeconds = 30 * 24 * 3600;
-/** pg_autoctl's options for it, on `create` and on `enable ssl`. */
-function tlsOptions(formation) {
-    const own = ['--server-cert', serverPem, '--server-key', serverPem];
-    if (formation.tls === 'self-signed')
-        return ['--ssl-mode', 'require', ...own];
-    return ['--ssl-mode', formation.tls, '--ssl-ca-file', caPem, ...own];
-}
-/** The same as parameters of a connection string. */
-function tlsParameters(formation) {
-    return formation.tls === 'self-signed'
-        ? 'sslmode=require'
-        : `sslmode=${formation.tls}&sslrootcert=${caPem}`;
-}
-
-;// CONCATENATED MODULE: ./build/src/member/unit.js
-const unitName = 'pg_autoctl.service';
-const unitPath = `/etc/systemd/system/${unitName}`;
-/** The unit's LimitNOFILE: the roadmap item's. */
-const openFileLimit = 65536;
-/**
- * The systemd unit of a member. Restart=on-failure and the open-file limit are the roadmap item's; the
- * start limit is off because pg_autoctl's own supervisor gives up after five restarts in 300 s and only
- * systemd can then bring it back. RES_OPTIONS: a primary that is cut off from its name server too would need
- * 20 s for each look-up, and fence itself too late or never (docs/timings.md).
- */
-function unitText(member, postgresVersion) {
-    return `# Written by pgha; provision-pgaf puts changes by hand back.
-[Unit]
-Description=pg_auto_failover ${member.role === 'monitor' ? 'monitor' : 'data node'}
-Documentation=man:pg_autoctl(1)
-Wants=network-online.target
-After=network-online.target
-StartLimitIntervalSec=0
-
-[Service]
-Type=simple
-User=postgres
-WorkingDirectory=/var/lib/postgresql
-Environment=PGDATA=${member.pgdata}
-Environment=PATH=/usr/lib/postgresql/${postgresVersion}/bin:/usr/local/bin:/usr/bin:/bin
-Environment="RES_OPTIONS=timeout:1 attempts:1"
-ExecStart=/usr/bin/pg_autoctl run
-ExecReload=/usr/bin/pg_autoctl reload
-KillMode=mixed
-Restart=on-failure
-RestartSec=1
-LimitNOFILE=${openFileLimit}
-
-[Install]
-WantedBy=multi-user.target
-`;
 }
 
 ;// CONCATENATED MODULE: ./build/src/provision/secrets.js
@@ -61040,7 +62509,7 @@ exit 0
  * Prints `key value` lines, file contents in base64. Constant text; what varies comes as arguments:
  * data directory and host name. Of what is said as postgres only its own keys pass.
  */
-const probe = `
+const facts_probe = `
 pgdata=$1; host=$2
 ${packageProbe}
 ${certificateProbe}
@@ -61068,7 +62537,7 @@ exit 0
 `;
 /** Reads a running container's facts. @throws as Incus.exec */
 async function readFacts(incus, member, signal) {
-    const command = ['sh', '-c', probe, 'sh', member.pgdata, member.host];
+    const command = ['sh', '-c', facts_probe, 'sh', member.pgdata, member.host];
     return parseFacts(await incus.read(member.name, command, { deadlineMs: 20_000, signal }));
 }
 function parseFacts(output) {
@@ -61190,72 +62659,6 @@ class Context {
         for (const session of this.sessions.values())
             session.close();
     }
-}
-
-;// CONCATENATED MODULE: ./build/src/member/keeper-config.js
-
-
-
-/** A member's pg_autoctl.cfg: what it should say, and what one says. */
-/** libpq waits for an answer without end: a cut in the midst of one would keep a primary from fencing itself. */
-const impatience = 'keepalives_idle=1&keepalives_interval=1&keepalives_count=2&tcp_user_timeout=3000';
-/** The monitor's connection string for keepers; the password is in the password file. */
-function monitorUri(formation, monitor) {
-    return `postgres://${autoctlRole}@${monitor.host}:${formation.postgres.port}/${monitorDatabase}?${tlsParameters(formation)}&${impatience}`;
-}
-/** Whether a keeper's configuration has that connection string; pg_autoctl writes its parameters in an order of its own. */
-function hasMonitorUri(formation, monitor, keeperConfig) {
-    const parts = (uri) => {
-        const [base = '', parameters = ''] = uri.split('?');
-        return [base.replace(/^postgresql:/, 'postgres:'), ...parameters.split('&').sort()].join('&');
-    };
-    return parts(configured(keeperConfig, 'monitor')) === parts(monitorUri(formation, monitor));
-}
-/** What a pg_autoctl.cfg says, '' for a key that is not there. In time linear to its length, whatever it holds. */
-function configured(keeperConfig, key) {
-    return (new RegExp(`^[ \\t]*${key}[ \\t]*=(.*)$`, 'm').exec(keeperConfig)?.[1] ?? '').trim();
-}
-/** The keeper's network_partition_timeout as its configuration file has it (upstream's default is 20 s). */
-function partitionTimeoutOf(keeperConfig) {
-    return Number(configured(keeperConfig, 'network_partition_timeout') || 20);
-}
-/** Whether a member's configuration has the formation's TLS mode and files. */
-function hasTls(formation, keeperConfig) {
-    const options = tlsOptions(formation);
-    const option = (name) => options[options.indexOf(name) + 1] ?? '';
-    const wanted = [
-        ['sslmode', option('--ssl-mode')],
-        ['cert_file', option('--server-cert')],
-        ['key_file', option('--server-key')],
-        ['ca_file', options.includes('--ssl-ca-file') ? option('--ssl-ca-file') : ''],
-    ];
-    return wanted.every(([key, value]) => configured(keeperConfig, key) === value);
-}
-/** Whether a node was told to forget its monitor. */
-function isMonitorDisabled(keeperConfig) {
-    return configured(keeperConfig, 'monitor') === 'PG_AUTOCTL_DISABLED';
-}
-
-;// CONCATENATED MODULE: ./build/src/member/settings.js
-/** The monitor's clocks (pg_auto_failover's configuration reference; all reloadable). */
-function monitorSettings(timings) {
-    return {
-        'pgautofailover.health_check_period': `${timings.healthCheckPeriodMs}ms`,
-        'pgautofailover.health_check_timeout': `${timings.healthCheckTimeoutMs}ms`,
-        'pgautofailover.health_check_max_retries': String(timings.healthCheckMaxRetries),
-        'pgautofailover.health_check_retry_delay': `${timings.healthCheckRetryDelayMs}ms`,
-        'pgautofailover.node_considered_unhealthy_timeout': `${timings.nodeConsideredUnhealthyTimeoutMs}ms`,
-        'pgautofailover.primary_demote_timeout': `${timings.primaryDemoteTimeoutMs}ms`,
-    };
-}
-/** What a data node's Postgres needs besides what pg_auto_failover writes: its clock, and the file's settings. */
-function dataNodeSettings(formation) {
-    return {
-        wal_sender_timeout: `${formation.timings.walSenderTimeoutMs}ms`,
-        // An idle standby speaks only when asked, at half of wal_sender_timeout, and would be given up that much early.
-        wal_receiver_status_interval: '1s',
-        ...formation.postgres.settings,
-    };
 }
 
 ;// CONCATENATED MODULE: ./build/src/provision/autoctl.js
@@ -62507,7 +63910,7 @@ async function provisioned(given, mode, formation, incus, { log, signal }) {
             log.info(line);
     return {
         outcome: proof?.verdict.outcome ?? 'pass',
-        message: told(done),
+        message: main_told(done),
         outputs: {
             changed: String(changed),
             primary: proof?.verdict.primary ?? '',
@@ -62521,7 +63924,7 @@ async function provisioned(given, mode, formation, incus, { log, signal }) {
         summary: provisionMarkdown(done),
     };
 }
-function told({ changes, proof }) {
+function main_told({ changes, proof }) {
     const count = `${changes.length} change${changes.length === 1 ? '' : 's'}`;
     if (proof === undefined)
         return changes.length === 0 ? 'plan: nothing to change' : `plan: ${count} to make`;

@@ -1,4 +1,4 @@
-import type { Finding } from '../check/check.ts';
+import { type Finding, told } from '../check/check.ts';
 import type { Observation } from '../check/observation.ts';
 import type { Verdict } from '../check/verdict.ts';
 import { isConverged } from '../monitor/nodes.ts';
@@ -49,7 +49,7 @@ function lagOf(nodeId: number | undefined, nodes: Observation['nodes']): string 
   return own === undefined ? '' : `${own.lagBytes} B`;
 }
 
-const marks = { pass: 'ok', fail: 'FAILED', unknown: 'unknown' } as const;
+const marks = { pass: 'ok', fail: 'FAILED', follows: 'follows', unknown: 'unknown' } as const;
 
 function findingRows(findings: readonly Finding[]): string[][] {
   return findings.flatMap((finding) => {
@@ -61,7 +61,9 @@ function findingRows(findings: readonly Finding[]): string[][] {
       mark,
       finding.check,
       fault.subject,
-      `${fault.evidence}. To do: ${fault.remedy}`,
+      finding.status === 'follows'
+        ? `${fault.evidence}. Follows from ${finding.because.join(', ')}`
+        : `${fault.evidence}. To do: ${told(fault.remedy)}`,
     ]);
   });
 }

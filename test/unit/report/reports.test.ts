@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { catalogue } from '../../../src/check/catalogue/catalogue.ts';
 import { judge } from '../../../src/check/verdict.ts';
 import { judgeDrill } from '../../../src/drill/verdict.ts';
 import { checkLines, checkMarkdown } from '../../../src/report/check-report.ts';
@@ -8,6 +9,7 @@ import {
   builtInFormation,
   healthyObservation,
   nodeOf,
+  observedInstance,
   passingDrill,
   rowOf,
   unhealthyVerdict,
@@ -23,19 +25,23 @@ describe("a check's report", () => {
       '------------  ---------  ---------  ------  --------  --------  ---',
       'pgaf-primary  Running    primary    good    writable  1',
       'pgaf-replica  Running    secondary  good    standby   1         0 B',
-      '11 of 11 checks passed',
+      `${catalogue.length} of ${catalogue.length} checks passed`,
     ]);
   });
 
   it('shows what failed, with what was read and what to do', () => {
     const observation = healthyObservation();
-    Object.assign(rowOf(observation, 'pgaf-replica'), { reportedState: 'catchingup', health: 0 });
+    Object.assign(rowOf(observation, 'pgaf-replica'), {
+      reportedState: 'catchingup',
+      secondsSinceStateChange: 3,
+    });
     nodeOf(observation, 'pgaf-primary').readOnly = true;
     const text = checkLines(observation, judge(observation, formation)).join('\n');
-    expect(text).toMatch(/pgaf-replica +Running +catchingup → secondary +bad +standby/);
+    expect(text).toMatch(/pgaf-replica +Running +catchingup → secondary +good +standby/);
     expect(text).toMatch(/pgaf-primary +Running +primary +good +read-only/);
-    expect(text).toContain('8 of 11 checks passed');
+    expect(text).toContain(`${catalogue.length - 3} of ${catalogue.length} checks passed`);
     expect(text).toMatch(/FAILED +states-converged +pgaf-replica +reported catchingup.* To do: wait/);
+    expect(text).toMatch(/follows +failover-possible .* Follows from states-converged$/m);
   });
 
   it('shows question marks for what could not be read, and unknown for what it would have told', () => {
@@ -49,7 +55,7 @@ describe("a check's report", () => {
 
   it('shows a warning as one', () => {
     const observation = healthyObservation();
-    observation.instances['pgaf-primary'] = { status: 'Running', drillMark: 'x' };
+    observation.instances['pgaf-primary'] = observedInstance({ drillMark: 'x' });
     expect(checkLines(observation, judge(observation, formation)).join('\n')).toMatch(
       /warning +no-interrupted-drill +pgaf-primary/,
     );
