@@ -44292,34 +44292,248 @@ __nccwpck_require__.d(__webpack_exports__, {
   Fo: () => (/* reexport */ terminal)
 });
 
-;// CONCATENATED MODULE: ./build/src/clock/clock.js
-/**
- * One monotonic clock for every duration (performance.now, milliseconds since the process started), and
- * wall-clock stamps derived from it for people. Two machines' clocks are never compared.
- */
-function now() {
-    return performance.now();
-}
-/** The wall-clock stamp of a moment, ISO 8601 in UTC with milliseconds: for people, never for arithmetic. */
-function wallClock(moment) {
-    return new Date(performance.timeOrigin + moment).toISOString();
-}
-/** A duration in seconds with millisecond precision. */
-function seconds(durationMs) {
-    return Math.round(durationMs) / 1000;
-}
-/** A duration for people: `0.84 s`, `12.3 s`, `2 min 5 s`. */
-function humanDuration(durationMs) {
-    if (durationMs < 10_000)
-        return `${(durationMs / 1000).toFixed(2)} s`;
-    if (durationMs < 120_000)
-        return `${(durationMs / 1000).toFixed(1)} s`;
-    const whole = Math.round(durationMs / 1000);
-    return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+;// CONCATENATED MODULE: ./node_modules/yocto-queue/index.js
+/*
+How it works:
+`this.#head` is an instance of `Node` which keeps track of its current value and nests another instance of `Node` that keeps the value that comes after it. When a value is provided to `.enqueue()`, the code needs to iterate through `this.#head`, going deeper and deeper to find the last value. However, iterating through every single item is slow. This problem is solved by saving a reference to the last value as `this.#tail` so that it can reference it to add a new value.
+*/
+
+class Node {
+	value;
+	next;
+
+	constructor(value) {
+		this.value = value;
+	}
 }
 
-;// CONCATENATED MODULE: external "node:timers/promises"
-const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
+class Queue {
+	#head;
+	#tail;
+	#size;
+
+	constructor() {
+		this.clear();
+	}
+
+	enqueue(value) {
+		const node = new Node(value);
+
+		if (this.#head) {
+			this.#tail.next = node;
+			this.#tail = node;
+		} else {
+			this.#head = node;
+			this.#tail = node;
+		}
+
+		this.#size++;
+	}
+
+	dequeue() {
+		const current = this.#head;
+		if (!current) {
+			return;
+		}
+
+		this.#head = this.#head.next;
+		this.#size--;
+
+		// Clean up tail reference when queue becomes empty
+		if (!this.#head) {
+			this.#tail = undefined;
+		}
+
+		return current.value;
+	}
+
+	peek() {
+		if (!this.#head) {
+			return;
+		}
+
+		return this.#head.value;
+
+		// TODO: Node.js 18.
+		// return this.#head?.value;
+	}
+
+	clear() {
+		this.#head = undefined;
+		this.#tail = undefined;
+		this.#size = 0;
+	}
+
+	get size() {
+		return this.#size;
+	}
+
+	* [Symbol.iterator]() {
+		let current = this.#head;
+
+		while (current) {
+			yield current.value;
+			current = current.next;
+		}
+	}
+
+	* drain() {
+		while (this.#head) {
+			yield this.dequeue();
+		}
+	}
+}
+
+;// CONCATENATED MODULE: ./node_modules/p-limit/index.js
+
+
+function pLimit(concurrency) {
+	let rejectOnClear = false;
+
+	if (typeof concurrency === 'object') {
+		({concurrency, rejectOnClear = false} = concurrency);
+	}
+
+	validateConcurrency(concurrency);
+
+	if (typeof rejectOnClear !== 'boolean') {
+		throw new TypeError('Expected `rejectOnClear` to be a boolean');
+	}
+
+	const queue = new Queue();
+	let activeCount = 0;
+
+	const resumeNext = () => {
+		// Process the next queued function if we're under the concurrency limit
+		if (activeCount < concurrency && queue.size > 0) {
+			activeCount++;
+			queue.dequeue().run();
+		}
+	};
+
+	const next = () => {
+		activeCount--;
+		resumeNext();
+	};
+
+	const run = async (function_, resolve, arguments_) => {
+		// Execute the function and capture the result promise
+		const result = (async () => function_(...arguments_))();
+
+		// Resolve immediately with the promise (don't wait for completion)
+		resolve(result);
+
+		// Wait for the function to complete (success or failure)
+		// We catch errors here to prevent unhandled rejections,
+		// but the original promise rejection is preserved for the caller
+		try {
+			await result;
+		} catch {}
+
+		// Decrement active count and process next queued function
+		next();
+	};
+
+	const enqueue = (function_, resolve, reject, arguments_) => {
+		const queueItem = {reject};
+
+		// Queue the internal resolve function instead of the run function
+		// to preserve the asynchronous execution context.
+		new Promise(internalResolve => { // eslint-disable-line promise/param-names
+			queueItem.run = internalResolve;
+			queue.enqueue(queueItem);
+		}).then(run.bind(undefined, function_, resolve, arguments_)); // eslint-disable-line promise/prefer-await-to-then
+
+		// Start processing immediately if we haven't reached the concurrency limit
+		if (activeCount < concurrency) {
+			resumeNext();
+		}
+	};
+
+	const generator = (function_, ...arguments_) => new Promise((resolve, reject) => {
+		enqueue(function_, resolve, reject, arguments_);
+	});
+
+	Object.defineProperties(generator, {
+		activeCount: {
+			get: () => activeCount,
+		},
+		pendingCount: {
+			get: () => queue.size,
+		},
+		clearQueue: {
+			value() {
+				if (!rejectOnClear) {
+					queue.clear();
+					return;
+				}
+
+				const abortError = AbortSignal.abort().reason;
+
+				while (queue.size > 0) {
+					queue.dequeue().reject(abortError);
+				}
+			},
+		},
+		concurrency: {
+			get: () => concurrency,
+
+			set(newConcurrency) {
+				validateConcurrency(newConcurrency);
+				concurrency = newConcurrency;
+
+				queueMicrotask(() => {
+					// eslint-disable-next-line no-unmodified-loop-condition
+					while (activeCount < concurrency && queue.size > 0) {
+						resumeNext();
+					}
+				});
+			},
+		},
+		map: {
+			async value(iterable, function_) {
+				const promises = [];
+
+				try {
+					Array.from(iterable, (value, index) => {
+						const promise = generator(function_, value, index);
+						promises.push(promise);
+						return promise;
+					});
+				} catch (error) {
+					// The iterable threw, so `Promise.all` never observes the already scheduled promises. Observe them here to avoid unhandled rejections.
+					for (const promise of promises) {
+						promise.catch(() => {}); // eslint-disable-line promise/prefer-await-to-then
+					}
+
+					throw error;
+				}
+
+				return Promise.all(promises);
+			},
+		},
+	});
+
+	return generator;
+}
+
+function limitFunction(function_, options) {
+	const limit = pLimit(options);
+
+	const limitedFunction = (...arguments_) => limit(() => function_(...arguments_));
+	Object.defineProperty(limitedFunction, 'clearQueue', {
+		value: limit.clearQueue,
+	});
+
+	return limitedFunction;
+}
+
+function validateConcurrency(concurrency) {
+	if (!((Number.isInteger(concurrency) || concurrency === Number.POSITIVE_INFINITY) && concurrency > 0)) {
+		throw new TypeError('Expected `concurrency` to be a number from 1 and up');
+	}
+}
+
 ;// CONCATENATED MODULE: ./build/src/contract/errors.js
 /**
  * The errors an action can end with. Their messages are written for the operator: what was attempted,
@@ -44419,82 +44633,6 @@ function lastLines(text, count) {
 /** What the incus client says to a newcomer before its error. */
 const clientHints = /^(?:If this is your first time running Incus|To start your first container|Or for a virtual machine|pgha: end of output)/;
 
-;// CONCATENATED MODULE: ./build/src/clock/deadline.js
-
-
-/**
- * Runs `work` under a deadline. The promise settles at the deadline even if `work` ignores its signal;
- * the signal lets `work` release what it holds.
- *
- * @param what worded to follow "gave up after N s waiting for"
- * @param deadlineMs milliseconds from now
- * @param parent when it aborts, so does `work`
- * @throws DeadlineError at the deadline, CancelledError when `parent` aborts, else what `work` throws
- */
-async function withDeadline(what, deadlineMs, work, parent) {
-    parent?.throwIfAborted();
-    const controller = new AbortController();
-    return await new Promise((resolve, reject) => {
-        const release = () => {
-            clearTimeout(timer);
-            parent?.removeEventListener('abort', onParentAbort);
-        };
-        const stop = (error) => {
-            release();
-            reject(error);
-            controller.abort(error);
-        };
-        const onParentAbort = () => stop(parent?.reason ?? new CancelledError(`cancelled while waiting for ${what}`));
-        const timer = setTimeout(() => stop(new DeadlineError(what, deadlineMs)), deadlineMs);
-        parent?.addEventListener('abort', onParentAbort, { once: true });
-        // A throw of `work` itself counts as its rejection.
-        new Promise((done) => done(work(controller.signal))).then(resolve, reject).finally(release);
-    });
-}
-/** Sleeps, or rejects with the signal's reason when it aborts. */
-async function sleep(durationMs, signal) {
-    signal?.throwIfAborted();
-    try {
-        await (0,promises_namespaceObject.setTimeout)(durationMs, undefined, signal ? { signal } : {});
-    }
-    catch (error) {
-        throw signal?.aborted ? signal.reason : error;
-    }
-}
-/**
- * Calls `attempt` until it returns something other than undefined, pausing between calls.
- *
- * @throws DeadlineError at the deadline; the last error that `attempt` threw is its cause
- */
-async function retryUntil(what, { deadlineMs, pauseMs, signal }, attempt) {
-    let lastError;
-    try {
-        return await withDeadline(what, deadlineMs, async (inner) => {
-            for (;;) {
-                try {
-                    const found = await attempt(inner);
-                    if (found !== undefined)
-                        return found;
-                    lastError = undefined;
-                }
-                catch (error) {
-                    if (inner.aborted)
-                        throw error;
-                    lastError = error;
-                }
-                await sleep(pauseMs, inner);
-            }
-        }, signal);
-    }
-    catch (error) {
-        if (error instanceof DeadlineError && lastError instanceof Error) {
-            error.message += ` (last error: ${lastError.message})`;
-            error.cause = lastError;
-        }
-        throw error;
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/src/formation/formation.js
 /** The monitor first, then the data nodes in order of registration. */
 function membersOf(formation) {
@@ -44543,20 +44681,407 @@ function formationUri(formation) {
     return `postgres://${user}@${hosts}/${database}?target_session_attrs=read-write&sslmode=${sslMode(formation)}`;
 }
 
-;// CONCATENATED MODULE: ./build/src/incus/labels.js
-/**
- * Keys of our own on instances. They are the one record that survives the loss of the runner, its folders
- * and its processes.
- */
-/** Set before a fault is injected into the instance and removed once it is undone. */
-const drillMarkKey = 'user.pgha.drill';
-/** Which formation a container belongs to, set when it is launched. */
-const formationKey = 'user.pgha.formation';
-/** On the container in which a base image is made: the key of that image. */
-const bakeKey = 'user.pgha.bake';
-
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+;// CONCATENATED MODULE: ./build/src/incus/command.js
+
+
+/** More output than any command of ours prints; beyond it the command is killed rather than our memory filled. */
+const maxOutputBytes = 16 * 1024 * 1024;
+/**
+ * Runs `file` with `args` (no shell) and returns its standard output.
+ *
+ * @throws CommandError when it exits with another code than 0, DeadlineError at the deadline,
+ *   EnvironmentError when it is not on PATH, the signal's reason when that aborts
+ */
+async function runCommand(file, args, options) {
+    const { deadlineMs, stdin, signal, log } = options;
+    signal?.throwIfAborted();
+    const argv = [file, ...(options.shownArgs ?? args)];
+    log?.debug(`run: ${shown(argv)}`);
+    return await new Promise((resolve, reject) => {
+        const child = (0,external_node_child_process_namespaceObject.execFile)(file, args, {
+            // execFile takes whole milliseconds, and 0 for none.
+            timeout: Math.max(1, Math.ceil(deadlineMs)),
+            killSignal: 'SIGKILL',
+            maxBuffer: maxOutputBytes,
+            encoding: 'utf8',
+            // Its messages are read by us, so they come untranslated.
+            env: { ...process.env, LC_ALL: 'C', LANGUAGE: '' },
+            ...(signal && { signal }),
+        }, (error, stdout, stderr) => {
+            if (!error)
+                return resolve(stdout);
+            if (signal?.aborted)
+                return reject(signal.reason ?? new CancelledError('cancelled'));
+            reject(explain(argv, error, stdout, stderr, deadlineMs));
+        });
+        // A command that ends without reading its input is judged by its exit code, not by our broken pipe.
+        child.stdin?.on('error', () => { });
+        child.stdin?.end(stdin ?? '');
+    });
+}
+/** argv for people: scripts of several lines are left out. */
+function shown(argv) {
+    return withoutScripts(argv).join(' ');
+}
+function withoutScripts(argv) {
+    return argv.map((argument) => (argument.includes('\n') ? '(script)' : argument));
+}
+function explain(argv, error, stdout, stderr, deadlineMs) {
+    const file = argv[0] ?? '';
+    if (error.code === 'ENOENT')
+        return new EnvironmentError(`\`${file}\` is not on PATH; install it or add its folder to PATH`);
+    if (error.code === 'EACCES')
+        return new EnvironmentError(`\`${file}\` may not be executed by this user; check its permissions`);
+    if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
+        return new CommandError(argv, `printed more than ${maxOutputBytes} bytes and was ended`, '');
+    }
+    if (error.killed)
+        return new DeadlineError(`\`${shown(argv)}\``, deadlineMs);
+    const reason = error.signal ? `was ended by ${error.signal}` : `failed with exit code ${error.code}`;
+    return new CommandError(withoutScripts(argv), reason, stderr.trim() ? stderr : lastLines(stdout, 3));
+}
+
+;// CONCATENATED MODULE: ./build/src/incus/incus.js
+
+
+/**
+ * Incus (as LXD, lxc/lxc issue 4282) now and then loses what a command printed just before it ended, with
+ * exit code 0: 1 to 3 % of calls on a loaded host in the lab. A command that lingers after its output lost
+ * none in 600; a mark at the end tells when it was lost all the same.
+ */
+const endOfOutput = '\npgha: end of output\n';
+const lingering = `"$@"; code=$?; printf '\\npgha: end of output\\n'; sleep 0.1; exit $code`;
+const readAttempts = 5;
+/** Why the host cannot be used, and what mends it, for what the `incus` client prints. */
+const surroundings = [
+    [
+        /needed permissions to talk to the incus daemon|permission denied|not authorized|Forbidden/i,
+        "this user may not talk to the Incus daemon; add the runner's user to the group incus-admin (or incus, for a restricted project) and log in again",
+    ],
+    [
+        /unix\.socket|connection refused|connect: no such file|daemon doesn't appear to be started|Unable to connect/i,
+        'the Incus daemon does not answer; start it (systemctl start incus), or check INCUS_DIR, INCUS_SOCKET and the remote (for the lab: eval "$(./pgha lab env)")',
+    ],
+];
+/**
+ * One Incus server and project, by way of the `incus` client: what a runner has, local and remote alike.
+ * Every call has a deadline. Messages of failures name the command and what mends it.
+ */
+class Incus {
+    remote;
+    project;
+    log;
+    constructor(where, log) {
+        this.remote = where.remote;
+        this.project = where.project;
+        this.log = log;
+    }
+    /** Always with the remote: without one the client takes its user's default, which need not be `local`. */
+    prefixed(name) {
+        return `${this.remote}:${name}`;
+    }
+    /** argv (without `incus`) of a subcommand on an instance of this project. */
+    argv(subcommand, instance, ...rest) {
+        return [subcommand, '--project', this.project, this.prefixed(instance), ...rest];
+    }
+    /** Runs the client and explains failures that lie in the surroundings. Throws as runCommand does. */
+    async run(args, options) {
+        try {
+            return await runCommand('incus', args, { ...options, log: this.log });
+        }
+        catch (error) {
+            throw explainSurroundings(error);
+        }
+    }
+    /** GET on the REST API; `path` starts with /1.0. Throws InputError when the remote does not exist. */
+    async query(path, signal) {
+        const url = `${path}${path.includes('?') ? '&' : '?'}project=${encodeURIComponent(this.project)}`;
+        try {
+            const text = await this.run(['query', this.prefixed(url)], { deadlineMs: 15_000, signal });
+            // Where there is nothing to show, as for operations when none runs, the client prints nothing.
+            if (text.trim() === '')
+                return null;
+            try {
+                return JSON.parse(text);
+            }
+            catch {
+                throw new EnvironmentError(`\`incus query ${url}\` printed something that is not JSON (${JSON.stringify(text.slice(0, 60))}); is this the real incus client?`);
+            }
+        }
+        catch (error) {
+            if (error instanceof CommandError && /remote .* doesn't exist/i.test(error.stderr)) {
+                throw new InputError([
+                    `incus.remote: ${this.remote} is not a remote of this user; \`incus remote list\` shows them`,
+                ]);
+            }
+            throw error;
+        }
+    }
+    /**
+     * Every instance of the project, by name.
+     * @throws InputError when the project does not exist: Incus 6.0 answers an empty list for one
+     */
+    async instances(signal) {
+        const found = (await this.query('/1.0/instances?recursion=1', signal));
+        if (!Array.isArray(found) ||
+            !found.every((raw) => typeof raw?.name === 'string')) {
+            throw new EnvironmentError('`incus query /1.0/instances` did not answer with a list of instances; is this the real incus client?');
+        }
+        if (found.length === 0)
+            await this.requireProject(signal);
+        return new Map(found.map((raw) => [raw.name, toInstance(raw)]));
+    }
+    async requireProject(signal) {
+        try {
+            await this.query(`/1.0/projects/${encodeURIComponent(this.project)}`, signal);
+        }
+        catch (error) {
+            if (!(error instanceof CommandError && /not found/i.test(error.stderr)))
+                throw error;
+            throw new InputError([
+                `incus.project: ${this.project} does not exist there; \`incus project list\` shows them`,
+            ]);
+        }
+    }
+    /** One instance, or undefined when there is none of that name. */
+    async instance(name, signal) {
+        try {
+            return toInstance((await this.query(`/1.0/instances/${encodeURIComponent(name)}`, signal)));
+        }
+        catch (error) {
+            if (error instanceof CommandError && /not found/i.test(error.stderr))
+                return undefined;
+            throw error;
+        }
+    }
+    /** Runs a command in a container as root, without a terminal. Secrets go by `stdin`. Throws as run does. */
+    async exec(instance, command, options) {
+        await this.runInside(instance, command, options);
+    }
+    /**
+     * Runs a command that only reads, and returns its whole standard output. A run whose output was lost on
+     * the way is repeated. @throws as run does, and EnvironmentError when the output is lost again and again
+     */
+    async read(instance, command, options) {
+        for (let attempt = 0; attempt < readAttempts; attempt++) {
+            const output = await this.runInside(instance, command, options);
+            if (output.endsWith(endOfOutput))
+                return output.slice(0, -endOfOutput.length);
+            this.log?.debug(`incus exec lost the output of a command in ${instance}; once more`);
+        }
+        throw new EnvironmentError(`incus exec lost the output of a command in ${instance} ${readAttempts} times; is the Incus host overloaded?`);
+    }
+    async runInside(instance, command, options) {
+        const args = this.argv('exec', instance, '-T', '--', 'sh', '-c', lingering, 'sh', ...command);
+        const shownArgs = options.shownArgs ?? this.argv('exec', instance, '--', ...command);
+        return await this.run(args, { ...options, shownArgs });
+    }
+    /** Whether an operation of Incus on the instance is under way, such as a stop; commands that run in it do not count. */
+    async isBusy(instance, signal) {
+        const found = (await this.query('/1.0/operations?recursion=1', signal));
+        return Object.values(found ?? {})
+            .flat()
+            .filter(({ status, class: kind }) => kind === 'task' && (status === 'Running' || status === 'Pending'))
+            .some(({ resources }) => Object.values(resources ?? {})
+            .flat()
+            .some((url) => url.split('?')[0]?.endsWith(`/${instance}`)));
+    }
+    async launch(instance, image, { profiles, network, target, config, rootSize }, signal) {
+        const flags = [
+            ...profiles.flatMap((profile) => ['--profile', profile]),
+            ...Object.entries(config).flatMap(([key, value]) => ['--config', `${key}=${value}`]),
+            ...(network === undefined ? [] : ['--network', network]),
+            ...(target === undefined ? [] : ['--target', target]),
+            ...(rootSize === undefined ? [] : ['--device', `root,size=${rootSize}`]),
+        ];
+        // An image from a remote may have to be downloaded first.
+        // An image without a remote is the formation's server's own, not that of the client's default remote.
+        const source = image.includes(':') ? image : this.prefixed(image);
+        const args = ['launch', '--project', this.project, source, this.prefixed(instance), ...flags];
+        await this.run(args, { deadlineMs: 600_000, signal });
+    }
+    /** Removes an instance, running or not, with everything in it. */
+    async delete(instance, signal) {
+        await this.run(this.argv('delete', instance, '--force'), { deadlineMs: 120_000, signal });
+    }
+    async setConfig(instance, key, value, signal) {
+        const args = ['config', 'set', '--project', this.project, this.prefixed(instance), `${key}=${value}`];
+        await this.run(args, { deadlineMs: 30_000, signal });
+    }
+    /** Sets the size of the root disk on the instance itself. */
+    async setRootSize(instance, size, own, signal) {
+        const verb = own ? 'set' : 'override';
+        const args = [
+            'config',
+            'device',
+            verb,
+            '--project',
+            this.project,
+            this.prefixed(instance),
+            'root',
+            `size=${size}`,
+        ];
+        await this.run(args, { deadlineMs: 60_000, signal });
+    }
+    async start(instance, signal) {
+        await this.run(this.argv('start', instance), { deadlineMs: 60_000, signal });
+    }
+    /** Cuts the power: no shutdown, no flush. */
+    async forceStop(instance, signal) {
+        await this.run(this.argv('stop', instance, '--force'), { deadlineMs: 60_000, signal });
+    }
+    async resume(instance, signal) {
+        await this.run(this.argv('resume', instance), { deadlineMs: 30_000, signal });
+    }
+    /** Sets a `user.*` key on an instance: a note that survives whatever happens to the runner. */
+    async setLabel(instance, key, value, signal) {
+        await this.setConfig(instance, key, value, signal);
+    }
+    /** Removes a `user.*` key; does nothing when it is not set. */
+    async removeLabel(instance, key, signal) {
+        try {
+            await this.run(['config', 'unset', '--project', this.project, this.prefixed(instance), key], {
+                deadlineMs: 15_000,
+                signal,
+            });
+        }
+        catch (error) {
+            if (!(error instanceof CommandError && /not currently set/i.test(error.stderr)))
+                throw error;
+        }
+    }
+    /**
+     * Fingerprint of the image that a name stands for now: of this server, or of another remote.
+     * @throws CommandError when there is none, or its server does not answer
+     */
+    async imageFingerprint(image, signal) {
+        const source = image.includes(':') ? image : this.prefixed(image);
+        const args = ['image', 'info', '--project', this.project, source];
+        const output = await this.run(args, { deadlineMs: 60_000, signal });
+        const found = /^Fingerprint: ([0-9a-f]{64})$/m.exec(output)?.[1];
+        if (found === undefined)
+            throw new EnvironmentError(`\`incus image info ${source}\` did not tell a fingerprint; is this the real incus client?`);
+        return found;
+    }
+    /** The images of this server that the project sees. */
+    async images(signal) {
+        const found = (await this.query('/1.0/images?recursion=1', signal));
+        return (found ?? []).map((raw) => ({
+            fingerprint: raw.fingerprint,
+            aliases: (raw.aliases ?? []).map(({ name }) => name),
+            properties: raw.properties ?? {},
+            uploadedAt: Date.parse(raw.uploaded_at),
+            usedAt: Math.max(0, Date.parse(raw.last_used_at) || 0),
+        }));
+    }
+    /** Makes an image of a stopped instance. The server does it whole or not at all, whatever becomes of the client. */
+    async publish(instance, alias, properties, signal) {
+        const request = {
+            source: { type: 'instance', name: instance },
+            aliases: [{ name: alias, description: properties['description'] ?? '' }],
+            properties,
+            compression_algorithm: 'none',
+        };
+        const url = `/1.0/images?project=${encodeURIComponent(this.project)}`;
+        const args = ['query', '-X', 'POST', '--wait', '-d', JSON.stringify(request), this.prefixed(url)];
+        await this.run(args, { deadlineMs: 600_000, signal });
+    }
+    /** Whether the server makes or fetches an image for this project: such operations name neither. */
+    async makesImage(signal) {
+        const found = (await this.query('/1.0/operations?recursion=1', signal));
+        return Object.values(found ?? {})
+            .flat()
+            .some(({ status, class: kind, description }) => kind === 'task' && status === 'Running' && /image/i.test(description ?? ''));
+    }
+    async deleteImage(fingerprint, signal) {
+        const args = ['image', 'delete', '--project', this.project, this.prefixed(fingerprint)];
+        await this.run(args, { deadlineMs: 120_000, signal });
+    }
+}
+function toInstance(raw) {
+    return {
+        name: raw.name,
+        status: raw.status,
+        config: raw.config ?? {},
+        devices: raw.devices ?? {},
+    };
+}
+function explainSurroundings(error) {
+    if (!(error instanceof CommandError))
+        return error;
+    const known = surroundings.find(([pattern]) => pattern.test(error.stderr));
+    // What a command inside a container says is not about our access to Incus.
+    if (!known || error.argv[1] === 'exec')
+        return error;
+    return new EnvironmentError(`${known[1]} (${messageOf(error)})`);
+}
+
+;// CONCATENATED MODULE: ./build/src/monitor/nodes.js
+/** A formation's data nodes, in order of registration. */
+async function readNodes(session, formation, deadlineMs = 5000) {
+    const rows = await session.query(`SELECT nodeid::int, nodename, nodehost, nodeport, reportedstate::text, goalstate::text, health,
+            candidatepriority, replicationquorum, reportedtli, reportedlsn::text, reportedrepstate,
+            extract(epoch FROM now() - reporttime)::float8 AS since_report,
+            extract(epoch FROM now() - healthchecktime)::float8 AS since_check,
+            extract(epoch FROM now() - statechangetime)::float8 AS since_change
+       FROM pgautofailover.node WHERE formationid = $1 ORDER BY nodeid`, [formation], { deadlineMs });
+    return rows.map((row) => ({
+        nodeId: Number(row['nodeid']),
+        name: String(row['nodename']),
+        host: String(row['nodehost']),
+        port: Number(row['nodeport']),
+        reportedState: String(row['reportedstate']),
+        goalState: String(row['goalstate']),
+        health: Number(row['health']),
+        candidatePriority: Number(row['candidatepriority']),
+        replicationQuorum: row['replicationquorum'] === true,
+        reportedTimeline: Number(row['reportedtli']),
+        reportedLsn: String(row['reportedlsn']),
+        reportedReplicationState: String(row['reportedrepstate']),
+        secondsSinceReport: Number(row['since_report']),
+        secondsSinceHealthCheck: Number(row['since_check']),
+        secondsSinceStateChange: Number(row['since_change']),
+    }));
+}
+/** States in which a node's Postgres takes the application's writes, reported by its own keeper. */
+const writableStates = ['primary', 'wait_primary', 'single'];
+/** The node has reached the state that the monitor wants of it. */
+function isConverged(node) {
+    return node.reportedState === node.goalState;
+}
+/**
+ * The node was promoted: it reports, and is meant to be, the primary. A goal of wait_primary alone is only
+ * permission, and the monitor's get_primary() can name a demoted node.
+ */
+function isPromoted(node) {
+    return isConverged(node) && (node.goalState === 'wait_primary' || node.goalState === 'primary');
+}
+/** The node that is settled as the one writable node, or undefined when there is none or more than one. */
+function settledPrimary(nodes) {
+    const writable = nodes.filter((node) => isConverged(node) && writableStates.includes(node.goalState));
+    return writable.length === 1 ? writable[0] : undefined;
+}
+/** Every node is where the monitor wants it, and healthy: one primary, the rest secondaries. */
+function isSettled(nodes) {
+    return (nodes.length >= 2 &&
+        nodes.every((node) => isConverged(node) && node.health === 1) &&
+        nodes.filter((node) => node.goalState === 'primary').length === 1 &&
+        nodes.filter((node) => node.goalState === 'secondary').length === nodes.length - 1);
+}
+/** `pgaf-primary: primary (healthy), pgaf-replica: catchingup → secondary (not healthy)` */
+function describeNodes(nodes) {
+    if (nodes.length === 0)
+        return 'no node is registered';
+    return nodes
+        .map((node) => {
+        const state = isConverged(node) ? node.reportedState : `${node.reportedState} → ${node.goalState}`;
+        return `${node.name}: ${state}${node.health === 1 ? '' : ' (not healthy)'}`;
+    })
+        .join(', ');
+}
+
 // EXTERNAL MODULE: external "node:stream"
 var external_node_stream_ = __nccwpck_require__(7075);
 ;// CONCATENATED MODULE: ./build/src/incus/sql-stream.js
@@ -44652,6 +45177,84 @@ const defaults = lib.defaults
 
 // Re-export the default
 /* harmony default export */ const esm = (lib);
+
+;// CONCATENATED MODULE: external "node:timers/promises"
+const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
+;// CONCATENATED MODULE: ./build/src/clock/deadline.js
+
+
+/**
+ * Runs `work` under a deadline. The promise settles at the deadline even if `work` ignores its signal;
+ * the signal lets `work` release what it holds.
+ *
+ * @param what worded to follow "gave up after N s waiting for"
+ * @param deadlineMs milliseconds from now
+ * @param parent when it aborts, so does `work`
+ * @throws DeadlineError at the deadline, CancelledError when `parent` aborts, else what `work` throws
+ */
+async function withDeadline(what, deadlineMs, work, parent) {
+    parent?.throwIfAborted();
+    const controller = new AbortController();
+    return await new Promise((resolve, reject) => {
+        const release = () => {
+            clearTimeout(timer);
+            parent?.removeEventListener('abort', onParentAbort);
+        };
+        const stop = (error) => {
+            release();
+            reject(error);
+            controller.abort(error);
+        };
+        const onParentAbort = () => stop(parent?.reason ?? new CancelledError(`cancelled while waiting for ${what}`));
+        const timer = setTimeout(() => stop(new DeadlineError(what, deadlineMs)), deadlineMs);
+        parent?.addEventListener('abort', onParentAbort, { once: true });
+        // A throw of `work` itself counts as its rejection.
+        new Promise((done) => done(work(controller.signal))).then(resolve, reject).finally(release);
+    });
+}
+/** Sleeps, or rejects with the signal's reason when it aborts. */
+async function sleep(durationMs, signal) {
+    signal?.throwIfAborted();
+    try {
+        await (0,promises_namespaceObject.setTimeout)(durationMs, undefined, signal ? { signal } : {});
+    }
+    catch (error) {
+        throw signal?.aborted ? signal.reason : error;
+    }
+}
+/**
+ * Calls `attempt` until it returns something other than undefined, pausing between calls.
+ *
+ * @throws DeadlineError at the deadline; the last error that `attempt` threw is its cause
+ */
+async function retryUntil(what, { deadlineMs, pauseMs, signal }, attempt) {
+    let lastError;
+    try {
+        return await withDeadline(what, deadlineMs, async (inner) => {
+            for (;;) {
+                try {
+                    const found = await attempt(inner);
+                    if (found !== undefined)
+                        return found;
+                    lastError = undefined;
+                }
+                catch (error) {
+                    if (inner.aborted)
+                        throw error;
+                    lastError = error;
+                }
+                await sleep(pauseMs, inner);
+            }
+        }, signal);
+    }
+    catch (error) {
+        if (error instanceof DeadlineError && lastError instanceof Error) {
+            error.message += ` (last error: ${lastError.message})`;
+            error.cause = lastError;
+        }
+        throw error;
+    }
+}
 
 ;// CONCATENATED MODULE: ./build/src/postgres/session.js
 
@@ -44752,6 +45355,257 @@ class Session {
         this.stream.destroy();
     }
 }
+
+;// CONCATENATED MODULE: ./build/src/postgres/member-session.js
+
+
+
+
+/**
+ * A superuser session on a member of the formation: on `database`, or the monitor's own database there, and
+ * `postgres` on a data node. It needs no password, HBA rule or network route.
+ * @throws EnvironmentError within `deadlineMs`
+ */
+async function openMemberSession(incus, formation, member, { database = member.role === 'monitor' ? monitorDatabase : 'postgres', deadlineMs = 5000, signal, } = {}) {
+    const stream = openSqlStream(incus, member.name, formation.postgres.port);
+    try {
+        return await Session.open(stream, { database, connectDeadlineMs: deadlineMs, signal });
+    }
+    catch (error) {
+        signal?.throwIfAborted();
+        throw new EnvironmentError(`Postgres in ${member.name} cannot be reached: ${messageOf(error)}`);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/clock/clock.js
+/**
+ * One monotonic clock for every duration (performance.now, milliseconds since the process started), and
+ * wall-clock stamps derived from it for people. Two machines' clocks are never compared.
+ */
+function now() {
+    return performance.now();
+}
+/** The wall-clock stamp of a moment, ISO 8601 in UTC with milliseconds: for people, never for arithmetic. */
+function wallClock(moment) {
+    return new Date(performance.timeOrigin + moment).toISOString();
+}
+/** A duration in seconds with millisecond precision. */
+function seconds(durationMs) {
+    return Math.round(durationMs) / 1000;
+}
+/** A duration for people: `0.84 s`, `12.3 s`, `2 min 5 s`. */
+function humanDuration(durationMs) {
+    if (durationMs < 10_000)
+        return `${(durationMs / 1000).toFixed(2)} s`;
+    if (durationMs < 120_000)
+        return `${(durationMs / 1000).toFixed(1)} s`;
+    const whole = Math.round(durationMs / 1000);
+    return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+;// CONCATENATED MODULE: ./build/src/monitor/notification.js
+/** The notification in a payload, or undefined when it is something else. Never throws. */
+function parseStateNotification(payload) {
+    let value;
+    try {
+        value = JSON.parse(payload);
+    }
+    catch {
+        return undefined;
+    }
+    if (typeof value !== 'object' || value === null)
+        return undefined;
+    const { type, formation, groupId, nodeId, name, reportedState, goalState, health } = value;
+    if (type !== 'state')
+        return undefined;
+    if (![formation, name, reportedState, goalState].every((field) => typeof field === 'string'))
+        return undefined;
+    const group = wholeNumber(groupId);
+    const node = wholeNumber(nodeId);
+    if (group === undefined || node === undefined)
+        return undefined;
+    return {
+        formation: formation,
+        groupId: group,
+        nodeId: node,
+        name: name,
+        reportedState: reportedState,
+        goalState: goalState,
+        health: parseHealth(health),
+    };
+}
+/** The payload spells health as a word in some releases and as a number in others. */
+function parseHealth(health) {
+    if (health === 'good')
+        return 1;
+    if (health === 'bad')
+        return 0;
+    const number = wholeNumber(health);
+    return number === 1 || number === 0 ? number : -1;
+}
+/** A number, or a text that spells one; anything else, null included, is none. */
+function wholeNumber(value) {
+    const number = typeof value === 'string' && value !== '' ? Number(value) : value;
+    return typeof number === 'number' && Number.isInteger(number) ? number : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/src/monitor/watch.js
+
+
+
+
+
+/** The table is read this often besides, so that a lost notification or a dead session is noticed. */
+const sweepEveryMs = 500;
+const sweepDeadlineMs = 2000;
+const reconnectPauseMs = 500;
+/**
+ * Watches a formation by the monitor's notifications. A lost session is opened again; a sweep of the node
+ * table fills the gap. Everything heard is kept in order in `announcements`.
+ */
+class MonitorWatch {
+    announcements = [];
+    nodes = new Map();
+    session;
+    stopped = new AbortController();
+    waiting = new Set();
+    loop = Promise.resolve();
+    formation;
+    openSession;
+    log;
+    constructor(formation, openSession, log) {
+        this.formation = formation;
+        this.openSession = openSession;
+        this.log = log;
+    }
+    /**
+     * Opens the first session and listens. @throws when that fails
+     * @param openSession opens a session on the monitor's database, under a deadline of its own
+     */
+    static async start(formation, openSession, log) {
+        const watch = new MonitorWatch(formation, openSession, log);
+        await watch.listen();
+        watch.loop = watch.keepWatching();
+        return watch;
+    }
+    /** The nodes as last heard of. */
+    get current() {
+        return [...this.nodes.values()].sort((a, b) => a.nodeId - b.nodeId);
+    }
+    /**
+     * Waits until `condition` holds of the announcements and the nodes, and returns what it returned.
+     * @throws DeadlineError that tells the last known state
+     */
+    async until(what, { deadlineMs, signal }, condition) {
+        let recheck = () => { };
+        try {
+            return await withDeadline(what, deadlineMs, () => new Promise((resolve) => {
+                recheck = () => {
+                    const found = condition(this.current, this.announcements);
+                    if (found !== undefined)
+                        resolve(found);
+                };
+                this.waiting.add(recheck);
+                recheck();
+            }), signal);
+        }
+        catch (error) {
+            if (error instanceof DeadlineError)
+                error.message += `; the monitor's last word: ${describeNodes(this.current)}`;
+            throw error;
+        }
+        finally {
+            this.waiting.delete(recheck);
+        }
+    }
+    async stop() {
+        this.stopped.abort();
+        this.session?.close();
+        await this.loop;
+    }
+    async listen() {
+        const session = await this.openSession(this.stopped.signal);
+        try {
+            await session.listen('state', (payload) => {
+                const at = now();
+                const heard = parseStateNotification(payload);
+                if (heard?.formation === this.formation)
+                    this.hear({ ...heard, at, heardBy: 'notification' });
+            });
+            this.session = session;
+            await this.sweep(session);
+        }
+        catch (error) {
+            session.close();
+            throw error;
+        }
+    }
+    async sweep(session) {
+        const found = await readNodes(session, this.formation, sweepDeadlineMs);
+        const at = now();
+        const known = new Set(found.map((node) => node.name));
+        for (const name of this.nodes.keys())
+            if (!known.has(name))
+                this.nodes.delete(name);
+        for (const node of found) {
+            this.hear({ ...node, at, heardBy: 'table' });
+            const view = this.nodes.get(node.name);
+            if (!view)
+                continue;
+            view.reportedAt = at - node.secondsSinceReport * 1000;
+            view.checkedAt = at - node.secondsSinceHealthCheck * 1000;
+        }
+        this.recheckAll();
+    }
+    hear(heard) {
+        const before = this.nodes.get(heard.name);
+        if (before?.reportedState === heard.reportedState &&
+            before.goalState === heard.goalState &&
+            before.health === heard.health)
+            return;
+        const { nodeId, name, reportedState, goalState, health, at, heardBy } = heard;
+        const { reportedAt, checkedAt } = before ?? {
+            reportedAt: Number.NEGATIVE_INFINITY,
+            checkedAt: Number.NEGATIVE_INFINITY,
+        };
+        this.nodes.set(name, { nodeId, name, reportedState, goalState, health, reportedAt, checkedAt });
+        this.announcements.push({ at, heardBy, name, reportedState, goalState, health });
+        this.recheckAll();
+    }
+    recheckAll() {
+        for (const recheck of this.waiting)
+            recheck();
+    }
+    async keepWatching() {
+        const { signal } = this.stopped;
+        while (!signal.aborted) {
+            try {
+                await sleep(this.session && this.session.lost === undefined ? sweepEveryMs : reconnectPauseMs, signal);
+                if (this.session && this.session.lost === undefined)
+                    await this.sweep(this.session);
+                else
+                    await this.listen();
+            }
+            catch (error) {
+                if (signal.aborted)
+                    return;
+                this.log.debug(`the watch on the monitor was interrupted and goes on: ${messageOf(error)}`);
+            }
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/incus/labels.js
+/**
+ * Keys of our own on instances. They are the one record that survives the loss of the runner, its folders
+ * and its processes.
+ */
+/** Set before a fault is injected into the instance and removed once it is undone. */
+const drillMarkKey = 'user.pgha.drill';
+/** Which formation a container belongs to, set when it is launched. */
+const formationKey = 'user.pgha.formation';
+/** On the container in which a base image is made: the key of that image. */
+const bakeKey = 'user.pgha.bake';
 
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
@@ -44986,70 +45840,6 @@ function packagesOf(text) {
     }));
 }
 
-;// CONCATENATED MODULE: ./build/src/monitor/nodes.js
-/** A formation's data nodes, in order of registration. */
-async function readNodes(session, formation, deadlineMs = 5000) {
-    const rows = await session.query(`SELECT nodeid::int, nodename, nodehost, nodeport, reportedstate::text, goalstate::text, health,
-            candidatepriority, replicationquorum, reportedtli, reportedlsn::text, reportedrepstate,
-            extract(epoch FROM now() - reporttime)::float8 AS since_report,
-            extract(epoch FROM now() - healthchecktime)::float8 AS since_check,
-            extract(epoch FROM now() - statechangetime)::float8 AS since_change
-       FROM pgautofailover.node WHERE formationid = $1 ORDER BY nodeid`, [formation], { deadlineMs });
-    return rows.map((row) => ({
-        nodeId: Number(row['nodeid']),
-        name: String(row['nodename']),
-        host: String(row['nodehost']),
-        port: Number(row['nodeport']),
-        reportedState: String(row['reportedstate']),
-        goalState: String(row['goalstate']),
-        health: Number(row['health']),
-        candidatePriority: Number(row['candidatepriority']),
-        replicationQuorum: row['replicationquorum'] === true,
-        reportedTimeline: Number(row['reportedtli']),
-        reportedLsn: String(row['reportedlsn']),
-        reportedReplicationState: String(row['reportedrepstate']),
-        secondsSinceReport: Number(row['since_report']),
-        secondsSinceHealthCheck: Number(row['since_check']),
-        secondsSinceStateChange: Number(row['since_change']),
-    }));
-}
-/** States in which a node's Postgres takes the application's writes, reported by its own keeper. */
-const writableStates = ['primary', 'wait_primary', 'single'];
-/** The node has reached the state that the monitor wants of it. */
-function isConverged(node) {
-    return node.reportedState === node.goalState;
-}
-/**
- * The node was promoted: it reports, and is meant to be, the primary. A goal of wait_primary alone is only
- * permission, and the monitor's get_primary() can name a demoted node.
- */
-function isPromoted(node) {
-    return isConverged(node) && (node.goalState === 'wait_primary' || node.goalState === 'primary');
-}
-/** The node that is settled as the one writable node, or undefined when there is none or more than one. */
-function settledPrimary(nodes) {
-    const writable = nodes.filter((node) => isConverged(node) && writableStates.includes(node.goalState));
-    return writable.length === 1 ? writable[0] : undefined;
-}
-/** Every node is where the monitor wants it, and healthy: one primary, the rest secondaries. */
-function isSettled(nodes) {
-    return (nodes.length >= 2 &&
-        nodes.every((node) => isConverged(node) && node.health === 1) &&
-        nodes.filter((node) => node.goalState === 'primary').length === 1 &&
-        nodes.filter((node) => node.goalState === 'secondary').length === nodes.length - 1);
-}
-/** `pgaf-primary: primary (healthy), pgaf-replica: catchingup → secondary (not healthy)` */
-function describeNodes(nodes) {
-    if (nodes.length === 0)
-        return 'no node is registered';
-    return nodes
-        .map((node) => {
-        const state = isConverged(node) ? node.reportedState : `${node.reportedState} → ${node.goalState}`;
-        return `${node.name}: ${state}${node.health === 1 ? '' : ' (not healthy)'}`;
-    })
-        .join(', ');
-}
-
 ;// CONCATENATED MODULE: ./build/src/check/sql-probe.js
 
 /** What Postgres says, one query a database. Each is read with the rights of the superuser and changes nothing. */
@@ -45189,9 +45979,8 @@ const memberDeadlineMs = 5000;
  * Reads the whole formation at once, each container in parallel and under its own deadline.
  * @throws only what keeps us from Incus itself (EnvironmentError, InputError, DeadlineError) or a cancellation
  */
-async function observe(formation, incus, signal) {
+async function observe(formation, incus, { signal, instances = incus.instances(signal) } = {}) {
     const observedAt = wallClock(now());
-    const instances = incus.instances(signal);
     const reader = new Reader(formation, incus, instances, signal);
     const members = membersOf(formation);
     const [monitorMember, ...dataMembers] = members;
@@ -46903,6 +47692,182 @@ function conclude(findings, failing, formation, primary, standbys) {
         outcome: 'pass',
         message: `formation ${formation.name} is healthy: primary ${primary}, standby${standbys.length === 1 ? '' : 's'} ${standbys.join(', ')}${noted}`,
     };
+}
+
+;// CONCATENATED MODULE: ./build/src/check/wait.js
+
+
+
+
+
+
+
+/** Not everything that keeps a formation from being healthy is announced: the next reading is not later than this. */
+const longestPauseMs = 2000;
+/** What follows an announcement at once need not be read twice. */
+const shortestPauseMs = 200;
+/**
+ * Reads and judges a formation until it is healthy or the time has passed. After the first reading the monitor's
+ * notifications say when to look again. What it waits for is told as it changes.
+ * @returns the last reading
+ * @throws as observe
+ */
+async function untilHealthy(formation, incus, { waitMs, judging = {}, observing = {}, log = silent, signal }) {
+    const until = now() + waitMs;
+    let watch;
+    let told = '';
+    try {
+        for (;;) {
+            const observation = await observe(formation, incus, { ...observing, ...(signal && { signal }) });
+            const verdict = judge(observation, formation, judging);
+            const leftMs = until - now();
+            if (verdict.outcome === 'pass' || leftMs <= 0)
+                return { observation, verdict };
+            const why = waitingFor(verdict);
+            if (why !== told)
+                log.info(`waiting, for ${Math.ceil(leftMs / 1000)} s at most: ${why}`);
+            told = why;
+            watch ??= await watchOf(formation, incus, log);
+            await change(watch, Math.min(leftMs, longestPauseMs), signal);
+        }
+    }
+    finally {
+        await watch?.stop();
+    }
+}
+/** The verdict alone. */
+async function healthy(formation, incus, waitMs, signal) {
+    return (await untilHealthy(formation, incus, { waitMs, signal })).verdict;
+}
+const silent = { info: () => { }, warn: () => { }, debug: () => { } };
+function waitingFor({ findings, message }) {
+    const failed = findings.filter((finding) => finding.status === 'fail');
+    const [grave = failed[0]] = failed.filter((finding) => finding.severity === 'error');
+    const [fault] = grave?.faults ?? [];
+    return grave && fault ? `${grave.check} of ${fault.subject}` : message;
+}
+/** Undefined where no monitor answers: then time alone says when to look again. */
+async function watchOf(formation, incus, log) {
+    const [monitor] = membersOf(formation);
+    const open = (signal) => openMemberSession(incus, formation, monitor, { signal });
+    return await MonitorWatch.start(formation.name, open, log).catch(() => undefined);
+}
+/** The next announcement, or the pause. */
+async function change(watch, pauseMs, signal) {
+    await sleep(Math.min(shortestPauseMs, pauseMs), signal);
+    if (watch === undefined)
+        return await sleep(Math.max(0, pauseMs - shortestPauseMs), signal);
+    const heard = watch.announcements.length;
+    await watch
+        .until('an announcement', { deadlineMs: Math.max(1, pauseMs - shortestPauseMs), signal }, (_, all) => all.length > heard ? true : undefined)
+        .catch(() => signal?.throwIfAborted());
+}
+
+;// CONCATENATED MODULE: ./build/src/check/many.js
+
+
+
+
+
+
+
+/** Each formation takes a few processes of the `incus` client for every container. */
+const atOnce = 4;
+/**
+ * Checks formations side by side, so many at once. What keeps one from being judged hides nothing of the others.
+ * @throws only a cancellation
+ */
+async function checkFormations(subjects, { waitMs, failOn, log, signal }) {
+    const limit = pLimit(atOnce);
+    // One reading of a server's instances serves every formation on it.
+    const listings = new Map();
+    const alone = subjects.length === 1;
+    return await Promise.all(subjects.map(({ formation, asked }) => limit(async () => {
+        const incus = new Incus(formation.incus, log);
+        const where = `${incus.remote}:${incus.project}`;
+        const shared = waitMs === 0 && !alone;
+        const listing = listings.get(where) ?? incus.instances(signal);
+        if (shared)
+            listings.set(where, listing);
+        listing.catch(() => { });
+        try {
+            const judged = await untilHealthy(formation, incus, {
+                waitMs,
+                judging: { ...asked, failOn },
+                observing: shared ? { instances: listing } : {},
+                log: alone ? log : named(log, formation.name),
+                signal,
+            });
+            return { formation, judged: true, ...judged };
+        }
+        catch (error) {
+            signal.throwIfAborted();
+            if (alone)
+                throw error;
+            return { formation, judged: false, failed: messageOf(error) };
+        }
+    })));
+}
+const named = (log, name) => ({ ...log, info: (line) => log.info(`${name}: ${line}`) });
+/**
+ * The other formations that a formation's monitor knows, as far as the monitor tells of them: their nodes, and the
+ * database. Users, clocks and rules are taken not to be known.
+ * @throws EnvironmentError when the monitor does not answer
+ */
+async function formationsBeside(formation, log, signal) {
+    const incus = new Incus(formation.incus, log);
+    const [monitor] = membersOf(formation);
+    const session = await openMemberSession(incus, formation, monitor, { signal });
+    try {
+        const rows = await session.query('SELECT formationid AS name, dbname FROM pgautofailover.formation WHERE formationid <> $1 ORDER BY 1', [formation.name]);
+        const found = [];
+        for (const row of rows) {
+            const name = String(row['name']);
+            const nodes = await readNodes(session, name);
+            // `default` is there whether it is used or not.
+            if (nodes.length > 0)
+                found.push(asTold(formation, name, String(row['dbname']), nodes));
+        }
+        return found;
+    }
+    finally {
+        session.close();
+    }
+}
+function asTold(beside, name, database, nodes) {
+    const { postgres } = beside;
+    const quorum = nodes.some((node) => node.replicationQuorum);
+    return {
+        ...beside,
+        name,
+        postgres: {
+            ...postgres,
+            database,
+            databases: [{ name: database, owner: '', extensions: [] }],
+            users: [],
+            access: [],
+        },
+        replication: { syncStandbys: quorum ? 1 : 0, quorum },
+        nodes: nodes.map((node) => ({
+            name: node.name,
+            candidatePriority: node.candidatePriority,
+            quorum: node.replicationQuorum,
+            limits: {},
+            target: undefined,
+        })),
+    };
+}
+
+;// CONCATENATED MODULE: ./build/src/contract/outcome.js
+/** What an action concluded. DESIGN's contract: the same for every action and for the terminal. */
+const outcomes = ['pass', 'unhealthy', 'missed', 'error'];
+/** The process exit code that stands for an outcome (0 to 3). */
+function exitCodeOf(outcome) {
+    return outcomes.indexOf(outcome);
+}
+/** The outcome that stands where several apply: the one with the highest exit code; `pass` for none. */
+function worstOutcome(found) {
+    return found.reduce((worst, next) => (exitCodeOf(next) > exitCodeOf(worst) ? next : worst), 'pass');
 }
 
 ;// CONCATENATED MODULE: external "node:fs"
@@ -54721,7 +55686,7 @@ const cidr = pipe(string('must be a network such as 10.0.0.0/8'), regex(/^[0-9A-
     const family = (0,external_node_net_.isIP)(address);
     return family !== 0 && Number(prefix) <= (family === 4 ? 32 : 128);
 }, 'must be a network in CIDR form, such as 10.0.0.0/8 or fd00::/8'));
-const wholeNumber = (min, max) => {
+const words_wholeNumber = (min, max) => {
     const message = `must be a whole number from ${min} to ${max}`;
     return pipe(number(message), integer(message), minValue(min, message), maxValue(max, message));
 };
@@ -54832,15 +55797,15 @@ const timings = wordOrMap(timingsProfileNames, words_map({
     'health-check-period': key(durationSeconds(0.1, 600), 'How often the monitor knocks at every Postgres.'),
     'health-check-timeout': key(durationSeconds(0.1, 600), 'How long it waits for an answer.'),
     'health-check-retry-delay': key(durationSeconds(0.1, 600), 'How long it waits between two attempts.'),
-    'health-check-max-retries': key(wholeNumber(1, 100), 'How many more attempts it makes before a node counts as unhealthy.'),
+    'health-check-max-retries': key(words_wholeNumber(1, 100), 'How many more attempts it makes before a node counts as unhealthy.'),
     'node-considered-unhealthy-timeout': key(durationSeconds(1, 3600), 'How long a node may not report before the monitor gives it up.'),
     'primary-demote-timeout': key(durationSeconds(1, 3600), 'How long the monitor leaves a lost primary to fence itself before the standby takes writes.'),
-    'network-partition-timeout': key(wholeNumber(1, 3600), 'After how long without monitor and standbys a primary fences itself.'),
+    'network-partition-timeout': key(words_wholeNumber(1, 3600), 'After how long without monitor and standbys a primary fences itself.'),
     'wal-sender-timeout': key(durationSeconds(1, 3600), 'How long a primary takes a silent standby for connected.'),
     'accept-dual-primary-risk': optional(key(trueOrFalse, 'Whether to take clocks with which two nodes may take writes after a network cut.'), false),
 }, 'must be a map'), `must be ${timingsProfileNames.join(', ')}, or a map with all of health-check-period, health-check-timeout, health-check-retry-delay, health-check-max-retries, node-considered-unhealthy-timeout, primary-demote-timeout, network-partition-timeout and wal-sender-timeout`);
 const limits = words_map({
-    cpu: optional(key(wholeNumber(1, 1024), 'Number of CPUs (`limits.cpu`).')),
+    cpu: optional(key(words_wholeNumber(1, 1024), 'Number of CPUs (`limits.cpu`).')),
     memory: optional(key(words_size(128), 'Memory (`limits.memory`), at least 128MiB.')),
     disk: optional(key(words_size(512), 'Size of the root disk, at least 512MiB.')),
 }, 'must be a map with cpu, memory and disk');
@@ -54852,7 +55817,7 @@ const monitor = words_map({
 }, 'must be a map with the key name');
 const node = words_map({
     name: key(instanceName, 'Name of the container, and of the node on the monitor.'),
-    'candidate-priority': optional(key(wholeNumber(0, 100), 'The highest is promoted first; a node with 0 never is.'), 50),
+    'candidate-priority': optional(key(words_wholeNumber(0, 100), 'The highest is promoted first; a node with 0 never is.'), 50),
     quorum: optional(key(trueOrFalse, 'Whether the primary may wait for it; absent: as `replication.quorum` says.')),
     limits: optional(key(limits, "The node's own limits, over those of the file.")),
     target: optional(target),
@@ -54891,8 +55856,8 @@ const formationFile = words_map({
     }, 'must be a map'), 'Where the containers are.'), {}),
     limits: optional(key(limits, 'What every container may use; absent: whatever the profiles allow.'), {}),
     postgres: optional(key(words_map({
-        version: optional(key(wholeNumber(13, 17), 'Major version.'), 16),
-        port: optional(key(wholeNumber(1024, 65535), 'Port on every container.'), 5432),
+        version: optional(key(words_wholeNumber(13, 17), 'Major version.'), 16),
+        port: optional(key(words_wholeNumber(1024, 65535), 'Port on every container.'), 5432),
         'data-directory': optional(key(directory, "Folder of the formation's own for the data directories, made and owned by postgres."), '/var/lib/postgresql/pgaf'),
         packages: optional(key(schema_packages, 'Where the packages come from: a word, or a map of the keys below.'), 'pgdg'),
         settings: optional(key(words_record(settingName, settingValue, 'must be a map of Postgres settings'), "Settings of the data nodes' Postgres by name, in lower case."), {}),
@@ -54906,7 +55871,7 @@ const formationFile = words_map({
     }, 'must be a map'), 'Postgres and what applications find in it.'), {}),
     tls: optional(key(picklist(['self-signed', 'verify-ca', 'verify-full'], 'must be self-signed, verify-ca or verify-full'), "Certificates: self-made and not verified, or from your own CA, verified by its signature (`verify-ca`) and the host's name as well (`verify-full`)."), 'self-signed'),
     replication: optional(key(words_map({
-        'sync-standbys': optional(key(wholeNumber(0, 10), 'How many standbys a commit waits for.'), 1),
+        'sync-standbys': optional(key(words_wholeNumber(0, 10), 'How many standbys a commit waits for.'), 1),
         quorum: optional(key(trueOrFalse, 'Whether the primary may wait for a node that does not say so itself.'), true),
     }, 'must be a map'), 'Synchronous replication.'), {}),
     timings: optional(key(timings, 'What decides the RTO: a profile, or a map of the clocks below, in seconds.'), 'balanced'),
@@ -55225,7 +56190,7 @@ function referenceFaults({ postgres }) {
             return;
         faults.push({
             path: ['postgres', ...path],
-            text: `there is no ${kind} ${name} in this file; it has ${shown(known)}`,
+            text: `there is no ${kind} ${name} in this file; it has ${rules_shown(known)}`,
         });
     };
     for (const [index, { owner }] of postgres.databases.entries())
@@ -55240,7 +56205,7 @@ function referenceFaults({ postgres }) {
     return faults;
 }
 /** A sentence's worth of names. */
-function shown(names) {
+function rules_shown(names) {
     const first = [...names].slice(0, 5).join(', ');
     return names.size > 5 ? `${first} and ${names.size - 5} more` : first;
 }
@@ -55438,6 +56403,10 @@ function loadFormation(input, folder) {
         return parseFormation(input, 'the inline formation');
     return parseFormation(readFormationFile((0,external_node_path_namespaceObject.isAbsolute)(text) ? text : (0,external_node_path_namespaceObject.resolve)(folder, text), text), text);
 }
+/** How a command line names what `loadFormation` was given; undefined for YAML, which is no word of one. */
+function formationPath(input) {
+    return isInlineYaml(input.trim()) ? undefined : input.trim();
+}
 /** Several lines, a flow map, or `key:` at the start: none of these is a sensible path. */
 function isInlineYaml(text) {
     return text.includes('\n') || text.startsWith('{') || /^[\w-]+:(?:\s|$)/.test(text);
@@ -55516,339 +56485,113 @@ function describeProblem(problem) {
     return `not valid YAML: ${messageOf(problem)}`;
 }
 
-;// CONCATENATED MODULE: ./build/src/incus/command.js
-
-
-/** More output than any command of ours prints; beyond it the command is killed rather than our memory filled. */
-const maxOutputBytes = 16 * 1024 * 1024;
-/**
- * Runs `file` with `args` (no shell) and returns its standard output.
- *
- * @throws CommandError when it exits with another code than 0, DeadlineError at the deadline,
- *   EnvironmentError when it is not on PATH, the signal's reason when that aborts
- */
-async function runCommand(file, args, options) {
-    const { deadlineMs, stdin, signal, log } = options;
-    signal?.throwIfAborted();
-    const argv = [file, ...(options.shownArgs ?? args)];
-    log?.debug(`run: ${command_shown(argv)}`);
-    return await new Promise((resolve, reject) => {
-        const child = (0,external_node_child_process_namespaceObject.execFile)(file, args, {
-            // execFile takes whole milliseconds, and 0 for none.
-            timeout: Math.max(1, Math.ceil(deadlineMs)),
-            killSignal: 'SIGKILL',
-            maxBuffer: maxOutputBytes,
-            encoding: 'utf8',
-            // Its messages are read by us, so they come untranslated.
-            env: { ...process.env, LC_ALL: 'C', LANGUAGE: '' },
-            ...(signal && { signal }),
-        }, (error, stdout, stderr) => {
-            if (!error)
-                return resolve(stdout);
-            if (signal?.aborted)
-                return reject(signal.reason ?? new CancelledError('cancelled'));
-            reject(explain(argv, error, stdout, stderr, deadlineMs));
-        });
-        // A command that ends without reading its input is judged by its exit code, not by our broken pipe.
-        child.stdin?.on('error', () => { });
-        child.stdin?.end(stdin ?? '');
-    });
+;// CONCATENATED MODULE: ./build/src/report/junit.js
+/** JUnit's XML, as Jenkins, GitLab and the test reporters of GitHub and Gitea read it. */
+function junitXml(name, suites) {
+    const all = suites.flatMap(({ cases }) => cases);
+    return [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        `<testsuites ${attributes({ name, ...counts(all) })}>`,
+        ...suites.flatMap((suite) => [
+            `  <testsuite ${attributes({ name: suite.name, timestamp: suite.timestamp, ...counts(suite.cases) })}>`,
+            ...suite.cases.flatMap(testcase),
+            '  </testsuite>',
+        ]),
+        '</testsuites>',
+        '',
+    ].join('\n');
 }
-/** argv for people: scripts of several lines are left out. */
-function command_shown(argv) {
-    return withoutScripts(argv).join(' ');
-}
-function withoutScripts(argv) {
-    return argv.map((argument) => (argument.includes('\n') ? '(script)' : argument));
-}
-function explain(argv, error, stdout, stderr, deadlineMs) {
-    const file = argv[0] ?? '';
-    if (error.code === 'ENOENT')
-        return new EnvironmentError(`\`${file}\` is not on PATH; install it or add its folder to PATH`);
-    if (error.code === 'EACCES')
-        return new EnvironmentError(`\`${file}\` may not be executed by this user; check its permissions`);
-    if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
-        return new CommandError(argv, `printed more than ${maxOutputBytes} bytes and was ended`, '');
-    }
-    if (error.killed)
-        return new DeadlineError(`\`${command_shown(argv)}\``, deadlineMs);
-    const reason = error.signal ? `was ended by ${error.signal}` : `failed with exit code ${error.code}`;
-    return new CommandError(withoutScripts(argv), reason, stderr.trim() ? stderr : lastLines(stdout, 3));
-}
-
-;// CONCATENATED MODULE: ./build/src/incus/incus.js
-
-
-/**
- * Incus (as LXD, lxc/lxc issue 4282) now and then loses what a command printed just before it ended, with
- * exit code 0: 1 to 3 % of calls on a loaded host in the lab. A command that lingers after its output lost
- * none in 600; a mark at the end tells when it was lost all the same.
- */
-const endOfOutput = '\npgha: end of output\n';
-const lingering = `"$@"; code=$?; printf '\\npgha: end of output\\n'; sleep 0.1; exit $code`;
-const readAttempts = 5;
-/** Why the host cannot be used, and what mends it, for what the `incus` client prints. */
-const surroundings = [
-    [
-        /needed permissions to talk to the incus daemon|permission denied|not authorized|Forbidden/i,
-        "this user may not talk to the Incus daemon; add the runner's user to the group incus-admin (or incus, for a restricted project) and log in again",
-    ],
-    [
-        /unix\.socket|connection refused|connect: no such file|daemon doesn't appear to be started|Unable to connect/i,
-        'the Incus daemon does not answer; start it (systemctl start incus), or check INCUS_DIR, INCUS_SOCKET and the remote (for the lab: eval "$(./pgha lab env)")',
-    ],
-];
-/**
- * One Incus server and project, by way of the `incus` client: what a runner has, local and remote alike.
- * Every call has a deadline. Messages of failures name the command and what mends it.
- */
-class Incus {
-    remote;
-    project;
-    log;
-    constructor(where, log) {
-        this.remote = where.remote;
-        this.project = where.project;
-        this.log = log;
-    }
-    /** Always with the remote: without one the client takes its user's default, which need not be `local`. */
-    prefixed(name) {
-        return `${this.remote}:${name}`;
-    }
-    /** argv (without `incus`) of a subcommand on an instance of this project. */
-    argv(subcommand, instance, ...rest) {
-        return [subcommand, '--project', this.project, this.prefixed(instance), ...rest];
-    }
-    /** Runs the client and explains failures that lie in the surroundings. Throws as runCommand does. */
-    async run(args, options) {
-        try {
-            return await runCommand('incus', args, { ...options, log: this.log });
-        }
-        catch (error) {
-            throw explainSurroundings(error);
-        }
-    }
-    /** GET on the REST API; `path` starts with /1.0. Throws InputError when the remote does not exist. */
-    async query(path, signal) {
-        const url = `${path}${path.includes('?') ? '&' : '?'}project=${encodeURIComponent(this.project)}`;
-        try {
-            const text = await this.run(['query', this.prefixed(url)], { deadlineMs: 15_000, signal });
-            // Where there is nothing to show, as for operations when none runs, the client prints nothing.
-            if (text.trim() === '')
-                return null;
-            try {
-                return JSON.parse(text);
-            }
-            catch {
-                throw new EnvironmentError(`\`incus query ${url}\` printed something that is not JSON (${JSON.stringify(text.slice(0, 60))}); is this the real incus client?`);
-            }
-        }
-        catch (error) {
-            if (error instanceof CommandError && /remote .* doesn't exist/i.test(error.stderr)) {
-                throw new InputError([
-                    `incus.remote: ${this.remote} is not a remote of this user; \`incus remote list\` shows them`,
-                ]);
-            }
-            throw error;
-        }
-    }
-    /**
-     * Every instance of the project, by name.
-     * @throws InputError when the project does not exist: Incus 6.0 answers an empty list for one
-     */
-    async instances(signal) {
-        const found = (await this.query('/1.0/instances?recursion=1', signal));
-        if (!Array.isArray(found) ||
-            !found.every((raw) => typeof raw?.name === 'string')) {
-            throw new EnvironmentError('`incus query /1.0/instances` did not answer with a list of instances; is this the real incus client?');
-        }
-        if (found.length === 0)
-            await this.requireProject(signal);
-        return new Map(found.map((raw) => [raw.name, toInstance(raw)]));
-    }
-    async requireProject(signal) {
-        try {
-            await this.query(`/1.0/projects/${encodeURIComponent(this.project)}`, signal);
-        }
-        catch (error) {
-            if (!(error instanceof CommandError && /not found/i.test(error.stderr)))
-                throw error;
-            throw new InputError([
-                `incus.project: ${this.project} does not exist there; \`incus project list\` shows them`,
-            ]);
-        }
-    }
-    /** One instance, or undefined when there is none of that name. */
-    async instance(name, signal) {
-        try {
-            return toInstance((await this.query(`/1.0/instances/${encodeURIComponent(name)}`, signal)));
-        }
-        catch (error) {
-            if (error instanceof CommandError && /not found/i.test(error.stderr))
-                return undefined;
-            throw error;
-        }
-    }
-    /** Runs a command in a container as root, without a terminal. Secrets go by `stdin`. Throws as run does. */
-    async exec(instance, command, options) {
-        await this.runInside(instance, command, options);
-    }
-    /**
-     * Runs a command that only reads, and returns its whole standard output. A run whose output was lost on
-     * the way is repeated. @throws as run does, and EnvironmentError when the output is lost again and again
-     */
-    async read(instance, command, options) {
-        for (let attempt = 0; attempt < readAttempts; attempt++) {
-            const output = await this.runInside(instance, command, options);
-            if (output.endsWith(endOfOutput))
-                return output.slice(0, -endOfOutput.length);
-            this.log?.debug(`incus exec lost the output of a command in ${instance}; once more`);
-        }
-        throw new EnvironmentError(`incus exec lost the output of a command in ${instance} ${readAttempts} times; is the Incus host overloaded?`);
-    }
-    async runInside(instance, command, options) {
-        const args = this.argv('exec', instance, '-T', '--', 'sh', '-c', lingering, 'sh', ...command);
-        const shownArgs = options.shownArgs ?? this.argv('exec', instance, '--', ...command);
-        return await this.run(args, { ...options, shownArgs });
-    }
-    /** Whether an operation of Incus on the instance is under way, such as a stop; commands that run in it do not count. */
-    async isBusy(instance, signal) {
-        const found = (await this.query('/1.0/operations?recursion=1', signal));
-        return Object.values(found ?? {})
-            .flat()
-            .filter(({ status, class: kind }) => kind === 'task' && (status === 'Running' || status === 'Pending'))
-            .some(({ resources }) => Object.values(resources ?? {})
-            .flat()
-            .some((url) => url.split('?')[0]?.endsWith(`/${instance}`)));
-    }
-    async launch(instance, image, { profiles, network, target, config, rootSize }, signal) {
-        const flags = [
-            ...profiles.flatMap((profile) => ['--profile', profile]),
-            ...Object.entries(config).flatMap(([key, value]) => ['--config', `${key}=${value}`]),
-            ...(network === undefined ? [] : ['--network', network]),
-            ...(target === undefined ? [] : ['--target', target]),
-            ...(rootSize === undefined ? [] : ['--device', `root,size=${rootSize}`]),
-        ];
-        // An image from a remote may have to be downloaded first.
-        // An image without a remote is the formation's server's own, not that of the client's default remote.
-        const source = image.includes(':') ? image : this.prefixed(image);
-        const args = ['launch', '--project', this.project, source, this.prefixed(instance), ...flags];
-        await this.run(args, { deadlineMs: 600_000, signal });
-    }
-    /** Removes an instance, running or not, with everything in it. */
-    async delete(instance, signal) {
-        await this.run(this.argv('delete', instance, '--force'), { deadlineMs: 120_000, signal });
-    }
-    async setConfig(instance, key, value, signal) {
-        const args = ['config', 'set', '--project', this.project, this.prefixed(instance), `${key}=${value}`];
-        await this.run(args, { deadlineMs: 30_000, signal });
-    }
-    /** Sets the size of the root disk on the instance itself. */
-    async setRootSize(instance, size, own, signal) {
-        const verb = own ? 'set' : 'override';
-        const args = [
-            'config',
-            'device',
-            verb,
-            '--project',
-            this.project,
-            this.prefixed(instance),
-            'root',
-            `size=${size}`,
-        ];
-        await this.run(args, { deadlineMs: 60_000, signal });
-    }
-    async start(instance, signal) {
-        await this.run(this.argv('start', instance), { deadlineMs: 60_000, signal });
-    }
-    /** Cuts the power: no shutdown, no flush. */
-    async forceStop(instance, signal) {
-        await this.run(this.argv('stop', instance, '--force'), { deadlineMs: 60_000, signal });
-    }
-    async resume(instance, signal) {
-        await this.run(this.argv('resume', instance), { deadlineMs: 30_000, signal });
-    }
-    /** Sets a `user.*` key on an instance: a note that survives whatever happens to the runner. */
-    async setLabel(instance, key, value, signal) {
-        await this.setConfig(instance, key, value, signal);
-    }
-    /** Removes a `user.*` key; does nothing when it is not set. */
-    async removeLabel(instance, key, signal) {
-        try {
-            await this.run(['config', 'unset', '--project', this.project, this.prefixed(instance), key], {
-                deadlineMs: 15_000,
-                signal,
-            });
-        }
-        catch (error) {
-            if (!(error instanceof CommandError && /not currently set/i.test(error.stderr)))
-                throw error;
-        }
-    }
-    /**
-     * Fingerprint of the image that a name stands for now: of this server, or of another remote.
-     * @throws CommandError when there is none, or its server does not answer
-     */
-    async imageFingerprint(image, signal) {
-        const source = image.includes(':') ? image : this.prefixed(image);
-        const args = ['image', 'info', '--project', this.project, source];
-        const output = await this.run(args, { deadlineMs: 60_000, signal });
-        const found = /^Fingerprint: ([0-9a-f]{64})$/m.exec(output)?.[1];
-        if (found === undefined)
-            throw new EnvironmentError(`\`incus image info ${source}\` did not tell a fingerprint; is this the real incus client?`);
-        return found;
-    }
-    /** The images of this server that the project sees. */
-    async images(signal) {
-        const found = (await this.query('/1.0/images?recursion=1', signal));
-        return (found ?? []).map((raw) => ({
-            fingerprint: raw.fingerprint,
-            aliases: (raw.aliases ?? []).map(({ name }) => name),
-            properties: raw.properties ?? {},
-            uploadedAt: Date.parse(raw.uploaded_at),
-            usedAt: Math.max(0, Date.parse(raw.last_used_at) || 0),
-        }));
-    }
-    /** Makes an image of a stopped instance. The server does it whole or not at all, whatever becomes of the client. */
-    async publish(instance, alias, properties, signal) {
-        const request = {
-            source: { type: 'instance', name: instance },
-            aliases: [{ name: alias, description: properties['description'] ?? '' }],
-            properties,
-            compression_algorithm: 'none',
-        };
-        const url = `/1.0/images?project=${encodeURIComponent(this.project)}`;
-        const args = ['query', '-X', 'POST', '--wait', '-d', JSON.stringify(request), this.prefixed(url)];
-        await this.run(args, { deadlineMs: 600_000, signal });
-    }
-    /** Whether the server makes or fetches an image for this project: such operations name neither. */
-    async makesImage(signal) {
-        const found = (await this.query('/1.0/operations?recursion=1', signal));
-        return Object.values(found ?? {})
-            .flat()
-            .some(({ status, class: kind, description }) => kind === 'task' && status === 'Running' && /image/i.test(description ?? ''));
-    }
-    async deleteImage(fingerprint, signal) {
-        const args = ['image', 'delete', '--project', this.project, this.prefixed(fingerprint)];
-        await this.run(args, { deadlineMs: 120_000, signal });
-    }
-}
-function toInstance(raw) {
+function counts(cases) {
+    const of = (kind) => String(cases.filter(({ result }) => result.kind === kind).length);
+    const seconds = cases.reduce((sum, { seconds: one = 0 }) => sum + one, 0);
     return {
-        name: raw.name,
-        status: raw.status,
-        config: raw.config ?? {},
-        devices: raw.devices ?? {},
+        tests: String(cases.length),
+        failures: of('failed'),
+        errors: of('error'),
+        skipped: of('skipped'),
+        time: seconds.toFixed(3),
     };
 }
-function explainSurroundings(error) {
-    if (!(error instanceof CommandError))
-        return error;
-    const known = surroundings.find(([pattern]) => pattern.test(error.stderr));
-    // What a command inside a container says is not about our access to Incus.
-    if (!known || error.argv[1] === 'exec')
-        return error;
-    return new EnvironmentError(`${known[1]} (${messageOf(error)})`);
+function testcase({ name, classname, seconds = 0, result }) {
+    const open = `    <testcase ${attributes({ name, classname, time: seconds.toFixed(3) })}`;
+    const within = (line) => [`${open}>`, `      ${line}`, '    </testcase>'];
+    switch (result.kind) {
+        case 'passed':
+            return result.note === undefined
+                ? [`${open}/>`]
+                : within(`<system-out>${escaped(result.note)}</system-out>`);
+        case 'skipped':
+            return within(`<skipped ${attributes({ message: result.message })}/>`);
+        case 'failed':
+        case 'error': {
+            const tag = result.kind === 'failed' ? 'failure' : 'error';
+            return within(`<${tag} ${attributes({ message: result.message, type: result.kind })}>${escaped(result.detail)}</${tag}>`);
+        }
+    }
+}
+const attributes = (values) => Object.entries(values)
+    .map(([key, value]) => `${key}="${escaped(value)}"`)
+    .join(' ');
+/** Text and attribute values; what XML 1.0 cannot hold at all becomes a question mark. */
+function escaped(text) {
+    return (text
+        // A surrogate without its other half.
+        .replace(/\p{Surrogate}/gu, '?')
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+        .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '?')
+        .replaceAll('&', '&amp;')
+        .replaceAll('<', '&lt;')
+        .replaceAll('>', '&gt;')
+        .replaceAll('"', '&quot;')
+        .replaceAll('\n', '&#10;')
+        .replaceAll('\r', '&#13;'));
+}
+
+;// CONCATENATED MODULE: ./build/src/report/check-junit.js
+
+
+/** One suite a formation, one test case a check. Consequences of other failures are skipped cases. */
+function checkJunit(checked, failOn) {
+    return junitXml('check-formation', checked.map((each) => {
+        const { name } = each.formation;
+        if (!each.judged) {
+            const result = { kind: 'error', message: each.failed, detail: each.failed };
+            return { name, timestamp: '', cases: [{ name: 'read', classname: name, result }] };
+        }
+        return {
+            name,
+            timestamp: each.observation.observedAt,
+            cases: each.verdict.findings.map((finding) => ({
+                name: finding.check,
+                classname: name,
+                result: resultOf(finding, failOn),
+            })),
+        };
+    }));
+}
+function resultOf(finding, failOn) {
+    const { status, faults, meaning, severity, because } = finding;
+    const first = faults[0];
+    switch (status) {
+        case 'pass':
+            return { kind: 'passed' };
+        case 'unknown':
+            return { kind: 'error', message: 'what it needs could not be read', detail: meaning };
+        case 'follows':
+            return { kind: 'skipped', message: `follows from ${because.join(', ')}` };
+        case 'fail': {
+            const detail = faults
+                .map((fault) => `${fault.subject}: ${fault.evidence}\nto do: ${told(fault.remedy)}`)
+                .join('\n');
+            if (severity === 'warning' && failOn === 'error')
+                return { kind: 'passed', note: `warning: ${detail}` };
+            return {
+                kind: 'failed',
+                message: `${first?.subject}: ${first?.evidence}`,
+                detail: `${meaning}\n${detail}`,
+            };
+        }
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/src/report/table.js
@@ -55884,6 +56627,8 @@ function escapeMarkdown(text) {
 
 
 
+
+
 /** The data nodes as the monitor and their own Postgres show them. */
 function nodesTable({ instances, monitor, nodes }) {
     const known = monitor.ok ? monitor.value.nodes : [];
@@ -55911,7 +56656,7 @@ function nodesTable({ instances, monitor, nodes }) {
                 health,
                 server,
                 read.ok ? String(read.value.timeline) : '?',
-                lagOf(node?.nodeId, nodes),
+                shownLag(lagOf(node?.nodeId, nodes)),
             ];
         }),
     };
@@ -55923,8 +56668,9 @@ function nodesTable({ instances, monitor, nodes }) {
 function lagOf(nodeId, nodes) {
     const connections = Object.values(nodes).flatMap((read) => (read.ok ? read.value.standbys : []));
     const own = connections.find(({ applicationName }) => applicationName === `pgautofailover_standby_${nodeId}`);
-    return own === undefined ? '' : `${own.lagBytes} B`;
+    return own?.lagBytes;
 }
+const shownLag = (bytes) => (bytes === undefined ? '' : `${bytes} B`);
 const marks = { pass: 'ok', fail: 'FAILED', follows: 'follows', unknown: 'unknown' };
 function findingRows(findings) {
     return findings.flatMap((finding) => {
@@ -55945,8 +56691,8 @@ const findingsTable = (findings) => ({
     headings: ['result', 'check', 'where', 'what was read, and what to do'],
     rows: findingRows(findings),
 });
-/** Lines for the log: the nodes, then the checks that did not pass. */
-function checkLines(observation, verdict) {
+/** Lines for the log of one formation: the nodes, then the checks that did not pass. */
+function judgedLines({ observation, verdict }) {
     const failed = verdict.findings.filter((finding) => finding.status !== 'pass');
     const passed = verdict.findings.length - failed.length;
     return [
@@ -55955,8 +56701,8 @@ function checkLines(observation, verdict) {
         ...(failed.length > 0 ? textTable(findingsTable(failed)) : []),
     ];
 }
-/** The job summary's section. */
-function checkMarkdown(observation, verdict) {
+/** The job summary's section of one formation. */
+function judgedMarkdown({ observation, verdict }) {
     return [
         `### ${verdict.outcome === 'pass' ? '✅' : '❌'} ${escapeMarkdown(verdict.message)}`,
         '',
@@ -55969,6 +56715,105 @@ function checkMarkdown(observation, verdict) {
         '</details>',
         '',
     ].join('\n');
+}
+function outcomeOf(checked) {
+    return checked.judged ? checked.verdict.outcome : 'error';
+}
+const messageOfOne = (checked) => (checked.judged ? checked.verdict.message : checked.failed);
+/** One sentence on one formation, or on several. */
+function checkMessage(checked) {
+    const [first, ...others] = checked;
+    if (first && others.length === 0)
+        return messageOfOne(first);
+    const worst = worstOutcome(checked.map(outcomeOf));
+    const bad = checked.filter((each) => outcomeOf(each) !== 'pass');
+    if (bad.length === 0)
+        return `all ${checked.length} formations are healthy`;
+    const gravest = bad.find((each) => outcomeOf(each) === worst);
+    return `${bad.length} of ${checked.length} formations ${bad.length === 1 ? 'is' : 'are'} not healthy: ${bad.map((each) => each.formation.name).join(', ')}; ${gravest && messageOfOne(gravest)}`;
+}
+function formationsTable(checked) {
+    return {
+        headings: ['formation', 'outcome', 'primary', 'checks', 'verdict'],
+        rows: checked.map((each) => {
+            const passed = each.judged ? each.verdict.findings.filter(({ status }) => status === 'pass').length : 0;
+            return [
+                each.formation.name,
+                outcomeOf(each),
+                (each.judged && each.verdict.primary) || '',
+                each.judged ? `${passed} of ${each.verdict.findings.length}` : '',
+                messageOfOne(each),
+            ];
+        }),
+    };
+}
+/** Lines for the log: one formation whole, or a table of several with what failed in each. */
+function checkLines(checked) {
+    const [first] = checked;
+    if (checked.length === 1)
+        return first?.judged ? judgedLines(first) : [];
+    return [
+        ...textTable(formationsTable(checked)),
+        ...checked.flatMap((each) => each.judged && each.verdict.findings.some(({ status }) => status !== 'pass')
+            ? ['', `formation ${each.formation.name}:`, ...judgedLines(each)]
+            : []),
+    ];
+}
+function checkMarkdown(checked) {
+    const sections = checked.map((each) => each.judged
+        ? judgedMarkdown(each)
+        : `### ❌ formation ${escapeMarkdown(each.formation.name)}: ${escapeMarkdown(each.failed)}\n`);
+    if (checked.length === 1)
+        return sections.join('\n');
+    return [
+        `## ${escapeMarkdown(checkMessage(checked))}`,
+        '',
+        markdownTable(formationsTable(checked)),
+        '',
+        ...sections,
+    ].join('\n');
+}
+/** Ids of the checks that failed by themselves, with that severity; with the formation's name where there are several. */
+function failedChecks(checked, severity) {
+    return checked.flatMap((each) => each.judged
+        ? each.verdict.findings
+            .filter((finding) => finding.status === 'fail' && finding.severity === severity)
+            .map(({ check }) => (checked.length === 1 ? check : `${each.formation.name}/${check}`))
+        : []);
+}
+/** What a runner shows at the top of the job: every failed check with what to do, the gravest first. */
+function annotationsOf(checked) {
+    return checked
+        .flatMap((each) => (each.judged ? each.verdict.findings.map((finding) => ({ each, finding })) : []))
+        .filter(({ finding }) => finding.status === 'fail')
+        .flatMap(({ each, finding }) => finding.faults.map((fault) => ({
+        severity: fault.severity ?? finding.severity,
+        title: `${finding.check}: ${fault.subject}`,
+        text: `${checked.length === 1 ? '' : `${each.formation.name}: `}${fault.evidence}. To do: ${told(fault.remedy)}`,
+    })))
+        .sort((a, b) => a.severity.localeCompare(b.severity));
+}
+/** The data nodes for the next step of a workflow. Plain data. */
+function nodesOf({ formation, observation }) {
+    const rows = observation.monitor.ok ? observation.monitor.value.nodes : [];
+    return membersOf(formation)
+        .slice(1)
+        .map(({ name, host }) => {
+        const row = rows.find((each) => each.name === name);
+        const read = observation.nodes[name];
+        const lag = lagOf(row?.nodeId, observation.nodes);
+        return {
+            name,
+            host,
+            port: formation.postgres.port,
+            state: row?.reportedState ?? null,
+            goal: row?.goalState ?? null,
+            healthy: row === undefined ? null : row.health === 1,
+            role: read?.ok ? (read.value.inRecovery ? 'standby' : 'primary') : null,
+            timeline: read?.ok ? read.value.timeline : null,
+            lagBytes: lag ?? null,
+        };
+    });
 }
 
 ;// CONCATENATED MODULE: external "os"
@@ -58916,18 +59761,6 @@ function getIDToken(aud) {
  */
 
 //# sourceMappingURL=core.js.map
-;// CONCATENATED MODULE: ./build/src/contract/outcome.js
-/** What an action concluded. DESIGN's contract: the same for every action and for the terminal. */
-const outcomes = ['pass', 'unhealthy', 'missed', 'error'];
-/** The process exit code that stands for an outcome (0 to 3). */
-function exitCodeOf(outcome) {
-    return outcomes.indexOf(outcome);
-}
-/** The outcome that stands where several apply: the one with the highest exit code; `pass` for none. */
-function worstOutcome(found) {
-    return found.reduce((worst, next) => (exitCodeOf(next) > exitCodeOf(worst) ? next : worst), 'pass');
-}
-
 ;// CONCATENATED MODULE: ./build/src/disk/folder.js
 
 
@@ -58975,11 +59808,14 @@ function withoutCommands(text) {
 }
 /** A line of a step's log: plain text, or one of the runner's workflow commands (`::warning::…`). */
 function parseWorkflowLine(line) {
-    const command = /^::([a-z-]+)(?: [^:]*)?::(.*)$/.exec(line);
+    const command = /^::([a-z-]+)(?: ([^:]*))?::(.*)$/.exec(line);
     if (!command)
         return { kind: 'text', text: line };
-    const text = (command[2] ?? '').replaceAll('%0D', '\r').replaceAll('%0A', '\n').replaceAll('%25', '%');
+    const text = (command[3] ?? '').replaceAll('%0D', '\r').replaceAll('%0A', '\n').replaceAll('%25', '%');
     const name = command[1] ?? '';
+    // What is annotated with a title stands in the log already.
+    if (/\btitle=/.test(command[2] ?? ''))
+        return { kind: 'annotation', text };
     if (name === 'debug' || name === 'notice' || name === 'warning' || name === 'error')
         return { kind: name, text };
     return { kind: name === 'add-mask' ? 'mask' : 'command', text };
@@ -58993,6 +59829,22 @@ const lineBreak = /\r\n|\r|\n/;
 const shortestLine = 4;
 const inputs_text = { parse: (given) => given };
 const secret = { parse: (given) => given, secrets: (given) => [given] };
+/** A connection string, whose password is a secret by itself as well. */
+const secretUri = {
+    parse: (given) => given.trim(),
+    secrets(given) {
+        const password = /^[a-z]+:\/\/[^:@/]*:([^@]*)@/.exec(given.trim())?.[1] ?? '';
+        return [given, password, decoded(password)].filter((each) => each !== '');
+    },
+};
+function decoded(text) {
+    try {
+        return decodeURIComponent(text);
+    }
+    catch {
+        return '';
+    }
+}
 /** Text that is one secret, or a YAML map of names and secrets. */
 const secretOrMap = { parse: (given) => given, secrets: secretsWithin };
 /** The map's values; of what cannot be read as a map, every line, and what stands after its colon. */
@@ -59169,8 +60021,10 @@ function failureOf(name, error) {
 async function publish(action, result, folder) {
     const { outcome, message } = result;
     const report = writeReport(folder, action.name, result);
+    const files = report === '' ? [] : (result.files ?? []);
     const values = {
         ...result.outputs,
+        ...Object.fromEntries(files.map((file) => [file.output, besides(report, file)])),
         'exit-code': String(exitCodeOf(outcome)),
         outcome,
         message,
@@ -59187,6 +60041,8 @@ async function publish(action, result, folder) {
             warning(`the job summary could not be written: ${messageOf(error)}`);
         }
     }
+    for (const { severity, title, text } of result.annotations ?? [])
+        (severity === 'error' ? core_error : warning)(text, { title });
     if (outcome === 'pass')
         coreLog.info(`${action.name}: ${message}`);
     else
@@ -59195,9 +60051,12 @@ async function publish(action, result, folder) {
         info(`report: ${report}`);
     if (report && result.picture)
         info(`picture: ${report.replace(/\.json$/, '.svg')}`);
+    for (const file of files)
+        info(`${file.output}: ${besides(report, file)}`);
 }
+const besides = (report, { extension }) => report.replace(/\.json$/, extension);
 /** The report's path, or '' when it cannot be written: that alone fails no run. */
-function writeReport(folder, action, { outcome, message, report, picture }) {
+function writeReport(folder, action, { outcome, message, report, picture, files = [] }) {
     // Not path.resolve: ncc takes a call with a template for a reference to an asset and rewrites it.
     const path = `${folder}/${report.name}.json`;
     try {
@@ -59205,6 +60064,8 @@ function writeReport(folder, action, { outcome, message, report, picture }) {
         (0,external_node_fs_namespaceObject.writeFileSync)(path, `${JSON.stringify({ action, outcome, exitCode: exitCodeOf(outcome), message, ...report.content }, null, 2)}\n`);
         if (picture)
             (0,external_node_fs_namespaceObject.writeFileSync)(`${folder}/${report.name}.svg`, picture);
+        for (const file of files)
+            (0,external_node_fs_namespaceObject.writeFileSync)(besides(path, file), file.content);
         return path;
     }
     catch (error) {
@@ -59216,8 +60077,27 @@ function writeReport(folder, action, { outcome, message, report, picture }) {
 ;// CONCATENATED MODULE: ./build/actions/check-formation/contract.js
 
 
-const inputs = { formation: inputs_text, [reportFolderInput]: inputs_text };
-const outputs = ['healthy', 'primary', 'standbys', 'formation-uri', 'failed-checks'];
+const inputs = {
+    formation: inputs_text,
+    formations: inputs_text,
+    'wait-seconds': secondsInput(0, 86_400),
+    'rto-target-seconds': secondsInput(0.001, 86_400),
+    'fail-on': choice(['error', 'warning']),
+    'app-password': secret,
+    'client-uri': secretUri,
+    [reportFolderInput]: inputs_text,
+};
+const outputs = [
+    'healthy',
+    'primary',
+    'standbys',
+    'nodes',
+    'formation-uri',
+    'failed-checks',
+    'warnings',
+    'formations',
+    'junit',
+];
 
 ;// CONCATENATED MODULE: ./build/actions/check-formation/main.js
 
@@ -59228,51 +60108,71 @@ const outputs = ['healthy', 'primary', 'standbys', 'formation-uri', 'failed-chec
 
 
 
+
 async function checkFormation() {
-    await runAction({
-        name: 'check-formation',
-        inputs: inputs,
-        outputs: outputs,
-        async run({ formation: given }, { log, signal, folder }) {
-            const formation = loadFormation(given, folder);
-            const observation = await observe(formation, new Incus(formation.incus, log), signal);
-            const verdict = judge(observation, formation);
-            for (const line of checkLines(observation, verdict))
-                log.info(line);
-            return {
-                outcome: verdict.outcome,
-                message: verdict.message,
-                outputs: {
-                    healthy: verdict.outcome === 'error' ? '' : String(verdict.outcome === 'pass'),
-                    primary: verdict.primary ?? '',
-                    standbys: verdict.standbys.join(','),
-                    'formation-uri': formationUri(formation),
-                    'failed-checks': verdict.findings
-                        .filter((finding) => finding.status === 'fail')
-                        .map((finding) => finding.check)
-                        .join(','),
-                },
-                report: { name: `check-formation-${formation.name}`, content: { formation, verdict, observation } },
-                summary: checkMarkdown(observation, verdict),
-            };
-        },
-    });
+    await runAction({ name: 'check-formation', inputs: inputs, outputs: outputs, run });
 }
-
-;// CONCATENATED MODULE: ./build/src/check/wait.js
-
-
-
-
-/** Reads the formation until it is healthy or the deadline has passed; returns the last verdict. */
-async function healthy(formation, incus, deadlineMs, signal) {
-    const until = now() + deadlineMs;
-    for (;;) {
-        const verdict = judge(await observe(formation, incus, signal), formation);
-        if (verdict.outcome === 'pass' || now() > until)
-            return verdict;
-        await sleep(300, signal);
+async function run(given, { log, signal, folder }) {
+    const subjects = subjectsOf(given, folder);
+    const [first] = subjects;
+    if (given.formations.trim() === everyOther) {
+        const beside = await formationsBeside(first.formation, log, signal);
+        const asked = { rtoTargetSeconds: given['rto-target-seconds'], withoutFile: true };
+        subjects.push(...beside.map((formation) => ({ formation, asked })));
     }
+    const checked = await checkFormations(subjects, {
+        waitMs: given['wait-seconds'] * 1000,
+        failOn: given['fail-on'],
+        log,
+        signal,
+    });
+    for (const line of checkLines(checked))
+        log.info(line);
+    const outcome = worstOutcome(checked.map(outcomeOf));
+    const [leading] = checked;
+    const verdict = leading?.judged ? leading.verdict : undefined;
+    return {
+        outcome,
+        message: checkMessage(checked),
+        outputs: {
+            healthy: outcome === 'error' ? '' : String(outcome === 'pass'),
+            primary: verdict?.primary ?? '',
+            standbys: verdict?.standbys.join(',') ?? '',
+            nodes: JSON.stringify(leading?.judged ? nodesOf(leading) : []),
+            'formation-uri': formationUri(first.formation),
+            'failed-checks': failedChecks(checked, 'error').join(','),
+            warnings: failedChecks(checked, 'warning').join(','),
+            formations: JSON.stringify(checked.map((each) => ({
+                formation: each.formation.name,
+                outcome: outcomeOf(each),
+                message: each.judged ? each.verdict.message : each.failed,
+                primary: (each.judged && each.verdict.primary) || null,
+            }))),
+        },
+        report: { name: `check-formation-${first.formation.name}`, content: { formations: checked } },
+        files: [{ output: 'junit', extension: '.junit.xml', content: checkJunit(checked, given['fail-on']) }],
+        annotations: annotationsOf(checked),
+        summary: checkMarkdown(checked),
+    };
+}
+/** The word in place of paths. */
+const everyOther = 'monitor';
+function subjectsOf(given, folder) {
+    const common = { rtoTargetSeconds: given['rto-target-seconds'], clientUri: given['client-uri'] };
+    const more = given.formations.trim();
+    const paths = more === everyOther ? [] : more.split('\n').map((line) => line.trim());
+    const texts = [given.formation, ...paths.filter((path) => path !== '')];
+    // The faults of all files are told at once.
+    const loaded = together(Object.fromEntries(texts.map((text, index) => [index, () => loadFormation(text, folder)])));
+    return texts.map((text, index) => ({
+        formation: loaded[index],
+        asked: {
+            ...common,
+            formationPath: formationPath(text),
+            // It belongs to one application.
+            ...(index > 0 && { clientUri: undefined }),
+        },
+    }));
 }
 
 ;// CONCATENATED MODULE: ./build/src/monitor/lock.js
@@ -59354,219 +60254,6 @@ class FormationLock {
                 // The monitor is not back yet.
             }
         }
-    }
-}
-
-;// CONCATENATED MODULE: ./build/src/monitor/notification.js
-/** The notification in a payload, or undefined when it is something else. Never throws. */
-function parseStateNotification(payload) {
-    let value;
-    try {
-        value = JSON.parse(payload);
-    }
-    catch {
-        return undefined;
-    }
-    if (typeof value !== 'object' || value === null)
-        return undefined;
-    const { type, formation, groupId, nodeId, name, reportedState, goalState, health } = value;
-    if (type !== 'state')
-        return undefined;
-    if (![formation, name, reportedState, goalState].every((field) => typeof field === 'string'))
-        return undefined;
-    const group = notification_wholeNumber(groupId);
-    const node = notification_wholeNumber(nodeId);
-    if (group === undefined || node === undefined)
-        return undefined;
-    return {
-        formation: formation,
-        groupId: group,
-        nodeId: node,
-        name: name,
-        reportedState: reportedState,
-        goalState: goalState,
-        health: parseHealth(health),
-    };
-}
-/** The payload spells health as a word in some releases and as a number in others. */
-function parseHealth(health) {
-    if (health === 'good')
-        return 1;
-    if (health === 'bad')
-        return 0;
-    const number = notification_wholeNumber(health);
-    return number === 1 || number === 0 ? number : -1;
-}
-/** A number, or a text that spells one; anything else, null included, is none. */
-function notification_wholeNumber(value) {
-    const number = typeof value === 'string' && value !== '' ? Number(value) : value;
-    return typeof number === 'number' && Number.isInteger(number) ? number : undefined;
-}
-
-;// CONCATENATED MODULE: ./build/src/monitor/watch.js
-
-
-
-
-
-/** The table is read this often besides, so that a lost notification or a dead session is noticed. */
-const sweepEveryMs = 500;
-const sweepDeadlineMs = 2000;
-const reconnectPauseMs = 500;
-/**
- * Watches a formation by the monitor's notifications. A lost session is opened again; a sweep of the node
- * table fills the gap. Everything heard is kept in order in `announcements`.
- */
-class MonitorWatch {
-    announcements = [];
-    nodes = new Map();
-    session;
-    stopped = new AbortController();
-    waiting = new Set();
-    loop = Promise.resolve();
-    formation;
-    openSession;
-    log;
-    constructor(formation, openSession, log) {
-        this.formation = formation;
-        this.openSession = openSession;
-        this.log = log;
-    }
-    /**
-     * Opens the first session and listens. @throws when that fails
-     * @param openSession opens a session on the monitor's database, under a deadline of its own
-     */
-    static async start(formation, openSession, log) {
-        const watch = new MonitorWatch(formation, openSession, log);
-        await watch.listen();
-        watch.loop = watch.keepWatching();
-        return watch;
-    }
-    /** The nodes as last heard of. */
-    get current() {
-        return [...this.nodes.values()].sort((a, b) => a.nodeId - b.nodeId);
-    }
-    /**
-     * Waits until `condition` holds of the announcements and the nodes, and returns what it returned.
-     * @throws DeadlineError that tells the last known state
-     */
-    async until(what, { deadlineMs, signal }, condition) {
-        let recheck = () => { };
-        try {
-            return await withDeadline(what, deadlineMs, () => new Promise((resolve) => {
-                recheck = () => {
-                    const found = condition(this.current, this.announcements);
-                    if (found !== undefined)
-                        resolve(found);
-                };
-                this.waiting.add(recheck);
-                recheck();
-            }), signal);
-        }
-        catch (error) {
-            if (error instanceof DeadlineError)
-                error.message += `; the monitor's last word: ${describeNodes(this.current)}`;
-            throw error;
-        }
-        finally {
-            this.waiting.delete(recheck);
-        }
-    }
-    async stop() {
-        this.stopped.abort();
-        this.session?.close();
-        await this.loop;
-    }
-    async listen() {
-        const session = await this.openSession(this.stopped.signal);
-        try {
-            await session.listen('state', (payload) => {
-                const at = now();
-                const heard = parseStateNotification(payload);
-                if (heard?.formation === this.formation)
-                    this.hear({ ...heard, at, heardBy: 'notification' });
-            });
-            this.session = session;
-            await this.sweep(session);
-        }
-        catch (error) {
-            session.close();
-            throw error;
-        }
-    }
-    async sweep(session) {
-        const found = await readNodes(session, this.formation, sweepDeadlineMs);
-        const at = now();
-        const known = new Set(found.map((node) => node.name));
-        for (const name of this.nodes.keys())
-            if (!known.has(name))
-                this.nodes.delete(name);
-        for (const node of found) {
-            this.hear({ ...node, at, heardBy: 'table' });
-            const view = this.nodes.get(node.name);
-            if (!view)
-                continue;
-            view.reportedAt = at - node.secondsSinceReport * 1000;
-            view.checkedAt = at - node.secondsSinceHealthCheck * 1000;
-        }
-        this.recheckAll();
-    }
-    hear(heard) {
-        const before = this.nodes.get(heard.name);
-        if (before?.reportedState === heard.reportedState &&
-            before.goalState === heard.goalState &&
-            before.health === heard.health)
-            return;
-        const { nodeId, name, reportedState, goalState, health, at, heardBy } = heard;
-        const { reportedAt, checkedAt } = before ?? {
-            reportedAt: Number.NEGATIVE_INFINITY,
-            checkedAt: Number.NEGATIVE_INFINITY,
-        };
-        this.nodes.set(name, { nodeId, name, reportedState, goalState, health, reportedAt, checkedAt });
-        this.announcements.push({ at, heardBy, name, reportedState, goalState, health });
-        this.recheckAll();
-    }
-    recheckAll() {
-        for (const recheck of this.waiting)
-            recheck();
-    }
-    async keepWatching() {
-        const { signal } = this.stopped;
-        while (!signal.aborted) {
-            try {
-                await sleep(this.session && this.session.lost === undefined ? sweepEveryMs : reconnectPauseMs, signal);
-                if (this.session && this.session.lost === undefined)
-                    await this.sweep(this.session);
-                else
-                    await this.listen();
-            }
-            catch (error) {
-                if (signal.aborted)
-                    return;
-                this.log.debug(`the watch on the monitor was interrupted and goes on: ${messageOf(error)}`);
-            }
-        }
-    }
-}
-
-;// CONCATENATED MODULE: ./build/src/postgres/member-session.js
-
-
-
-
-/**
- * A superuser session on a member of the formation: on `database`, or the monitor's own database there, and
- * `postgres` on a data node. It needs no password, HBA rule or network route.
- * @throws EnvironmentError within `deadlineMs`
- */
-async function openMemberSession(incus, formation, member, { database = member.role === 'monitor' ? monitorDatabase : 'postgres', deadlineMs = 5000, signal, } = {}) {
-    const stream = openSqlStream(incus, member.name, formation.postgres.port);
-    try {
-        return await Session.open(stream, { database, connectDeadlineMs: deadlineMs, signal });
-    }
-    catch (error) {
-        signal?.throwIfAborted();
-        throw new EnvironmentError(`Postgres in ${member.name} cannot be reached: ${messageOf(error)}`);
     }
 }
 
@@ -59842,7 +60529,7 @@ async function drill(formation, incus, options) {
         tookSeconds: 0,
     };
     const { log, signal } = options;
-    record.baseline = judge(await observe(formation, incus, signal), formation);
+    record.baseline = judge(await observe(formation, incus, { signal }), formation);
     const interruptedBefore = record.baseline.findings.some((finding) => finding.check === 'no-interrupted-drill' && finding.status === 'fail');
     if (record.baseline.outcome !== 'pass' && !interruptedBefore)
         return finished(record, startedAt);
@@ -63666,7 +64353,7 @@ class Provisioning {
         const { formation, incus, signal } = this.ctx;
         const until = now() + (changed ? proofDeadlineMs : 0);
         for (;;) {
-            const observation = await observe(formation, incus, signal);
+            const observation = await observe(formation, incus, { signal });
             const verdict = judge(observation, formation);
             if (verdict.outcome === 'pass' || now() > until)
                 return { verdict, observation };
@@ -63836,7 +64523,7 @@ function provisionMarkdown({ mode, changes, proof }) {
     const headings = mode === 'plan' ? ['container', 'would change', ''] : ['container', 'change', 'seconds'];
     const changed = changes.length === 0 ? nothing : markdownTable({ headings, rows });
     const title = mode === 'plan' ? '### Plan\n\n' : '';
-    return `${proof ? `${checkMarkdown(proof.observation, proof.verdict)}\n` : title}${changed}\n`;
+    return `${proof ? `${judgedMarkdown(proof)}\n` : title}${changed}\n`;
 }
 
 ;// CONCATENATED MODULE: ./build/actions/provision-pgaf/contract.js
@@ -63906,7 +64593,7 @@ async function provisioned(given, mode, formation, incus, { log, signal }) {
     });
     const { changed, changes, proof } = done;
     if (proof)
-        for (const line of checkLines(proof.observation, proof.verdict))
+        for (const line of judgedLines(proof))
             log.info(line);
     return {
         outcome: proof?.verdict.outcome ?? 'pass',
@@ -64161,7 +64848,7 @@ async function runEntry(path, env, debug) {
         const { kind, text } = parseWorkflowLine(raw);
         if (kind === 'mask' && text !== '')
             masks.push(text);
-        if (kind === 'mask' || kind === 'command' || (kind === 'debug' && !debug))
+        if (kind === 'mask' || kind === 'command' || kind === 'annotation' || (kind === 'debug' && !debug))
             return;
         const shown = masks.reduce((line, mask) => line.replaceAll(mask, '***'), text);
         process.stdout.write(kind === 'text' ? `${shown}\n` : `${kind}: ${shown}\n`);

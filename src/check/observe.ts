@@ -13,6 +13,12 @@ import { observeMonitor, observeNode } from './sql-probe.ts';
 /** How long one container may take to answer. A healthy one takes a tenth of a second. */
 export const memberDeadlineMs = 5000;
 
+export interface ObserveOptions {
+  signal?: AbortSignal | undefined;
+  /** The instances of the formation's remote and project, where they are read for several formations at once. */
+  instances?: Promise<Map<string, Instance>>;
+}
+
 /**
  * Reads the whole formation at once, each container in parallel and under its own deadline.
  * @throws only what keeps us from Incus itself (EnvironmentError, InputError, DeadlineError) or a cancellation
@@ -20,10 +26,9 @@ export const memberDeadlineMs = 5000;
 export async function observe(
   formation: Formation,
   incus: Incus,
-  signal?: AbortSignal,
+  { signal, instances = incus.instances(signal) }: ObserveOptions = {},
 ): Promise<Observation> {
   const observedAt = wallClock(now());
-  const instances = incus.instances(signal);
   const reader = new Reader(formation, incus, instances, signal);
   const members = membersOf(formation);
   const [monitorMember, ...dataMembers] = members;

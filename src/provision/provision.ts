@@ -156,7 +156,7 @@ class Provisioning {
     const { formation, incus, signal } = this.ctx;
     const until = now() + (changed ? proofDeadlineMs : 0);
     for (;;) {
-      const observation = await observe(formation, incus, signal);
+      const observation = await observe(formation, incus, { signal });
       const verdict = judge(observation, formation);
       if (verdict.outcome === 'pass' || now() > until) return { verdict, observation };
       await sleep(200, signal);

@@ -82,8 +82,8 @@ describe('the composite root action', () => {
   ];
 
   it('takes every input of its steps, with the same default, and passes it on', () => {
-    // An acceptance applies; a plan or a destruction is provision-pgaf's own business.
-    const own = ['mode', 'confirm'];
+    // An acceptance applies, and is of one formation; plans, destructions and lists are the actions' own business.
+    const own = ['mode', 'confirm', 'formations'];
     const passedOn = (inputs: InputSpecs) => Object.keys(inputs).filter((name) => !own.includes(name));
     const all = new Set(steps.flatMap(([, , inputs]) => passedOn(inputs)));
     expect(Object.keys(file.inputs).sort()).toEqual([...all].sort());

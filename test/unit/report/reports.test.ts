@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { catalogue } from '../../../src/check/catalogue/catalogue.ts';
 import { judge } from '../../../src/check/verdict.ts';
 import { judgeDrill } from '../../../src/drill/verdict.ts';
-import { checkLines, checkMarkdown } from '../../../src/report/check-report.ts';
+import { judgedLines, judgedMarkdown } from '../../../src/report/check-report.ts';
 import { drillLines, drillMarkdown, eventsTable } from '../../../src/report/drill-report.ts';
 import { provisionMarkdown } from '../../../src/report/provision-report.ts';
 import {
@@ -20,7 +20,7 @@ const formation = builtInFormation();
 describe("a check's report", () => {
   it('shows the nodes as the monitor and Postgres have them', () => {
     const observation = healthyObservation();
-    expect(checkLines(observation, judge(observation, formation))).toEqual([
+    expect(judgedLines({ observation, verdict: judge(observation, formation) })).toEqual([
       'node          container  state      health  postgres  timeline  lag',
       '------------  ---------  ---------  ------  --------  --------  ---',
       'pgaf-primary  Running    primary    good    writable  1',
@@ -36,7 +36,7 @@ describe("a check's report", () => {
       secondsSinceStateChange: 3,
     });
     nodeOf(observation, 'pgaf-primary').readOnly = true;
-    const text = checkLines(observation, judge(observation, formation)).join('\n');
+    const text = judgedLines({ observation, verdict: judge(observation, formation) }).join('\n');
     expect(text).toMatch(/pgaf-replica +Running +catchingup → secondary +good +standby/);
     expect(text).toMatch(/pgaf-primary +Running +primary +good +read-only/);
     expect(text).toContain(`${catalogue.length - 3} of ${catalogue.length} checks passed`);
@@ -48,7 +48,7 @@ describe("a check's report", () => {
     const observation = healthyObservation();
     observation.monitor = { ok: false, failed: 'silence' };
     observation.nodes['pgaf-replica'] = { ok: false, failed: 'silence' };
-    const text = checkLines(observation, judge(observation, formation)).join('\n');
+    const text = judgedLines({ observation, verdict: judge(observation, formation) }).join('\n');
     expect(text).toMatch(/pgaf-replica +Running +\? +\? +no answer +\?/);
     expect(text).toMatch(/unknown +states-converged +could not be read/);
   });
@@ -56,23 +56,25 @@ describe("a check's report", () => {
   it('shows a warning as one', () => {
     const observation = healthyObservation();
     observation.instances['pgaf-primary'] = observedInstance({ drillMark: 'x' });
-    expect(checkLines(observation, judge(observation, formation)).join('\n')).toMatch(
+    expect(judgedLines({ observation, verdict: judge(observation, formation) }).join('\n')).toMatch(
       /warning +no-interrupted-drill +pgaf-primary/,
     );
   });
 
   it('in the job summary starts with the verdict, and is open where there is something to do', () => {
     const observation = healthyObservation();
-    const healthy = checkMarkdown(observation, judge(observation, formation));
+    const healthy = judgedMarkdown({ observation, verdict: judge(observation, formation) });
     expect(healthy).toMatch(/^### ✅ formation default is healthy: primary pgaf-primary/);
     expect(healthy).toContain('<details><summary>Checks</summary>');
-    expect(checkMarkdown(observation, unhealthyVerdict())).toMatch(/^### ❌ .*[\s\S]*<details open>/);
+    expect(judgedMarkdown({ observation, verdict: unhealthyVerdict() })).toMatch(
+      /^### ❌ .*[\s\S]*<details open>/,
+    );
   });
 
   it('lets nothing that was read become markup of the page', () => {
     const observation = healthyObservation();
     observation.monitor = { ok: false, failed: '<img src=x> | `a` **b**' };
-    const text = checkMarkdown(observation, judge(observation, formation));
+    const text = judgedMarkdown({ observation, verdict: judge(observation, formation) });
     expect(text).not.toContain('<img');
     expect(text).toContain('&lt;img src=x> \\| \\`a\\` \\*\\*b\\*\\*');
   });
