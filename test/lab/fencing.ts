@@ -6,9 +6,10 @@ import { messageOf } from '../../src/contract/errors.ts';
 import { type Formation, type Member, membersOf } from '../../src/formation/formation.ts';
 import { parseFormation } from '../../src/formation/load.ts';
 import { Incus } from '../../src/incus/incus.ts';
-import { MonitorWatch } from '../../src/monitor/watch.ts';
+import { type Announcement, MonitorWatch } from '../../src/monitor/watch.ts';
 import { openMemberSession } from '../../src/postgres/member-session.ts';
 import type { Session } from '../../src/postgres/session.ts';
+import { pgAutoctl } from '../../src/provision/autoctl.ts';
 import { eventually, incus, inside, statusOf } from './harness.ts';
 
 /**
@@ -35,7 +36,24 @@ export type FaultName =
   /** The primary's interface is down, so that it cannot even try. */
   | 'link-down'
   /** Nothing arrives between primary and monitor; the standby and the name server do answer. */
-  | 'monitor-cut';
+  | 'monitor-cut'
+  /** An operator hands the primary's role over. */
+  | 'switchover';
+
+/**
+ * When the monitor announced the steps of a failover, in seconds since just before the fault: undefined for what
+ * it did not announce.
+ */
+export interface Steps {
+  /** The old primary is given up: its goal is draining, or a standby's report_lsn or prepare_promotion. */
+  detected: number | undefined;
+  /** The successor is chosen: its goal is prepare_promotion. */
+  chosen: number | undefined;
+  /** The old primary's time to demote itself begins: the successor's goal is stop_replication. */
+  demoting: number | undefined;
+  /** The successor may take writes: its goal is wait_primary. */
+  permitted: number | undefined;
+}
 
 export interface Measured {
   oldPrimary: string;
@@ -52,6 +70,7 @@ export interface Measured {
   thawed: number | undefined;
   /** Writes that the old primary acknowledged after the new one had taken its first. */
   writesAfterPromotion: number;
+  steps: Steps;
   /** The machine's load average of a minute at the end. */
   load: string;
 }
@@ -156,6 +175,7 @@ export async function measure(
       margin: Math.round(writableAt - end) / 1000,
       thawed: thawedAt === undefined ? undefined : since(thawedAt),
       writesAfterPromotion: late.length,
+      steps: stepsOf(watch.announcements, successor.member.name, faultAt),
       load: loadAverage(),
     };
   } finally {
@@ -163,6 +183,20 @@ export async function measure(
     await watch.stop();
     await fault.undo();
   }
+}
+
+function stepsOf(heard: readonly Announcement[], successor: string, faultAt: Moment): Steps {
+  const first = (is: (one: Announcement) => boolean) => {
+    const found = heard.find((one) => one.at > faultAt && is(one));
+    return found && Math.round(found.at - faultAt) / 1000;
+  };
+  const given = (goal: string) => first((one) => one.name === successor && one.goalState === goal);
+  return {
+    detected: first(({ goalState }) => ['draining', 'report_lsn', 'prepare_promotion'].includes(goalState)),
+    chosen: given('prepare_promotion'),
+    demoting: given('stop_replication'),
+    permitted: given('wait_primary'),
+  };
 }
 
 export interface RiddenOut {
@@ -293,7 +327,7 @@ class Writer {
   }
 }
 
-async function faultOf(name: FaultName, { monitor, primary }: Scene): Promise<Fault> {
+async function faultOf(name: FaultName, { formation, monitor, primary }: Scene): Promise<Fault> {
   const node = primary.name;
   for (const { name: member } of [monitor, primary]) await addressOf(member);
   const isStatus = async (wanted: string) => {
@@ -322,6 +356,16 @@ async function faultOf(name: FaultName, { monitor, primary }: Scene): Promise<Fa
         inflict: async () => void (await inside(node, 'ip', 'link', 'set', 'eth0', 'down')),
         prove: () => cannotReach(monitor.name, primary),
         undo: async () => void (await inside(node, 'ip', 'link', 'set', 'eth0', 'up')),
+      };
+    case 'switchover':
+      return {
+        inflict: () => {
+          const command = ['perform', 'switchover', '--pgdata', monitor.pgdata];
+          return pgAutoctl(lab, formation, monitor.name, command, 90_000);
+        },
+        // It is over when the command is.
+        prove: () => Promise.resolve(),
+        undo: () => Promise.resolve(),
       };
     case 'full-cut':
     case 'full-cut-amid-report':
