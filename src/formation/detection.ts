@@ -9,7 +9,7 @@ import type { Timings } from './timings.ts';
 /** Keepers report once a second (PG_AUTOCTL_KEEPER_SLEEP_TIME), so a node's last report may be that old at a fault. */
 export const reportMs = 1000;
 
-type Detection = Pick<
+export type Detection = Pick<
   Timings,
   | 'healthCheckPeriodMs'
   | 'healthCheckTimeoutMs'
@@ -32,23 +32,23 @@ export function silentChecksFail(t: Detection): Interval {
 }
 
 /**
- * The same for a node that is gone. What becomes of a try then depends on what the network still knows of it: refused,
- * unreachable and unknown names fail at once, while packets to an address that nobody has time out.
+ * The same for a node that is gone. Its name and address outlive it for a while; who asks for an address that nobody has
+ * is told so after 3 s (Linux, neigh/mcast_solicit 3 times retrans_time_ms 1000), where the time-out is longer.
  */
 export function goneChecksFail(t: Detection): Interval {
-  return {
-    least: (t.healthCheckMaxRetries + 1) * t.healthCheckRetryDelayMs,
-    most: silentChecksFail(t).most,
-  };
+  const retries = t.healthCheckMaxRetries;
+  const tryMs = Math.min(t.healthCheckTimeoutMs, addressUnansweredMs);
+  return { least: tryMs + retries * (t.healthCheckRetryDelayMs + tryMs), most: silentChecksFail(t).most };
 }
 
-/** How long after its last sign of life a node has not reported for too long. */
-export function reportOverdue(t: Detection): Interval {
-  const most = t.nodeConsideredUnhealthyTimeoutMs;
-  return { least: Math.max(0, most - reportMs), most };
-}
+const addressUnansweredMs = 3000;
 
-/** How long after a fault the monitor may give the node up; it does so when a standby next reports. */
-export function detection(t: Detection, checks: Interval): Interval {
-  return together(reportOverdue(t), checks);
+/**
+ * How long after a fault the monitor may give the node up; it does so when a standby next reports.
+ *
+ * @param reportAgeMs how old the node's last report may be at the fault
+ */
+export function detection(t: Detection, checks: Interval, reportAgeMs = reportMs): Interval {
+  const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
+  return together({ least: overdueMs - reportAgeMs, most: overdueMs }, checks);
 }

@@ -1,4 +1,4 @@
-import { either, exactly, type Interval, inTurn } from '../clock/interval.ts';
+import { either, type Interval, inTurn } from '../clock/interval.ts';
 import type { Timings } from './timings.ts';
 
 /**
@@ -25,18 +25,20 @@ export const standbyReportMs = 1000;
 const stop: Interval = { least: 0, most: 300 };
 
 /**
- * How long after its last sight of a standby the keeper gives the order to fence: N is over when more than N whole
- * seconds have passed, and only a look notices.
+ * How long after its last sight of a standby the keeper gives the order to fence. Only a look notices, and more than N
+ * whole seconds must have passed by a clock of whole seconds: a fraction more than N may do, N + 1 always does.
  */
-function partitionNoticedMs(t: Pick<Fencing, 'networkPartitionTimeoutSeconds'>, everyMs: number): number {
-  return Math.ceil(((t.networkPartitionTimeoutSeconds + 1) * 1000) / everyMs) * everyMs;
+function partitionNoticed(t: Pick<Fencing, 'networkPartitionTimeoutSeconds'>, everyMs: number): Interval {
+  const looks = (durationMs: number) => Math.ceil(durationMs / everyMs) * everyMs;
+  const nMs = t.networkPartitionTimeoutSeconds * 1000;
+  return { least: looks(nMs), most: looks(nMs + 1000) };
 }
 
 /**
  * When Postgres gives up a standby that fell silent: W after its last word, which came up to
  * wal_receiver_status_interval before the cut. An idle standby is asked at W/2 and answers, so it is never more.
  */
-function connectionEnds(t: Fencing, statusIntervalMs: number): Interval {
+export function connectionEnds(t: Fencing, statusIntervalMs: number): Interval {
   const w = t.walSenderTimeoutMs;
   const silent = statusIntervalMs === 0 ? w / 2 : Math.min(statusIntervalMs, w / 2);
   return { least: w - silent, most: w };
@@ -50,9 +52,11 @@ export function mayNeverSeeStandby(t: Fencing, statusIntervalMs: number): boolea
   return connectionEnds(t, statusIntervalMs).least < firstLook.most;
 }
 
-/** When a keeper whose connections fail in silence last sees its standby. */
-function lastSight(t: Fencing, statusIntervalMs: number): Interval {
-  const ends = connectionEnds(t, statusIntervalMs);
+/** A standby on a busy machine may speak so much later than it means to (48.4 s with W 30 s and N 20 s). */
+const lateWordMs = 1000;
+
+/** When a keeper whose connections fail in silence last sees a standby whose connection ends then. */
+function lastSight(ends: Interval): Interval {
   const looks = Math.max(0, Math.ceil((ends.most - firstLook.least) / lookEveryMs) - 1);
   return {
     least: Math.max(firstLook.least, ends.least - lookEveryMs),
@@ -62,13 +66,11 @@ function lastSight(t: Fencing, statusIntervalMs: number): Interval {
 
 /** How long a primary that is cut off from everything takes writes, where its keeper runs on time. */
 export function fullCutFenced(t: Fencing, statusIntervalMs: number): Interval {
-  const silent = inTurn(lastSight(t, statusIntervalMs), exactly(partitionNoticedMs(t, lookEveryMs)), stop);
+  const { least, most } = connectionEnds(t, statusIntervalMs);
+  const ends = { least: Math.max(0, least - lateWordMs), most };
+  const silent = inTurn(lastSight(ends), partitionNoticed(t, lookEveryMs), stop);
   // Where connections fail at once the keeper looks all the time, so it sees the standby's connection to its end.
-  const refused = inTurn(
-    connectionEnds(t, statusIntervalMs),
-    { least: t.networkPartitionTimeoutSeconds * 1000, most: partitionNoticedMs(t, 1000) },
-    stop,
-  );
+  const refused = inTurn(ends, partitionNoticed(t, 1000), stop);
   return either(silent, refused);
 }
 
@@ -77,6 +79,6 @@ export function fullCutFenced(t: Fencing, statusIntervalMs: number): Interval {
  * standby goes at once, and may have been seen a moment or a whole round ago.
  */
 export function demotingFenced(t: Fencing): Interval {
-  const noticedMs = partitionNoticedMs(t, lookEveryMs);
-  return inTurn({ least: noticedMs - lookEveryMs, most: noticedMs }, stop, stop);
+  const { least, most } = partitionNoticed(t, lookEveryMs);
+  return inTurn({ least: least - lookEveryMs, most }, stop, stop);
 }

@@ -209,9 +209,42 @@ export interface RiddenOut {
 
 /** Freezes the primary for a while, and watches the monitor for what it makes of that. */
 export async function freezeFor(yaml: string, frozenMs: number, afterMs: number): Promise<RiddenOut> {
+  return await rideOut(yaml, afterMs, async (scene) => {
+    const fault = await faultOf('freeze', scene);
+    try {
+      await fault.inflict();
+      await fault.prove();
+      await sleep(frozenMs);
+    } finally {
+      await fault.undo();
+    }
+  });
+}
+
+/** Kills the primary's Postgres, whose keeper lives, and watches the monitor for what it makes of that. */
+export async function crashPostgres(yaml: string, afterMs: number): Promise<RiddenOut> {
+  return await rideOut(yaml, afterMs, async ({ primary: { name, pgdata } }) => {
+    const postmaster = async () => (await inside(name, 'head', '-n1', `${pgdata}/postmaster.pid`)).trim();
+    const killed = await postmaster();
+    await inside(name, 'kill', '-KILL', killed);
+    await eventually('another postmaster', 20_000, async () => {
+      const pid = await postmaster().catch(() => killed);
+      return pid !== killed;
+    });
+  });
+}
+
+/**
+ * Does what the formation is to ride out without a failover.
+ * @param afterMs how long the monitor is watched afterwards
+ */
+async function rideOut(
+  yaml: string,
+  afterMs: number,
+  inflict: (scene: Scene) => Promise<void>,
+): Promise<RiddenOut> {
   const scene = await setScene(yaml);
   const { formation, monitor, primary } = scene;
-  const fault = await faultOf('freeze', scene);
   const watch = await MonitorWatch.start(
     formation.name,
     (signal) => openMemberSession(lab, formation, monitor, { signal }),
@@ -221,10 +254,7 @@ export async function freezeFor(yaml: string, frozenMs: number, afterMs: number)
   try {
     await eventually('writes on the primary', 5000, () => Promise.resolve(writer.acknowledged.length > 10));
     const before = watch.announcements.length;
-    await fault.inflict();
-    await fault.prove();
-    await sleep(frozenMs);
-    await fault.undo();
+    await inflict(scene);
     await sleep(afterMs);
     const states = watch.announcements
       .slice(before)
@@ -235,7 +265,6 @@ export async function freezeFor(yaml: string, frozenMs: number, afterMs: number)
   } finally {
     await writer.stop();
     await watch.stop();
-    await fault.undo();
   }
 }
 
