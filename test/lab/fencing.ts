@@ -261,7 +261,11 @@ async function rideOut(
       .flatMap(({ name, reportedState, goalState }) => [`${name} ${reportedState}/${goalState}`])
       .filter((state) => !/ (primary\/primary|secondary\/secondary)$/.test(state));
     const gaps = writer.acknowledged.map((at, i) => at - (writer.acknowledged[i - 1] ?? at));
-    return { otherStates: [...new Set(states)], outage: Math.max(...gaps) / 1000, load: loadAverage() };
+    return {
+      otherStates: [...new Set(states)],
+      outage: Math.round(Math.max(...gaps)) / 1000,
+      load: loadAverage(),
+    };
   } finally {
     await writer.stop();
     await watch.stop();
