@@ -5,9 +5,10 @@ import { messageOf } from '../../src/contract/errors.ts';
 import { type Formation, type Member, membersOf } from '../../src/formation/formation.ts';
 import { parseFormation } from '../../src/formation/load.ts';
 import { Incus } from '../../src/incus/incus.ts';
-import { MonitorWatch } from '../../src/monitor/watch.ts';
+import { type Announcement, MonitorWatch } from '../../src/monitor/watch.ts';
 import { openMemberSession } from '../../src/postgres/member-session.ts';
 import type { Session } from '../../src/postgres/session.ts';
+import { pgAutoctl } from '../../src/provision/autoctl.ts';
 import { eventually, incus, inside, loadAverage, statusOf } from './harness.ts';
 
 /**
@@ -34,7 +35,24 @@ export type FaultName =
   /** The primary's interface is down, so that it cannot even try. */
   | 'link-down'
   /** Nothing arrives between primary and monitor; the standby and the name server do answer. */
-  | 'monitor-cut';
+  | 'monitor-cut'
+  /** An operator hands the primary's role over. */
+  | 'switchover';
+
+/**
+ * When the monitor announced the steps of a failover, in seconds since just before the fault: undefined for what
+ * it did not announce.
+ */
+export interface Steps {
+  /** The old primary is given up: its goal is draining, or a standby's report_lsn or prepare_promotion. */
+  detected: number | undefined;
+  /** The successor is chosen: its goal is prepare_promotion. */
+  chosen: number | undefined;
+  /** The old primary's time to demote itself begins: the successor's goal is stop_replication. */
+  demoting: number | undefined;
+  /** The successor may take writes: its goal is wait_primary. */
+  permitted: number | undefined;
+}
 
 export interface Measured {
   oldPrimary: string;
@@ -51,6 +69,7 @@ export interface Measured {
   thawed: number | undefined;
   /** Writes that the old primary acknowledged after the new one had taken its first. */
   writesAfterPromotion: number;
+  steps: Steps;
   /** The machine's load average of a minute at the end. */
   load: string;
 }
@@ -155,6 +174,7 @@ export async function measure(
       margin: Math.round(writableAt - end) / 1000,
       thawed: thawedAt === undefined ? undefined : since(thawedAt),
       writesAfterPromotion: late.length,
+      steps: stepsOf(watch.announcements, successor.member.name, faultAt),
       load: loadAverage(),
     };
   } finally {
@@ -162,6 +182,20 @@ export async function measure(
     await watch.stop();
     await fault.undo();
   }
+}
+
+function stepsOf(heard: readonly Announcement[], successor: string, faultAt: Moment): Steps {
+  const first = (is: (one: Announcement) => boolean) => {
+    const found = heard.find((one) => one.at > faultAt && is(one));
+    return found && Math.round(found.at - faultAt) / 1000;
+  };
+  const given = (goal: string) => first((one) => one.name === successor && one.goalState === goal);
+  return {
+    detected: first(({ goalState }) => ['draining', 'report_lsn', 'prepare_promotion'].includes(goalState)),
+    chosen: given('prepare_promotion'),
+    demoting: given('stop_replication'),
+    permitted: given('wait_primary'),
+  };
 }
 
 export interface RiddenOut {
@@ -174,9 +208,42 @@ export interface RiddenOut {
 
 /** Freezes the primary for a while, and watches the monitor for what it makes of that. */
 export async function freezeFor(yaml: string, frozenMs: number, afterMs: number): Promise<RiddenOut> {
+  return await rideOut(yaml, afterMs, async (scene) => {
+    const fault = await faultOf('freeze', scene);
+    try {
+      await fault.inflict();
+      await fault.prove();
+      await sleep(frozenMs);
+    } finally {
+      await fault.undo();
+    }
+  });
+}
+
+/** Kills the primary's Postgres, whose keeper lives, and watches the monitor for what it makes of that. */
+export async function crashPostgres(yaml: string, afterMs: number): Promise<RiddenOut> {
+  return await rideOut(yaml, afterMs, async ({ primary: { name, pgdata } }) => {
+    const postmaster = async () => (await inside(name, 'head', '-n1', `${pgdata}/postmaster.pid`)).trim();
+    const killed = await postmaster();
+    await inside(name, 'kill', '-KILL', killed);
+    await eventually('another postmaster', 20_000, async () => {
+      const pid = await postmaster().catch(() => killed);
+      return pid !== killed;
+    });
+  });
+}
+
+/**
+ * Does what the formation is to ride out without a failover.
+ * @param afterMs how long the monitor is watched afterwards
+ */
+async function rideOut(
+  yaml: string,
+  afterMs: number,
+  inflict: (scene: Scene) => Promise<void>,
+): Promise<RiddenOut> {
   const scene = await setScene(yaml);
   const { formation, monitor, primary } = scene;
-  const fault = await faultOf('freeze', scene);
   const watch = await MonitorWatch.start(
     formation.name,
     (signal) => openMemberSession(lab, formation, monitor, { signal }),
@@ -186,21 +253,21 @@ export async function freezeFor(yaml: string, frozenMs: number, afterMs: number)
   try {
     await eventually('writes on the primary', 5000, () => Promise.resolve(writer.acknowledged.length > 10));
     const before = watch.announcements.length;
-    await fault.inflict();
-    await fault.prove();
-    await sleep(frozenMs);
-    await fault.undo();
+    await inflict(scene);
     await sleep(afterMs);
     const states = watch.announcements
       .slice(before)
       .flatMap(({ name, reportedState, goalState }) => [`${name} ${reportedState}/${goalState}`])
       .filter((state) => !/ (primary\/primary|secondary\/secondary)$/.test(state));
     const gaps = writer.acknowledged.map((at, i) => at - (writer.acknowledged[i - 1] ?? at));
-    return { otherStates: [...new Set(states)], outage: Math.max(...gaps) / 1000, load: loadAverage() };
+    return {
+      otherStates: [...new Set(states)],
+      outage: Math.round(Math.max(...gaps)) / 1000,
+      load: loadAverage(),
+    };
   } finally {
     await writer.stop();
     await watch.stop();
-    await fault.undo();
   }
 }
 
@@ -288,7 +355,7 @@ class Writer {
   }
 }
 
-async function faultOf(name: FaultName, { monitor, primary }: Scene): Promise<Fault> {
+async function faultOf(name: FaultName, { formation, monitor, primary }: Scene): Promise<Fault> {
   const node = primary.name;
   for (const { name: member } of [monitor, primary]) await addressOf(member);
   const isStatus = async (wanted: string) => {
@@ -317,6 +384,16 @@ async function faultOf(name: FaultName, { monitor, primary }: Scene): Promise<Fa
         inflict: async () => void (await inside(node, 'ip', 'link', 'set', 'eth0', 'down')),
         prove: () => cannotReach(monitor.name, primary),
         undo: async () => void (await inside(node, 'ip', 'link', 'set', 'eth0', 'up')),
+      };
+    case 'switchover':
+      return {
+        inflict: () => {
+          const command = ['perform', 'switchover', '--pgdata', monitor.pgdata];
+          return pgAutoctl(lab, formation, monitor.name, command, 90_000);
+        },
+        // It is over when the command is.
+        prove: () => Promise.resolve(),
+        undo: () => Promise.resolve(),
       };
     case 'full-cut':
     case 'full-cut-amid-report':

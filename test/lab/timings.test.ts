@@ -26,6 +26,7 @@ const told: Record<FaultName, string> = {
   'full-cut-amid-report': 'full cut amid a report',
   'link-down': 'full cut, link down',
   'monitor-cut': 'monitor cut',
+  switchover: 'switchover',
 };
 
 const profiles = (['fast', 'balanced', 'upstream'] as const).filter((name) => aims[name] || runs > 1);
