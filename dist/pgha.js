@@ -46067,6 +46067,473 @@ class Reader {
     }
 }
 
+;// CONCATENATED MODULE: ./build/src/clock/interval.js
+const nothing = { least: 0, most: 0 };
+const exactly = (durationMs) => ({ least: durationMs, most: durationMs });
+/** One after the other. */
+function inTurn(...intervals) {
+    return {
+        least: intervals.reduce((sum, { least }) => sum + least, 0),
+        most: intervals.reduce((sum, { most }) => sum + most, 0),
+    };
+}
+/** When the last of several that began together is over. */
+function interval_together(...intervals) {
+    return {
+        least: Math.max(...intervals.map(({ least }) => least)),
+        most: Math.max(...intervals.map(({ most }) => most)),
+    };
+}
+/** One or the other. */
+function either(...intervals) {
+    return {
+        least: Math.min(...intervals.map(({ least }) => least)),
+        most: Math.max(...intervals.map(({ most }) => most)),
+    };
+}
+
+;// CONCATENATED MODULE: ./build/src/formation/detection.js
+
+/**
+ * When the monitor may give a primary up. It takes both: no report for longer than
+ * node_considered_unhealthy_timeout, and failed health checks (group_state_machine.c, IsUnhealthy).
+ */
+/** Keepers report once a second (PG_AUTOCTL_KEEPER_SLEEP_TIME), so a node's last report may be that old at a fault. */
+const reportMs = 1000;
+/**
+ * How long after a node fell silent its health checks have failed (health_check_worker.c): a round of them begins
+ * every period, tries once and max_retries times more, waits for the time-out at each try and for the
+ * delay after it, the last delay included. The least leaves the last delay out, to be on the safe side of a fence.
+ */
+function silentChecksFail(t) {
+    const retries = t.healthCheckMaxRetries;
+    return {
+        least: t.healthCheckTimeoutMs + retries * (t.healthCheckRetryDelayMs + t.healthCheckTimeoutMs),
+        most: t.healthCheckPeriodMs + (retries + 1) * (t.healthCheckTimeoutMs + t.healthCheckRetryDelayMs),
+    };
+}
+/**
+ * The same for a node that is gone. Its name and address outlive it for a while; who asks for an address that nobody has
+ * is told so after 3 s (Linux, neigh/mcast_solicit 3 times retrans_time_ms 1000), where the time-out is longer.
+ */
+function goneChecksFail(t) {
+    const retries = t.healthCheckMaxRetries;
+    const tryMs = Math.min(t.healthCheckTimeoutMs, addressUnansweredMs);
+    return { least: tryMs + retries * (t.healthCheckRetryDelayMs + tryMs), most: silentChecksFail(t).most };
+}
+const addressUnansweredMs = 3000;
+/**
+ * How long after a fault the monitor may give the node up; it does so when a standby next reports.
+ *
+ * @param reportAgeMs how old the node's last report may be at the fault
+ */
+function detection(t, checks, reportAgeMs = reportMs) {
+    const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
+    return interval_together({ least: overdueMs - reportAgeMs, most: overdueMs }, checks);
+}
+
+;// CONCATENATED MODULE: ./build/src/formation/fencing.js
+
+/**
+ * A keeper whose monitor does not answer looks for its standby first 2 to 4.5 s after the cut, and again
+ * every 4 s: its connections for notifications and for the report take 2 s each to fail, and it may have been
+ * about to sleep for 1 s (which leaves out the first of them) or have been busy.
+ */
+const firstLook = { least: 2000, most: 4500 };
+const lookEveryMs = 4000;
+/** A standby tells its position once a second, so its connection may end that much before W is over. */
+const standbyReportMs = 1000;
+/** From the order to fence until Postgres takes no more writes, or until a standby has left it. */
+const stop = { least: 0, most: 300 };
+/**
+ * How long after its last sight of a standby the keeper gives the order to fence. Only a look notices, and more than N
+ * whole seconds must have passed by a clock of whole seconds: a fraction more than N may do, N + 1 always does.
+ */
+function partitionNoticed(t, everyMs) {
+    const looks = (durationMs) => Math.ceil(durationMs / everyMs) * everyMs;
+    const nMs = t.networkPartitionTimeoutSeconds * 1000;
+    return { least: looks(nMs), most: looks(nMs + 1000) };
+}
+/**
+ * When Postgres gives up a standby that fell silent: W after its last word, which came up to
+ * wal_receiver_status_interval before the cut. An idle standby is asked at W/2 and answers, so it is never more.
+ */
+function connectionEnds(t, statusIntervalMs) {
+    const w = t.walSenderTimeoutMs;
+    const silent = statusIntervalMs === 0 ? w / 2 : Math.min(statusIntervalMs, w / 2);
+    return { least: w - silent, most: w };
+}
+/**
+ * Whether the standby's connection may end before the keeper first looks for it. A keeper that never saw its standby
+ * without the monitor never fences: its last_secondary_contact is 0.
+ */
+function mayNeverSeeStandby(t, statusIntervalMs) {
+    return connectionEnds(t, statusIntervalMs).least < firstLook.most;
+}
+/** A standby on a busy machine may speak so much later than it means to (48.4 s with W 30 s and N 20 s). */
+const lateWordMs = 1000;
+/** When a keeper whose connections fail in silence last sees a standby whose connection ends then. */
+function lastSight(ends) {
+    const looks = Math.max(0, Math.ceil((ends.most - firstLook.least) / lookEveryMs) - 1);
+    return {
+        least: Math.max(firstLook.least, ends.least - lookEveryMs),
+        most: Math.min(ends.most, firstLook.most + looks * lookEveryMs),
+    };
+}
+/** How long a primary that is cut off from everything takes writes, where its keeper runs on time. */
+function fullCutFenced(t, statusIntervalMs) {
+    const { least, most } = connectionEnds(t, statusIntervalMs);
+    const ends = { least: Math.max(0, least - lateWordMs), most };
+    const silent = inTurn(lastSight(ends), partitionNoticed(t, lookEveryMs), stop);
+    // Where connections fail at once the keeper looks all the time, so it sees the standby's connection to its end.
+    const refused = inTurn(ends, partitionNoticed(t, 1000), stop);
+    return either(silent, refused);
+}
+/**
+ * How long a primary that is cut off from the monitor alone takes writes after its standby was told to leave it: the
+ * standby goes at once, and may have been seen a moment or a whole round ago.
+ */
+function demotingFenced(t) {
+    const { least, most } = partitionNoticed(t, lookEveryMs);
+    return inTurn({ least: least - lookEveryMs, most }, stop, stop);
+}
+
+;// CONCATENATED MODULE: ./build/src/prediction/steps.js
+
+
+/** A keeper's round is a second of waiting (PG_AUTOCTL_KEEPER_SLEEP_TIME), and its work, up to 0.5 s on a busy machine. */
+const roundMs = 1500;
+/**
+ * The monitor acts on a node's report and on nothing else (ProceedGroupState in group_state_machine.c, called by
+ * node_active): whatever has become true waits for the next one.
+ */
+function nextReport(name) {
+    return { name, cost: null, takes: { least: 0, most: roundMs } };
+}
+/** @param checks how long the health checks of this fault take to fail */
+function givenUp(t, checks) {
+    return {
+        name: 'the monitor may give the primary up',
+        takes: detection(t, checks, roundMs),
+        cost: detectionCost(t, checks),
+    };
+}
+/** Reports and health checks run side by side: the later decides, and is worth lowering down to the earlier. */
+function detectionCost(t, checks) {
+    const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
+    const setting = 'pgautofailover.node_considered_unhealthy_timeout';
+    if (overdueMs >= checks.most)
+        return { setting, costMs: overdueMs, gainMs: overdueMs - checks.most };
+    const tries = t.healthCheckMaxRetries + 1;
+    const shares = [
+        ['pgautofailover.health_check_timeout', tries * t.healthCheckTimeoutMs],
+        ['pgautofailover.health_check_retry_delay', tries * t.healthCheckRetryDelayMs],
+        ['pgautofailover.health_check_period', t.healthCheckPeriodMs],
+    ];
+    const [longest, costMs] = shares.reduce((most, one) => (one[1] > most[1] ? one : most));
+    return { setting: longest, costMs, gainMs: Math.min(costMs, checks.most - overdueMs) };
+}
+/**
+ * prepare_promotion asks nothing of a single standby: it reports it at once, and is told to stop replication. Of
+ * several, each first starts its Postgres anew without the primary and reports its position (report_lsn), and the
+ * monitor chooses when the last has (ProceedGroupStateForMSFailover); the chosen one may hear of it at its next round.
+ */
+function chosen(nodes) {
+    return nodes > 2
+        ? {
+            name: 'the standbys report their positions, and the one that is chosen prepares its promotion',
+            cost: null,
+            takes: { least: 2000, most: 7000 },
+        }
+        : {
+            name: 'the standby prepares its promotion',
+            cost: null,
+            takes: { least: 50, most: 700 },
+        };
+}
+/** From the order to stop replication until Postgres is out of recovery; it runs while D does. */
+const promoteMs = { least: 50, most: 3000 };
+/** The old primary does not answer, so its whole time to demote itself must pass (IsDrainTimeExpired). */
+function demotionAwaited(demoteTimeoutMs) {
+    return {
+        name: 'the old primary has its time to demote itself, while the standby is promoted',
+        takes: interval_together(exactly(demoteTimeoutMs), promoteMs),
+        cost: {
+            setting: 'pgautofailover.primary_demote_timeout',
+            costMs: demoteTimeoutMs,
+            gainMs: Math.max(0, demoteTimeoutMs - promoteMs.most),
+        },
+    };
+}
+/** default_transaction_read_only goes off, the first thing that wait_primary does. */
+const opened = {
+    name: 'the new primary opens for writes',
+    cost: null,
+    takes: { least: 20, most: 500 },
+};
+/** Its keeper reports as soon as it has done all that its new state asks for; for other standbys that is more. */
+function announced(nodes) {
+    return {
+        name: 'the new primary reports and the monitor announces it',
+        cost: null,
+        takes: { least: 10, most: nodes > 2 ? 2500 : 600 },
+    };
+}
+/** From the start of pg_autoctl perform switchover until the monitor has given its orders. */
+const commanded = {
+    name: "the operator's command reaches the monitor",
+    cost: null,
+    takes: { least: 30, most: 800 },
+};
+/**
+ * The old primary answers, so nobody waits for primary_demote_timeout: its Postgres shuts down, with a checkpoint, and
+ * its keeper says so; the standby is promoted meanwhile.
+ */
+const handedOver = {
+    name: 'the old primary shuts down, while the standby is promoted',
+    cost: null,
+    takes: { least: 300, most: 3500 },
+};
+/**
+ * The keeper's supervisor starts Postgres again at once, and what remains is recovery: 1.1 to 4.2 s on a machine whose disk
+ * others keep busy, with next to nothing written since the last checkpoint. More than that, and it takes longer.
+ */
+const restarted = {
+    name: 'the keeper starts Postgres again, which recovers',
+    cost: null,
+    takes: { least: 200, most: 6000 },
+};
+
+;// CONCATENATED MODULE: ./build/src/prediction/fences.js
+
+
+
+
+
+/** A cut amid a report costs up to tcp_user_timeout more: docs/timings.md, "Why these values". */
+const lateMs = 3000;
+/** A thawed primary was demoted 0.2 to 1.8 s after the thaw (docs/timings.md): its keeper's first report tells it. */
+const thawMs = 3000;
+const unreliable = (reason) => ({
+    fenced: null,
+    margin: null,
+    overlapMs: null,
+    overlapWhenLateMs: null,
+    reason,
+});
+const frozen = {
+    fenced: null,
+    margin: null,
+    overlapMs: thawMs,
+    overlapWhenLateMs: thawMs,
+    reason: 'a frozen primary is never fenced, as nothing runs that could: thawed after the promotion it takes writes until its ' +
+        `keeper's first report, for up to ${seconds(thawMs)} s`,
+};
+/** Nothing arrives at the old primary, nor from it. */
+function fullCutFence(live, primary, writable) {
+    const statusMs = standbysSpeakEveryMs(live, primary);
+    const { helpers, name, walSenderTimeoutMs } = primary;
+    if (walSenderTimeoutMs === 0)
+        return unreliable(`${name} may never fence itself: wal_sender_timeout is 0, so it never gives its standby up; set it`);
+    if (!helpers.quickNameLookups)
+        return unreliable(`${name} may never fence itself: a keeper that is cut off from its name server waits for look-ups until its standby's ` +
+            'connection is over; set RES_OPTIONS=timeout:1 attempts:1 in the environment of pg_autoctl');
+    if (!helpers.monitorKeepalives)
+        return waitsWithoutEnd(name);
+    const ends = connectionEnds(primary, statusMs).least;
+    if (ends < firstLook.most && !helpers.remembersStandby)
+        return unreliable(`${name} may never fence itself: its standby's connection may end after ${seconds(ends)} s, before its keeper first ` +
+            `looks for it, after up to ${seconds(firstLook.most)} s; raise wal_sender_timeout, or set ` +
+            'wal_receiver_status_interval to 1s');
+    const fenced = fullCutFenced(primary, statusMs);
+    const soonestMs = detection(live.monitor, silentChecksFail(live.monitor)).least;
+    const margin = {
+        least: soonestMs + live.monitor.primaryDemoteTimeoutMs - fenced.most,
+        most: writable.most - fenced.least,
+    };
+    const missesWhenLate = ends < firstLook.most + lateMs && !helpers.remembersStandby;
+    return relied(fenced, margin, missesWhenLate, `wal_sender_timeout ${seconds(walSenderTimeoutMs)} s and network_partition_timeout ${primary.networkPartitionTimeoutSeconds} s ` +
+        `of ${name} decide when it is fenced`);
+}
+/** Nothing arrives between the old primary and the monitor; its standby does hear it, and leaves it when told to. */
+function monitorCutFence(live, primary) {
+    const { monitor, nodes } = live;
+    const { helpers, name } = primary;
+    if (!helpers.monitorKeepalives)
+        return waitsWithoutEnd(name);
+    const given = givenUp(monitor, silentChecksFail(monitor)).takes;
+    const choice = chosen(nodes.length).takes;
+    // Of several standbys each leaves before it reports its position; a single one when D begins.
+    const leavesLate = nodes.length > 2 ? 0 : choice.least;
+    const leaves = inTurn(given, nextReport('').takes, { least: leavesLate, most: choice.most });
+    const afterwards = demotingFenced(primary);
+    const demotionMs = demotionAwaited(monitor.primaryDemoteTimeoutMs).takes.most;
+    const margin = {
+        least: monitor.primaryDemoteTimeoutMs - afterwards.most,
+        most: (nodes.length > 2 ? choice.most : 0) + demotionMs + roundMs + opened.takes.most - afterwards.least,
+    };
+    const missesWhenLate = given.least < firstLook.most + lateMs && !helpers.remembersStandby;
+    return relied(inTurn(leaves, afterwards), margin, missesWhenLate, `network_partition_timeout ${primary.networkPartitionTimeoutSeconds} s of ${name} decides when it is fenced, once its ` +
+        'standby has left it');
+}
+function relied(fenced, margin, missesWhenLate, reason) {
+    const rest = missesWhenLate
+        ? '; it never saw a standby while the monitor was away, and if it looks too late for this one it never fences itself'
+        : '';
+    return {
+        fenced,
+        margin,
+        overlapMs: Math.max(0, -margin.least),
+        overlapWhenLateMs: missesWhenLate ? null : Math.max(0, lateMs - margin.least),
+        reason: reason + rest,
+    };
+}
+function waitsWithoutEnd(name) {
+    return unreliable(`${name} may never fence itself: a cut that strikes while its keeper awaits the monitor's answer hangs it; add keepalives_idle, ` +
+        "keepalives_interval, keepalives_count and tcp_user_timeout to its monitor's URI");
+}
+/** The keeper is content with any standby, so the one that speaks most often is seen longest. */
+function standbysSpeakEveryMs({ nodes }, primary) {
+    const intervals = nodes
+        .filter((node) => node !== primary)
+        .map(({ walReceiverStatusIntervalMs }) => walReceiverStatusIntervalMs)
+        .filter((intervalMs) => intervalMs > 0);
+    return intervals.length === 0 ? 0 : Math.min(...intervals);
+}
+
+;// CONCATENATED MODULE: ./build/src/prediction/prediction.js
+
+
+
+
+
+/**
+ * What a formation's settings lead to, fault by fault, before any fault has come: how long until the promotion, which
+ * setting costs most of it, and whether two primaries may take writes. docs/prediction.md has the model, its
+ * sources, and how it compares with what was measured.
+ */
+const faultClasses = (/* unused pure expression or super */ null && ([
+    /** The primary's container or machine is gone. */
+    'crash-stop',
+    /** It stands still; its sockets look alive. */
+    'freeze',
+    /** Nothing arrives at it, nor from it. */
+    'full-cut',
+    /** Nothing arrives between it and the monitor. */
+    'monitor-cut',
+    /** Only its Postgres was killed: its keeper starts it again, and nothing is promoted. */
+    'postgres-crash',
+    /** An operator has the role handed over. */
+    'switchover',
+]));
+/** @throws Error where `primary` names none of the nodes */
+function predict(live) {
+    const primary = live.nodes.find(({ name }) => name === live.primary);
+    if (!primary)
+        throw new Error(`${live.primary} is none of the nodes that a prediction was asked for`);
+    const blocked = noSuccessor(live, primary);
+    const failover = (fault, checks, fence) => {
+        const steps = failoverSteps(live, checks);
+        const writable = inTurn(...steps.slice(0, -1).map(({ takes }) => takes));
+        return promoting(fault, steps, writable, fence(writable), blocked);
+    };
+    const silent = silentChecksFail(live.monitor);
+    const switchover = switchoverSteps(live);
+    return {
+        'crash-stop': failover('crash-stop', goneChecksFail(live.monitor), () => null),
+        freeze: failover('freeze', silent, () => frozen),
+        'full-cut': failover('full-cut', silent, (writable) => fullCutFence(live, primary, writable)),
+        'monitor-cut': failover('monitor-cut', silent, () => monitorCutFence(live, primary)),
+        'postgres-crash': {
+            fault: 'postgres-crash',
+            promotion: null,
+            notPromoted: 'its keeper lives and starts Postgres again, which is no failover',
+            outage: span(restarted.takes),
+            parts: [part(restarted)],
+            costliest: null,
+            fencing: null,
+        },
+        switchover: promoting('switchover', switchover, 
+        // Writes go on until the primary is told, and come back before the announcement.
+        inTurn(...switchover.slice(1, -1).map(({ takes }) => takes)), null, blocked),
+    };
+}
+function failoverSteps({ monitor, nodes }, checks) {
+    return [
+        givenUp(monitor, checks),
+        nextReport('a standby reports, and the failover begins'),
+        chosen(nodes.length),
+        demotionAwaited(monitor.primaryDemoteTimeoutMs),
+        nextReport('the standby reports, and may take writes'),
+        opened,
+        announced(nodes.length),
+    ];
+}
+function switchoverSteps({ nodes }) {
+    return [commanded, chosen(nodes.length), handedOver, opened, announced(nodes.length)];
+}
+/** Why no standby can be promoted whatever happens, or null. */
+function noSuccessor({ nodes, numberSyncStandbys }, primary) {
+    const standbys = nodes.filter((node) => node !== primary);
+    if (standbys.length === 0)
+        return 'there is no other data node';
+    if (standbys.every(({ candidatePriority }) => candidatePriority === 0))
+        return 'every other data node has candidate priority 0; give one of them a higher one';
+    // Of two nodes the standby needs no quorum; of more, number_sync_standbys + 1 of them must report their position
+    // (group_state_machine.c, ProceedGroupStateForMSFailover).
+    const quorum = standbys.filter(({ replicationQuorum }) => replicationQuorum).length;
+    if (standbys.length > 1 && numberSyncStandbys > 0 && quorum < numberSyncStandbys + 1)
+        return (`number_sync_standbys ${numberSyncStandbys} asks for ${numberSyncStandbys + 1} standbys of the replication quorum, and ` +
+            `there are ${quorum}; lower it, or add a standby`);
+    return null;
+}
+function promoting(fault, steps, outage, fence, blocked) {
+    if (blocked !== null)
+        return {
+            fault,
+            promotion: null,
+            notPromoted: blocked,
+            outage: null,
+            parts: [],
+            costliest: null,
+            fencing: null,
+        };
+    const parts = steps.map(part);
+    return {
+        fault,
+        promotion: span(inTurn(...steps.map(({ takes }) => takes))),
+        notPromoted: null,
+        outage: span(outage),
+        parts,
+        costliest: costliestOf(parts),
+        fencing: fence && inSeconds(fence),
+    };
+}
+function costliestOf(parts) {
+    const settable = parts.filter(({ setting }) => setting !== null);
+    return settable.reduce((most, one) => (most && most.costSeconds >= one.costSeconds ? most : one), null);
+}
+const span = ({ least, most }) => ({ least: seconds(least), most: seconds(most) });
+function part({ name, takes, cost }) {
+    return {
+        name,
+        ...span(takes),
+        setting: cost?.setting ?? null,
+        costSeconds: seconds(cost?.costMs ?? 0),
+        gainSeconds: seconds(cost?.gainMs ?? 0),
+    };
+}
+function inSeconds({ fenced, margin, overlapMs, overlapWhenLateMs, reason }) {
+    return {
+        fenced: fenced && span(fenced),
+        margin: margin && span(margin),
+        overlapSeconds: overlapMs === null ? null : seconds(overlapMs),
+        lateSeconds: seconds(lateMs),
+        overlapWhenLateSeconds: overlapWhenLateMs === null ? null : seconds(overlapWhenLateMs),
+        reason,
+    };
+}
+
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(7030);
 ;// CONCATENATED MODULE: ./build/src/postgres/hba.js
@@ -46707,10 +47174,157 @@ const noInterruptedDrill = {
 };
 const fileChecks = [matchesFile, noInterruptedDrill];
 
+;// CONCATENATED MODULE: ./build/src/prediction/target.js
+/** Faults that come unasked and take a failover to get over. */
+const unplannedFaults = [
+    'crash-stop',
+    'freeze',
+    'full-cut',
+    'monitor-cut',
+];
+/** Judges a prediction against a target for the promotion, as the drill measures it. Pure. */
+function meetsTarget(prediction, targetSeconds, faults = unplannedFaults) {
+    const [first, ...rest] = faults.map((fault) => prediction[fault]);
+    const { fault, promotion, outage, notPromoted, costliest } = rest.reduce((worst, one) => (mostOf(one) > mostOf(worst) ? one : worst), first);
+    const takes = promotion ?? outage;
+    if (!takes)
+        return { meets: 'no', fault, sentence: `after a ${fault} nothing is promoted: ${notPromoted ?? ''}` };
+    const what = `a ${fault} takes ${takes.least} to ${takes.most} s`;
+    const target = `the target is ${targetSeconds} s`;
+    const most = costliest && `${costliest.setting} costs most of it, ${costliest.costSeconds} s`;
+    if (takes.most <= targetSeconds)
+        return { meets: 'yes', fault, sentence: [`${what} and ${target}`, most].filter(Boolean).join('; ') };
+    const meets = takes.least > targetSeconds ? 'no' : 'not-certain';
+    const over = Math.round((takes.most - targetSeconds) * 1000) / 1000;
+    const change = costliest
+        ? `${most}: ${advice(costliest, over)}`
+        : 'no setting of the formation makes it shorter: raise the target';
+    return { meets, fault, sentence: `${what} and ${target}; ${change}` };
+}
+const mostOf = ({ promotion, outage }) => (promotion ?? outage)?.most ?? Number.POSITIVE_INFINITY;
+/** @param over seconds by which the most is beyond the target */
+function advice({ setting, gainSeconds }, over) {
+    const change = over <= gainSeconds
+        ? `lower it so that it costs ${over} s less`
+        : `lowering it alone gains ${gainSeconds} s of the ${over} s that are needed, so lower the other clocks too, or raise the target`;
+    return setting === 'pgautofailover.primary_demote_timeout'
+        ? `${change}; it is also the old primary's time to fence itself, so lower wal_sender_timeout and network_partition_timeout with it`
+        : change;
+}
+
+;// CONCATENATED MODULE: ./build/src/check/live-settings.js
+
+
+/**
+ * What a prediction is made from, as an observation holds it; undefined where the monitor, its primary or a part of a
+ * node could not be read. Pure.
+ */
+function liveSettings(observation, formation) {
+    const { monitor } = observation;
+    if (!monitor.ok)
+        return undefined;
+    const primary = settledPrimary(monitor.value.nodes)?.name;
+    const { clocks, numberSyncStandbys } = monitor.value;
+    const clock = (name) => clocks[name] ?? Number.NaN;
+    const settings = {
+        healthCheckPeriodMs: clock('health_check_period'),
+        healthCheckTimeoutMs: clock('health_check_timeout'),
+        healthCheckRetryDelayMs: clock('health_check_retry_delay'),
+        healthCheckMaxRetries: clock('health_check_max_retries'),
+        nodeConsideredUnhealthyTimeoutMs: clock('node_considered_unhealthy_timeout'),
+        primaryDemoteTimeoutMs: clock('primary_demote_timeout'),
+    };
+    const nodes = formation.nodes.map(({ name }) => liveNode(observation, name));
+    const isWhole = nodes.every((node) => node !== undefined) && !Object.values(settings).some(Number.isNaN);
+    if (primary === undefined || !isWhole || !nodes.some((node) => node.name === primary))
+        return undefined;
+    return { monitor: settings, numberSyncStandbys, nodes, primary };
+}
+function liveNode({ monitor, nodes, containers }, name) {
+    const row = monitor.ok ? monitor.value.nodes.find((each) => each.name === name) : undefined;
+    const [node, container] = [nodes[name], containers[name]];
+    if (!row || !node?.ok || !container?.ok)
+        return undefined;
+    const { keeperConfig, service, standbyMemory } = container.value;
+    const { settings } = node.value;
+    return {
+        name,
+        candidatePriority: row.candidatePriority,
+        replicationQuorum: row.replicationQuorum,
+        networkPartitionTimeoutSeconds: partitionTimeoutOf(keeperConfig),
+        walSenderTimeoutMs: milliseconds(settings['wal_sender_timeout']),
+        walReceiverStatusIntervalMs: milliseconds(settings['wal_receiver_status_interval']),
+        helpers: {
+            quickNameLookups: service.unit.includes('RES_OPTIONS=timeout:1 attempts:1'),
+            monitorKeepalives: /keepalives_idle=1&.*tcp_user_timeout=3000/.test(configured(keeperConfig, 'monitor').split('?')[1]?.split('&').sort().join('&') ?? ''),
+            remembersStandby: standbyMemory === 'yes',
+        },
+    };
+}
+const live_settings_units = { ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+/** A time as Postgres shows a setting: `6s`, `500ms`, `1min`, `0`. */
+function milliseconds(shown = '') {
+    const [, number = 'NaN', unit = 'ms'] = /^(\d+)(\w*)$/.exec(shown) ?? [];
+    return Number(number) * (live_settings_units[unit || 'ms'] ?? Number.NaN);
+}
+
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/objective.js
 
 
+
+
+
 /** Whether the formation, as it is set, can do what is asked of it when something fails. */
+const rtoTarget = {
+    id: 'rto-target',
+    meaning: 'the settings let a standby take over within the target, whatever fails',
+    severity: 'error',
+    faults(observation, formation, { rtoTargetSeconds }) {
+        const live = liveSettings(observation, formation);
+        if (rtoTargetSeconds === undefined || live === undefined)
+            return [];
+        const { meets, sentence } = meetsTarget(predict(live), rtoTargetSeconds);
+        if (meets === 'yes')
+            return [];
+        return [
+            {
+                subject: formation.name,
+                evidence: sentence,
+                remedy: {
+                    say: 'take a quicker profile (timings: balanced or fast) in the formation file, and run provision-pgaf',
+                },
+                severity: meets === 'no' ? 'error' : 'warning',
+            },
+        ];
+    },
+    // What another node's loss brings is not to be told twice.
+    follows: { 'failover-possible': 'any', 'keepers-fence': 'any' },
+};
+const oneWriterInCuts = {
+    id: 'one-writer-in-cuts',
+    meaning: 'a primary that is cut off stops taking writes before another one starts',
+    severity: 'warning',
+    follows: { 'keepers-fence': 'any', 'matches-file': 'any' },
+    faults(observation, formation, asked) {
+        const live = liveSettings(observation, formation);
+        if (live === undefined)
+            return [];
+        const predicted = predict(live);
+        return ['full-cut', 'monitor-cut'].flatMap((cut) => {
+            const { fencing } = predicted[cut];
+            if (fencing === null || fencing.overlapSeconds === 0)
+                return [];
+            const howLong = fencing.overlapSeconds === null ? 'as long as it is cut off' : `up to ${fencing.overlapSeconds} s`;
+            return [
+                {
+                    subject: formation.name,
+                    evidence: `after a ${cut} two nodes may take writes for ${howLong}: ${fencing.reason}`,
+                    remedy: new Remedies(formation, asked).provision('take the profile balanced or fast (docs/timings.md), and run provision-pgaf'),
+                },
+            ];
+        });
+    },
+};
 const keepersFence = {
     id: 'keepers-fence',
     meaning: 'a primary that is cut off from everything stops itself: one whose keeper never saw a standby does not',
@@ -46723,7 +47337,7 @@ const keepersFence = {
         remedy: new Remedies(formation, asked).provision(),
     })),
 };
-const objectiveChecks = [keepersFence];
+const objectiveChecks = [rtoTarget, oneWriterInCuts, keepersFence];
 
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/replication.js
 
@@ -47612,6 +48226,8 @@ function told({ say, run }) {
 
 
 
+
+
 /** Judges an observation by every check of the catalogue. Pure. */
 function judge(observation, formation, options = {}) {
     const found = new Map(catalogue.map((check) => [check.id, check.faults(observation, formation, options)]));
@@ -47622,7 +48238,14 @@ function judge(observation, formation, options = {}) {
         .filter((node) => node.goalState === 'secondary' && node.reportedState === 'secondary')
         .map((node) => node.name);
     const failing = failingFindings(findings, options.failOn ?? 'error');
-    return { ...conclude(findings, failing, formation, primary, standbys), findings, primary, standbys };
+    const live = liveSettings(observation, formation);
+    return {
+        ...conclude(findings, failing, formation, primary, standbys),
+        findings,
+        primary,
+        standbys,
+        prediction: live && predict(live),
+    };
 }
 const weight = (severity) => severities.indexOf(severity);
 const gravest = (all) => all.reduce((worst, each) => (weight(each) > weight(worst) ? each : worst), 'warning');
@@ -47876,137 +48499,6 @@ const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import
 const external_node_path_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:path");
 // EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
 var dist = __nccwpck_require__(8815);
-;// CONCATENATED MODULE: ./build/src/clock/interval.js
-const nothing = { least: 0, most: 0 };
-const exactly = (durationMs) => ({ least: durationMs, most: durationMs });
-/** One after the other. */
-function inTurn(...intervals) {
-    return {
-        least: intervals.reduce((sum, { least }) => sum + least, 0),
-        most: intervals.reduce((sum, { most }) => sum + most, 0),
-    };
-}
-/** When the last of several that began together is over. */
-function interval_together(...intervals) {
-    return {
-        least: Math.max(...intervals.map(({ least }) => least)),
-        most: Math.max(...intervals.map(({ most }) => most)),
-    };
-}
-/** One or the other. */
-function either(...intervals) {
-    return {
-        least: Math.min(...intervals.map(({ least }) => least)),
-        most: Math.max(...intervals.map(({ most }) => most)),
-    };
-}
-
-;// CONCATENATED MODULE: ./build/src/formation/detection.js
-
-/**
- * When the monitor may give a primary up. It takes both: no report for longer than
- * node_considered_unhealthy_timeout, and failed health checks (group_state_machine.c, IsUnhealthy).
- */
-/** Keepers report once a second (PG_AUTOCTL_KEEPER_SLEEP_TIME), so a node's last report may be that old at a fault. */
-const reportMs = 1000;
-/**
- * How long after a node fell silent its health checks have failed (health_check_worker.c): a round of them begins
- * every period, tries once and max_retries times more, waits for the time-out at each try and for the
- * delay after it, the last delay included. The least leaves the last delay out, to be on the safe side of a fence.
- */
-function silentChecksFail(t) {
-    const retries = t.healthCheckMaxRetries;
-    return {
-        least: t.healthCheckTimeoutMs + retries * (t.healthCheckRetryDelayMs + t.healthCheckTimeoutMs),
-        most: t.healthCheckPeriodMs + (retries + 1) * (t.healthCheckTimeoutMs + t.healthCheckRetryDelayMs),
-    };
-}
-/**
- * The same for a node that is gone. Its name and address outlive it for a while; who asks for an address that nobody has
- * is told so after 3 s (Linux, neigh/mcast_solicit 3 times retrans_time_ms 1000), where the time-out is longer.
- */
-function goneChecksFail(t) {
-    const retries = t.healthCheckMaxRetries;
-    const tryMs = Math.min(t.healthCheckTimeoutMs, addressUnansweredMs);
-    return { least: tryMs + retries * (t.healthCheckRetryDelayMs + tryMs), most: silentChecksFail(t).most };
-}
-const addressUnansweredMs = 3000;
-/**
- * How long after a fault the monitor may give the node up; it does so when a standby next reports.
- *
- * @param reportAgeMs how old the node's last report may be at the fault
- */
-function detection(t, checks, reportAgeMs = reportMs) {
-    const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
-    return interval_together({ least: overdueMs - reportAgeMs, most: overdueMs }, checks);
-}
-
-;// CONCATENATED MODULE: ./build/src/formation/fencing.js
-
-/**
- * A keeper whose monitor does not answer looks for its standby first 2 to 4.5 s after the cut, and again
- * every 4 s: its connections for notifications and for the report take 2 s each to fail, and it may have been
- * about to sleep for 1 s (which leaves out the first of them) or have been busy.
- */
-const firstLook = { least: 2000, most: 4500 };
-const lookEveryMs = 4000;
-/** A standby tells its position once a second, so its connection may end that much before W is over. */
-const standbyReportMs = 1000;
-/** From the order to fence until Postgres takes no more writes, or until a standby has left it. */
-const stop = { least: 0, most: 300 };
-/**
- * How long after its last sight of a standby the keeper gives the order to fence. Only a look notices, and more than N
- * whole seconds must have passed by a clock of whole seconds: a fraction more than N may do, N + 1 always does.
- */
-function partitionNoticed(t, everyMs) {
-    const looks = (durationMs) => Math.ceil(durationMs / everyMs) * everyMs;
-    const nMs = t.networkPartitionTimeoutSeconds * 1000;
-    return { least: looks(nMs), most: looks(nMs + 1000) };
-}
-/**
- * When Postgres gives up a standby that fell silent: W after its last word, which came up to
- * wal_receiver_status_interval before the cut. An idle standby is asked at W/2 and answers, so it is never more.
- */
-function connectionEnds(t, statusIntervalMs) {
-    const w = t.walSenderTimeoutMs;
-    const silent = statusIntervalMs === 0 ? w / 2 : Math.min(statusIntervalMs, w / 2);
-    return { least: w - silent, most: w };
-}
-/**
- * Whether the standby's connection may end before the keeper first looks for it. A keeper that never saw its standby
- * without the monitor never fences: its last_secondary_contact is 0.
- */
-function mayNeverSeeStandby(t, statusIntervalMs) {
-    return connectionEnds(t, statusIntervalMs).least < firstLook.most;
-}
-/** A standby on a busy machine may speak so much later than it means to (48.4 s with W 30 s and N 20 s). */
-const lateWordMs = 1000;
-/** When a keeper whose connections fail in silence last sees a standby whose connection ends then. */
-function lastSight(ends) {
-    const looks = Math.max(0, Math.ceil((ends.most - firstLook.least) / lookEveryMs) - 1);
-    return {
-        least: Math.max(firstLook.least, ends.least - lookEveryMs),
-        most: Math.min(ends.most, firstLook.most + looks * lookEveryMs),
-    };
-}
-/** How long a primary that is cut off from everything takes writes, where its keeper runs on time. */
-function fullCutFenced(t, statusIntervalMs) {
-    const { least, most } = connectionEnds(t, statusIntervalMs);
-    const ends = { least: Math.max(0, least - lateWordMs), most };
-    const silent = inTurn(lastSight(ends), partitionNoticed(t, lookEveryMs), stop);
-    // Where connections fail at once the keeper looks all the time, so it sees the standby's connection to its end.
-    const refused = inTurn(ends, partitionNoticed(t, 1000), stop);
-    return either(silent, refused);
-}
-/**
- * How long a primary that is cut off from the monitor alone takes writes after its standby was told to leave it: the
- * standby goes at once, and may have been seen a moment or a whole round ago.
- */
-function demotingFenced(t) {
-    const { least, most } = partitionNoticed(t, lookEveryMs);
-    return inTurn({ least: least - lookEveryMs, most }, stop, stop);
-}
-
 ;// CONCATENATED MODULE: ./build/src/formation/timings.js
 
 
@@ -56790,12 +57282,34 @@ const findingsTable = (findings) => ({
     headings: ['result', 'check', 'where', 'what was read, and what to do'],
     rows: findingRows(findings),
 });
+const shownSpan = (span) => span === null ? '' : `${span.least.toFixed(1)} to ${span.most.toFixed(1)} s`;
+/** What the settings lead to, fault by fault. */
+function predictionTable(prediction) {
+    return {
+        headings: ['fault', 'promotion', 'writes out', 'costs most', 'old primary fenced before'],
+        rows: Object.values(prediction).map(({ fault, promotion, outage, costliest, fencing }) => [
+            fault,
+            promotion === null ? 'none' : shownSpan(promotion),
+            shownSpan(outage),
+            costliest === null ? '' : `${costliest.setting} (${costliest.costSeconds.toFixed(1)} s)`,
+            fencing === null ? '' : fencing.margin === null ? 'never for certain' : shownSpan(fencing.margin),
+        ]),
+    };
+}
+/** The least time between the old primary's last writes and the new one's first, over the cuts; undefined if not known. */
+function fencingMargin(prediction) {
+    const margins = ['full-cut', 'monitor-cut'].map((cut) => prediction?.[cut].fencing?.margin?.least);
+    return margins.some((margin) => margin === undefined)
+        ? undefined
+        : Math.min(...margins.filter((margin) => margin !== undefined));
+}
 /** Lines for the log of one formation: the nodes, then the checks that did not pass. */
 function judgedLines({ observation, verdict }) {
     const failed = verdict.findings.filter((finding) => finding.status !== 'pass');
     const passed = verdict.findings.length - failed.length;
     return [
         ...textTable(nodesTable(observation)),
+        ...(verdict.prediction ? ['', ...textTable(predictionTable(verdict.prediction)), ''] : []),
         `${passed} of ${verdict.findings.length} checks passed`,
         ...(failed.length > 0 ? textTable(findingsTable(failed)) : []),
     ];
@@ -56807,6 +57321,16 @@ function judgedMarkdown({ observation, verdict }) {
         '',
         markdownTable(nodesTable(observation)),
         '',
+        ...(verdict.prediction
+            ? [
+                '<details><summary>What to expect of a failover, by the settings in force</summary>',
+                '',
+                markdownTable(predictionTable(verdict.prediction)),
+                '',
+                '</details>',
+                '',
+            ]
+            : []),
         `<details${verdict.outcome === 'pass' ? '' : ' open'}><summary>Checks</summary>`,
         '',
         markdownTable(findingsTable(verdict.findings)),
@@ -60192,6 +60716,8 @@ const outputs = [
     'standbys',
     'nodes',
     'formation-uri',
+    'predicted-rto-seconds',
+    'fencing-margin-seconds',
     'failed-checks',
     'warnings',
     'formations',
@@ -60239,6 +60765,8 @@ async function run(given, { log, signal, folder }) {
             standbys: verdict?.standbys.join(',') ?? '',
             nodes: JSON.stringify(leading?.judged ? nodesOf(leading) : []),
             'formation-uri': formationUri(first.formation),
+            'predicted-rto-seconds': figure(verdict?.prediction?.['crash-stop'].promotion?.most),
+            'fencing-margin-seconds': figure(fencingMargin(verdict?.prediction)),
             'failed-checks': failedChecks(checked, 'error').join(','),
             warnings: failedChecks(checked, 'warning').join(','),
             formations: JSON.stringify(checked.map((each) => ({
@@ -60254,6 +60782,7 @@ async function run(given, { log, signal, folder }) {
         summary: checkMarkdown(checked),
     };
 }
+const figure = (seconds) => seconds?.toFixed(3) ?? '';
 /** The word in place of paths. */
 const everyOther = 'monitor';
 function subjectsOf(given, folder) {

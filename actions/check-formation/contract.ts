@@ -18,6 +18,8 @@ export const outputs = [
   'standbys',
   'nodes',
   'formation-uri',
+  'predicted-rto-seconds',
+  'fencing-margin-seconds',
   'failed-checks',
   'warnings',
   'formations',

@@ -11,6 +11,7 @@ import {
   checkMarkdown,
   checkMessage,
   failedChecks,
+  fencingMargin,
   nodesOf,
   outcomeOf,
 } from '../../src/report/check-report.ts';
@@ -51,6 +52,8 @@ async function run(given: Given, { log, signal, folder }: ActionContext): Promis
       standbys: verdict?.standbys.join(',') ?? '',
       nodes: JSON.stringify(leading?.judged ? nodesOf(leading) : []),
       'formation-uri': formationUri(first.formation),
+      'predicted-rto-seconds': figure(verdict?.prediction?.['crash-stop'].promotion?.most),
+      'fencing-margin-seconds': figure(fencingMargin(verdict?.prediction)),
       'failed-checks': failedChecks(checked, 'error').join(','),
       warnings: failedChecks(checked, 'warning').join(','),
       formations: JSON.stringify(
@@ -68,6 +71,8 @@ async function run(given: Given, { log, signal, folder }: ActionContext): Promis
     summary: checkMarkdown(checked),
   };
 }
+
+const figure = (seconds: number | undefined) => seconds?.toFixed(3) ?? '';
 
 /** The word in place of paths. */
 const everyOther = 'monitor';

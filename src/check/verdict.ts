@@ -1,8 +1,10 @@
 import type { Outcome } from '../contract/outcome.ts';
 import type { Formation } from '../formation/formation.ts';
 import { settledPrimary } from '../monitor/nodes.ts';
+import { type Prediction, predict } from '../prediction/prediction.ts';
 import { catalogue } from './catalogue/catalogue.ts';
 import { type Asked, type Check, type Fault, type Finding, type Severity, severities } from './check.ts';
+import { liveSettings } from './live-settings.ts';
 import type { Observation } from './observation.ts';
 
 /** What an observation amounts to. Plain data. */
@@ -15,6 +17,8 @@ export interface Verdict {
   primary: string | undefined;
   /** The nodes that the monitor has as secondaries. */
   standbys: string[];
+  /** What its settings lead to, fault by fault; undefined where they could not all be read. */
+  prediction: Prediction | undefined;
 }
 
 export interface JudgeOptions extends Asked {
@@ -34,7 +38,14 @@ export function judge(observation: Observation, formation: Formation, options: J
     .filter((node) => node.goalState === 'secondary' && node.reportedState === 'secondary')
     .map((node) => node.name);
   const failing = failingFindings(findings, options.failOn ?? 'error');
-  return { ...conclude(findings, failing, formation, primary, standbys), findings, primary, standbys };
+  const live = liveSettings(observation, formation);
+  return {
+    ...conclude(findings, failing, formation, primary, standbys),
+    findings,
+    primary,
+    standbys,
+    prediction: live && predict(live),
+  };
 }
 
 const weight = (severity: Severity) => severities.indexOf(severity);

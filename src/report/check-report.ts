@@ -5,6 +5,7 @@ import type { Judged } from '../check/wait.ts';
 import { type Outcome, worstOutcome } from '../contract/outcome.ts';
 import { type Formation, membersOf } from '../formation/formation.ts';
 import { isConverged } from '../monitor/nodes.ts';
+import type { Prediction, Span } from '../prediction/prediction.ts';
 import { escapeMarkdown, markdownTable, type Table, textTable } from './table.ts';
 
 /** The data nodes as the monitor and their own Postgres show them. */
@@ -78,12 +79,40 @@ const findingsTable = (findings: readonly Finding[]): Table => ({
   rows: findingRows(findings),
 });
 
+const shownSpan = (span: Span | null) =>
+  span === null ? '' : `${span.least.toFixed(1)} to ${span.most.toFixed(1)} s`;
+
+/** What the settings lead to, fault by fault. */
+function predictionTable(prediction: Prediction): Table {
+  return {
+    headings: ['fault', 'promotion', 'writes out', 'costs most', 'old primary fenced before'],
+    rows: Object.values(prediction).map(({ fault, promotion, outage, costliest, fencing }) => [
+      fault,
+      promotion === null ? 'none' : shownSpan(promotion),
+      shownSpan(outage),
+      costliest === null ? '' : `${costliest.setting} (${costliest.costSeconds.toFixed(1)} s)`,
+      fencing === null ? '' : fencing.margin === null ? 'never for certain' : shownSpan(fencing.margin),
+    ]),
+  };
+}
+
+/** The least time between the old primary's last writes and the new one's first, over the cuts; undefined if not known. */
+export function fencingMargin(prediction: Prediction | undefined): number | undefined {
+  const margins = (['full-cut', 'monitor-cut'] as const).map(
+    (cut) => prediction?.[cut].fencing?.margin?.least,
+  );
+  return margins.some((margin) => margin === undefined)
+    ? undefined
+    : Math.min(...margins.filter((margin) => margin !== undefined));
+}
+
 /** Lines for the log of one formation: the nodes, then the checks that did not pass. */
 export function judgedLines({ observation, verdict }: Judged): string[] {
   const failed = verdict.findings.filter((finding) => finding.status !== 'pass');
   const passed = verdict.findings.length - failed.length;
   return [
     ...textTable(nodesTable(observation)),
+    ...(verdict.prediction ? ['', ...textTable(predictionTable(verdict.prediction)), ''] : []),
     `${passed} of ${verdict.findings.length} checks passed`,
     ...(failed.length > 0 ? textTable(findingsTable(failed)) : []),
   ];
@@ -96,6 +125,16 @@ export function judgedMarkdown({ observation, verdict }: Judged): string {
     '',
     markdownTable(nodesTable(observation)),
     '',
+    ...(verdict.prediction
+      ? [
+          '<details><summary>What to expect of a failover, by the settings in force</summary>',
+          '',
+          markdownTable(predictionTable(verdict.prediction)),
+          '',
+          '</details>',
+          '',
+        ]
+      : []),
     `<details${verdict.outcome === 'pass' ? '' : ' open'}><summary>Checks</summary>`,
     '',
     markdownTable(findingsTable(verdict.findings)),

@@ -1,16 +1,19 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { liveSettings } from '../../src/check/live-settings.ts';
+import { observe } from '../../src/check/observe.ts';
 import { parseFormation } from '../../src/formation/load.ts';
+import { Incus } from '../../src/incus/incus.ts';
 import {
   type FaultClass,
   type FaultPrediction,
   predict,
   type Span,
 } from '../../src/prediction/prediction.ts';
+import type { LiveSettings } from '../../src/prediction/settings.ts';
 import { markdownTable } from '../../src/report/table.ts';
-import { crashPostgres, helpToFence, liftCut, loadAverage, type Measured, measure } from './fencing.ts';
+import { crashPostgres, liftCut, type Measured, measure } from './fencing.ts';
 import { labFormation } from './formations.ts';
-import { becomesHealthy, runAction } from './harness.ts';
-import { readLiveSettings } from './live-settings.ts';
+import { becomesHealthy, loadAverage, runAction } from './harness.ts';
 
 /**
  * Real faults against what is predicted of them from the settings that the formation has. `PGHA_RUNS=5` for the
@@ -59,14 +62,16 @@ describe.each(profiles)(`predictions hold: %s, ${nodes} data nodes, Debian ${deb
     );
     return one;
   };
-  const predicted = async (fault: FaultClass): Promise<FaultPrediction> =>
-    predict(await readLiveSettings(formation))[fault];
+  /** As check-formation predicts it, from what it reads of the formation that runs. */
+  const predicted = async (fault: FaultClass): Promise<FaultPrediction> => {
+    const observation = await observe(formation, new Incus(formation.incus));
+    return predict(liveSettings(observation, formation) as LiveSettings)[fault];
+  };
 
   beforeAll(async () => {
     for (const name of names) await liftCut(name);
     const { code, log } = await runAction('provision-pgaf', { formation: yaml, prune: 'true' });
     expect(code, log).toBe(0);
-    for (const name of names) await helpToFence(formation, name);
   });
   beforeEach(() => becomesHealthy(yaml, 120_000));
   afterAll(() => {

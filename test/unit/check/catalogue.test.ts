@@ -6,6 +6,7 @@ import { judge } from '../../../src/check/verdict.ts';
 import {
   builtInFormation,
   containerOf,
+  formationOf,
   hbaRule,
   healthyObservation,
   monitorNode,
@@ -533,6 +534,16 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     /pg_ctl stop/,
   ],
   [
+    'one-writer-in-cuts',
+    'a standby whose connection ends late',
+    (o) => {
+      primary(o).settings['wal_sender_timeout'] = '1min';
+    },
+    'default',
+    /after a full-cut two nodes may take writes for up to [\d.]+ s/,
+    /balanced or fast/,
+  ],
+  [
     'keepers-fence',
     'a keeper that never saw a standby',
     on(container, { standbyMemory: 'no' }),
@@ -615,7 +626,7 @@ describe('one fault fails its own check and no other, and names where, what and 
 
   it('there is such a fault for every check that reads what a container, Postgres or the monitor says', () => {
     const broken = new Set(breakages.map(([id]) => id));
-    const others = ['monitor-reachable', 'nodes-reachable', 'client-uri'];
+    const others = ['monitor-reachable', 'nodes-reachable', 'client-uri', 'rto-target'];
     expect(catalogue.map((check) => check.id).filter((id) => !broken.has(id))).toEqual(others);
   });
 
@@ -639,5 +650,38 @@ describe('the catalogue', () => {
       expect(check.id).toMatch(/^[a-z]+(-[a-z]+)+$/);
       expect(check.meaning).toMatch(/^(?:[a-z]|Postgres|WAL).{20,}[^.]$/);
     }
+  });
+});
+
+describe('the target', () => {
+  const judged = (yaml: string, rtoTargetSeconds: number) => {
+    const formation = formationOf(`environment: lab\ntimings: ${yaml}`);
+    return judge(healthyObservation(formation), formation, { rtoTargetSeconds });
+  };
+  const finding = (verdict: ReturnType<typeof judged>) =>
+    verdict.findings.find(({ check }) => check === 'rto-target');
+
+  it('is met by settings that lead to a promotion in time', () => {
+    expect(finding(judged('balanced', 60))?.status).toBe('pass');
+    expect(finding(judged('fast', 30))?.status).toBe('pass');
+  });
+
+  it('fails a healthy formation whose settings cannot meet it, with the setting that costs most', () => {
+    const verdict = judged('upstream', 30);
+    expect(verdict.outcome).toBe('unhealthy');
+    expect(finding(verdict)).toMatchObject({ status: 'fail', severity: 'error' });
+    expect(finding(verdict)?.faults[0]?.evidence).toMatch(/the target is 30 s; .*primary_demote_timeout/);
+  });
+
+  it('warns where it lies inside the interval', () => {
+    const verdict = judged('balanced', 25);
+    expect(verdict.outcome).toBe('pass');
+    expect(finding(verdict)).toMatchObject({ status: 'fail', severity: 'warning' });
+  });
+
+  it('is not judged where it was not asked for', () => {
+    const formation = formationOf('timings: upstream');
+    const { findings } = judge(healthyObservation(formation), formation);
+    expect(findings.find(({ check }) => check === 'rto-target')?.status).toBe('pass');
   });
 });

@@ -20,13 +20,21 @@ const formation = builtInFormation();
 describe("a check's report", () => {
   it('shows the nodes as the monitor and Postgres have them', () => {
     const observation = healthyObservation();
-    expect(judgedLines({ observation, verdict: judge(observation, formation) })).toEqual([
+    const lines = judgedLines({ observation, verdict: judge(observation, formation) });
+    expect(lines.slice(0, 4)).toEqual([
       'node          container  state      health  postgres  timeline  lag',
       '------------  ---------  ---------  ------  --------  --------  ---',
       'pgaf-primary  Running    primary    good    writable  1',
       'pgaf-replica  Running    secondary  good    standby   1         0 B',
-      `${catalogue.length} of ${catalogue.length} checks passed`,
     ]);
+    expect(lines.at(-1)).toBe(`${catalogue.length} of ${catalogue.length} checks passed`);
+  });
+
+  it('shows what to expect of a failover', () => {
+    const observation = healthyObservation();
+    const text = judgedLines({ observation, verdict: judge(observation, formation) }).join('\n');
+    expect(text).toMatch(/crash-stop +[\d.]+ to [\d.]+ s +.*primary_demote_timeout \(12\.0 s\)/);
+    expect(text).toMatch(/postgres-crash +none +0\.2 to 6\.0 s/);
   });
 
   it('shows what failed, with what was read and what to do', () => {
