@@ -57076,8 +57076,50 @@ function describeProblem(problem) {
     return `not valid YAML: ${messageOf(problem)}`;
 }
 
+;// CONCATENATED MODULE: ./build/src/report/table.js
+
+/** Aligned columns for a log, one line a row, the last column unpadded. */
+function textTable(table) {
+    const headings = table.headings.map(table_shown);
+    const rows = table.rows.map((row) => row.map(table_shown));
+    const widths = headings.map((heading, column) => Math.max(heading.length, ...rows.map((row) => (row[column] ?? '').length)));
+    const line = (cells) => cells
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd();
+    return [line(headings), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)];
+}
+/** What was read from a server must not start a line of the log: runners take `::` there for a command. */
+const table_shown = (cell) => onOneLine(cell, ' ');
+/** The same table in Markdown; cells are escaped, so that nothing read from a server becomes markup. */
+function markdownTable({ headings, rows }) {
+    const line = (cells) => `| ${cells.map(escapeMarkdown).join(' | ')} |`;
+    return [line(headings), `|${headings.map(() => ' --- |').join('')}`, ...rows.map(line)].join('\n');
+}
+/** Plain text as Markdown that shows it literally on one line. */
+function escapeMarkdown(text) {
+    const escaped = text
+        .replaceAll('&', '&amp;')
+        .replaceAll('<', '&lt;')
+        .replace(/[\\`*_[\]|~]/g, '\\$&');
+    return onOneLine(escaped, ' ');
+}
+/** The same table in HTML; cells are escaped. */
+function htmlTable({ headings, rows }) {
+    const line = (tag, cells) => `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`;
+    return `<table><thead>${line('th', headings)}</thead><tbody>${rows.map((row) => line('td', row)).join('\n')}</tbody></table>`;
+}
+/** Plain text as HTML or XML that shows it literally, in text and in attributes. */
+function escapeHtml(text) {
+    return text
+        .replaceAll('&', '&amp;')
+        .replaceAll('<', '&lt;')
+        .replaceAll('>', '&gt;')
+        .replaceAll('"', '&quot;');
+}
+
 ;// CONCATENATED MODULE: ./build/src/report/junit.js
-/** JUnit's XML, as Jenkins, GitLab and the test reporters of GitHub and Gitea read it. */
+
 function junitXml(name, suites) {
     const all = suites.flatMap(({ cases }) => cases);
     return [
@@ -57125,15 +57167,11 @@ const attributes = (values) => Object.entries(values)
     .join(' ');
 /** Text and attribute values; what XML 1.0 cannot hold at all becomes a question mark. */
 function escaped(text) {
-    return (text
+    return (escapeHtml(text)
         // A surrogate without its other half.
         .replace(/\p{Surrogate}/gu, '?')
         // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
         .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '?')
-        .replaceAll('&', '&amp;')
-        .replaceAll('<', '&lt;')
-        .replaceAll('>', '&gt;')
-        .replaceAll('"', '&quot;')
         .replaceAll('\n', '&#10;')
         .replaceAll('\r', '&#13;'));
 }
@@ -57183,35 +57221,6 @@ function resultOf(finding, failOn) {
             };
         }
     }
-}
-
-;// CONCATENATED MODULE: ./build/src/report/table.js
-
-/** Aligned columns for a log, one line a row, the last column unpadded. */
-function textTable(table) {
-    const headings = table.headings.map(table_shown);
-    const rows = table.rows.map((row) => row.map(table_shown));
-    const widths = headings.map((heading, column) => Math.max(heading.length, ...rows.map((row) => (row[column] ?? '').length)));
-    const line = (cells) => cells
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd();
-    return [line(headings), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)];
-}
-/** What was read from a server must not start a line of the log: runners take `::` there for a command. */
-const table_shown = (cell) => onOneLine(cell, ' ');
-/** The same table in Markdown; cells are escaped, so that nothing read from a server becomes markup. */
-function markdownTable({ headings, rows }) {
-    const line = (cells) => `| ${cells.map(escapeMarkdown).join(' | ')} |`;
-    return [line(headings), `|${headings.map(() => ' --- |').join('')}`, ...rows.map(line)].join('\n');
-}
-/** Plain text as Markdown that shows it literally on one line. */
-function escapeMarkdown(text) {
-    const escaped = text
-        .replaceAll('&', '&amp;')
-        .replaceAll('<', '&lt;')
-        .replace(/[\\`*_[\]|~]/g, '\\$&');
-    return onOneLine(escaped, ' ');
 }
 
 ;// CONCATENATED MODULE: ./build/src/report/check-report.js

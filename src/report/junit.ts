@@ -1,3 +1,5 @@
+import { escapeHtml } from './table.ts';
+
 /** JUnit's XML, as Jenkins, GitLab and the test reporters of GitHub and Gitea read it. */
 
 export interface TestSuite {
@@ -74,15 +76,11 @@ const attributes = (values: Record<string, string>) =>
 /** Text and attribute values; what XML 1.0 cannot hold at all becomes a question mark. */
 function escaped(text: string): string {
   return (
-    text
+    escapeHtml(text)
       // A surrogate without its other half.
       .replace(/\p{Surrogate}/gu, '?')
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
       .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '?')
-      .replaceAll('&', '&amp;')
-      .replaceAll('<', '&lt;')
-      .replaceAll('>', '&gt;')
-      .replaceAll('"', '&quot;')
       .replaceAll('\n', '&#10;')
       .replaceAll('\r', '&#13;')
   );

@@ -33,7 +33,9 @@ describe("a check's report", () => {
   it('shows what to expect of a failover', () => {
     const observation = healthyObservation();
     const text = judgedLines({ observation, verdict: judge(observation, formation) }).join('\n');
-    expect(text).toMatch(/crash-stop +[\d.]+ to [\d.]+ s +[\d.]+ to [\d.]+ s +pgautofailover\.\w+ \([\d.]+ s\)/);
+    expect(text).toMatch(
+      /crash-stop +[\d.]+ to [\d.]+ s +[\d.]+ to [\d.]+ s +pgautofailover\.\w+ \([\d.]+ s\)/,
+    );
     expect(text).toMatch(/postgres-crash +none +0\.2 to 6\.0 s/);
   });
 
