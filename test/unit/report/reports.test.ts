@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
 import { catalogue } from '../../../src/check/catalogue/catalogue.ts';
 import { judge } from '../../../src/check/verdict.ts';
@@ -16,6 +19,10 @@ import {
 } from '../builders.ts';
 
 const formation = builtInFormation();
+const published = readFileSync(
+  join(import.meta.dirname, '..', '..', '..', 'schemas', 'check-report.schema.json'),
+  'utf8',
+);
 
 describe("a check's report", () => {
   it('shows the nodes as the monitor and Postgres have them', () => {
@@ -28,6 +35,20 @@ describe("a check's report", () => {
       'pgaf-replica  Running    secondary  good    standby   1         0 B',
     ]);
     expect(lines.at(-1)).toBe(`${catalogue.length} of ${catalogue.length} checks passed`);
+  });
+
+  it('is as its published schema says', () => {
+    const observation = healthyObservation();
+    observation.nodes['pgaf-replica'] = { ok: false, failed: 'silence' };
+    const judgedOne = { formation, judged: true, observation, verdict: judge(observation, formation) };
+    const report = {
+      ...{ action: 'check-formation', outcome: 'unhealthy', exitCode: 1, message: 'm' },
+      formations: [judgedOne, { formation, judged: false, failed: 'no incus' }],
+    };
+    const ajv = new Ajv({ allErrors: true });
+    const validate = ajv.compile(JSON.parse(published) as object);
+    expect(validate(JSON.parse(JSON.stringify(report))), ajv.errorsText(validate.errors)).toBe(true);
+    expect(validate({ ...report, outcome: 'fine' })).toBe(false);
   });
 
   it('shows what to expect of a failover', () => {
