@@ -117,14 +117,11 @@ export class TcpRelay {
     return this.ended;
   }
 
-  /** A socket that connects to `address` once its `connect` is called, which takes the port. */
+  /** A socket that connects to `address` once its `connect` is called. @throws EnvironmentError when the relay is gone */
   socket(address: string): RelayedSocket {
+    if (this.ended !== undefined) throw new EnvironmentError(`the relay is gone: ${this.ended}`);
     const id = ++this.lastId;
     const socket = new RelayedSocket(address, (kind, body) => this.send(id, kind, body));
-    if (this.ended !== undefined) {
-      socket.destroy(new Error(`the relay is gone: ${this.ended}`));
-      return socket;
-    }
     this.sockets.set(id, socket);
     socket.once('close', () => {
       if (this.sockets.delete(id)) this.send(id, 'c');
