@@ -1,5 +1,5 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
-import type { Moment } from '../clock/clock.ts';
+import { type Moment, now } from '../clock/clock.ts';
 import { messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
 import { type Formation, type Member, membersOf } from '../formation/formation.ts';
@@ -96,12 +96,15 @@ export class Evidence {
     let journal: Journal | undefined;
     try {
       await prepareTable(way, signal);
-      journal = Journal.create(options.journalPath, options.run);
+      const opened = Journal.create(options.journalPath, options.run);
+      journal = opened;
+      // An outage of the way is none of the formation's.
+      route.onBroken((why) => opened.record({ kind: 'failing', at: now(), why }));
       const on = memberNamed(access, options.primary);
-      for (const witness of witnessesOn(on, way, journal, options))
+      for (const witness of witnessesOn(on, way, opened, options))
         witnesses.push(await Witness.start(witness, signal));
-      const workload = new Workload({ ...options, way, journal });
-      return new Evidence(options, way, journal, workload, witnesses);
+      const workload = new Workload({ ...options, way, journal: opened });
+      return new Evidence(options, way, opened, workload, witnesses);
     } catch (error) {
       await Promise.all(witnesses.map((witness) => witness.stop()));
       journal?.close();

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { now, wallClock } from '../clock/clock.ts';
 import { withDeadline } from '../clock/deadline.ts';
@@ -38,7 +38,7 @@ export class Journal {
     try {
       makeFolder(dirname(path));
       const file = openSync(path, 'ax');
-      writeSync(file, `${JSON.stringify(head)}\n`);
+      writeFileSync(file, `${JSON.stringify(head)}\n`);
       return new Journal(run, path, file);
     } catch (error) {
       throw new EnvironmentError(`the journal ${path} cannot be written: ${messageOf(error)}`);
@@ -50,7 +50,8 @@ export class Journal {
     this.events.push(event);
     if (this.file !== undefined) {
       try {
-        writeSync(this.file, `${JSON.stringify(event)}\n`);
+        // Not writeSync, which may write a part and say nothing.
+        writeFileSync(this.file, `${JSON.stringify(event)}\n`);
       } catch (error) {
         this.close();
         const why = `the journal could not be written: ${messageOf(error)}`;

@@ -18,6 +18,8 @@ export interface Route {
   addedMs: number;
   /** A socket to a node, which connects when `pg` tells it to. @throws EnvironmentError when the route is broken */
   socketTo(node: Member, signal?: AbortSignal): Promise<PostgresStream>;
+  /** Calls `listener` when the route itself breaks, whatever becomes of the nodes; it then mends itself. */
+  onBroken(listener: (why: string) => void): void;
   close(): void;
 }
 
@@ -55,6 +57,7 @@ export async function openRoute(options: RouteOptions): Promise<Route> {
     via: 'direct',
     addedMs: 0,
     socketTo: async ({ name }) => directSocket(firstOf(addresses, name)),
+    onBroken: () => {},
     close: () => {},
   };
 }
@@ -66,14 +69,23 @@ async function openVantage(options: RouteOptions, addresses: KnownAddresses): Pr
   await everyNodeAnswers((address) => first.socket(address), options, addresses);
   log.debug(`clients connect from ${monitor.name}, which adds ${addedMs} ms to a round trip`);
   const stopped = new AbortController();
-  let relay = Promise.resolve(first);
+  let broken = (_why: string) => {};
+  const watched = (open: TcpRelay) => {
+    open.onLost = (why) => broken(`the clients' way through ${monitor.name} broke: ${why}`);
+    return open;
+  };
+  const another = async () => watched(await TcpRelay.open(incus, monitor.name, stopped.signal));
+  let relay = Promise.resolve(watched(first));
   return {
     via: 'vantage',
     addedMs,
     async socketTo({ name }, inner) {
-      relay = livingOr(relay, () => TcpRelay.open(incus, monitor.name, stopped.signal));
+      relay = livingOr(relay, another);
       const open = await withDeadline('the relay', relayDeadlineMs, () => relay, inner);
       return quiet(open.socket(firstOf(addresses, name)));
+    },
+    onBroken(listener) {
+      broken = listener;
     },
     close() {
       stopped.abort(new EnvironmentError('the way to the nodes was closed'));

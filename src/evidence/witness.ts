@@ -19,13 +19,15 @@ export interface WitnessOptions {
   /** What it does in turn. One whose write hangs for want of a standby reads no more, hence one for each. */
   does: { write: boolean; read: boolean };
   open(signal: AbortSignal): Promise<Opened>;
+  /** Pause before it opens another session. */
+  reconnectEveryMs: number;
   journal: Journal;
   writesPerSecond: number;
 }
 
-const reconnectEveryMs = 250;
 /** A node that refuses is asked less often, so as not to fill its log. */
 const refusedEveryMs = 100;
+const partingMs = 1000;
 /** A witness waits: what a frozen node does when it is thawed shows on the session that was kept. */
 const patienceMs = 3_600_000;
 
@@ -36,7 +38,10 @@ const patienceMs = 3_600_000;
 export class Witness {
   private readonly options: WitnessOptions;
   private readonly notes: RefusalNotes;
+  /** No further turns. */
   private readonly stopping = new AbortController();
+  /** Nor is the turn under way waited for. */
+  private readonly leaving = new AbortController();
   private readonly loop: Promise<void>;
   private opened = 0;
   private readonly elsewhere: Elsewhere;
@@ -53,15 +58,17 @@ export class Witness {
     return new Witness(options, await options.open(signal));
   }
 
-  /** Gives up what is under way, and closes the session. */
+  /** Gives what is under way a moment to end, and closes the session. */
   async stop(): Promise<void> {
     this.stopping.abort();
+    const leave = setTimeout(() => this.leaving.abort(), partingMs);
     await this.loop;
+    clearTimeout(leave);
   }
 
   private async keepWatch(first: Opened): Promise<void> {
     const { signal } = this.stopping;
-    const { actor, node, open } = this.options;
+    const { actor, node, open, reconnectEveryMs } = this.options;
     let opened: Opened | undefined = first;
     while (!signal.aborted) {
       try {
@@ -99,7 +106,7 @@ export class Witness {
   /** Reads, and writes where that is its task and the node says that it takes writes. @throws as Session.query */
   private async turn(writer: Writer): Promise<'taken' | { why: string; over: boolean }> {
     const { does, journal } = this.options;
-    const { signal } = this.stopping;
+    const { signal } = this.leaving;
     const row = does.read ? this.elsewhere.latest() : undefined;
     const invokedAt = now();
     const values = [journal.run, row?.connection ?? '', row?.seq ?? 0];

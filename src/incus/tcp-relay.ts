@@ -68,6 +68,8 @@ export class TcpRelay {
   private stderr = '';
   private ended: string | undefined;
   private pings: { sentAt: Moment; answered(tookMs: number): void; failed(error: Error): void }[] = [];
+  /** Called once when it ends, unless it was closed. */
+  onLost: ((why: string) => void) | undefined;
   private onReady: (() => void) | undefined;
   private onFailed: ((error: Error) => void) | undefined;
 
@@ -140,6 +142,7 @@ export class TcpRelay {
 
   /** Ends it and every connection that it carries. */
   close(): void {
+    this.onLost = undefined;
     this.end('closed');
     this.child.stdin?.end();
     this.child.kill('SIGKILL');
@@ -173,5 +176,6 @@ export class TcpRelay {
     for (const ping of this.pings.splice(0)) ping.failed(error);
     for (const socket of this.sockets.values()) socket.closedThere(error.message);
     this.sockets.clear();
+    this.onLost?.(why);
   }
 }
