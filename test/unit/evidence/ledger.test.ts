@@ -286,3 +286,220 @@ describe('writes that are no breach', () => {
     );
   });
 });
+
+describe('a verdict is inconclusive', () => {
+  const sample = () => fc.sample(anyFailover, { numRuns: 1, seed: 7 })[0] as Told;
+  const only = (told: Told, keep: (made: Made) => boolean): History => {
+    const kept = new Set(told.made.filter(keep).map(({ connection, seq }) => `${connection} ${seq}`));
+    const events = told.history.events.filter(
+      (event) => !('seq' in event) || kept.has(`${event.connection} ${event.seq}`),
+    );
+    return { run: 'run', events };
+  };
+  const reasons = (history: History, reads: LedgerRead[], { scene }: Told) =>
+    judgeLedger(history, reads, scene).inconclusive;
+
+  it('without any write', () => {
+    const told = sample();
+    expect(judgeLedger({ run: 'run', events: [] }, [], told.scene)).toMatchObject({
+      acknowledgedWrites: 0,
+      clientRtoSeconds: undefined,
+      writeOutageSeconds: undefined,
+      dualPrimarySeconds: undefined,
+      inconclusive: [
+        'no write of the application was acknowledged by alpha before the fault',
+        'no witness wrote on alpha before the fault, so nothing tells of a second primary',
+        'the rows on beta were not read after the fault',
+      ],
+    });
+  });
+
+  it('without an acknowledgement to the application before the fault', () => {
+    const told = sample();
+    const history = only(told, ({ actor, node }) => actor !== 'application' || node === 'beta');
+    const rows = told.made.filter(
+      ({ actor, node, committedAt }) =>
+        committedAt !== undefined && (actor !== 'application' || node === 'beta'),
+    );
+    expect(reasons(history, [readOf(rows, told.reads[1].startedAt)], told)).toEqual([
+      'no write of the application was acknowledged by alpha before the fault',
+    ]);
+  });
+
+  it('without a witness, and then it knows of no second primary', () => {
+    const told = sample();
+    const history = only(told, ({ actor }) => actor === 'application');
+    const verdict = judgeLedger(
+      history,
+      told.reads.map((read) =>
+        without(
+          read,
+          told.made.filter(({ actor }) => actor !== 'application'),
+        ),
+      ),
+      told.scene,
+    );
+    expect(verdict.inconclusive).toEqual([
+      'no witness wrote on alpha before the fault, so nothing tells of a second primary',
+    ]);
+    expect(verdict.dualPrimarySeconds).toBeUndefined();
+  });
+
+  it('without a read of the new primary after its promotion', () => {
+    const told = sample();
+    const [first, second] = told.reads;
+    const missing = ['the rows on beta were not read after the fault'];
+    expect(reasons(told.history, [], told)).toEqual(missing);
+    expect(reasons(told.history, [{ ...first, node: 'alpha' }], told)).toEqual(missing);
+    expect(reasons(told.history, [{ ...first, inRecovery: true }], told)).toEqual(missing);
+    expect(reasons(told.history, [{ ...second, startedAt: told.scene.faultAt - 1 }], told)).toEqual(missing);
+  });
+
+  it('where writes were acknowledged after the last read', () => {
+    const told = sample();
+    const early = readOf([...rowsIn(told.reads[0].rows)], told.firstAt + 0.5);
+    const verdict = judgeLedger(told.history, [{ ...early, endedAt: 1e9 }], told.scene);
+    expect(verdict.unverifiedWrites).toBeGreaterThan(0);
+    expect(verdict.inconclusive).toEqual([
+      `${verdict.unverifiedWrites} acknowledged writes are newer than the last read of their rows`,
+    ]);
+  });
+
+  it('where the evidence itself was not whole, or contradicts itself', () => {
+    const told = sample();
+    const events = [
+      ...told.history.events,
+      { kind: 'failing' as const, at: 5, why: 'the disk is full' },
+      { kind: 'acknowledged' as const, connection: 'app0.1', seq: 1, at: 77, timeline: 1 },
+      { kind: 'unknown' as const, connection: 'nobody.1', seq: 1, at: 77, why: '' },
+    ];
+    expect(reasons({ run: 'run', events }, told.reads, told)).toEqual([
+      'the disk is full',
+      'the journal contradicts itself: write 1 of connection app0.1 ended twice',
+      'the journal contradicts itself: write 1 of connection nobody.1 ended and was never sent',
+    ]);
+    expect(() => mergeHistories(told.history, { run: 'other', events: [] })).toThrow('two runs');
+  });
+});
+
+describe('what is told besides', () => {
+  const opened = (connection: string, node: string, actor: 'application' | 'witness') => ({
+    kind: 'connected' as const,
+    at: 0,
+    connection,
+    node,
+    actor,
+    server: '',
+    backend: 1,
+  });
+  const write = (connection: string, seq: number, invokedAt: number, timeline: number) =>
+    eventsOf(
+      {
+        connection,
+        seq,
+        actor: 'application',
+        node: '',
+        invokedAt,
+        endedAt: invokedAt + 10,
+        outcome: 'acknowledged',
+      },
+      timeline,
+    );
+  const refused = (
+    at: number,
+    node: string,
+    why: string,
+    actor: 'application' | 'witness' = 'application',
+  ) => ({ kind: 'refused' as const, at, node, why, actor });
+  const before = [
+    opened('app.1', 'alpha', 'application'),
+    opened('w.1', 'alpha', 'witness'),
+    ...write('app.1', 1, 0, 1),
+    ...write('w.1', 1, 0, 1),
+  ];
+  const rows = (...keys: [string, number][]) =>
+    rangesOf(keys.map(([connection, seq]) => ({ connection, seq })));
+  const scene = { faultAt: 1000, oldPrimary: 'alpha', newPrimary: 'beta' };
+  const readAt = (startedAt: number, read: LedgerRead['rows']): LedgerRead => ({
+    node: 'beta',
+    startedAt,
+    endedAt: startedAt + 1,
+    inRecovery: false,
+    rows: read,
+  });
+
+  it('is why clients could not write after the promotion, in the words of each node', () => {
+    const events = [
+      ...before,
+      refused(900, 'beta', 'before the fault'),
+      refused(1500, 'beta', 'the session is read-only'),
+      refused(2000, 'beta', 'no pg_hba.conf entry for host'),
+      refused(1800, 'alpha', 'No route to host'),
+      refused(2500, 'alpha', 'of a witness', 'witness'),
+    ];
+    const verdict = judgeLedger(
+      { run: 'run', events },
+      [readAt(3000, rows(['app.1', 1], ['w.1', 1]))],
+      scene,
+    );
+    expect(verdict.clientRtoSeconds).toBeUndefined();
+    expect(verdict.writeOutageSeconds).toBeUndefined();
+    // From the last acknowledgement to the last attempt.
+    expect(verdict.longestPauseSeconds).toBe(1.99);
+    expect(verdict.refusals).toEqual([
+      { node: 'alpha', why: 'No route to host', seconds: 0.8 },
+      { node: 'beta', why: 'no pg_hba.conf entry for host', seconds: 1 },
+    ]);
+    expect(verdict).toMatchObject({
+      refusedSeconds: 0.8,
+      refusedBecause: 'No route to host',
+      lastTakenSeconds: -0.99,
+    });
+    expect(verdict.inconclusive).toEqual([]);
+  });
+
+  it('is how often a read on the old primary lacked what the new one had acknowledged before', () => {
+    const probe = (invokedAt: number, seq: number, present: boolean) => ({
+      kind: 'probed' as const,
+      invokedAt,
+      at: invokedAt + 5,
+      connection: 'w.1',
+      row: { connection: 'app.2', seq },
+      present,
+    });
+    const events = [
+      ...before,
+      opened('app.2', 'beta', 'application'),
+      ...write('app.2', 1, 5000, 2),
+      ...write('app.2', 2, 6000, 2),
+      probe(5020, 1, false),
+      probe(5900, 1, false),
+      probe(5950, 1, true),
+      // Not yet acknowledged when the read began.
+      probe(6005, 2, false),
+    ];
+    const read = readAt(7000, rows(['app.1', 1], ['w.1', 1], ['app.2', 1], ['app.2', 2]));
+    expect(judgeLedger({ run: 'run', events }, [read], scene)).toMatchObject({
+      staleReads: 2,
+      lastStaleReadSeconds: 4.905,
+      clientRtoSeconds: 4.01,
+      writeOutageSeconds: 5,
+      longestPauseSeconds: 5,
+    });
+  });
+
+  it('is the outage where Postgres came back by itself and nothing was promoted', () => {
+    const events = [
+      ...before,
+      ...write('app.1', 2, 900, 1),
+      ...write('app.1', 3, 2400, 1),
+      ...write('app.1', 4, 2500, 1),
+    ];
+    const read = {
+      ...readAt(3000, rows(['app.1', 1], ['app.1', 2], ['app.1', 3], ['app.1', 4], ['w.1', 1])),
+      node: 'alpha',
+    };
+    const verdict = judgeLedger({ run: 'run', events }, [read], { ...scene, newPrimary: undefined });
+    expect(verdict).toMatchObject({ ...clean, longestPauseSeconds: 1.5, clientRtoSeconds: undefined });
+  });
+});
