@@ -28,7 +28,7 @@ export function keyOf({ connection, seq }: RowKey): string {
 /** Puts a history's writes together. The order of the events does not matter, nor does an event told twice. */
 export function attemptsOf({ events }: History): Attempts {
   const all = <K extends HistoryEvent['kind']>(kind: K) =>
-    events.filter((event): event is Extract<HistoryEvent, { kind: K }> => event.kind === kind);
+    events.filter((event): event is HistoryEvent & { kind: K } => event.kind === kind);
   const contradictions = new Set<string>();
   const byKey = new Map<string, Attempt>();
 

@@ -6,6 +6,7 @@ import { createTable, deleteOldRuns, deleteRun, keptDays, lookForTable } from '.
 import { describeRefusals, openWritable, type Refusal, type WayIn } from './way-in.ts';
 
 const prepareDeadlineMs = 15_000;
+const cleanUpDeadlineMs = 5000;
 const statementDeadlineMs = 10_000;
 const pauseMs = 250;
 
@@ -14,7 +15,7 @@ const pauseMs = 250;
  * @throws EnvironmentError that says what each node, or Postgres, answered
  */
 export async function prepareTable(way: WayIn, signal?: AbortSignal): Promise<void> {
-  await asApplication(way, signal, async (session) => {
+  await asApplication(way, prepareDeadlineMs, signal, async (session) => {
     const options = { deadlineMs: statementDeadlineMs, signal };
     const [found] = await session.query(lookForTable, [], options);
     if (found === undefined) await session.query(createTable, [], options);
@@ -28,17 +29,18 @@ export async function prepareTable(way: WayIn, signal?: AbortSignal): Promise<vo
 
 /** Deletes the rows of a run. @throws as prepareTable */
 export async function deleteRows(way: WayIn, run: string, signal?: AbortSignal): Promise<void> {
-  await asApplication(way, signal, async (session) => {
+  await asApplication(way, cleanUpDeadlineMs, signal, async (session) => {
     await session.query(deleteRun, [run], { deadlineMs: statementDeadlineMs, signal });
   });
 }
 
 async function asApplication(
   way: WayIn,
+  patienceMs: number,
   signal: AbortSignal | undefined,
   work: (session: Session) => Promise<void>,
 ): Promise<void> {
-  const session = await openPatiently(way, signal);
+  const session = await openPatiently(way, patienceMs, signal);
   const { user, database } = way.access;
   try {
     await work(session);
@@ -53,8 +55,12 @@ async function asApplication(
 }
 
 /** Goes round the nodes for a while, unless what they say is their last word. */
-async function openPatiently(way: WayIn, signal: AbortSignal | undefined): Promise<Session> {
-  const giveUpAt = now() + prepareDeadlineMs;
+async function openPatiently(
+  way: WayIn,
+  patienceMs: number,
+  signal: AbortSignal | undefined,
+): Promise<Session> {
+  const giveUpAt = now() + patienceMs;
   for (;;) {
     const found = await openWritable(way, signal);
     if ('opened' in found) return found.opened.session;

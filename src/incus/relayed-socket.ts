@@ -41,6 +41,11 @@ export class RelayedSocket extends Duplex {
     done();
   }
 
+  /** A TLS session on top tells its error only after it has ended its socket: the end must not be heard first. */
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    setImmediate(done, error);
+  }
+
   setNoDelay(): this {
     return this;
   }
