@@ -32,7 +32,10 @@ type ReadRow = { in_recovery: boolean; ranges: [connection: string, from: number
 
 function byConnection(ranges: ReadRow['ranges']): RowRanges {
   const rows = new Map<string, [number, number][]>();
-  for (const [connection, from, to] of ranges)
-    rows.set(connection, [...(rows.get(connection) ?? []), [from, to]]);
+  for (const [connection, from, to] of ranges) {
+    const known = rows.get(connection);
+    if (known) known.push([from, to]);
+    else rows.set(connection, [[from, to]]);
+  }
   return Object.fromEntries(rows);
 }
