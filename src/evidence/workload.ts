@@ -19,7 +19,7 @@ export interface WorkloadOptions {
   limitMs: number;
 }
 
-/** Between two rounds over the nodes, give or take half. */
+/** Between two rounds over the nodes, and after a connection was lost; give or take half. */
 const backoffMs = 200;
 
 /** Clients of the application that write until they are stopped, wherever the primary is. */
@@ -60,10 +60,8 @@ export class Workload {
           const writer = new Writer(this.options.journal, 'application', `${name}.${++opened}`, found.opened);
           const why = await this.keepWriting(writer);
           if (why !== undefined) this.notes.note('application', found.opened.node.name, why, true);
-        } else {
-          for (const { node, why } of found.refusals) this.notes.note('application', node, why);
-          await sleep(backoffMs * (0.5 + Math.random()), signal);
-        }
+        } else for (const { node, why } of found.refusals) this.notes.note('application', node, why);
+        await sleep(backoffMs * (0.5 + Math.random()), signal);
       } catch (error) {
         if (signal.aborted) return;
         const { journal } = this.options;

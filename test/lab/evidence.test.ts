@@ -184,6 +184,24 @@ describe('clients of a healthy formation', () => {
     expect(judgeLedger(history, [read], scene)).toMatchObject({ lost: { count: 0 }, inconclusive: [] });
   });
 
+  it('end by themselves at their limit, which no verdict takes for an outage', async () => {
+    const { primary, ...others } = await rolesIn(formation.yaml);
+    const { evidence, remove } = await startClients({ primary, ...others }, { limitMs: 1000 });
+    await sleep(2500);
+    const writes = evidence.journal.events.filter(
+      (event) => event.kind === 'invoked' && event.connection.startsWith('app'),
+    );
+    const [first, last] = [writes[0]?.at ?? Number.NaN, writes.at(-1)?.at ?? Number.NaN];
+    expect(last - first).toBeLessThan(1100);
+    const history = await evidence.stop();
+    const read = await evidence.read(primary.name);
+    await remove();
+    const scene = { faultAt: last, oldPrimary: primary.name, newPrimary: undefined };
+    expect(judgeLedger(history, [read], scene).inconclusive).toEqual([
+      'the workload stopped by itself after its limit of 1 s',
+    ]);
+  });
+
   it('come back when the way through the monitor breaks, and say that the evidence is not whole', async () => {
     const roles = await rolesIn(formation.yaml);
     const { evidence, remove } = await startClients(roles);
