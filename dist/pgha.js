@@ -45260,6 +45260,11 @@ async function retryUntil(what, { deadlineMs, pauseMs, signal }, attempt) {
 
 
 
+/** The SQLSTATE of what a session threw, where it is an answer of the server's. */
+function sqlStateOf(error) {
+    const answer = error instanceof Error && error.cause instanceof pg.DatabaseError ? error.cause : error;
+    return answer instanceof pg.DatabaseError ? answer.code : undefined;
+}
 /**
  * One Postgres session whose every use has a deadline. A session that misses one is closed: what its server
  * still does with the query is unknown.
@@ -45273,23 +45278,23 @@ class Session {
         this.stream = stream;
     }
     /**
-     * Connects as the superuser `postgres` over `stream`.
+     * Connects over `stream`, as the superuser `postgres` or with a login of its own.
      * @throws DeadlineError, or an Error that says what the server or the way to it answered
      */
-    static async open(stream, { database, connectDeadlineMs, signal }) {
+    static async open(stream, { database, connectDeadlineMs, signal, login }) {
         // pg takes these from the environment where its configuration cannot say no.
         delete process.env['PGREPLICATION'];
         delete process.env['PGSSLNEGOTIATION'];
         const client = new esm.Client({
             stream: () => stream,
             // Everything that pg would otherwise take from PGHOST, PGPORT, PGPASSWORD, PGOPTIONS, … is given here.
-            host: 'localhost',
-            port: 5432,
-            user: 'postgres',
-            password: '',
+            host: login?.host ?? 'localhost',
+            port: login?.port ?? 5432,
+            user: login?.user ?? 'postgres',
+            password: login?.password ?? '',
             database,
-            ssl: false,
-            options: '-c search_path=pg_catalog',
+            ssl: login?.tls ?? false,
+            options: '-c search_path=pg_catalog -c client_min_messages=warning',
             client_encoding: 'UTF8',
             application_name: 'pgha',
         });
@@ -45323,6 +45328,10 @@ class Session {
         this.lostBecause = this.stream.complaint() || why;
         this.onLostListener?.(this.lostBecause);
     }
+    /** Calls `listener` with the text of each warning of the server. */
+    onWarning(listener) {
+        this.client.on('notice', (notice) => listener(messageOf(notice.message)));
+    }
     /** Runs one statement. @throws DeadlineError (and closes the session), or what the server answered */
     async query(text, values = [], { deadlineMs = 5000, signal } = {}) {
         if (this.lostBecause !== undefined)
@@ -45333,7 +45342,7 @@ class Session {
         }
         catch (error) {
             if (error instanceof esm.DatabaseError)
-                throw new EnvironmentError(`Postgres refused a statement: ${messageOf(error)}`);
+                throw new EnvironmentError(`Postgres refused a statement: ${messageOf(error)}`, { cause: error });
             this.markLost(messageOf(error));
             this.stream.destroy();
             if (signal?.aborted || error instanceof DeadlineError)
