@@ -44606,7 +44606,7 @@ class NotConvergedError extends Error {
     name = 'NotConvergedError';
 }
 /** The message of whatever was thrown, on one line. */
-function messageOf(thrown) {
+function errors_messageOf(thrown) {
     const text = thrown instanceof Error ? thrown.message || thrown.name : String(thrown);
     return onOneLine(text, ' | ').trim();
 }
@@ -45015,7 +45015,7 @@ function explainSurroundings(error) {
     // What a command inside a container says is not about our access to Incus.
     if (!known || error.argv[1] === 'exec')
         return error;
-    return new EnvironmentError(`${known[1]} (${messageOf(error)})`);
+    return new EnvironmentError(`${known[1]} (${errors_messageOf(error)})`);
 }
 
 ;// CONCATENATED MODULE: ./build/src/monitor/nodes.js
@@ -45300,7 +45300,7 @@ class Session {
         });
         const session = new Session(client, stream);
         // Without a listener, a socket that dies while idle would end the process.
-        client.on('error', (error) => session.markLost(messageOf(error)));
+        client.on('error', (error) => session.markLost(errors_messageOf(error)));
         client.on('end', () => session.markLost('the connection ended'));
         try {
             await withDeadline(`Postgres to accept a session on ${database}`, connectDeadlineMs, () => client.connect(), signal);
@@ -45330,7 +45330,7 @@ class Session {
     }
     /** Calls `listener` with the text of each warning of the server. */
     onWarning(listener) {
-        this.client.on('notice', (notice) => listener(messageOf(notice.message)));
+        this.client.on('notice', (notice) => listener(errors_messageOf(notice.message)));
     }
     /** Runs one statement. @throws DeadlineError (and closes the session), or what the server answered */
     async query(text, values = [], { deadlineMs = 5000, signal } = {}) {
@@ -45342,8 +45342,8 @@ class Session {
         }
         catch (error) {
             if (error instanceof esm.DatabaseError)
-                throw new EnvironmentError(`Postgres refused a statement: ${messageOf(error)}`, { cause: error });
-            this.markLost(messageOf(error));
+                throw new EnvironmentError(`Postgres refused a statement: ${errors_messageOf(error)}`, { cause: error });
+            this.markLost(errors_messageOf(error));
             this.stream.destroy();
             if (signal?.aborted || error instanceof DeadlineError)
                 throw error;
@@ -45382,7 +45382,7 @@ async function openMemberSession(incus, formation, member, { database = member.r
     }
     catch (error) {
         signal?.throwIfAborted();
-        throw new EnvironmentError(`Postgres in ${member.name} cannot be reached: ${messageOf(error)}`);
+        throw new EnvironmentError(`Postgres in ${member.name} cannot be reached: ${errors_messageOf(error)}`);
     }
 }
 
@@ -45598,7 +45598,7 @@ class MonitorWatch {
             catch (error) {
                 if (signal.aborted)
                     return;
-                this.log.debug(`the watch on the monitor was interrupted and goes on: ${messageOf(error)}`);
+                this.log.debug(`the watch on the monitor was interrupted and goes on: ${errors_messageOf(error)}`);
             }
         }
     }
@@ -45849,6 +45849,605 @@ function packagesOf(text) {
     }));
 }
 
+;// CONCATENATED MODULE: ./build/src/application/access.js
+
+/** @param ca PEM of the CA that clients verify the servers by; with `tls: verify-ca` and `verify-full` */
+function applicationAccess(formation, { password, ca }) {
+    if (password === '')
+        return {
+            missing: `the figures of clients are missing: the password of the application's user ${formation.postgres.user} was not given`,
+        };
+    const mode = sslMode(formation);
+    if (mode !== 'require' && !ca?.trim())
+        return {
+            missing: `the figures of clients are missing: the formation says tls: ${mode}, and no CA was given to verify its servers by`,
+        };
+    const { database, user, port } = formation.postgres;
+    const tls = tlsOf(mode, ca);
+    return {
+        access: {
+            database,
+            user,
+            nodes: membersOf(formation).filter(({ role }) => role === 'data'),
+            loginTo: ({ host }) => ({ user, password, host, port, tls }),
+        },
+    };
+}
+/** What libpq does for its sslmode. */
+function tlsOf(mode, ca) {
+    // undefined stands for no objection to the name.
+    const anyName = { checkServerIdentity: () => undefined };
+    if (mode === 'require')
+        return { rejectUnauthorized: false, ...anyName };
+    const verified = { rejectUnauthorized: true, ca: ca ?? '' };
+    return mode === 'verify-ca' ? { ...verified, ...anyName } : verified;
+}
+
+// EXTERNAL MODULE: external "node:net"
+var external_node_net_ = __nccwpck_require__(7030);
+;// CONCATENATED MODULE: ./build/src/incus/addresses.js
+
+/** The addresses that others reach an instance by, as Incus sees them: none while it is stopped. Throws as Incus.query does. */
+async function addressesOf(incus, instance, signal) {
+    const path = `/1.0/instances/${encodeURIComponent(instance)}/state`;
+    const { network } = (await incus.query(path, signal));
+    return Object.values(network ?? {})
+        .flatMap(({ addresses }) => addresses ?? [])
+        .filter(({ scope }) => scope === 'global')
+        .map(({ address }) => address);
+}
+/** A container may have another address when it is started again. Asking Incus costs a process. */
+const askAgainMs = 5000;
+/** Addresses of instances, which are asked for again as time goes by, for whoever has to connect anew. */
+class KnownAddresses {
+    incus;
+    known = new Map();
+    constructor(incus) {
+        this.incus = incus;
+    }
+    /** @throws as Incus.query */
+    static async ask(incus, instances, signal) {
+        const found = new KnownAddresses(incus);
+        const ask = async (instance) => {
+            const addresses = await addressesOf(incus, instance, signal);
+            found.known.set(instance, { addresses, askedAt: now() });
+        };
+        await Promise.all(instances.map(ask));
+        return found;
+    }
+    /** As last heard; what is new by now shows in a later call. A stopped instance keeps what it had. */
+    of(instance) {
+        const entry = this.known.get(instance);
+        if (entry && now() - entry.askedAt > askAgainMs) {
+            entry.askedAt = now();
+            addressesOf(this.incus, instance).then((addresses) => {
+                const same = addresses.includes(entry.addresses[0] ?? '');
+                if (!same && addresses.length > 0)
+                    entry.addresses = addresses;
+            }, () => { });
+        }
+        return entry?.addresses ?? [];
+    }
+    /** Puts the address first that was found to answer. */
+    prefer(instance, address) {
+        const entry = this.known.get(instance);
+        if (entry)
+            entry.addresses = [address, ...entry.addresses.filter((other) => other !== address)];
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/incus/relay-frames.js
+/** Frames of the TCP relay: connection (32 bits), kind (one letter), length (32 bits), bytes. Big-endian. */
+const headBytes = 9;
+function relay_frames_frame(id, kind, body = '') {
+    const bytes = Buffer.from(body);
+    const head = Buffer.alloc(headBytes);
+    head.writeUInt32BE(id, 0);
+    head.write(kind, 4, 'latin1');
+    head.writeUInt32BE(bytes.length, 5);
+    return Buffer.concat([head, bytes]);
+}
+/** Puts frames together again, however the bytes are cut. */
+class FrameReader {
+    rest = Buffer.alloc(0);
+    hear;
+    constructor(hear) {
+        this.hear = hear;
+    }
+    push(bytes) {
+        this.rest = this.rest.length === 0 ? bytes : Buffer.concat([this.rest, bytes]);
+        while (this.rest.length >= headBytes) {
+            const end = headBytes + this.rest.readUInt32BE(5);
+            if (this.rest.length < end)
+                return;
+            const [id, kind] = [this.rest.readUInt32BE(0), this.rest.toString('latin1', 4, 5)];
+            const body = this.rest.subarray(headBytes, end);
+            this.rest = this.rest.subarray(end);
+            this.hear(id, kind, body);
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/incus/relayed-socket.js
+
+/** One connection of a TCP relay, shaped as the socket that `pg` expects. */
+class RelayedSocket extends external_node_stream_.Duplex {
+    address;
+    send;
+    why = '';
+    constructor(address, send) {
+        super({ allowHalfOpen: false });
+        this.address = address;
+        this.send = send;
+    }
+    connect(port) {
+        this.send('o', `${this.address} ${port}`);
+        return this;
+    }
+    /** What was said of the connection's end, '' for nothing. */
+    complaint() {
+        return this.why;
+    }
+    opened() {
+        this.emit('connect');
+    }
+    /** The other side, or the relay, ended it: '' for an end in good order, after which what came is still read. */
+    closedThere(why) {
+        this.why = why;
+        if (why === '')
+            this.push(null);
+        else
+            this.destroy(new Error(why));
+    }
+    // What comes is bounded by one statement's answer, so nothing is held back on the way.
+    _read() { }
+    _write(bytes, _encoding, done) {
+        this.send('d', bytes);
+        done();
+    }
+    /** A TLS session on top tells its error only after it has ended its socket: the end must not be heard first. */
+    _destroy(error, done) {
+        setImmediate(done, error);
+    }
+    setNoDelay() {
+        return this;
+    }
+    setKeepAlive() {
+        return this;
+    }
+    ref() {
+        return this;
+    }
+    unref() {
+        return this;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/incus/tcp-relay.js
+
+
+
+
+
+
+/**
+ * Runs inside a container, as nobody, and carries TCP connections from there over its standard input and
+ * output, all of them over the one pair: an `incus exec` costs 180 ms of processor time in the lab, and
+ * clients that look for a primary connect several times a second. perl-base is part of every Debian and Ubuntu.
+ *
+ * Frames both ways: number of the connection (0: the relay itself), one letter, length, bytes.
+ * To it: o address port (open), d (data), c (close), p (ping). From it: o (opened), d, c reason, p.
+ * It takes addresses and no names, as a look-up would hold up every connection. At the end of its input it ends.
+ */
+const relayScript = `
+use strict; use Socket qw(:DEFAULT :addrinfo inet_pton TCP_NODELAY IPPROTO_TCP AF_INET6 pack_sockaddr_in6); use Fcntl; use Errno qw(EINPROGRESS EAGAIN EINTR);
+my ($in, %socket, %opening, %out) = ('');
+$SIG{PIPE} = 'IGNORE';
+sub tell_ { my ($id, $kind, $body) = @_;
+  my $bytes = pack('NaN/a*', $id, $kind, $body // '');
+  for (my $o = 0; $o < length $bytes; ) {
+    my $w = syswrite(STDOUT, $bytes, length($bytes) - $o, $o); next if !defined $w && $!{EINTR}; exit 0 unless $w; $o += $w } }
+sub drop { my ($id, $why) = @_; close $socket{$id}; delete $_->{$id} for \\%socket, \\%opening, \\%out; tell_($id, 'c', $why) if defined $why }
+sub open_ { my ($id, $address, $port) = @_;
+  my $v6 = $address =~ /:/;
+  my $packed = inet_pton($v6 ? AF_INET6 : AF_INET, $address) or return tell_($id, 'c', "not an address: $address");
+  socket(my $s, $v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0) or return tell_($id, 'c', "socket: $!");
+  fcntl($s, F_SETFL, O_NONBLOCK); setsockopt($s, IPPROTO_TCP, TCP_NODELAY, 1);
+  $socket{$id} = $s; $opening{$id} = 1; $out{$id} = '';
+  connect($s, $v6 ? pack_sockaddr_in6($port, $packed) : pack_sockaddr_in($port, $packed)) or $!{EINPROGRESS} or drop($id, "$!") }
+sub heard { my ($id, $kind, $body) = @_;
+  if ($kind eq 'p') { tell_($id, 'p') } elsif ($kind eq 'o') { open_($id, split / /, $body) }
+  elsif (!$socket{$id}) { } elsif ($kind eq 'd') { $out{$id} .= $body } else { drop($id) } }
+sub opened { my $id = $_[0]; my $e = unpack('i', getsockopt($socket{$id}, SOL_SOCKET, SO_ERROR));
+  if ($e) { $! = $e; return drop($id, "$!") } delete $opening{$id}; tell_($id, 'o') }
+sub flush_ { my $id = $_[0]; my $w = syswrite($socket{$id}, $out{$id});
+  if (defined $w) { substr($out{$id}, 0, $w) = '' } elsif (!$!{EAGAIN} && !$!{EINTR}) { drop($id, "$!") } }
+sub take { my $id = $_[0]; my $n = sysread($socket{$id}, my $bytes, 65536);
+  if ($n) { tell_($id, 'd', $bytes) } elsif (defined $n) { drop($id, '') } elsif (!$!{EAGAIN} && !$!{EINTR}) { drop($id, "$!") } }
+tell_(0, 'o');
+while (1) {
+  my ($r, $w) = ('', ''); vec($r, 0, 1) = 1;
+  for my $id (keys %socket) { my $n = fileno $socket{$id};
+    if ($opening{$id}) { vec($w, $n, 1) = 1 } else { vec($r, $n, 1) = 1; vec($w, $n, 1) = 1 if length $out{$id} } }
+  next if select($r, $w, undef, undef) < 0;
+  for my $id (keys %socket) { my $n = fileno $socket{$id};
+    if (vec($w, $n, 1)) { $opening{$id} ? opened($id) : flush_($id) }
+    take($id) if $socket{$id} && !$opening{$id} && vec($r, $n, 1) }
+  if (vec($r, 0, 1)) {
+    my $n = sysread(STDIN, $in, 65536, length $in); exit 0 unless $n;
+    while (length $in >= 9 && length $in >= 9 + unpack('x5N', $in)) {
+      my ($id, $kind, $body) = unpack('NaN/a*', $in); substr($in, 0, 9 + length $body) = ''; heard($id, $kind, $body) } }
+}
+`;
+/** nobody, on every Debian and Ubuntu. */
+const nobody = '65534';
+const openDeadlineMs = 10_000;
+/** TCP connections that start in a container: what a client there would have, without a route to it from here. */
+class TcpRelay {
+    child;
+    sockets = new Map();
+    lastId = 0;
+    stderr = '';
+    ended;
+    pings = [];
+    /** Called once when it ends, unless it was closed. */
+    onLost;
+    onReady;
+    onFailed;
+    constructor(incus, instance) {
+        const args = incus.argv('exec', instance, '-T', '--user', nobody, '--', 'perl', '-e', relayScript);
+        const child = (0,external_node_child_process_namespaceObject.spawn)('incus', args, { stdio: ['pipe', 'pipe', 'pipe'] });
+        this.child = child;
+        child.stderr.setEncoding('utf8');
+        child.stderr.on('data', (text) => {
+            this.stderr = (this.stderr + text).slice(-2000);
+        });
+        const frames = new FrameReader((id, kind, body) => this.hear(id, kind, body));
+        child.stdout.on('data', (bytes) => frames.push(bytes));
+        // A relay that is gone shows by its end; what was written to it last is lost with it.
+        child.stdin.on('error', () => { });
+        child.on('error', (error) => this.end(error.code === 'ENOENT' ? '`incus` is not on PATH' : errors_messageOf(error)));
+        child.on('close', () => this.end(lastLines(this.stderr, 2) || 'it ended'));
+    }
+    /** @throws EnvironmentError or DeadlineError when it does not come to life within 10 s */
+    static async open(incus, instance, signal) {
+        const relay = new TcpRelay(incus, instance);
+        try {
+            await withDeadline(`the relay in ${instance}`, openDeadlineMs, () => new Promise((ready, failed) => {
+                relay.onReady = ready;
+                relay.onFailed = failed;
+                if (relay.ended !== undefined)
+                    failed(new Error(relay.ended));
+            }), signal);
+            return relay;
+        }
+        catch (error) {
+            relay.close();
+            if (signal?.aborted)
+                throw error;
+            throw new EnvironmentError(`the relay in ${instance} could not be started: ${errors_messageOf(error)}`);
+        }
+    }
+    /** Why it is over, or undefined while it lives. Its connections are closed then. */
+    get lost() {
+        return this.ended;
+    }
+    /** A socket that connects to `address` once its `connect` is called. @throws EnvironmentError when the relay is gone */
+    socket(address) {
+        if (this.ended !== undefined)
+            throw new EnvironmentError(`the relay is gone: ${this.ended}`);
+        const id = ++this.lastId;
+        const socket = new RelayedSocket(address, (kind, body) => this.send(id, kind, body));
+        this.sockets.set(id, socket);
+        socket.once('close', () => {
+            if (this.sockets.delete(id))
+                this.send(id, 'c');
+        });
+        return socket;
+    }
+    /** How long a byte takes there and back, in milliseconds. @throws EnvironmentError when the relay is gone */
+    async ping() {
+        return await new Promise((answered, failed) => {
+            if (this.ended !== undefined)
+                failed(new EnvironmentError(`the relay is gone: ${this.ended}`));
+            else
+                this.pings.push({ sentAt: now(), answered, failed });
+            this.send(0, 'p');
+        });
+    }
+    /** Ends it and every connection that it carries. */
+    close() {
+        this.onLost = undefined;
+        this.end('closed');
+        this.child.stdin?.end();
+        this.child.kill('SIGKILL');
+    }
+    send(id, kind, body = '') {
+        if (this.ended === undefined)
+            this.child.stdin?.write(relay_frames_frame(id, kind, body));
+    }
+    hear(id, kind, body) {
+        if (id === 0) {
+            if (kind === 'o')
+                this.onReady?.();
+            const ping = kind === 'p' ? this.pings.shift() : undefined;
+            ping?.answered(now() - ping.sentAt);
+            return;
+        }
+        const socket = this.sockets.get(id);
+        if (kind === 'o')
+            socket?.opened();
+        else if (kind === 'd')
+            socket?.push(body);
+        else if (kind === 'c') {
+            this.sockets.delete(id);
+            socket?.closedThere(body.toString());
+        }
+    }
+    end(why) {
+        if (this.ended !== undefined)
+            return;
+        this.ended = why;
+        const error = new EnvironmentError(`the relay is gone: ${why}`);
+        this.onFailed?.(new Error(why));
+        for (const ping of this.pings.splice(0))
+            ping.failed(error);
+        for (const socket of this.sockets.values())
+            socket.closedThere(error.message);
+        this.sockets.clear();
+        this.onLost?.(why);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/application/route.js
+
+
+
+
+
+const probeDeadlineMs = 700;
+const relayDeadlineMs = 10_000;
+const pings = 21;
+/** The protocol's SSLRequest (protocol-message-formats): its length, and a code in place of the version. */
+const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+/**
+ * Opens the way to the nodes. They are dialled by the addresses that Incus has for them, as their names need not
+ * resolve on this machine; TLS holds their certificates against the names all the same.
+ * @throws EnvironmentError when the vantage cannot be opened; as Incus.query
+ */
+async function openRoute(options) {
+    const { incus, nodes, via, log, signal } = options;
+    const names = nodes.map(({ name }) => name);
+    const addresses = await KnownAddresses.ask(incus, names, signal);
+    if (via === 'vantage')
+        return await openVantage(options, addresses);
+    const all = await everyNodeAnswers(directSocket, options, addresses);
+    if (!all && via === 'auto')
+        return await openVantage(options, addresses);
+    log.debug('clients connect from this machine');
+    return {
+        via: 'direct',
+        addedMs: 0,
+        socketTo: async ({ name }) => directSocket(firstOf(addresses, name)),
+        onBroken: () => { },
+        close: () => { },
+    };
+}
+async function openVantage(options, addresses) {
+    const { incus, monitor, log, signal } = options;
+    const first = await TcpRelay.open(incus, monitor.name, signal);
+    const addedMs = await medianPing(first, signal);
+    await everyNodeAnswers((address) => first.socket(address), options, addresses);
+    log.debug(`clients connect from ${monitor.name}, which adds ${addedMs} ms to a round trip`);
+    const stopped = new AbortController();
+    let broken = (_why) => { };
+    const watched = (open) => {
+        open.onLost = (why) => broken(`the clients' way through ${monitor.name} broke: ${why}`);
+        return open;
+    };
+    const another = async () => watched(await TcpRelay.open(incus, monitor.name, stopped.signal));
+    let relay = Promise.resolve(watched(first));
+    return {
+        via: 'vantage',
+        addedMs,
+        async socketTo({ name }, inner) {
+            relay = livingOr(relay, another);
+            const open = await withDeadline('the relay', relayDeadlineMs, () => relay, inner);
+            return quiet(open.socket(firstOf(addresses, name)));
+        },
+        onBroken(listener) {
+            broken = listener;
+        },
+        close() {
+            stopped.abort(new EnvironmentError('the way to the nodes was closed'));
+            relay.then((open) => open.close(), () => { });
+        },
+    };
+}
+/** The relay, or another in its place where it could not be opened or has ended. Whoever asks meanwhile waits for the same. */
+async function livingOr(relay, another) {
+    const living = await relay.then((open) => (open.lost === undefined ? open : undefined), () => undefined);
+    return living ?? (await another());
+}
+async function medianPing(relay, signal) {
+    const took = [];
+    for (let ping = 0; ping < pings; ping++)
+        took.push(await withDeadline('the relay to answer', relayDeadlineMs, () => relay.ping(), signal));
+    return Math.round((took.sort((one, other) => one - other)[(pings - 1) / 2] ?? 0) * 1000) / 1000;
+}
+/** Finds the address of each node that Postgres answers on, and puts it first. */
+async function everyNodeAnswers(socketTo, { nodes, port, signal }, addresses) {
+    const answers = nodes.map(async ({ name }) => {
+        for (const address of addresses.of(name)) {
+            if (await answersAsPostgres(quiet(socketTo(address)), port, signal)) {
+                addresses.prefer(name, address);
+                return true;
+            }
+        }
+        return false;
+    });
+    return (await Promise.all(answers)).every((answered) => answered);
+}
+/** Whether a Postgres that speaks TLS is at the other end. A connection alone proves nothing: proxies accept any. */
+async function answersAsPostgres(socket, port, signal) {
+    const answer = new Promise((answered) => {
+        socket.once('connect', () => socket.write(sslRequest));
+        socket.once('data', (bytes) => answered(bytes.toString('latin1') === 'S'));
+        socket.once('close', () => answered(false));
+        socket.connect(port);
+    });
+    try {
+        return await withDeadline('Postgres to answer', probeDeadlineMs, () => answer, signal);
+    }
+    catch {
+        signal?.throwIfAborted();
+        return false;
+    }
+    finally {
+        socket.destroy();
+    }
+}
+/** pg says which host to connect to; the address is ours to choose. */
+function directSocket(address) {
+    const socket = new external_node_net_.Socket();
+    const connectTo = socket.connect.bind(socket);
+    const connect = (port) => connectTo(port, address);
+    return quiet(Object.assign(socket, { connect, complaint: () => '' }));
+}
+/** An error between the socket's making and pg's listening would end the process. */
+function quiet(socket) {
+    socket.on('error', () => { });
+    return socket;
+}
+function firstOf(addresses, name) {
+    const address = addresses.of(name)[0];
+    if (address === undefined)
+        throw new EnvironmentError(`Incus knows no address of ${name}`);
+    return address;
+}
+
+;// CONCATENATED MODULE: ./build/src/application/way-in.js
+
+
+/** What a client learns of the server on a new connection, in one round trip. */
+const greet = `
+  SELECT current_setting('transaction_read_only') = 'on' AS read_only,
+         host(inet_server_addr()) AS address,
+         pg_backend_pid() AS backend`;
+const readOnlyAnswer = 'the session is read-only';
+/** Opens a session on one node as the application. @throws what the server or the way to it answered */
+async function openOn(way, node, signal) {
+    const { access, route, connectDeadlineMs } = way;
+    const stream = await route.socketTo(node, signal);
+    const login = access.loginTo(node);
+    const session = await Session.open(stream, { database: access.database, connectDeadlineMs, login, signal });
+    return await greeted(session, node, connectDeadlineMs, signal);
+}
+/** Asks the server of a fresh session who it is. @throws as Session.query, with the session closed */
+async function greeted(session, node, deadlineMs, signal) {
+    try {
+        const [row] = await session.query(greet, [], { deadlineMs, signal });
+        return {
+            session,
+            node,
+            server: String(row?.['address'] ?? 'its own socket'),
+            backend: Number(row?.['backend']),
+            readOnly: row?.['read_only'] === true,
+        };
+    }
+    catch (error) {
+        session.close();
+        throw error;
+    }
+}
+/**
+ * Tries the nodes in the order of the connection string for one that takes writes, once each, as libpq does with
+ * target_session_attrs=read-write.
+ * @returns a session on the first that does, or what each of them answered
+ * @throws the signal's reason
+ */
+async function openWritable(way, signal) {
+    const refusals = [];
+    for (const node of way.access.nodes) {
+        try {
+            const opened = await openOn(way, node, signal);
+            if (!opened.readOnly)
+                return { opened };
+            opened.session.close();
+            refusals.push({ node: node.name, why: readOnlyAnswer, error: undefined });
+        }
+        catch (error) {
+            signal?.throwIfAborted();
+            refusals.push({ node: node.name, why: messageOf(error), error });
+        }
+    }
+    return { refusals };
+}
+function describeRefusals(refusals) {
+    return refusals.map(({ node, why }) => `${node}: ${why}`).join('; ');
+}
+
+;// CONCATENATED MODULE: ./build/src/check/login.js
+
+
+
+
+
+
+const loginDeadlineMs = 5000;
+const silent = { info: () => { }, warn: () => { }, debug: () => { } };
+/**
+ * Logs in on every data node as the application does: TCP, TLS, its password, through pg_hba.conf; from this machine
+ * where it has a route to the nodes, else from the monitor's container.
+ * @returns by node; empty where no password was given
+ */
+async function observeLogins(formation, incus, credentials, signal) {
+    if (credentials === undefined || credentials.password === '')
+        return {};
+    const found = applicationAccess(formation, credentials);
+    const [monitor, ...nodes] = membersOf(formation);
+    const all = (read) => Object.fromEntries(nodes.map(({ name }) => [name, read]));
+    if ('missing' in found)
+        return all({ ok: false, failed: found.missing });
+    const { port } = formation.postgres;
+    try {
+        return await withDeadline('the application to log in', 2 * loginDeadlineMs, async (inner) => {
+            const route = await openRoute({
+                incus,
+                monitor,
+                nodes,
+                port,
+                via: 'auto',
+                log: silent,
+                signal: inner,
+            });
+            try {
+                const reads = nodes.map(async (node) => [node.name, await login(found.access, node, route, inner)]);
+                return Object.fromEntries(await Promise.all(reads));
+            }
+            finally {
+                route.close();
+            }
+        }, signal);
+    }
+    catch (error) {
+        signal?.throwIfAborted();
+        return all({ ok: false, failed: errors_messageOf(error) });
+    }
+}
+async function login(access, node, route, signal) {
+    try {
+        const way = { access, route, connectDeadlineMs: loginDeadlineMs };
+        const { session } = await openOn(way, node, signal);
+        session.close();
+        return { ok: true, value: { user: access.user, database: access.database, via: route.via } };
+    }
+    catch (error) {
+        signal.throwIfAborted();
+        return { ok: false, failed: errors_messageOf(error) };
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/src/check/sql-probe.js
 
 /** What Postgres says, one query a database. Each is read with the rights of the superuser and changes nothing. */
@@ -45982,22 +46581,24 @@ async function observeNode(session, formation) {
 
 
 
+
 /** How long one container may take to answer. A healthy one takes a tenth of a second. */
 const memberDeadlineMs = 5000;
 /**
  * Reads the whole formation at once, each container in parallel and under its own deadline.
  * @throws only what keeps us from Incus itself (EnvironmentError, InputError, DeadlineError) or a cancellation
  */
-async function observe(formation, incus, { signal, instances = incus.instances(signal) } = {}) {
+async function observe(formation, incus, { signal, instances = incus.instances(signal), credentials } = {}) {
     const observedAt = wallClock(now());
     const reader = new Reader(formation, incus, instances, signal);
     const members = membersOf(formation);
     const [monitorMember, ...dataMembers] = members;
-    const [found, monitor, nodes, containers] = await Promise.all([
+    const [found, monitor, nodes, containers, logins] = await Promise.all([
         instances,
         reader.sql(monitorMember, monitorDatabase, (session) => observeMonitor(session, formation.name)),
         Promise.all(dataMembers.map((member) => reader.sql(member, 'postgres', (session) => observeNode(session, formation)))),
         Promise.all(members.map((member) => reader.container(member))),
+        observeLogins(formation, incus, credentials, signal),
     ]);
     const byName = (of, values) => Object.fromEntries(of.map(({ name }, index) => [name, values[index]]));
     return {
@@ -46006,7 +46607,7 @@ async function observe(formation, incus, { signal, instances = incus.instances(s
         containers: byName(members, containers),
         monitor,
         nodes: byName(dataMembers, nodes),
-        logins: {},
+        logins,
     };
 }
 function observedInstance(instance) {
@@ -46061,7 +46662,7 @@ class Reader {
         const { signal } = this;
         const stop = () => given.abort(signal?.reason);
         signal?.addEventListener('abort', stop, { once: true });
-        const reading = withDeadline(what, memberDeadlineMs, work, given.signal).then((value) => ({ ok: true, value }), (error) => ({ ok: false, failed: messageOf(error) }));
+        const reading = withDeadline(what, memberDeadlineMs, work, given.signal).then((value) => ({ ok: true, value }), (error) => ({ ok: false, failed: errors_messageOf(error) }));
         try {
             const status = (await this.instances).get(name)?.status;
             if (status === undefined)
@@ -46543,8 +47144,6 @@ function inSeconds({ fenced, margin, overlapMs, overlapWhenLateMs, reason }) {
     };
 }
 
-// EXTERNAL MODULE: external "node:net"
-var external_node_net_ = __nccwpck_require__(7030);
 ;// CONCATENATED MODULE: ./build/src/postgres/hba.js
 
 /**
@@ -46730,7 +47329,12 @@ const applicationSession = {
     id: 'application-session',
     meaning: 'the application logs in on every node over its own way in, with its password',
     severity: 'error',
-    follows: { 'nodes-reachable': 'same', 'application-login': 'same', 'names-resolve': 'any' },
+    follows: {
+        'nodes-reachable': 'same',
+        'application-login': 'same',
+        'names-resolve': 'any',
+        'monitor-reachable': 'any',
+    },
     faults: (observation, formation, asked) => Object.entries(observation.logins).flatMap(([name, login]) => {
         if (login.ok)
             return [];
@@ -48344,7 +48948,7 @@ const shortestPauseMs = 200;
  * @returns the last reading
  * @throws as observe
  */
-async function untilHealthy(formation, incus, { waitMs, judging = {}, observing = {}, log = silent, signal }) {
+async function untilHealthy(formation, incus, { waitMs, judging = {}, observing = {}, log = wait_silent, signal }) {
     const until = now() + waitMs;
     let watch;
     let told = '';
@@ -48371,7 +48975,7 @@ async function untilHealthy(formation, incus, { waitMs, judging = {}, observing 
 async function healthy(formation, incus, waitMs, signal) {
     return (await untilHealthy(formation, incus, { waitMs, signal })).verdict;
 }
-const silent = { info: () => { }, warn: () => { }, debug: () => { } };
+const wait_silent = { info: () => { }, warn: () => { }, debug: () => { } };
 function waitingFor({ findings, message }) {
     const failed = findings.filter((finding) => finding.status === 'fail');
     const [grave = failed[0]] = failed.filter((finding) => finding.severity === 'error');
@@ -48414,7 +49018,7 @@ async function checkFormations(subjects, { waitMs, failOn, log, signal }) {
     // One reading of a server's instances serves every formation on it.
     const listings = new Map();
     const alone = subjects.length === 1;
-    return await Promise.all(subjects.map(({ formation, asked }) => limit(async () => {
+    return await Promise.all(subjects.map(({ formation, asked, credentials }) => limit(async () => {
         const incus = new Incus(formation.incus, log);
         const where = `${incus.remote}:${incus.project}`;
         const shared = waitMs === 0 && !alone;
@@ -48426,7 +49030,7 @@ async function checkFormations(subjects, { waitMs, failOn, log, signal }) {
             const judged = await untilHealthy(formation, incus, {
                 waitMs,
                 judging: { ...asked, failOn },
-                observing: shared ? { instances: listing } : {},
+                observing: { credentials, ...(shared && { instances: listing }) },
                 log: alone ? log : named(log, formation.name),
                 signal,
             });
@@ -48436,7 +49040,7 @@ async function checkFormations(subjects, { waitMs, failOn, log, signal }) {
             signal.throwIfAborted();
             if (alone)
                 throw error;
-            return { formation, judged: false, failed: messageOf(error) };
+            return { formation, judged: false, failed: errors_messageOf(error) };
         }
     })));
 }
@@ -57061,7 +57665,7 @@ function parseFormation(text, source) {
         value = document.toJS({ maxAliasCount: 50 }) ?? {};
     }
     catch (error) {
-        throw new InputError([`${source}: not valid YAML: ${messageOf(error)}`]);
+        throw new InputError([`${source}: not valid YAML: ${errors_messageOf(error)}`]);
     }
     const { issues, file, unknown } = readable(value);
     const faults = [
@@ -57082,7 +57686,7 @@ function parseFormation(text, source) {
 function describeProblem(problem) {
     if (problem.code === 'MULTIPLE_DOCS')
         return 'holds more than one document; a formation is one';
-    return `not valid YAML: ${messageOf(problem)}`;
+    return `not valid YAML: ${errors_messageOf(problem)}`;
 }
 
 ;// CONCATENATED MODULE: ./build/src/report/table.js
@@ -60632,7 +61236,7 @@ async function runAction(action) {
     catch (error) {
         // Without its outputs the verdict does not reach the workflow.
         process.exitCode = exitCodeOf('error');
-        console.error(`${action.name}: the outputs could not be written: ${messageOf(error)}; the verdict was: ${result.message}`);
+        console.error(`${action.name}: the outputs could not be written: ${errors_messageOf(error)}; the verdict was: ${result.message}`);
     }
     // Nothing should be left that keeps the process; if something is, the runner does not wait for it.
     setTimeout(() => process.exit(), 2000).unref();
@@ -60649,8 +61253,8 @@ function failureOf(name, error) {
     if (error instanceof Error && error.stack)
         core_debug(error.stack);
     const message = known
-        ? messageOf(error)
-        : `internal error of pgha, please report it with the debug log: ${messageOf(error)}`;
+        ? errors_messageOf(error)
+        : `internal error of pgha, please report it with the debug log: ${errors_messageOf(error)}`;
     return {
         outcome: error instanceof NotConvergedError ? 'missed' : 'error',
         message,
@@ -60679,7 +61283,7 @@ async function publish(action, result, folder) {
             await summary.addRaw(text, true).write();
         }
         catch (error) {
-            warning(`the job summary could not be written: ${messageOf(error)}`);
+            warning(`the job summary could not be written: ${errors_messageOf(error)}`);
         }
     }
     for (const { severity, title, text } of result.annotations ?? [])
@@ -60710,7 +61314,7 @@ function writeReport(folder, action, { outcome, message, report, picture, files 
         return path;
     }
     catch (error) {
-        warning(`the report could not be written to ${path}: ${messageOf(error)}; set the input ${reportFolderInput} to a folder that is writable`);
+        warning(`the report could not be written to ${path}: ${errors_messageOf(error)}; set the input ${reportFolderInput} to a folder that is writable`);
         return '';
     }
 }
@@ -60725,6 +61329,7 @@ const inputs = {
     'rto-target-seconds': secondsInput(0.001, 86_400),
     'fail-on': choice(['error', 'warning']),
     'app-password': secret,
+    'tls-ca': inputs_text,
     'client-uri': secretUri,
     [reportFolderInput]: inputs_text,
 };
@@ -60815,9 +61420,10 @@ function subjectsOf(given, folder) {
         asked: {
             ...common,
             formationPath: formationPath(text),
-            // It belongs to one application.
+            // It belongs to one application, as the password does.
             ...(index > 0 && { clientUri: undefined }),
         },
+        ...(index === 0 && { credentials: { password: given['app-password'], ca: given['tls-ca'] } }),
     }));
 }
 
@@ -61029,7 +61635,7 @@ async function armGuard(orders) {
     }
     catch (error) {
         child.kill('SIGKILL');
-        throw new EnvironmentError(`the guard process could not be started, so nothing was done to the formation: ${messageOf(error)}`);
+        throw new EnvironmentError(`the guard process could not be started, so nothing was done to the formation: ${errors_messageOf(error)}`);
     }
     child.on('error', () => { });
     child.unref();
@@ -61082,7 +61688,7 @@ async function keepGuard() {
         }));
     }
     catch (error) {
-        note(orders, `could not undo the fault: ${messageOf(error)}`);
+        note(orders, `could not undo the fault: ${errors_messageOf(error)}`);
     }
 }
 /** The guard has no log but a file outside the job's folders. */
@@ -61224,7 +61830,7 @@ async function exposed(target, watch, record, formation, incus, options) {
         container: target,
         overrunMs,
     }).catch((error) => {
-        record.interrupted = messageOf(error);
+        record.interrupted = errors_messageOf(error);
     });
     if (!guard)
         return;
@@ -61244,7 +61850,7 @@ async function exposed(target, watch, record, formation, incus, options) {
     }
     catch (error) {
         if (!(error instanceof DeadlineError) || signal.aborted)
-            record.interrupted = messageOf(error);
+            record.interrupted = errors_messageOf(error);
         else
             log.warn(error.message);
     }
@@ -61268,7 +61874,7 @@ async function exposed(target, watch, record, formation, incus, options) {
         options.onExposed(undefined);
     }
     catch (error) {
-        record.undoFailed = messageOf(error);
+        record.undoFailed = errors_messageOf(error);
         // The guard stays armed: it goes on trying when this process has ended.
     }
     try {
@@ -61281,9 +61887,9 @@ async function exposed(target, watch, record, formation, incus, options) {
     }
     catch (error) {
         if (signal.aborted)
-            record.interrupted = messageOf(error);
+            record.interrupted = errors_messageOf(error);
         else
-            log.warn(messageOf(error));
+            log.warn(errors_messageOf(error));
     }
     record.announcements = watch.announcements.map(({ at, name, reportedState, goalState, health }) => ({
         seconds: offset(at),
@@ -61625,7 +62231,7 @@ async function runPost(stateName, work) {
     catch (error) {
         if (error instanceof Error && error.stack)
             core_debug(error.stack);
-        core_error(messageOf(error));
+        core_error(errors_messageOf(error));
         process.exitCode = 3;
     }
     setTimeout(() => process.exit(), 2000).unref();
@@ -62219,7 +62825,7 @@ async function launch(incus, formation, { name, limits, target }, image, signal)
 /** The key of the formation file that a failed launch is about, and what to do. */
 function explainLaunch(error, formation, name) {
     const { stderr } = error;
-    const said = messageOf(error);
+    const said = errors_messageOf(error);
     if (/already exists|instance is busy/i.test(stderr)) {
         return new EnvironmentError(`another run has launched ${name} meanwhile; let it finish, and start this one again (${said})`);
     }
@@ -62246,7 +62852,7 @@ async function waitForNetwork(incus, { name, host }, signal) {
     }
     catch (error) {
         signal?.throwIfAborted();
-        throw new EnvironmentError(`${messageOf(error)}; the network of the container's profile must give addresses and DNS (incus.domain names its domain)`);
+        throw new EnvironmentError(`${errors_messageOf(error)}; the network of the container's profile must give addresses and DNS (incus.domain names its domain)`);
     }
 }
 
@@ -62968,7 +63574,7 @@ class Installation {
         }
         catch (error) {
             if (error instanceof CommandError && complaint !== '')
-                throw new EnvironmentError(`${messageOf(error)}; apt-get update had said: ${complaint}`);
+                throw new EnvironmentError(`${errors_messageOf(error)}; apt-get update had said: ${complaint}`);
             throw error;
         }
     }
@@ -63263,7 +63869,7 @@ async function ensureBaseImage(incus, formation, steps, log, signal) {
         return found.alias;
     await prune(incus, formation, found, signal).catch((error) => {
         signal.throwIfAborted();
-        log.warn(`older base images could not be removed: ${messageOf(error)}`);
+        log.warn(`older base images could not be removed: ${errors_messageOf(error)}`);
     });
     return found.alias;
 }
@@ -63279,7 +63885,7 @@ async function fingerprintOf(incus, { image }, signal) {
         if (!(error instanceof CommandError))
             throw error;
         throw new InputError([
-            `image: ${image} cannot be had: ${messageOf(error)}; \`incus image list\` shows what is there`,
+            `image: ${image} cannot be had: ${errors_messageOf(error)}; \`incus image list\` shows what is there`,
         ]);
     }
 }
@@ -63371,7 +63977,7 @@ class Baking {
                 // Another run was quicker.
                 if ((await incus.instance(container, signal)) !== undefined)
                     return;
-                throw new CannotBakeError(messageOf(error));
+                throw new CannotBakeError(errors_messageOf(error));
             }
             return;
         }
@@ -63416,7 +64022,7 @@ class Baking {
         catch (error) {
             signal.throwIfAborted();
             if (!(await this.isThere(signal)))
-                throw new CannotBakeError(messageOf(error));
+                throw new CannotBakeError(errors_messageOf(error));
         }
     }
     properties() {
@@ -64431,7 +65037,7 @@ async function checkpoint(ctx, source) {
     catch (error) {
         ctx.signal.throwIfAborted();
         // The base backup takes longer then.
-        ctx.steps.note(`no checkpoint on ${source.name}: ${messageOf(error)}`);
+        ctx.steps.note(`no checkpoint on ${source.name}: ${errors_messageOf(error)}`);
         ctx.closeSession(source);
     }
 }
@@ -65318,7 +65924,7 @@ async function runFromTerminal(args, root, secretInputs) {
         invocation = parseArguments(args, file, secretInputs);
     }
     catch (error) {
-        const faults = error instanceof InputError ? error.faults : [messageOf(error)];
+        const faults = error instanceof InputError ? error.faults : [errors_messageOf(error)];
         for (const fault of faults)
             process.stderr.write(`pgha: ${fault}\n`);
         return 3;
@@ -65404,7 +66010,7 @@ function parseArguments(args, file, secretInputs) {
                 invocation.inputs[flag.slice(0, -5)] = (0,external_node_fs_namespaceObject.readFileSync)(value ?? '', 'utf8').replace(/\r?\n$/, '');
             }
             catch (error) {
-                faults.push(`--${flag}: ${messageOf(error)}`);
+                faults.push(`--${flag}: ${errors_messageOf(error)}`);
             }
         }
         else
@@ -65464,7 +66070,7 @@ function writeResult(flag, path, content) {
         return true;
     }
     catch (error) {
-        process.stderr.write(`pgha: --${flag}: cannot write ${path}: ${messageOf(error)}\n`);
+        process.stderr.write(`pgha: --${flag}: cannot write ${path}: ${errors_messageOf(error)}\n`);
         return false;
     }
 }
@@ -65530,7 +66136,7 @@ async function terminal() {
         process.exitCode = await runFromTerminal(process.argv.slice(2), checkoutOf(process.argv[1] ?? ''), secrets);
     }
     catch (error) {
-        process.stderr.write(`pgha: ${messageOf(error)}\n`);
+        process.stderr.write(`pgha: ${errors_messageOf(error)}\n`);
         process.exitCode = exitCodeOf('error');
     }
 }

@@ -1,9 +1,9 @@
+import { describeRefusals, openWritable, type Refusal, type WayIn } from '../application/way-in.ts';
 import { now } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
 import { EnvironmentError, messageOf } from '../contract/errors.ts';
 import { type Session, sqlStateOf } from '../postgres/session.ts';
 import { createTable, deleteOldRuns, deleteRun, keptDays, lookForTable } from './table.ts';
-import { describeRefusals, openWritable, type Refusal, type WayIn } from './way-in.ts';
 
 const prepareDeadlineMs = 15_000;
 const cleanUpDeadlineMs = 5000;

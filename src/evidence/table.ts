@@ -32,12 +32,6 @@ export const insertRow = `
   INSERT INTO public.pgha_drill (run, connection, seq) VALUES ($1, $2, $3)
   RETURNING ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int AS timeline`;
 
-/** What a client learns of the server on a new connection, in one round trip. */
-export const greet = `
-  SELECT current_setting('transaction_read_only') = 'on' AS read_only,
-         host(inet_server_addr()) AS address,
-         pg_backend_pid() AS backend`;
-
 /** $1 run, $2 connection, $3 seq: whether the server takes writes, and whether it has the row. */
 export const probeRow = `
   SELECT current_setting('transaction_read_only') = 'on' AS read_only,

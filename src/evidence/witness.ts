@@ -1,3 +1,4 @@
+import { type Opened, readOnlyAnswer } from '../application/way-in.ts';
 import { now } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
 import { messageOf } from '../contract/errors.ts';
@@ -7,7 +8,6 @@ import type { Journal } from './journal.ts';
 import { RefusalNotes } from './refusal-notes.ts';
 import type { RowKey } from './rows.ts';
 import { probeRow } from './table.ts';
-import { type Opened, readOnlyAnswer } from './way-in.ts';
 import { Writer } from './write.ts';
 
 export interface WitnessOptions {

@@ -1,8 +1,8 @@
+import { greeted, type Opened, openOn, type WayIn } from '../application/way-in.ts';
 import type { Formation, Member } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
 import type { Journal } from './journal.ts';
-import { greeted, type Opened, openOn, type WayIn } from './way-in.ts';
 import type { WitnessOptions } from './witness.ts';
 
 const localDeadlineMs = 3000;

@@ -1,9 +1,9 @@
+import { openWritable, type WayIn } from '../application/way-in.ts';
 import { now } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
 import { messageOf } from '../contract/errors.ts';
 import type { Journal } from './journal.ts';
 import { RefusalNotes } from './refusal-notes.ts';
-import { openWritable, type WayIn } from './way-in.ts';
 import { Writer } from './write.ts';
 
 export interface WorkloadOptions {

@@ -1,3 +1,4 @@
+import type { Opened } from '../application/way-in.ts';
 import { now } from '../clock/clock.ts';
 import { messageOf } from '../contract/errors.ts';
 import { type Session, sqlStateOf } from '../postgres/session.ts';
@@ -5,7 +6,6 @@ import type { Actor } from './history.ts';
 import type { Journal } from './journal.ts';
 import type { RowKey } from './rows.ts';
 import { insertRow } from './table.ts';
-import type { Opened } from './way-in.ts';
 
 /** What became of a write, and why where it was not acknowledged. */
 export type Written = { outcome: 'acknowledged' } | { outcome: 'failed' | 'unknown'; why: string };

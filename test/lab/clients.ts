@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { applicationAccess } from '../../src/application/access.ts';
 import { type Moment, now } from '../../src/clock/clock.ts';
-import { applicationAccess } from '../../src/evidence/access.ts';
 import { Evidence, type EvidenceOptions } from '../../src/evidence/evidence.ts';
 import type { History, HistoryEvent } from '../../src/evidence/history.ts';
 import { judgeLedger, type LedgerRead, type LedgerVerdict } from '../../src/evidence/ledger.ts';

@@ -3,7 +3,12 @@ import type { Member } from '../formation/formation.ts';
 import { Session } from '../postgres/session.ts';
 import type { ApplicationAccess } from './access.ts';
 import type { Route } from './route.ts';
-import { greet } from './table.ts';
+
+/** What a client learns of the server on a new connection, in one round trip. */
+const greet = `
+  SELECT current_setting('transaction_read_only') = 'on' AS read_only,
+         host(inet_server_addr()) AS address,
+         pg_backend_pid() AS backend`;
 
 /** How an application connects: its login, and the route that its sockets take. */
 export interface WayIn {

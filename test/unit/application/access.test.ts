@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { applicationAccess, tlsOf } from '../../../src/evidence/access.ts';
+import { applicationAccess, tlsOf } from '../../../src/application/access.ts';
 import { builtInFormation } from '../builders.ts';
 
 describe("the application's way in", () => {
