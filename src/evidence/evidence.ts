@@ -162,13 +162,9 @@ export class Evidence {
   private async halt(): Promise<History> {
     await Promise.all([this.workload.stop(), ...this.witnesses.map((witness) => witness.stop())]);
     this.stalls.disable();
+    this.journal.record({ kind: 'stalled', at: now(), longestMs: this.stalls.max / 1e6 });
     this.journal.close();
     return this.journal.history();
-  }
-
-  /** The longest time for which this process itself did not get to run, in milliseconds: what its clock may be off. */
-  get longestStallMs(): number {
-    return Math.round(this.stalls.max / 1e6);
   }
 
   /** Stops what still runs, deletes the run's rows as the application, and leaves. A clean-up that fails is told. */

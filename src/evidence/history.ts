@@ -16,7 +16,15 @@ export interface History {
  */
 export type Actor = 'application' | 'witness' | 'local-witness';
 
-export type HistoryEvent = Connected | Invoked | Acknowledged | NotAcknowledged | Refused | Probed | Failing;
+export type HistoryEvent =
+  | Connected
+  | Invoked
+  | Acknowledged
+  | NotAcknowledged
+  | Refused
+  | Probed
+  | Stalled
+  | Failing;
 
 /** A connection was opened on a node. Its id belongs to no other. */
 export interface Connected {
@@ -74,6 +82,13 @@ export interface Probed {
   connection: string;
   row: RowKey;
   present: boolean;
+}
+
+/** The longest time for which the process that kept the history did not get to run, told at its end. */
+export interface Stalled {
+  kind: 'stalled';
+  at: Moment;
+  longestMs: number;
 }
 
 /** The evidence itself is not whole: the reason makes every verdict inconclusive. */

@@ -1,4 +1,4 @@
-import type { Moment } from '../clock/clock.ts';
+import { type Moment, seconds } from '../clock/clock.ts';
 import { type Attempt, attemptsOf, keyOf } from './attempts.ts';
 import type { History } from './history.ts';
 import { countRows, holdsRow, type RowKey, type RowRanges, rangesOf, rowsIn } from './rows.ts';
@@ -40,6 +40,11 @@ export interface LedgerVerdict extends Times {
   overlap: Finding;
   /** Acknowledged since the last read began, so that nothing tells whether they are lost. */
   unverifiedWrites: number;
+  /**
+   * By how much a moment may be late: the longest time for which the process that wrote and listened did not get to
+   * run. A late first acknowledgement of the new primary makes for a longer RTO, and a shorter overlap.
+   */
+  lateBySeconds: number | undefined;
   /** Why the verdict is not the whole truth, one sentence each; none of this may pass. */
   inconclusive: string[];
 }
@@ -72,6 +77,7 @@ export function judgeLedger(history: History, reads: readonly LedgerRead[], scen
     overlap: finding(times.late.filter(({ actor }) => actor !== 'local-witness')),
     unverifiedWrites: unverified.length,
     ...times.told,
+    lateBySeconds: longestStall(history),
     inconclusive: [
       ...failures(history),
       ...contradictions.map((what) => `the journal contradicts itself: ${what}`),
@@ -110,6 +116,11 @@ function vanishedFrom(counted: readonly LedgerRead[], unknown: readonly Attempt[
 function finding(keys: readonly RowKey[]): Finding {
   const rows = rangesOf(keys);
   return { count: countRows(rows), rows };
+}
+
+function longestStall({ events }: History): number | undefined {
+  const stalls = events.flatMap((event) => (event.kind === 'stalled' ? [event.longestMs] : []));
+  return stalls.length === 0 ? undefined : seconds(Math.max(...stalls));
 }
 
 function failures({ events }: History): string[] {

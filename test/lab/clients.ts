@@ -81,7 +81,6 @@ export interface Outcome {
   /** Seconds from the fault to the monitor's announcement of the promotion. */
   announcedSeconds: number;
   journalPath: string;
-  evidence: Evidence;
 }
 
 /**
@@ -122,7 +121,7 @@ export async function failOver(
     const scene = { faultAt, oldPrimary: primary.name, newPrimary: standby.name };
     const verdict = judgeLedger(history, reads, scene);
     const announcedSeconds = (promoted.at - faultAt) / 1000;
-    await work.judge({ verdict, history, reads, scene, announcedSeconds, journalPath, evidence });
+    await work.judge({ verdict, history, reads, scene, announcedSeconds, journalPath });
   } finally {
     await watch.stop();
     // What went wrong before is what counts.

@@ -38,7 +38,7 @@ const provision = async (yaml: string) => {
   const { code, log } = await runAction('provision-pgaf', { formation: yaml });
   expect(code, log).toBe(0);
 };
-const healthy = () => becomesHealthy(formation.yaml, 60_000);
+const healthy = () => becomesHealthy(formation.yaml, 120_000);
 
 beforeAll(() => provision(formation.yaml));
 afterAll(async () => {
@@ -236,7 +236,7 @@ describe('clients see a failover', () => {
         evidence.firstAcknowledged(faultAt, roles.standby.name, { deadlineMs: 10_000 }),
       undo: () => incus('start', roles.primary.name),
       rejoined: healthy,
-      judge({ verdict, announcedSeconds, journalPath, reads, scene, evidence }) {
+      judge({ verdict, announcedSeconds, journalPath, reads, scene }) {
         figure('clients, crash-stop: promotion announced', announcedSeconds);
         figure('clients, crash-stop: RTO of clients', verdict.clientRtoSeconds ?? Number.NaN);
         figure('clients, crash-stop: write outage', verdict.writeOutageSeconds ?? Number.NaN);
@@ -245,7 +245,8 @@ describe('clients see a failover', () => {
           `${verdict.acknowledgedWrites}, ${verdict.unknownWrites}, ${verdict.unknownPresent}`,
           '',
         );
-        figure('clients, crash-stop: longest stall of this process', evidence.longestStallMs, 'ms');
+        figure('clients, crash-stop: moments may be late by', verdict.lateBySeconds ?? Number.NaN);
+        expect(verdict.lateBySeconds).toBeGreaterThan(0);
         expect(verdict).toMatchObject({
           lost: { count: 0 },
           phantoms: { count: 0 },

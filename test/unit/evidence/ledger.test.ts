@@ -488,6 +488,14 @@ describe('what is told besides', () => {
     });
   });
 
+  it('is by how much the moments may be late', () => {
+    const stalled = [40, 310.4, 20].map((longestMs) => ({ kind: 'stalled' as const, at: 9000, longestMs }));
+    const read = readAt(3000, rows(['app.1', 1], ['w.1', 1]));
+    const judged = (events: History['events']) => judgeLedger({ run: 'run', events }, [read], scene);
+    expect(judged([...before, ...stalled]).lateBySeconds).toBe(0.31);
+    expect(judged(before).lateBySeconds).toBeUndefined();
+  });
+
   it('is the outage where Postgres came back by itself and nothing was promoted', () => {
     const events = [
       ...before,
