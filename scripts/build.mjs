@@ -51,4 +51,5 @@ if (existsSync('actions/terminal.ts')) stub('dist/terminal/main.js', 'terminal')
 if (existsSync('actions/guard.ts')) stub('dist/guard/main.js', 'guard');
 const { formationFile } = await import('../build/src/formation/schema.js');
 writeFileSync('formation.schema.json', publishedSchema(formationFile));
-writeTables();
+const { catalogue } = await import('../build/src/faults/catalogue.js');
+writeTables(catalogue);

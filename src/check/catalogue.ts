@@ -1,3 +1,4 @@
+import { describeMark } from '../faults/mark.ts';
 import { clientRules, type Formation, membersOf, numberSyncStandbys } from '../formation/formation.ts';
 import { isConverged, type MonitorNode } from '../monitor/nodes.ts';
 import { decidingRule } from '../postgres/hba.ts';
@@ -275,7 +276,7 @@ const noInterruptedDrill: Check = {
       .filter(([, instance]) => instance.drillMark !== undefined)
       .map(([name, instance]) => ({
         subject: name,
-        evidence: `marked by a drill: ${instance.drillMark}`,
+        evidence: `marked by ${describeMark(instance.drillMark ?? '')}`,
         remedy:
           'wait for the drill that runs, or run failover-drill or provision-pgaf: each undoes what was left behind',
       })),

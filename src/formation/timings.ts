@@ -141,3 +141,21 @@ export function timingsFaults(t: Timings): string[] {
   }
   return faults;
 }
+
+/**
+ * By when, after the primary was lost, the monitor has told a standby to take over: it decides when a standby
+ * reports, and where it has not decided by then, it does not.
+ */
+export function decidesWithinMs(t: Timings): number {
+  const unheardMs = t.nodeConsideredUnhealthyTimeoutMs + reportMs;
+  return Math.max(unheardMs, t.healthCheckPeriodMs + healthChecksFailAfterMs(t)) + 2 * reportMs;
+}
+
+/**
+ * The longest freeze of the primary that must not become a failover, whole seconds: it takes both missing
+ * reports (the last one may be a second old, the next one a second late) and failed health checks.
+ */
+export function ridesOutMs(t: Timings): number {
+  const heardMs = t.nodeConsideredUnhealthyTimeoutMs - 2 * reportMs;
+  return Math.floor(Math.max(heardMs, healthChecksFailAfterMs(t) - reportMs) / 1000) * 1000;
+}

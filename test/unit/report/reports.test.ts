@@ -105,6 +105,9 @@ describe("a drill's report", () => {
       | +9.850 s | pgaf-primary | **undo** |
       | +14.100 s | default | **every node converged and healthy** |
 
+      - proof of the fault: Incus shows the container as Stopped
+      - and just before the undo: Incus shows the container as Stopped
+
       </details>
       "
     `);
