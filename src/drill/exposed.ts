@@ -257,11 +257,11 @@ class Exposure {
     const { rejoinDeadlineMs, signal, log } = this.options;
     if (record.interrupted !== undefined || record.undoFailed !== undefined) return;
     try {
+      record.settledSeconds = this.offset(await settled(watch, formation, undoAt, rejoinDeadlineMs, signal));
       if (faultAt !== undefined && record.proof !== undefined && entry.expected === 'none') {
         const began = await this.failoverBegins(faultAt + plan.watchMs);
         if (!began && entry.lasts === 'briefly') await this.looksAtPrimary();
       }
-      record.settledSeconds = this.offset(await settled(watch, formation, undoAt, rejoinDeadlineMs, signal));
       record.final = judge(await observe(formation, incus, signal), formation);
       if (record.final.outcome !== 'pass') {
         // What the monitor does not see, such as a standby that has not connected again.
