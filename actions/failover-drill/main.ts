@@ -36,7 +36,7 @@ export async function failoverDrill(): Promise<void> {
         outputs: {
           'rto-seconds': figure(verdict.rtoSeconds),
           'rejoin-seconds': figure(verdict.rejoinSeconds),
-          'old-primary': record.target ?? '',
+          'old-primary': record.primary ?? '',
           'new-primary': record.promotion?.node ?? '',
         },
         report: {

@@ -12,10 +12,9 @@ import { lockWithoutMonitor } from '../faults/monitor-away.ts';
 import { steadyHoldMs, uncertainHoldMs, undoDeadlineMs, undoFault } from '../faults/undo.ts';
 import type { Member } from '../formation/formation.ts';
 import type { ContainerLock } from '../incus/container-lock.ts';
-import { isPromoted } from '../monitor/nodes.ts';
 import type { MonitorWatch } from '../monitor/watch.ts';
 import type { DrillOptions } from './drill.ts';
-import { isFailoverSign } from './failover-sign.ts';
+import { failoverSign, promotedSince, promotion } from './failover.ts';
 import { armGuard } from './guard.ts';
 import type { Plan } from './plan.ts';
 import type { DrillRecord } from './record.ts';
@@ -129,7 +128,7 @@ class Exposure {
     await this.afterwards(undoAt);
     // Where none was waited for, one may have come all the same.
     if (this.faultAt !== undefined && this.entry.expected !== 'failover')
-      record.promotion ??= this.promotedSince(this.faultAt);
+      record.promotion ??= promotedSince(this.watch, this.faultAt, this.scene.primary.name);
     record.announcements = this.watch.announcements.map(({ at, name, reportedState, goalState, health }) => ({
       seconds: this.offset(at),
       node: name,
@@ -175,52 +174,23 @@ class Exposure {
     else if (!began && entry.lasts !== 'briefly') await this.looksAtPrimary();
   }
 
-  /** Waits for the monitor to announce that another node was promoted. */
   private async promotion(faultAt: Moment): Promise<void> {
-    const { record } = this;
+    const { record, watch, scene } = this;
     const { promotionDeadlineMs, signal, log } = this.options;
     const options = { deadlineMs: promotionDeadlineMs, signal };
-    record.promotion = await this.watch.until('the promotion of a standby', options, () =>
-      this.promotedSince(faultAt),
-    );
-    log.info(
-      `${record.promotion.at} promotion: ${record.promotion.node} took over after ${record.promotion.seconds.toFixed(3)} s`,
-    );
-  }
-
-  private promotedSince(faultAt: Moment): DrillRecord['promotion'] {
-    const promoted = this.watch.announcements.find(
-      (heard) => heard.at >= faultAt && heard.name !== this.scene.primary.name && isPromoted(heard),
-    );
-    return (
-      promoted && {
-        node: promoted.name,
-        seconds: seconds(promoted.at - faultAt),
-        at: wallClock(promoted.at),
-        heardBy: promoted.heardBy,
-      }
-    );
+    const promoted = await promotion(watch, faultAt, scene.primary.name, options);
+    record.promotion = promoted;
+    log.info(`${promoted.at} promotion: ${promoted.node} took over after ${promoted.seconds.toFixed(3)} s`);
   }
 
   /** Looks out for a failover since the fault, until the given moment. @returns whether one began */
   private async failoverBegins(until: Moment): Promise<boolean> {
-    const { scene, faultAt = now() } = this;
-    const options = { deadlineMs: Math.max(1, until - now()), signal: this.options.signal };
-    try {
-      const began = await this.watch.until('a failover to begin', options, (_, announcements) =>
-        announcements.find(
-          (heard) =>
-            heard.at >= faultAt && isFailoverSign({ ...heard, node: heard.name }, scene.primary.name),
-        ),
-      );
-      this.options.log.info(
-        `${wallClock(began.at)} a failover began: ${began.name} is to be ${began.goalState}`,
-      );
-      return true;
-    } catch (error) {
-      if (error instanceof DeadlineError) return false;
-      throw error;
-    }
+    const { watch, scene, faultAt = now() } = this;
+    const { signal, log } = this.options;
+    const options = { deadlineMs: Math.max(1, until - now()), signal };
+    const began = await failoverSign(watch, faultAt, scene.primary.name, options);
+    if (began) log.info(`${wallClock(began.at)} a failover began: ${began.name} is to be ${began.goalState}`);
+    return began !== undefined;
   }
 
   private async looksAtPrimary(): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Outcome } from '../contract/outcome.ts';
 import { worstOutcome } from '../contract/outcome.ts';
 import { catalogue } from '../faults/catalogue.ts';
-import { isFailoverSign } from './failover-sign.ts';
+import { isFailoverSign } from './failover.ts';
 import type { DrillRecord } from './record.ts';
 
 export interface DrillVerdict {
