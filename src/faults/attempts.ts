@@ -6,7 +6,7 @@ import type { Incus } from '../incus/incus.ts';
  * once. A refusal is an answer as well. By address, since a name server may be out of reach too.
  */
 const script = String.raw`
-use strict; use Errno; use Time::HiRes qw(time); use Socket qw(:DEFAULT inet_pton sockaddr_in6);
+use strict; use Errno; use Socket qw(:DEFAULT inet_pton sockaddr_in6);
 my ($port, $times, $seconds, @addresses) = @ARGV;
 my (@sockets, %seen);
 for my $address (@addresses) {
@@ -22,11 +22,12 @@ for my $address (@addresses) {
     else { $seen{$address}[1]++ }
   }
 }
-my $until = time + $seconds;
-while (@sockets && (my $left = $until - time) > 0) {
+my $left = $seconds;
+while (@sockets && $left > 0) {
   my $waiting = '';
   vec($waiting, fileno($_->[0]), 1) = 1 for @sockets;
-  select(undef, my $ready = $waiting, undef, $left);
+  # On Linux, select tells how much of the time is left.
+  (undef, $left) = select(undef, my $ready = $waiting, undef, $left);
   my @rest;
   for (@sockets) {
     my ($socket, $address) = @$_;

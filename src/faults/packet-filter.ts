@@ -9,8 +9,8 @@ import type { Incus } from '../incus/incus.ts';
  * kernel's protocol themselves: linux/netfilter/nfnetlink.h and nf_tables.h, whose numbers these are. A batch
  * is done whole or not at all.
  *
- * Why not blackhole routes: they let in what the peer sends, so that a cut-off primary goes on hearing its
- * standby, and they fail the node's own connections at once (EINVAL), as no lost packet would.
+ * Why not blackhole routes: they fail the node's own connections at once (EINVAL), as no lost packet would, and
+ * a keeper that need not wait for its time-outs fences itself by another clock (docs/timings.md, link down).
  */
 const script = String.raw`
 use strict; use Socket qw(:DEFAULT inet_pton);
