@@ -40,14 +40,23 @@ export async function hasTraces(formation: LabFormation): Promise<string[]> {
       const status = await statusOf(container);
       if (status !== 'Running') return [`${container} is ${status}`];
       const labels = await labelsOf(container);
-      return [
-        ...('user.pgha.drill' in labels ? [`${container} bears a mark`] : []),
-        ...((await serviceState(container)) === 'active' ? [] : [`pg_autoctl on ${container} is not active`]),
-        ...(await leftInside(container)),
-      ];
+      const mark = 'user.pgha.drill' in labels ? [`${container} bears a mark`] : [];
+      // One that is starting has no systemd to ask yet.
+      return await tracesInside(container).then(
+        (traces) => [...mark, ...traces],
+        (error: Error) => [...mark, `${container} cannot be asked: ${error.message}`],
+      );
     }),
   );
   return found.flat();
+}
+
+async function tracesInside(container: string): Promise<string[]> {
+  const isActive = (await serviceState(container)) === 'active';
+  return [
+    ...(isActive ? [] : [`pg_autoctl on ${container} is not active`]),
+    ...(await leftInside(container)),
+  ];
 }
 
 /** The kernel lists its tables of nftables to whoever asks (NFT_MSG_GETTABLE, NLM_F_DUMP). */
