@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { Duplex } from 'node:stream';
+import { withDeadline } from '../clock/deadline.ts';
 import { EnvironmentError, lastLines } from '../contract/errors.ts';
 import type { Incus } from './incus.ts';
 
@@ -37,7 +38,11 @@ while (1) { my $r = ''; vec($r, 0, 1) = 1; vec($r, fileno($db), 1) = 1;
 export interface SqlStream extends Duplex {
   /** What the client or the pipe in the container said on standard error so far, shortened. */
   complaint(): string;
+  /** The same once the client has ended, or shortly: the end of a stream may be heard before its reason. */
+  lastWords(): Promise<string>;
 }
+
+const lastWordsMs = 500;
 
 /**
  * Opens a stream to the Postgres that listens on `port` in `instance`. Failures show as `error` or
@@ -57,6 +62,13 @@ export function openSqlStream(incus: Incus, instance: string, port: number): Sql
 
   const stream = Duplex.from({ readable: child.stdout, writable: child.stdin }) as SqlStream;
   stream.complaint = () => lastLines(stderr, 2);
+  const ended = new Promise<void>((done) => {
+    child.on('close', () => done());
+  });
+  stream.lastWords = async () => {
+    await withDeadline('the end of the client', lastWordsMs, () => ended).catch(() => {});
+    return stream.complaint();
+  };
   child.on('error', (error: NodeJS.ErrnoException) => {
     stream.destroy(
       error.code === 'ENOENT'

@@ -63,8 +63,9 @@ export class Session {
       );
       return session;
     } catch (error) {
+      const isSilent = error instanceof DeadlineError || signal?.aborted;
+      const complaint = isSilent ? stream.complaint() : await stream.lastWords();
       stream.destroy();
-      const complaint = stream.complaint();
       throw complaint ? new Error(complaint, { cause: error }) : error;
     }
   }

@@ -1,10 +1,11 @@
 import type { Formation } from '../../formation/formation.ts';
 import { membersOf } from '../../formation/formation.ts';
 import { openFileLimit, unitText } from '../../member/unit.ts';
+import { canFollow } from '../../monitor/transitions.ts';
 import type { Asked, Check, Fault, Remedy } from '../check.ts';
 import type { Observation } from '../observation.ts';
 import { Remedies } from '../remedies.ts';
-import { answeringContainers } from './reading.ts';
+import { answeringContainers, monitorNodes } from './reading.ts';
 
 /** Whether the members run and answer. */
 
@@ -23,7 +24,14 @@ function unreachable(
     Frozen: { say: 'resume it', run: remedies.incus('resume', container) },
   };
   const status = observation.instances[container]?.status ?? 'missing';
-  return { subject: container, evidence: failed, remedy: known[status] ?? remedies.journal(container) };
+  // A keeper that was restarted with an order that it cannot follow leaves its Postgres down.
+  const lost = monitorNodes(observation)?.find((node) => node.name === container && !canFollow(node));
+  return {
+    subject: container,
+    evidence: failed,
+    remedy:
+      known[status] ?? (lost === undefined ? remedies.journal(container) : remedies.takeOrderBack(lost)),
+  };
 }
 
 const monitorReachable: Check = {
@@ -138,10 +146,7 @@ const openFiles: Check = {
           evidence: `Postgres may open ${files.limit} files; the unit grants ${openFileLimit}, and the container can give ${files.possible}`,
           remedy: {
             say: 'restart Postgres, which the keeper starts again with its own limit (a second without it)',
-            run: remedies.inside(
-              name,
-              `runuser -u postgres -- /usr/lib/postgresql/${formation.postgres.version}/bin/pg_ctl stop --mode fast --pgdata ${membersOf(formation).find((member) => member.name === name)?.pgdata}`,
-            ),
+            run: remedies.restartPostgres(name),
           },
         },
       ];

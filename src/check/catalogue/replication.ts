@@ -113,7 +113,7 @@ const standbysStreaming: Check = {
                 ? `${receiver}, and ${primary?.[0]} does not know of it`
                 : receiver,
             remedy: remedies.provision(
-              `run provision-pgaf, which puts the standbys' password, certificates and rules right; where that changes nothing, read why with \`${remedies.journal(name).run}\``,
+              `run provision-pgaf, which puts the standbys' password, certificates and rules right; where that changes nothing, read why with \`${remedies.journal(name).look}\``,
             ),
           },
         ];
@@ -277,7 +277,7 @@ const durableCommits: Check = {
         evidence: `synchronous_commit is set otherwise for ${overrides.join(', ')}`,
         remedy: {
           say: 'where that is not meant, reset it (ALTER ROLE … RESET, ALTER DATABASE … RESET); this lists it',
-          run: remedies.sql(primary[0], '\\drds'),
+          look: remedies.sql(primary[0], '\\drds'),
         },
         // Somebody has decided so for some of the writes.
         severity: 'warning',

@@ -38,7 +38,7 @@ const diskSpace: Check = {
           evidence: `${size(disk.availableBytes)} of ${size(disk.sizeBytes)} left (${(share * 100).toFixed(0)} %), ${(inodes * 100).toFixed(0)} % of the inodes`,
           remedy: {
             say: 'make room or a larger disk (limits.disk, then provision-pgaf); this shows what takes it',
-            run: remedies.inside(name, 'du -xh --max-depth 3 --threshold 64M /var/lib/postgresql /var/log'),
+            look: remedies.inside(name, 'du -xh --max-depth 3 --threshold 64M /var/lib/postgresql /var/log'),
           },
           severity,
         },
@@ -98,7 +98,7 @@ const walRetention: Check = {
             evidence: `the last attempt to archive WAL failed; pg_wal has ${size(node.walBytes)}`,
             remedy: {
               say: 'mend archive_command: WAL is kept until it succeeds; this shows what fails',
-              run: remedies.sql(name, 'SELECT * FROM pg_stat_archiver'),
+              look: remedies.sql(name, 'SELECT * FROM pg_stat_archiver'),
             },
           },
         ];

@@ -54,7 +54,7 @@ const namesResolve: Check = {
             evidence,
             remedy: {
               say: "mend the network's DNS or the container's /etc/hosts; this shows what it answers",
-              run: remedies.inside(name, `getent ahosts ${member.host}`),
+              look: remedies.inside(name, `getent ahosts ${member.host}`),
             },
           },
         ];
@@ -98,7 +98,7 @@ const clocksAgree: Check = {
         evidence: `its clock is ${Math.abs(aheadSeconds - middle).toFixed(1)} s ${aheadSeconds > middle ? 'ahead of' : 'behind'} the others (± ${uncertainSeconds.toFixed(1)} s)`,
         remedy: {
           say: "synchronise its host's clock (chrony, systemd-timesyncd); containers have the host's",
-          run: new Remedies(formation, asked).inside(name, 'date'),
+          look: new Remedies(formation, asked).inside(name, 'date'),
         },
       }));
   },
@@ -182,10 +182,7 @@ const settingsInForce: Check = {
               evidence: `${pendingRestart.join(', ')} ${pendingRestart.length === 1 ? 'waits' : 'wait'} for a restart`,
               remedy: {
                 say: 'restart Postgres, which the keeper starts again (a second without it)',
-                run: new Remedies(formation, asked).inside(
-                  name,
-                  `runuser -u postgres -- /usr/lib/postgresql/${formation.postgres.version}/bin/pg_ctl stop --mode fast --pgdata ${membersOf(formation).find((member) => member.name === name)?.pgdata}`,
-                ),
+                run: new Remedies(formation, asked).restartPostgres(name),
               },
             },
           ],
