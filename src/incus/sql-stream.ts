@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
-import { Duplex } from 'node:stream';
+import { Duplex, pipeline } from 'node:stream';
 import { withDeadline } from '../clock/deadline.ts';
 import { EnvironmentError, lastLines } from '../contract/errors.ts';
 import type { Incus } from './incus.ts';
+import { SqlFrames } from './sql-frames.ts';
 
 /**
  * Runs inside the container, as the user postgres, and joins its standard input and output with the Unix
@@ -60,7 +61,8 @@ export function openSqlStream(incus: Incus, instance: string, port: number): Sql
     stderr = (stderr + text).slice(-2000);
   });
 
-  const stream = Duplex.from({ readable: child.stdout, writable: child.stdin }) as SqlStream;
+  const readable = pipeline(child.stdout, new SqlFrames(), () => {});
+  const stream = Duplex.from({ readable, writable: child.stdin }) as SqlStream;
   stream.complaint = () => lastLines(stderr, 2);
   const ended = new Promise<void>((done) => {
     child.on('close', () => done());

@@ -9,6 +9,9 @@ import { answeringContainers, monitorNodes } from './reading.ts';
 
 /** Whether the members run and answer. */
 
+/** What Postgres, and our way to it, say of one that is not there yet. */
+const recovering = /is starting up|not yet accepting connections|recovers it from a crash/;
+
 /** Why a member's Postgres could not be read, with the remedy that fits the state of its container. */
 function unreachable(
   observation: Observation,
@@ -26,11 +29,14 @@ function unreachable(
   const status = observation.instances[container]?.status ?? 'missing';
   // A keeper that was restarted with an order that it cannot follow leaves its Postgres down.
   const lost = monitorNodes(observation)?.find((node) => node.name === container && !canFollow(node));
+  const why = remedies.journal(container);
+  const otherwise = recovering.test(failed)
+    ? { ...why, say: 'it recovers from a crash: check again in a while; if it stays so, read why' }
+    : why;
   return {
     subject: container,
     evidence: failed,
-    remedy:
-      known[status] ?? (lost === undefined ? remedies.journal(container) : remedies.takeOrderBack(lost)),
+    remedy: known[status] ?? (lost === undefined ? otherwise : remedies.takeOrderBack(lost)),
   };
 }
 

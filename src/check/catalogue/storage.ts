@@ -1,5 +1,5 @@
 import type { Check, Fault } from '../check.ts';
-import { Remedies } from '../remedies.ts';
+import { Remedies, word } from '../remedies.ts';
 import { answeringContainers, answeringNodes, isOwnSlot, size } from './reading.ts';
 
 /** What fills disks. */
@@ -38,7 +38,10 @@ const diskSpace: Check = {
           evidence: `${size(disk.availableBytes)} of ${size(disk.sizeBytes)} left (${(share * 100).toFixed(0)} %), ${(inodes * 100).toFixed(0)} % of the inodes`,
           remedy: {
             say: 'make room or a larger disk (limits.disk, then provision-pgaf); this shows what takes it',
-            look: remedies.inside(name, 'du -xh --max-depth 3 --threshold 64M /var/lib/postgresql /var/log'),
+            look: remedies.inside(
+              name,
+              `du -xah --max-depth 3 --threshold 32M ${word(formation.postgres.dataDirectory)} /var/log`,
+            ),
           },
           severity,
         },

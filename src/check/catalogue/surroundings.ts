@@ -1,6 +1,6 @@
 import { membersOf } from '../../formation/formation.ts';
 import type { Check, Fault } from '../check.ts';
-import { Remedies } from '../remedies.ts';
+import { Remedies, word } from '../remedies.ts';
 import { answeringContainers, answeringNodes } from './reading.ts';
 
 /** Certificates, names, clocks and versions. */
@@ -138,7 +138,11 @@ const versionsEqual: Check = {
           evidence: `${name} ${each}, the others have ${usual}`,
           remedy: {
             say: 'install the same version (a running one takes it up when its pg_autoctl or Postgres starts again)',
-            run: remedies.inside(container, `apt-get install --yes --allow-downgrades ${name}=${usual}`),
+            // A container launched from a base image has no package lists.
+            run: remedies.inside(
+              container,
+              `sh -c ${word(`apt-get -q update && apt-get -q install --yes --allow-downgrades ${name}=${usual}`)}`,
+            ),
           },
         });
     }
