@@ -46268,6 +46268,7 @@ class Remedies {
 }
 
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/reading.js
+
 /** What several checks look for in an observation. */
 function answeringNodes({ nodes }) {
     return Object.entries(nodes).flatMap(([name, read]) => read.ok ? [[name, read.value]] : []);
@@ -46291,6 +46292,16 @@ const isOwnSlot = (name) => /^pgautofailover_standby_\d+$/.test(name);
 function clockSeconds({ monitor }, name, otherwise) {
     const value = monitor.ok ? monitor.value.clocks[name] : undefined;
     return value === undefined ? otherwise : value / 1000;
+}
+/** States that a node passes through, and must not stay in. */
+const passing = ['report_lsn', 'draining', 'demote_timeout', 'stop_replication'];
+/** The node is not, or not meant to stay, where it is. */
+const isUnderWay = (node) => !isConverged(node) || passing.includes(node.goalState);
+/** A transition that lasts longer than this many times primary_demote_timeout does not end by itself. */
+const stuckFactor = 2;
+function isStuckOnItsWay(observation, node) {
+    const limit = stuckFactor * clockSeconds(observation, 'primary_demote_timeout', 30);
+    return isUnderWay(node) && node.secondsSinceStateChange > limit;
 }
 const units = ['B', 'kB', 'MB', 'GB', 'TB'];
 /** A size for people: `1.5 GB`. */
@@ -46658,7 +46669,7 @@ const nodesReachable = {
     id: 'nodes-reachable',
     meaning: 'every data node runs a Postgres that answers',
     severity: 'error',
-    follows: { 'services-run': 'same', 'disk-space': 'same' },
+    follows: { 'services-run': 'same', 'disk-space': 'same', 'timelines-agree': 'same' },
     faults: (observation, formation, asked) => Object.entries(observation.nodes).flatMap(([name, read]) => read.ok ? [] : [unreachable(observation, formation, asked, name, read.failed)]),
 };
 const servicesRun = {
@@ -46938,6 +46949,7 @@ const synchronousReplication = {
         'no-stuck-transition': 'any',
         'states-converged': 'any',
         'standbys-streaming': 'any',
+        'timelines-agree': 'any',
         'sync-standbys-possible': 'any',
         'nodes-registered': 'any',
     },
@@ -46986,6 +46998,7 @@ const standbysStreaming = {
         'services-run': 'any',
         'one-writable-primary': 'any',
         'timelines-agree': 'same',
+        'disk-space': 'same',
     },
     faults(observation, formation, asked) {
         const nodes = answeringNodes(observation);
@@ -47017,23 +47030,35 @@ const timelinesAgree = {
     id: 'timelines-agree',
     meaning: 'all nodes are on one timeline: a node on another one cannot follow',
     severity: 'error',
-    follows: { 'one-writable-primary': 'any', 'no-stuck-transition': 'any', 'keepers-report': 'any' },
+    follows: { 'one-writable-primary': 'any' },
     faults(observation, formation, asked) {
-        const nodes = answeringNodes(observation);
-        if (nodes.length === 0)
+        const nodes = new Map(answeringNodes(observation));
+        if (nodes.size === 0)
             return undefined;
         const remedies = new Remedies(formation, asked);
-        const newest = Math.max(...nodes.map(([, node]) => node.timeline));
-        return nodes
-            .filter(([, node]) => node.timeline !== newest)
-            .map(([name, node]) => ({
-            subject: name,
-            evidence: `timeline ${node.timeline}, the formation is on ${newest}`,
-            remedy: {
-                say: 'delete the container, and have provision-pgaf make the node anew from the primary',
-                run: `${remedies.incus('delete --force', name)}${asked.formationPath ? ` && ${remedies.provision().run}` : ''}`,
-            },
-        }));
+        const newest = Math.max(...[...nodes.values()].map((node) => node.timeline));
+        return formation.nodes.flatMap(({ name }) => {
+            const row = monitorNodes(observation)?.find((each) => each.name === name);
+            const isStuck = row !== undefined && isStuckOnItsWay(observation, row);
+            // In a failover every other node is on the old timeline for a while.
+            if (row !== undefined && isUnderWay(row) && !isStuck)
+                return [];
+            // Its keeper starts the Postgres of a stuck node again and again: what it reported last will do.
+            const reported = isStuck && observation.instances[name]?.status === 'Running' ? row.reportedTimeline : newest;
+            const timeline = nodes.get(name)?.timeline ?? reported;
+            if (timeline === newest)
+                return [];
+            return [
+                {
+                    subject: name,
+                    evidence: `timeline ${timeline}, the formation is on ${newest}`,
+                    remedy: {
+                        say: 'delete the container, and have provision-pgaf make the node anew from the primary',
+                        run: `${remedies.incus('delete --force', name)}${asked.formationPath ? ` && ${remedies.provision().run}` : ''}`,
+                    },
+                },
+            ];
+        });
     },
 };
 const replayRuns = {
@@ -47266,7 +47291,12 @@ const keepersReport = {
     id: 'keepers-report',
     meaning: "every node's keeper reports to the monitor: one that is silent takes no order",
     severity: 'error',
-    follows: { 'nodes-reachable': 'same', 'services-run': 'same', 'monitor-reachable': 'any' },
+    follows: {
+        'nodes-reachable': 'same',
+        'services-run': 'same',
+        'monitor-reachable': 'any',
+        'timelines-agree': 'same',
+    },
     faults(observation, formation, asked) {
         const unhealthySeconds = clockSeconds(observation, 'node_considered_unhealthy_timeout', 20);
         const { least, most } = silentAfterSeconds;
@@ -47285,21 +47315,23 @@ const keepersReport = {
         }));
     },
 };
-/** A transition that lasts longer than this many times primary_demote_timeout does not end by itself. */
-const stuckFactor = 2;
 const noStuckTransition = {
     id: 'no-stuck-transition',
     meaning: 'a node that has been on its way for longer than any transition takes does not arrive by itself',
     severity: 'error',
-    follows: { 'nodes-reachable': 'any', 'services-run': 'any', 'keepers-report': 'any' },
+    follows: {
+        'nodes-reachable': 'any',
+        'services-run': 'any',
+        'keepers-report': 'any',
+        'timelines-agree': 'same',
+    },
     faults(observation, formation, asked) {
         const nodes = monitorNodes(observation);
         if (!nodes)
             return undefined;
-        const limit = stuckFactor * clockSeconds(observation, 'primary_demote_timeout', 30);
         const remedies = new Remedies(formation, asked);
         return nodes
-            .filter((node) => isUnderWay(node) && node.secondsSinceStateChange > limit)
+            .filter((node) => isStuckOnItsWay(observation, node))
             .map((node) => ({
             subject: node.name,
             evidence: `${described(node)} for ${node.secondsSinceStateChange.toFixed(0)} s, more than ${stuckFactor} × primary_demote_timeout`,
@@ -47323,9 +47355,6 @@ const noStuckTransition = {
         }
     },
 };
-/** States that a node passes through, and must not stay in. */
-const passing = ['report_lsn', 'draining', 'demote_timeout', 'stop_replication'];
-const isUnderWay = (node) => !isConverged(node) || passing.includes(node.goalState);
 const described = ({ reportedState, goalState }) => `reported ${reportedState}, goal ${goalState}`;
 const statesConverged = {
     id: 'states-converged',
@@ -47337,6 +47366,7 @@ const statesConverged = {
         'keepers-report': 'any',
         'no-stuck-transition': 'any',
         'standbys-streaming': 'any',
+        'timelines-agree': 'any',
         'nodes-healthy': 'any',
     },
     faults(observation, formation, asked) {
@@ -47370,7 +47400,7 @@ const nodesHealthy = {
     id: 'nodes-healthy',
     meaning: "the monitor's health checks reach every node",
     severity: 'error',
-    follows: { 'nodes-reachable': 'same', 'services-run': 'same' },
+    follows: { 'nodes-reachable': 'same', 'services-run': 'same', 'timelines-agree': 'same' },
     faults: (observation, formation, asked) => monitorNodes(observation)?.flatMap((node) => {
         const remedies = new Remedies(formation, asked);
         const read = observation.nodes[node.name];
@@ -47505,7 +47535,7 @@ const diskSpace = {
                 evidence: `${size(disk.availableBytes)} of ${size(disk.sizeBytes)} left (${(share * 100).toFixed(0)} %), ${(inodes * 100).toFixed(0)} % of the inodes`,
                 remedy: {
                     say: 'make room or a larger disk (limits.disk, then provision-pgaf); this shows what takes it',
-                    look: remedies.inside(name, 'du -xh --max-depth 3 --threshold 64M /var/lib/postgresql /var/log'),
+                    look: remedies.inside(name, `du -xah --max-depth 3 --threshold 32M ${word(formation.postgres.dataDirectory)} /var/log`),
                 },
                 severity,
             },
@@ -47548,7 +47578,12 @@ const walRetention = {
     id: 'wal-retention',
     meaning: 'WAL does not pile up: it would fill the disk',
     severity: 'warning',
-    follows: { 'replication-slots': 'same' },
+    follows: {
+        'replication-slots': 'same',
+        'nodes-reachable': 'any',
+        'standbys-streaming': 'any',
+        'replication-lag': 'any',
+    },
     faults(observation, formation, asked) {
         const disks = new Map(answeringContainers(observation));
         return answeringNodes(observation).flatMap(([name, node]) => {
@@ -47741,18 +47776,22 @@ const settingsInForce = {
     id: 'settings-in-force',
     meaning: 'no setting waits for a restart: after a failover it would be in force all of a sudden',
     severity: 'warning',
-    faults: (observation, formation, asked) => answeringNodes(observation).flatMap(([name, { pendingRestart }]) => pendingRestart.length === 0
-        ? []
-        : [
-            {
-                subject: name,
-                evidence: `${pendingRestart.join(', ')} ${pendingRestart.length === 1 ? 'waits' : 'wait'} for a restart`,
-                remedy: {
-                    say: 'restart Postgres, which the keeper starts again (a second without it)',
-                    run: new Remedies(formation, asked).restartPostgres(name),
+    faults: (observation, formation, asked) => answeringNodes(observation).flatMap(([name, node]) => {
+        // pg_autoctl takes the recovery settings of a standby out of its files when it promotes it.
+        const pendingRestart = node.pendingRestart.filter((setting) => node.inRecovery || !setting.startsWith('recovery_target'));
+        return pendingRestart.length === 0
+            ? []
+            : [
+                {
+                    subject: name,
+                    evidence: `${pendingRestart.join(', ')} ${pendingRestart.length === 1 ? 'waits' : 'wait'} for a restart`,
+                    remedy: {
+                        say: 'restart Postgres, which the keeper starts again (a second without it)',
+                        run: new Remedies(formation, asked).restartPostgres(name),
+                    },
                 },
-            },
-        ]),
+            ];
+    }),
 };
 const surroundingChecks = [
     certificateValid,
@@ -47798,8 +47837,8 @@ function told({ say, run, look }) {
 
 /** Judges an observation by every check of the catalogue. Pure. */
 function judge(observation, formation, options = {}) {
-    const found = new Map(catalogue.map((check) => [check.id, check.faults(observation, formation, options)]));
-    const findings = catalogue.map((check) => findingOf(check, found));
+    const found = catalogue.map((check) => ({ check, faults: check.faults(observation, formation, options) }));
+    const findings = findingsOf(found);
     const nodes = observation.monitor.ok ? observation.monitor.value.nodes : [];
     const primary = settledPrimary(nodes)?.name;
     const standbys = nodes
@@ -47810,40 +47849,53 @@ function judge(observation, formation, options = {}) {
 }
 const weight = (severity) => severities.indexOf(severity);
 const gravest = (all) => all.reduce((worst, each) => (weight(each) > weight(worst) ? each : worst), 'warning');
-const severityOf = (check, fault) => fault.severity ?? check.severity;
-const byId = new Map(catalogue.map((check) => [check.id, check]));
-function findingOf(check, found) {
-    const { id, meaning } = check;
-    const faults = found.get(id);
-    if (faults === undefined)
-        return { check: id, severity: check.severity, meaning, status: 'unknown', faults: [], because: [] };
-    if (faults.length === 0)
-        return { check: id, severity: check.severity, meaning, status: 'pass', faults: [], because: [] };
-    const causes = faults.map((fault) => causesOf(check, fault, found));
-    const own = faults.filter((_, index) => causes[index]?.length === 0);
-    const told = own.length > 0 ? own : faults;
-    return {
-        check: id,
-        severity: gravest(told.map((fault) => severityOf(check, fault))),
-        meaning,
-        status: own.length > 0 ? 'fail' : 'follows',
-        faults: [...told],
-        because: own.length > 0 ? [] : [...new Set(causes.flat())],
-    };
+/** Tells causes from consequences. Pure. */
+function findingsOf(found) {
+    const all = found.flatMap(({ check, faults = [] }) => faults.map((fault) => ({ check, fault, severity: fault.severity ?? check.severity, causes: [] })));
+    for (const told of all)
+        told.causes = causesOf(told, all);
+    const consequences = consequencesIn(all);
+    return found.map(({ check, faults }) => {
+        const { id, meaning, severity } = check;
+        if (faults === undefined || faults.length === 0) {
+            const status = faults === undefined ? 'unknown' : 'pass';
+            return { check: id, severity, meaning, status, faults: [], because: [] };
+        }
+        const here = all.filter((each) => each.check === check);
+        const own = here.filter((each) => !consequences.has(each));
+        const told = own.length > 0 ? own : here;
+        const causes = told.flatMap((each) => each.causes.map((cause) => cause.check.id));
+        return {
+            check: id,
+            severity: gravest(told.map((each) => each.severity)),
+            meaning,
+            status: own.length > 0 ? 'fail' : 'follows',
+            faults: told.map((each) => each.fault),
+            because: own.length > 0 ? [] : [...new Set(causes)],
+        };
+    });
 }
-/** Checks that this fault follows from. A grave fault never hides behind a milder one. */
-function causesOf(check, fault, found) {
+/** Faults that this one may follow from. A grave fault never hides behind a milder one. */
+function causesOf({ check, fault, severity }, all) {
     if (fault.own)
         return [];
-    return Object.entries(check.follows ?? {}).flatMap(([id, where]) => {
-        const cause = byId.get(id);
-        const explains = found
-            .get(id)
-            ?.some((other) => cause !== undefined &&
-            (where === 'any' || other.subject === fault.subject) &&
-            weight(severityOf(cause, other)) >= weight(severityOf(check, fault)));
-        return explains ? [id] : [];
-    });
+    return Object.entries(check.follows ?? {}).flatMap(([id, where]) => all.filter((other) => other.check.id === id &&
+        (where === 'any' || other.fault.subject === fault.subject) &&
+        weight(other.severity) >= weight(severity)));
+}
+/** What follows, over however many steps, from a fault that follows from none: faults in a circle explain nothing. */
+function consequencesIn(all) {
+    const explained = new Set(all.filter(({ causes }) => causes.length === 0));
+    const roots = [...explained];
+    for (let before = -1; before < explained.size;) {
+        before = explained.size;
+        for (const told of all)
+            if (told.causes.some((cause) => explained.has(cause)))
+                explained.add(told);
+    }
+    for (const root of roots)
+        explained.delete(root);
+    return explained;
 }
 /** The findings for which a formation is not healthy, causes before consequences. */
 function failingFindings(findings, failOn) {

@@ -55,7 +55,7 @@ const nodesReachable: Check = {
   id: 'nodes-reachable',
   meaning: 'every data node runs a Postgres that answers',
   severity: 'error',
-  follows: { 'services-run': 'same', 'disk-space': 'same' },
+  follows: { 'services-run': 'same', 'disk-space': 'same', 'timelines-agree': 'same' },
   faults: (observation, formation, asked) =>
     Object.entries(observation.nodes).flatMap(([name, read]) =>
       read.ok ? [] : [unreachable(observation, formation, asked, name, read.failed)],

@@ -2,7 +2,7 @@ import { isConverged, type MonitorNode } from '../../monitor/nodes.ts';
 import { canFollow } from '../../monitor/transitions.ts';
 import type { Check, Fault, Remedy } from '../check.ts';
 import { Remedies, word } from '../remedies.ts';
-import { answeringNodes, clockSeconds, monitorNodes } from './reading.ts';
+import { answeringNodes, clockSeconds, isStuckOnItsWay, monitorNodes, stuckFactor } from './reading.ts';
 
 /** What the monitor knows and wants of its nodes. */
 
@@ -46,7 +46,12 @@ const keepersReport: Check = {
   id: 'keepers-report',
   meaning: "every node's keeper reports to the monitor: one that is silent takes no order",
   severity: 'error',
-  follows: { 'nodes-reachable': 'same', 'services-run': 'same', 'monitor-reachable': 'any' },
+  follows: {
+    'nodes-reachable': 'same',
+    'services-run': 'same',
+    'monitor-reachable': 'any',
+    'timelines-agree': 'same',
+  },
   faults(observation, formation, asked) {
     const unhealthySeconds = clockSeconds(observation, 'node_considered_unhealthy_timeout', 20);
     const { least, most } = silentAfterSeconds;
@@ -66,21 +71,22 @@ const keepersReport: Check = {
   },
 };
 
-/** A transition that lasts longer than this many times primary_demote_timeout does not end by itself. */
-const stuckFactor = 2;
-
 const noStuckTransition: Check = {
   id: 'no-stuck-transition',
   meaning: 'a node that has been on its way for longer than any transition takes does not arrive by itself',
   severity: 'error',
-  follows: { 'nodes-reachable': 'any', 'services-run': 'any', 'keepers-report': 'any' },
+  follows: {
+    'nodes-reachable': 'any',
+    'services-run': 'any',
+    'keepers-report': 'any',
+    'timelines-agree': 'same',
+  },
   faults(observation, formation, asked) {
     const nodes = monitorNodes(observation);
     if (!nodes) return undefined;
-    const limit = stuckFactor * clockSeconds(observation, 'primary_demote_timeout', 30);
     const remedies = new Remedies(formation, asked);
     return nodes
-      .filter((node) => isUnderWay(node) && node.secondsSinceStateChange > limit)
+      .filter((node) => isStuckOnItsWay(observation, node))
       .map(
         (node): Fault => ({
           subject: node.name,
@@ -113,11 +119,6 @@ const noStuckTransition: Check = {
   },
 };
 
-/** States that a node passes through, and must not stay in. */
-const passing: readonly string[] = ['report_lsn', 'draining', 'demote_timeout', 'stop_replication'];
-
-const isUnderWay = (node: MonitorNode) => !isConverged(node) || passing.includes(node.goalState);
-
 const described = ({ reportedState, goalState }: MonitorNode) =>
   `reported ${reportedState}, goal ${goalState}`;
 
@@ -131,6 +132,7 @@ const statesConverged: Check = {
     'keepers-report': 'any',
     'no-stuck-transition': 'any',
     'standbys-streaming': 'any',
+    'timelines-agree': 'any',
     'nodes-healthy': 'any',
   },
   faults(observation, formation, asked) {
@@ -167,7 +169,7 @@ const nodesHealthy: Check = {
   id: 'nodes-healthy',
   meaning: "the monitor's health checks reach every node",
   severity: 'error',
-  follows: { 'nodes-reachable': 'same', 'services-run': 'same' },
+  follows: { 'nodes-reachable': 'same', 'services-run': 'same', 'timelines-agree': 'same' },
   faults: (observation, formation, asked) =>
     monitorNodes(observation)?.flatMap((node): Fault[] => {
       const remedies = new Remedies(formation, asked);

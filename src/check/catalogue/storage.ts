@@ -89,7 +89,12 @@ const walRetention: Check = {
   id: 'wal-retention',
   meaning: 'WAL does not pile up: it would fill the disk',
   severity: 'warning',
-  follows: { 'replication-slots': 'same' },
+  follows: {
+    'replication-slots': 'same',
+    'nodes-reachable': 'any',
+    'standbys-streaming': 'any',
+    'replication-lag': 'any',
+  },
   faults(observation, formation, asked) {
     const disks = new Map(answeringContainers(observation));
     return answeringNodes(observation).flatMap(([name, node]): Fault[] => {

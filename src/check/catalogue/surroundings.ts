@@ -177,8 +177,12 @@ const settingsInForce: Check = {
   meaning: 'no setting waits for a restart: after a failover it would be in force all of a sudden',
   severity: 'warning',
   faults: (observation, formation, asked) =>
-    answeringNodes(observation).flatMap(([name, { pendingRestart }]) =>
-      pendingRestart.length === 0
+    answeringNodes(observation).flatMap(([name, node]) => {
+      // pg_autoctl takes the recovery settings of a standby out of its files when it promotes it.
+      const pendingRestart = node.pendingRestart.filter(
+        (setting) => node.inRecovery || !setting.startsWith('recovery_target'),
+      );
+      return pendingRestart.length === 0
         ? []
         : [
             {
@@ -189,8 +193,8 @@ const settingsInForce: Check = {
                 run: new Remedies(formation, asked).restartPostgres(name),
               },
             },
-          ],
-    ),
+          ];
+    }),
 };
 
 export const surroundingChecks: readonly Check[] = [

@@ -391,7 +391,7 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     on(container, { disk: { sizeBytes: 10e9, availableBytes: 0, inodes: 100, inodesAvailable: 50 } }),
     'pgaf-replica',
     /0 B of 10\.0 GB left \(0 %\)/,
-    /du -xh/,
+    /du -xah .* \/var\/lib\/postgresql\/pgaf \/var\/log$/,
   ],
   [
     'disk-space',
@@ -514,7 +514,7 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     },
     'pgaf-replica',
     /pg-auto-failover-cli 2\.1-1, the others have 2\.2-1/,
-    /apt-get install .*pg-auto-failover-cli=2\.2-1/,
+    /apt-get -q update && apt-get -q install .*pg-auto-failover-cli=2\.2-1"$/,
   ],
   [
     'versions-equal',
