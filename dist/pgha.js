@@ -44695,7 +44695,7 @@ const maxOutputBytes = 16 * 1024 * 1024;
  *   EnvironmentError when it is not on PATH, the signal's reason when that aborts
  */
 async function runCommand(file, args, options) {
-    const { deadlineMs, stdin, signal, log } = options;
+    const { deadlineMs, stdin, signal, log, until } = options;
     signal?.throwIfAborted();
     const argv = [file, ...(options.shownArgs ?? args)];
     log?.debug(`run: ${shown(argv)}`);
@@ -44716,6 +44716,16 @@ async function runCommand(file, args, options) {
                 return reject(signal.reason ?? new CancelledError('cancelled'));
             reject(explain(argv, error, stdout, stderr, deadlineMs));
         });
+        if (until !== undefined) {
+            let output = '';
+            child.stdout?.on('data', (text) => {
+                output += text;
+                if (!output.endsWith(until))
+                    return;
+                resolve(output);
+                child.kill('SIGKILL');
+            });
+        }
         // A command that ends without reading its input is judged by its exit code, not by our broken pipe.
         child.stdin?.on('error', () => { });
         child.stdin?.end(stdin ?? '');
@@ -44749,10 +44759,11 @@ function explain(argv, error, stdout, stderr, deadlineMs) {
 /**
  * Incus (as LXD, lxc/lxc issue 4282) now and then loses what a command printed just before it ended, with
  * exit code 0: 1 to 3 % of calls on a loaded host in the lab. A command that lingers after its output lost
- * none in 600; a mark at the end tells when it was lost all the same.
+ * none in 600; a mark at the end tells when it was lost all the same, and that a command which only reads need not be
+ * waited for any longer. One that failed makes no mark.
  */
 const endOfOutput = '\npgha: end of output\n';
-const lingering = `"$@"; code=$?; printf '\\npgha: end of output\\n'; sleep 0.1; exit $code`;
+const lingering = `"$@"; code=$?; [ $code = 0 ] && printf '\\npgha: end of output\\n'; sleep 0.1; exit $code`;
 const readAttempts = 5;
 /** Why the host cannot be used, and what mends it, for what the `incus` client prints. */
 const surroundings = [
@@ -44901,7 +44912,7 @@ class Incus {
      */
     async read(instance, command, options) {
         for (let attempt = 0; attempt < readAttempts; attempt++) {
-            const output = await this.runInside(instance, command, options);
+            const output = await this.runInside(instance, command, { ...options, until: endOfOutput });
             if (output.endsWith(endOfOutput))
                 return output.slice(0, -endOfOutput.length);
             this.log?.debug(`incus exec lost the output of a command in ${instance}; once more`);
@@ -45127,100 +45138,6 @@ function describeNodes(nodes) {
 
 // EXTERNAL MODULE: external "node:stream"
 var external_node_stream_ = __nccwpck_require__(7075);
-;// CONCATENATED MODULE: ./build/src/incus/sql-stream.js
-
-
-
-/**
- * Runs inside the container, as the user postgres, and joins its standard input and output with the Unix
- * socket given as argument: peer authentication, no password, no route to the container. perl-base is part
- * of every Debian and Ubuntu.
- *
- * It stays away from a Postgres that listens on no address (line 6 of postmaster.pid). That is how
- * pg_autoctl starts one for crash recovery before pg_rewind, and it then stops it with SIGTERM, the smart
- * shutdown, which waits for sessions: one of ours would make the rewind fail and the node stay down
- * (primary_standby.c, postgres_maybe_do_crash_recovery; seen in the lab).
- */
-const socketPipe = `
-use strict; use Socket;
-my ($socket) = @ARGV;
-# incus exec may lose what is printed just before the end, so the end comes a little later.
-sub fail { print STDERR $_[0]; select(undef, undef, undef, 0.1); exit 1 }
-my (undef, undef, $uid, $gid) = getpwnam("postgres") or fail "there is no user postgres\\n";
-$( = $gid; $) = "$gid $gid"; $< = $uid; $> = $uid;
-sub lines { open(my $file, "<", $_[0]) or fail "Postgres does not run ($_[0]: $!)\\n"; my @l = <$file>; chomp @l; @l }
-my @postmaster = lines((lines("$socket.lock"))[1] . "/postmaster.pid");
-fail "Postgres listens on no address: pg_autoctl recovers it from a crash\\n" unless length($postmaster[5] // "");
-socket(my $db, PF_UNIX, SOCK_STREAM, 0) or fail "socket: $!\\n";
-connect($db, sockaddr_un($socket)) or fail "connect to $socket: $!\\n";
-sub pass { my ($from, $to) = @_;
-  my $n = sysread($from, my $bytes, 65536); exit 0 unless $n;
-  for (my $o = 0; $o < $n; ) { my $w = syswrite($to, $bytes, $n - $o, $o); exit 0 unless $w; $o += $w } }
-while (1) { my $r = ''; vec($r, 0, 1) = 1; vec($r, fileno($db), 1) = 1;
-  select($r, undef, undef, undef) > 0 or exit 0;
-  pass(\\*STDIN, $db) if vec($r, 0, 1); pass($db, \\*STDOUT) if vec($r, fileno($db), 1) }
-`;
-/**
- * Opens a stream to the Postgres that listens on `port` in `instance`. Failures show as `error` or
- * `close` on the stream; a frozen container shows as silence, so every use needs a deadline.
- * `destroy()` ends the client at once.
- */
-function openSqlStream(incus, instance, port) {
-    const socket = `/var/run/postgresql/.s.PGSQL.${port}`;
-    const child = (0,external_node_child_process_namespaceObject.spawn)('incus', incus.argv('exec', instance, '-T', '--', 'perl', '-e', socketPipe, socket), {
-        stdio: ['pipe', 'pipe', 'pipe'],
-    });
-    let stderr = '';
-    child.stderr.setEncoding('utf8');
-    child.stderr.on('data', (text) => {
-        stderr = (stderr + text).slice(-2000);
-    });
-    const stream = external_node_stream_.Duplex.from({ readable: child.stdout, writable: child.stdin });
-    stream.complaint = () => lastLines(stderr, 2);
-    child.on('error', (error) => {
-        stream.destroy(error.code === 'ENOENT'
-            ? new EnvironmentError('`incus` is not on PATH; install it or add its folder to PATH')
-            : error);
-    });
-    // The client ends by itself when its input closes, unless the server is silent.
-    stream.on('close', () => child.kill('SIGKILL'));
-    // What pg calls on a net.Socket. There is nothing to connect, delay or keep alive on a pipe.
-    return Object.assign(stream, {
-        connect: () => {
-            child.once('spawn', () => stream.emit('connect'));
-            return stream;
-        },
-        setNoDelay: () => stream,
-        setKeepAlive: () => stream,
-        ref: () => stream,
-        unref: () => stream,
-    });
-}
-
-// EXTERNAL MODULE: ./node_modules/pg/lib/index.js
-var lib = __nccwpck_require__(3273);
-;// CONCATENATED MODULE: ./node_modules/pg/esm/index.mjs
-// ESM wrapper for pg
-
-
-// Re-export all the properties
-const Client = lib.Client
-const Pool = lib.Pool
-const Connection = lib.Connection
-const types = lib.types
-const Query = lib.Query
-const DatabaseError = lib.DatabaseError
-const escapeIdentifier = lib.escapeIdentifier
-const escapeLiteral = lib.escapeLiteral
-const Result = lib.Result
-const TypeOverrides = lib.TypeOverrides
-
-// Also export the defaults
-const defaults = lib.defaults
-
-// Re-export the default
-/* harmony default export */ const esm = (lib);
-
 ;// CONCATENATED MODULE: external "node:timers/promises"
 const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/src/clock/deadline.js
@@ -45299,6 +45216,164 @@ async function retryUntil(what, { deadlineMs, pauseMs, signal }, attempt) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/src/incus/sql-frames.js
+
+
+/** First bytes of the messages that a Postgres server sends (its documentation, "Message Formats"). */
+const messageTypes = new Set(Buffer.from('RSKZTDCEINAVGHWdcnst123v'));
+/** No message of what we ask is a tenth as long. `pg` would keep what comes in until a message is whole. */
+const longestMessageBytes = 64 * 1024 * 1024;
+const headBytes = 5;
+/**
+ * Lets through what has the frames of Postgres' protocol: a type, a length, so many bytes. Ends with an error
+ * where something else answers, before it fills our memory.
+ */
+class SqlFrames extends external_node_stream_.Transform {
+    head = Buffer.alloc(headBytes);
+    headLength = 0;
+    /** Of the message that is under way. */
+    bytesLeft = 0;
+    _transform(chunk, _, done) {
+        if (this.fits(chunk))
+            done(null, chunk);
+        else
+            done(notPostgres(chunk));
+    }
+    fits(chunk) {
+        for (let at = 0; at < chunk.length;) {
+            if (this.bytesLeft > 0) {
+                const taken = Math.min(this.bytesLeft, chunk.length - at);
+                this.bytesLeft -= taken;
+                at += taken;
+                continue;
+            }
+            const copied = chunk.copy(this.head, this.headLength, at, at + headBytes - this.headLength);
+            this.headLength += copied;
+            at += copied;
+            if (!messageTypes.has(this.head[0] ?? 0))
+                return false;
+            if (this.headLength < headBytes)
+                break;
+            // The length counts its own four bytes.
+            const length = this.head.readUInt32BE(1);
+            if (length < 4 || length > longestMessageBytes)
+                return false;
+            this.bytesLeft = length - 4;
+            this.headLength = 0;
+        }
+        return true;
+    }
+}
+function notPostgres(chunk) {
+    const shown = JSON.stringify(chunk.subarray(0, 40).toString('latin1'));
+    return new EnvironmentError(`what answers is no Postgres (it said ${shown}); is this the real incus client?`);
+}
+
+;// CONCATENATED MODULE: ./build/src/incus/sql-stream.js
+
+
+
+
+
+/**
+ * Runs inside the container, as the user postgres, and joins its standard input and output with the Unix
+ * socket given as argument: peer authentication, no password, no route to the container. perl-base is part
+ * of every Debian and Ubuntu.
+ *
+ * It stays away from a Postgres that listens on no address (line 6 of postmaster.pid). That is how
+ * pg_autoctl starts one for crash recovery before pg_rewind, and it then stops it with SIGTERM, the smart
+ * shutdown, which waits for sessions: one of ours would make the rewind fail and the node stay down
+ * (primary_standby.c, postgres_maybe_do_crash_recovery; seen in the lab).
+ */
+const socketPipe = `
+use strict; use Socket;
+my ($socket) = @ARGV;
+# incus exec may lose what is printed just before the end, so the end comes a little later.
+sub fail { print STDERR $_[0]; select(undef, undef, undef, 0.1); exit 1 }
+my (undef, undef, $uid, $gid) = getpwnam("postgres") or fail "there is no user postgres\\n";
+$( = $gid; $) = "$gid $gid"; $< = $uid; $> = $uid;
+sub lines { open(my $file, "<", $_[0]) or fail "Postgres does not run ($_[0]: $!)\\n"; my @l = <$file>; chomp @l; @l }
+my @postmaster = lines((lines("$socket.lock"))[1] . "/postmaster.pid");
+fail "Postgres listens on no address: pg_autoctl recovers it from a crash\\n" unless length($postmaster[5] // "");
+socket(my $db, PF_UNIX, SOCK_STREAM, 0) or fail "socket: $!\\n";
+connect($db, sockaddr_un($socket)) or fail "connect to $socket: $!\\n";
+sub pass { my ($from, $to) = @_;
+  my $n = sysread($from, my $bytes, 65536); exit 0 unless $n;
+  for (my $o = 0; $o < $n; ) { my $w = syswrite($to, $bytes, $n - $o, $o); exit 0 unless $w; $o += $w } }
+while (1) { my $r = ''; vec($r, 0, 1) = 1; vec($r, fileno($db), 1) = 1;
+  select($r, undef, undef, undef) > 0 or exit 0;
+  pass(\\*STDIN, $db) if vec($r, 0, 1); pass($db, \\*STDOUT) if vec($r, fileno($db), 1) }
+`;
+const lastWordsMs = 500;
+/**
+ * Opens a stream to the Postgres that listens on `port` in `instance`. Failures show as `error` or
+ * `close` on the stream; a frozen container shows as silence, so every use needs a deadline.
+ * `destroy()` ends the client at once.
+ */
+function openSqlStream(incus, instance, port) {
+    const socket = `/var/run/postgresql/.s.PGSQL.${port}`;
+    const child = (0,external_node_child_process_namespaceObject.spawn)('incus', incus.argv('exec', instance, '-T', '--', 'perl', '-e', socketPipe, socket), {
+        stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    let stderr = '';
+    child.stderr.setEncoding('utf8');
+    child.stderr.on('data', (text) => {
+        stderr = (stderr + text).slice(-2000);
+    });
+    const readable = (0,external_node_stream_.pipeline)(child.stdout, new SqlFrames(), () => { });
+    const stream = external_node_stream_.Duplex.from({ readable, writable: child.stdin });
+    stream.complaint = () => lastLines(stderr, 2);
+    const ended = new Promise((done) => {
+        child.on('close', () => done());
+    });
+    stream.lastWords = async () => {
+        await withDeadline('the end of the client', lastWordsMs, () => ended).catch(() => { });
+        return stream.complaint();
+    };
+    child.on('error', (error) => {
+        stream.destroy(error.code === 'ENOENT'
+            ? new EnvironmentError('`incus` is not on PATH; install it or add its folder to PATH')
+            : error);
+    });
+    // The client ends by itself when its input closes, unless the server is silent.
+    stream.on('close', () => child.kill('SIGKILL'));
+    // What pg calls on a net.Socket. There is nothing to connect, delay or keep alive on a pipe.
+    return Object.assign(stream, {
+        connect: () => {
+            child.once('spawn', () => stream.emit('connect'));
+            return stream;
+        },
+        setNoDelay: () => stream,
+        setKeepAlive: () => stream,
+        ref: () => stream,
+        unref: () => stream,
+    });
+}
+
+// EXTERNAL MODULE: ./node_modules/pg/lib/index.js
+var lib = __nccwpck_require__(3273);
+;// CONCATENATED MODULE: ./node_modules/pg/esm/index.mjs
+// ESM wrapper for pg
+
+
+// Re-export all the properties
+const Client = lib.Client
+const Pool = lib.Pool
+const Connection = lib.Connection
+const types = lib.types
+const Query = lib.Query
+const DatabaseError = lib.DatabaseError
+const escapeIdentifier = lib.escapeIdentifier
+const escapeLiteral = lib.escapeLiteral
+const Result = lib.Result
+const TypeOverrides = lib.TypeOverrides
+
+// Also export the defaults
+const defaults = lib.defaults
+
+// Re-export the default
+/* harmony default export */ const esm = (lib);
+
 ;// CONCATENATED MODULE: ./build/src/postgres/session.js
 
 
@@ -45350,8 +45425,9 @@ class Session {
             return session;
         }
         catch (error) {
+            const isSilent = error instanceof DeadlineError || signal?.aborted;
+            const complaint = isSilent || !stream.lastWords ? stream.complaint() : await stream.lastWords();
             stream.destroy();
-            const complaint = stream.complaint();
             throw complaint ? new Error(complaint, { cause: error }) : error;
         }
     }
@@ -45981,10 +46057,10 @@ class KnownAddresses {
 
 ;// CONCATENATED MODULE: ./build/src/incus/relay-frames.js
 /** Frames of the TCP relay: connection (32 bits), kind (one letter), length (32 bits), bytes. Big-endian. */
-const headBytes = 9;
+const relay_frames_headBytes = 9;
 function relay_frames_frame(id, kind, body = '') {
     const bytes = Buffer.from(body);
-    const head = Buffer.alloc(headBytes);
+    const head = Buffer.alloc(relay_frames_headBytes);
     head.writeUInt32BE(id, 0);
     head.write(kind, 4, 'latin1');
     head.writeUInt32BE(bytes.length, 5);
@@ -45999,12 +46075,12 @@ class FrameReader {
     }
     push(bytes) {
         this.rest = this.rest.length === 0 ? bytes : Buffer.concat([this.rest, bytes]);
-        while (this.rest.length >= headBytes) {
-            const end = headBytes + this.rest.readUInt32BE(5);
+        while (this.rest.length >= relay_frames_headBytes) {
+            const end = relay_frames_headBytes + this.rest.readUInt32BE(5);
             if (this.rest.length < end)
                 return;
             const [id, kind] = [this.rest.readUInt32BE(0), this.rest.toString('latin1', 4, 5)];
-            const body = this.rest.subarray(headBytes, end);
+            const body = this.rest.subarray(relay_frames_headBytes, end);
             this.rest = this.rest.subarray(end);
             this.hear(id, kind, body);
         }
@@ -47253,6 +47329,12 @@ function prefixOf(netmask) {
 
 ;// CONCATENATED MODULE: ./build/src/check/remedies.js
 
+/** A word of a command line. What a monitor or a server told may hold anything, and ends up in a shell. */
+function word(text) {
+    if (/^[\w./:@%+=,-]+$/.test(text))
+        return text;
+    return /["$`\\!]/.test(text) ? `'${text.replaceAll("'", "'\\''")}'` : `"${text}"`;
+}
 /** Command lines as an operator types them, on the runner or wherever the `incus` client is. */
 class Remedies {
     formation;
@@ -47265,24 +47347,35 @@ class Remedies {
     incus(verb, container) {
         return `incus ${verb} ${this.target(container)}`;
     }
-    /** A command in a container, as root. */
+    /** A command in a container, as root, in a folder that postgres may enter as well. */
     inside(container, command) {
-        return `incus exec ${this.target(container)} -- ${command}`;
+        return `incus exec ${this.target(container)} --cwd / -- ${command}`;
+    }
+    /** Ends a member's Postgres, which its keeper starts again: a second without it, and no failover. */
+    restartPostgres(container) {
+        const bin = `/usr/lib/postgresql/${this.formation.postgres.version}/bin`;
+        return this.inside(container, `runuser -u postgres -- ${bin}/pg_ctl stop --mode fast --pgdata ${word(this.pgdata(container))}`);
     }
     /** One SQL statement on a member, as its superuser. */
     sql(container, statement, database) {
         const { port } = this.formation.postgres;
-        const where = database === undefined ? '' : ` -d ${database}`;
-        return this.inside(container, `runuser -u postgres -- psql -p ${port}${where} -c "${statement}"`);
+        const where = database === undefined ? '' : ` -d ${word(database)}`;
+        return this.inside(container, `runuser -u postgres -- psql -p ${port}${where} -c ${word(statement)}`);
     }
     /** A pg_autoctl command on a member. */
     autoctl(container, command) {
-        const member = membersOf(this.formation).find(({ name }) => name === container);
         const bin = `/usr/lib/postgresql/${this.formation.postgres.version}/bin`;
-        return this.inside(container, `runuser -u postgres -- env PATH=${bin}:/usr/bin:/bin pg_autoctl ${command} --pgdata ${member?.pgdata}`);
+        return this.inside(container, `runuser -u postgres -- env PATH=${bin}:/usr/bin:/bin pg_autoctl ${command} --pgdata ${word(this.pgdata(container))}`);
     }
     journal(container) {
-        return { say: 'read why', run: this.inside(container, 'journalctl -u pg_autoctl -n 50 --no-pager') };
+        return { say: 'read why', look: this.inside(container, 'journalctl -u pg_autoctl -n 50 --no-pager') };
+    }
+    /** The way out that upstream's users have found (#1025): the monitor then decides anew from where the node is. */
+    takeOrderBack({ nodeId, reportedState, goalState }) {
+        return {
+            say: `no keeper knows a way from ${reportedState} to ${goalState}: have the monitor take that order back (a restart of pg_autoctl before that leaves Postgres down)`,
+            run: this.sql(this.monitor, `UPDATE pgautofailover.node SET goalstate = reportedstate WHERE nodeid = ${nodeId} AND goalstate = '${goalState}'`, monitorDatabase),
+        };
     }
     /** A formation's monitor by name. */
     get monitor() {
@@ -47294,7 +47387,13 @@ class Remedies {
             return { say };
         return formationPath === undefined
             ? { say }
-            : { say, run: `pgha provision-pgaf${formationPath === '' ? '' : ` --formation ${formationPath}`}` };
+            : {
+                say,
+                run: `pgha provision-pgaf${formationPath === '' ? '' : ` --formation ${word(formationPath)}`}`,
+            };
+    }
+    pgdata(container) {
+        return membersOf(this.formation).find(({ name }) => name === container)?.pgdata ?? '';
     }
     target(container) {
         const { remote, project } = this.formation.incus;
@@ -47303,6 +47402,7 @@ class Remedies {
 }
 
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/reading.js
+
 /** What several checks look for in an observation. */
 function answeringNodes({ nodes }) {
     return Object.entries(nodes).flatMap(([name, read]) => read.ok ? [[name, read.value]] : []);
@@ -47326,6 +47426,16 @@ const isOwnSlot = (name) => /^pgautofailover_standby_\d+$/.test(name);
 function clockSeconds({ monitor }, name, otherwise) {
     const value = monitor.ok ? monitor.value.clocks[name] : undefined;
     return value === undefined ? otherwise : value / 1000;
+}
+/** States that a node passes through, and must not stay in. */
+const passing = ['report_lsn', 'draining', 'demote_timeout', 'stop_replication'];
+/** The node is not, or not meant to stay, where it is. */
+const isUnderWay = (node) => !isConverged(node) || passing.includes(node.goalState);
+/** A transition that lasts longer than this many times primary_demote_timeout does not end by itself. */
+const stuckFactor = 2;
+function isStuckOnItsWay(observation, node) {
+    const limit = stuckFactor * clockSeconds(observation, 'primary_demote_timeout', 30);
+    return isUnderWay(node) && node.secondsSinceStateChange > limit;
 }
 const units = ['B', 'kB', 'MB', 'GB', 'TB'];
 /** A size for people: `1.5 GB`. */
@@ -47909,12 +48019,78 @@ function dataNodeSettings(formation) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/src/monitor/transitions.js
+/**
+ * The orders that a keeper can follow: from each state that it reports, the goals it knows a way to
+ * (fsm.c, KeeperFSM; the same in 2.0 and 2.2 unless noted; the lab holds it against `pg_autoctl do fsm gv`).
+ * A monitor may ask for another one all the same, and keeps asking: the keeper then says "pg_autoctl does not know
+ * how to reach state …" once a second, and once restarted leaves its Postgres down (#774, #1025; seen in the lab).
+ */
+const transitions = {
+    init: ['single', 'wait_standby', 'report_lsn'],
+    dropped: ['single', 'wait_standby', 'report_lsn'],
+    single: ['wait_primary'],
+    wait_primary: ['single', 'primary', 'join_primary', 'apply_settings', 'demoted'],
+    join_primary: ['single', 'primary', 'wait_primary', 'draining', 'demoted', 'demote_timeout'],
+    primary: [
+        'single',
+        'wait_primary',
+        'join_primary',
+        'apply_settings',
+        'draining',
+        'demoted',
+        'demote_timeout',
+        'prepare_maintenance',
+        'maintenance',
+    ],
+    apply_settings: [
+        'single',
+        'primary',
+        'wait_primary',
+        'join_primary',
+        'draining',
+        'demoted',
+        'demote_timeout',
+    ],
+    draining: ['single', 'demote_timeout', 'demoted', 'report_lsn'],
+    demote_timeout: ['single', 'primary', 'demoted'],
+    demoted: ['single', 'catchingup', 'report_lsn'],
+    wait_standby: ['catchingup'],
+    catchingup: ['single', 'secondary', 'prepare_promotion', 'wait_maintenance', 'maintenance', 'report_lsn'],
+    secondary: [
+        'single',
+        'catchingup',
+        'prepare_promotion',
+        'wait_standby',
+        'wait_maintenance',
+        'maintenance',
+        'report_lsn',
+    ],
+    report_lsn: ['single', 'secondary', 'prepare_promotion', 'fast_forward', 'join_secondary'],
+    fast_forward: ['prepare_promotion'],
+    join_secondary: ['secondary'],
+    prepare_promotion: ['single', 'stop_replication', 'wait_primary'],
+    stop_replication: ['single', 'wait_primary'],
+    wait_maintenance: ['maintenance'],
+    prepare_maintenance: ['maintenance', 'catchingup', 'report_lsn'],
+    maintenance: ['catchingup', 'report_lsn'],
+};
+/** Whether a node's keeper knows a way from the state that it reports to its goal; unknown states have one. */
+function canFollow({ reportedState, goalState, }) {
+    return (reportedState === goalState ||
+        goalState === 'dropped' ||
+        (transitions[reportedState]?.includes(goalState) ?? true));
+}
+
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/reach.js
 
 
 
 
+
 /** Whether the members run and answer. */
+/** What Postgres, and our way to it, say of one that is not there yet. */
+const recovering = /is starting up|not yet accepting connections|recovers it from a crash/;
 /** Why a member's Postgres could not be read, with the remedy that fits the state of its container. */
 function unreachable(observation, formation, asked, container, failed) {
     const remedies = new Remedies(formation, asked);
@@ -47924,7 +48100,17 @@ function unreachable(observation, formation, asked, container, failed) {
         Frozen: { say: 'resume it', run: remedies.incus('resume', container) },
     };
     const status = observation.instances[container]?.status ?? 'missing';
-    return { subject: container, evidence: failed, remedy: known[status] ?? remedies.journal(container) };
+    // A keeper that was restarted with an order that it cannot follow leaves its Postgres down.
+    const lost = monitorNodes(observation)?.find((node) => node.name === container && !canFollow(node));
+    const why = remedies.journal(container);
+    const otherwise = recovering.test(failed)
+        ? { ...why, say: 'it recovers from a crash: check again in a while; if it stays so, read why' }
+        : why;
+    return {
+        subject: container,
+        evidence: failed,
+        remedy: known[status] ?? (lost === undefined ? otherwise : remedies.takeOrderBack(lost)),
+    };
 }
 const monitorReachable = {
     id: 'monitor-reachable',
@@ -47939,7 +48125,7 @@ const nodesReachable = {
     id: 'nodes-reachable',
     meaning: 'every data node runs a Postgres that answers',
     severity: 'error',
-    follows: { 'services-run': 'same', 'disk-space': 'same' },
+    follows: { 'services-run': 'same', 'disk-space': 'same', 'timelines-agree': 'same' },
     faults: (observation, formation, asked) => Object.entries(observation.nodes).flatMap(([name, read]) => read.ok ? [] : [unreachable(observation, formation, asked, name, read.failed)]),
 };
 const servicesRun = {
@@ -48033,7 +48219,7 @@ const openFiles = {
                 evidence: `Postgres may open ${files.limit} files; the unit grants ${openFileLimit}, and the container can give ${files.possible}`,
                 remedy: {
                     say: 'restart Postgres, which the keeper starts again with its own limit (a second without it)',
-                    run: remedies.inside(name, `runuser -u postgres -- /usr/lib/postgresql/${formation.postgres.version}/bin/pg_ctl stop --mode fast --pgdata ${membersOf(formation).find((member) => member.name === name)?.pgdata}`),
+                    run: remedies.restartPostgres(name),
                 },
             },
         ];
@@ -48367,6 +48553,7 @@ const synchronousReplication = {
         'no-stuck-transition': 'any',
         'states-converged': 'any',
         'standbys-streaming': 'any',
+        'timelines-agree': 'any',
         'sync-standbys-possible': 'any',
         'nodes-registered': 'any',
     },
@@ -48415,6 +48602,7 @@ const standbysStreaming = {
         'services-run': 'any',
         'one-writable-primary': 'any',
         'timelines-agree': 'same',
+        'disk-space': 'same',
     },
     faults(observation, formation, asked) {
         const nodes = answeringNodes(observation);
@@ -48436,7 +48624,7 @@ const standbysStreaming = {
                     evidence: node.walReceiver === 'streaming'
                         ? `${receiver}, and ${primary?.[0]} does not know of it`
                         : receiver,
-                    remedy: remedies.provision(`run provision-pgaf, which puts the standbys' password, certificates and rules right; where that changes nothing, read why with \`${remedies.journal(name).run}\``),
+                    remedy: remedies.provision(`run provision-pgaf, which puts the standbys' password, certificates and rules right; where that changes nothing, read why with \`${remedies.journal(name).look}\``),
                 },
             ];
         });
@@ -48446,23 +48634,35 @@ const timelinesAgree = {
     id: 'timelines-agree',
     meaning: 'all nodes are on one timeline: a node on another one cannot follow',
     severity: 'error',
-    follows: { 'one-writable-primary': 'any', 'no-stuck-transition': 'any', 'keepers-report': 'any' },
+    follows: { 'one-writable-primary': 'any' },
     faults(observation, formation, asked) {
-        const nodes = answeringNodes(observation);
-        if (nodes.length === 0)
+        const nodes = new Map(answeringNodes(observation));
+        if (nodes.size === 0)
             return undefined;
         const remedies = new Remedies(formation, asked);
-        const newest = Math.max(...nodes.map(([, node]) => node.timeline));
-        return nodes
-            .filter(([, node]) => node.timeline !== newest)
-            .map(([name, node]) => ({
-            subject: name,
-            evidence: `timeline ${node.timeline}, the formation is on ${newest}`,
-            remedy: {
-                say: 'delete the container, and have provision-pgaf make the node anew from the primary',
-                run: `${remedies.incus('delete --force', name)}${asked.formationPath ? ` && ${remedies.provision().run}` : ''}`,
-            },
-        }));
+        const newest = Math.max(...[...nodes.values()].map((node) => node.timeline));
+        return formation.nodes.flatMap(({ name }) => {
+            const row = monitorNodes(observation)?.find((each) => each.name === name);
+            const isStuck = row !== undefined && isStuckOnItsWay(observation, row);
+            // In a failover every other node is on the old timeline for a while.
+            if (row !== undefined && isUnderWay(row) && !isStuck)
+                return [];
+            // Its keeper starts the Postgres of a stuck node again and again: what it reported last will do.
+            const reported = isStuck && observation.instances[name]?.status === 'Running' ? row.reportedTimeline : newest;
+            const timeline = nodes.get(name)?.timeline ?? reported;
+            if (timeline === newest)
+                return [];
+            return [
+                {
+                    subject: name,
+                    evidence: `timeline ${timeline}, the formation is on ${newest}`,
+                    remedy: {
+                        say: 'delete the container, and have provision-pgaf make the node anew from the primary',
+                        run: `${remedies.incus('delete --force', name)}${asked.formationPath ? ` && ${remedies.provision().run}` : ''}`,
+                    },
+                },
+            ];
+        });
     },
 };
 const replayRuns = {
@@ -48592,7 +48792,7 @@ const durableCommits = {
                 evidence: `synchronous_commit is set otherwise for ${overrides.join(', ')}`,
                 remedy: {
                     say: 'where that is not meant, reset it (ALTER ROLE … RESET, ALTER DATABASE … RESET); this lists it',
-                    run: remedies.sql(primary[0], '\\drds'),
+                    look: remedies.sql(primary[0], '\\drds'),
                 },
                 // Somebody has decided so for some of the writes.
                 severity: 'warning',
@@ -48655,6 +48855,7 @@ const replicationChecks = [
 
 
 
+
 /** What the monitor knows and wants of its nodes. */
 const nodesRegistered = {
     id: 'nodes-registered',
@@ -48666,7 +48867,7 @@ const nodesRegistered = {
             return undefined;
         const remedies = new Remedies(formation, asked);
         const wanted = formation.nodes.map((node) => node.name);
-        const drop = (name) => `${remedies.autoctl(remedies.monitor, 'drop node')} --formation ${formation.name} --name ${name}`;
+        const drop = (name) => `${remedies.autoctl(remedies.monitor, 'drop node')} --formation ${word(formation.name)} --name ${word(name)}`;
         return [
             ...wanted
                 .filter((name) => !known.includes(name))
@@ -48694,7 +48895,12 @@ const keepersReport = {
     id: 'keepers-report',
     meaning: "every node's keeper reports to the monitor: one that is silent takes no order",
     severity: 'error',
-    follows: { 'nodes-reachable': 'same', 'services-run': 'same', 'monitor-reachable': 'any' },
+    follows: {
+        'nodes-reachable': 'same',
+        'services-run': 'same',
+        'monitor-reachable': 'any',
+        'timelines-agree': 'same',
+    },
     faults(observation, formation, asked) {
         const unhealthySeconds = clockSeconds(observation, 'node_considered_unhealthy_timeout', 20);
         const { least, most } = silentAfterSeconds;
@@ -48705,42 +48911,47 @@ const keepersReport = {
             .map((node) => ({
             subject: node.name,
             evidence: `its last report is ${node.secondsSinceReport.toFixed(1)} s old`,
+            // A restart of pg_autoctl would wait 90 s for a keeper that hangs, and take Postgres along.
             remedy: {
-                say: 'where its network is whole, restart its pg_autoctl (a failover, if it is the primary)',
-                run: remedies.inside(node.name, 'systemctl restart pg_autoctl'),
+                say: "where its network is whole, end its keeper's process: pg_autoctl starts it again, and Postgres goes on",
+                run: remedies.inside(node.name, "pkill -KILL -f '^pg_autoctl: node active'"),
             },
         }));
     },
 };
-/** A transition that lasts longer than this many times primary_demote_timeout does not end by itself. */
-const stuckFactor = 2;
 const noStuckTransition = {
     id: 'no-stuck-transition',
     meaning: 'a node that has been on its way for longer than any transition takes does not arrive by itself',
     severity: 'error',
-    follows: { 'nodes-reachable': 'any', 'services-run': 'any', 'keepers-report': 'any' },
+    follows: {
+        'nodes-reachable': 'any',
+        'services-run': 'any',
+        'keepers-report': 'any',
+        'timelines-agree': 'same',
+    },
     faults(observation, formation, asked) {
         const nodes = monitorNodes(observation);
         if (!nodes)
             return undefined;
-        const limit = stuckFactor * clockSeconds(observation, 'primary_demote_timeout', 30);
         const remedies = new Remedies(formation, asked);
         return nodes
-            .filter((node) => isUnderWay(node) && node.secondsSinceStateChange > limit)
+            .filter((node) => isStuckOnItsWay(observation, node))
             .map((node) => ({
             subject: node.name,
             evidence: `${described(node)} for ${node.secondsSinceStateChange.toFixed(0)} s, more than ${stuckFactor} × primary_demote_timeout`,
             remedy: unstick(node, nodes, observation.monitor.ok ? observation.monitor.value.numberSyncStandbys : 0),
         }));
-        /** Ways out that upstream's users have found (#1025, #774, #1113). */
+        /** Ways out that upstream's users have found (#1025, #774, #1113), tried in the lab. */
         function unstick(node, all, numberSyncStandbys) {
             const candidates = all.filter((each) => each.candidatePriority > 0 && each.health === 1 && each.reportedState === 'report_lsn').length;
             if (node.goalState === 'report_lsn' && candidates < numberSyncStandbys + 1) {
                 return {
                     say: `an election needs ${numberSyncStandbys + 1} candidates and has ${candidates}: bring the missing standby back, or ask for fewer`,
-                    run: `${remedies.autoctl(remedies.monitor, 'set formation number-sync-standbys')} --formation ${formation.name} ${Math.max(0, candidates - 1)}`,
+                    run: `${remedies.autoctl(remedies.monitor, 'set formation number-sync-standbys')} --formation ${word(formation.name)} ${Math.max(0, candidates - 1)}`,
                 };
             }
+            if (!canFollow(node))
+                return remedies.takeOrderBack(node);
             return {
                 say: 'restart its pg_autoctl, which takes its orders anew',
                 run: remedies.inside(node.name, 'systemctl restart pg_autoctl'),
@@ -48748,9 +48959,6 @@ const noStuckTransition = {
         }
     },
 };
-/** States that a node passes through, and must not stay in. */
-const passing = ['report_lsn', 'draining', 'demote_timeout', 'stop_replication'];
-const isUnderWay = (node) => !isConverged(node) || passing.includes(node.goalState);
 const described = ({ reportedState, goalState }) => `reported ${reportedState}, goal ${goalState}`;
 const statesConverged = {
     id: 'states-converged',
@@ -48762,12 +48970,16 @@ const statesConverged = {
         'keepers-report': 'any',
         'no-stuck-transition': 'any',
         'standbys-streaming': 'any',
+        'timelines-agree': 'any',
         'nodes-healthy': 'any',
     },
     faults(observation, formation, asked) {
         const remedies = new Remedies(formation, asked);
-        return monitorNodes(observation)
-            ?.filter((node) => !isConverged(node) || !['primary', 'secondary'].includes(node.goalState))
+        const astray = monitorNodes(observation)?.filter((node) => !isConverged(node) || !['primary', 'secondary'].includes(node.goalState));
+        // A primary waits for the others, and does so no longer once they have arrived.
+        const isWaiting = (node) => isConverged(node) && node.goalState === 'wait_primary';
+        return astray
+            ?.filter((node) => !isWaiting(node) || astray.every(isWaiting))
             .map((node) => {
             const journal = remedies.journal(node.name);
             const evidence = `${described(node)}, for ${node.secondsSinceStateChange.toFixed(1)} s; last report ${node.secondsSinceReport.toFixed(1)} s ago`;
@@ -48792,7 +49004,7 @@ const nodesHealthy = {
     id: 'nodes-healthy',
     meaning: "the monitor's health checks reach every node",
     severity: 'error',
-    follows: { 'nodes-reachable': 'same', 'services-run': 'same' },
+    follows: { 'nodes-reachable': 'same', 'services-run': 'same', 'timelines-agree': 'same' },
     faults: (observation, formation, asked) => monitorNodes(observation)?.flatMap((node) => {
         const remedies = new Remedies(formation, asked);
         const read = observation.nodes[node.name];
@@ -48806,7 +49018,7 @@ const nodesHealthy = {
                         ? remedies.provision()
                         : {
                             say: `let ${remedies.monitor} reach ${node.host}:${node.port} (firewall, network); this tells whether it does`,
-                            run: remedies.inside(remedies.monitor, `runuser -u postgres -- pg_isready --host ${node.host} --port ${node.port} --timeout 5`),
+                            look: remedies.inside(remedies.monitor, `runuser -u postgres -- pg_isready --host ${node.host} --port ${node.port} --timeout 5`),
                         },
                 },
             ];
@@ -48874,7 +49086,7 @@ const oneWritablePrimary = {
                 remedy: readOnly === undefined
                     ? {
                         say: "see the monitor's events",
-                        run: `${remedies.autoctl(remedies.monitor, 'show events')} --formation ${formation.name}`,
+                        look: `${remedies.autoctl(remedies.monitor, 'show events')} --formation ${word(formation.name)}`,
                     }
                     : remedies.provision('where no failover is under way, run provision-pgaf, which ends a read-only state that pg_auto_failover left behind'),
             },
@@ -48927,7 +49139,7 @@ const diskSpace = {
                 evidence: `${size(disk.availableBytes)} of ${size(disk.sizeBytes)} left (${(share * 100).toFixed(0)} %), ${(inodes * 100).toFixed(0)} % of the inodes`,
                 remedy: {
                     say: 'make room or a larger disk (limits.disk, then provision-pgaf); this shows what takes it',
-                    run: remedies.inside(name, 'du -xh --max-depth 3 --threshold 64M /var/lib/postgresql /var/log'),
+                    look: remedies.inside(name, `du -xah --max-depth 3 --threshold 32M ${word(formation.postgres.dataDirectory)} /var/log`),
                 },
                 severity,
             },
@@ -48970,7 +49182,12 @@ const walRetention = {
     id: 'wal-retention',
     meaning: 'WAL does not pile up: it would fill the disk',
     severity: 'warning',
-    follows: { 'replication-slots': 'same' },
+    follows: {
+        'replication-slots': 'same',
+        'nodes-reachable': 'any',
+        'standbys-streaming': 'any',
+        'replication-lag': 'any',
+    },
     faults(observation, formation, asked) {
         const disks = new Map(answeringContainers(observation));
         return answeringNodes(observation).flatMap(([name, node]) => {
@@ -48982,7 +49199,7 @@ const walRetention = {
                         evidence: `the last attempt to archive WAL failed; pg_wal has ${size(node.walBytes)}`,
                         remedy: {
                             say: 'mend archive_command: WAL is kept until it succeeds; this shows what fails',
-                            run: remedies.sql(name, 'SELECT * FROM pg_stat_archiver'),
+                            look: remedies.sql(name, 'SELECT * FROM pg_stat_archiver'),
                         },
                     },
                 ];
@@ -49059,7 +49276,7 @@ const namesResolve = {
                     evidence,
                     remedy: {
                         say: "mend the network's DNS or the container's /etc/hosts; this shows what it answers",
-                        run: remedies.inside(name, `getent ahosts ${member.host}`),
+                        look: remedies.inside(name, `getent ahosts ${member.host}`),
                     },
                 },
             ];
@@ -49094,7 +49311,7 @@ const clocksAgree = {
             evidence: `its clock is ${Math.abs(aheadSeconds - middle).toFixed(1)} s ${aheadSeconds > middle ? 'ahead of' : 'behind'} the others (± ${uncertainSeconds.toFixed(1)} s)`,
             remedy: {
                 say: "synchronise its host's clock (chrony, systemd-timesyncd); containers have the host's",
-                run: new Remedies(formation, asked).inside(name, 'date'),
+                look: new Remedies(formation, asked).inside(name, 'date'),
             },
         }));
     },
@@ -49131,7 +49348,8 @@ const versionsEqual = {
                     evidence: `${name} ${each}, the others have ${usual}`,
                     remedy: {
                         say: 'install the same version (a running one takes it up when its pg_autoctl or Postgres starts again)',
-                        run: remedies.inside(container, `apt-get install --yes --allow-downgrades ${name}=${usual}`),
+                        // A container launched from a base image has no package lists.
+                        run: remedies.inside(container, `sh -c ${word(`apt-get -q update && apt-get -q install --yes --allow-downgrades ${name}=${usual}`)}`),
                     },
                 });
         }
@@ -49162,18 +49380,22 @@ const settingsInForce = {
     id: 'settings-in-force',
     meaning: 'no setting waits for a restart: after a failover it would be in force all of a sudden',
     severity: 'warning',
-    faults: (observation, formation, asked) => answeringNodes(observation).flatMap(([name, { pendingRestart }]) => pendingRestart.length === 0
-        ? []
-        : [
-            {
-                subject: name,
-                evidence: `${pendingRestart.join(', ')} ${pendingRestart.length === 1 ? 'waits' : 'wait'} for a restart`,
-                remedy: {
-                    say: 'restart Postgres, which the keeper starts again (a second without it)',
-                    run: new Remedies(formation, asked).inside(name, `runuser -u postgres -- /usr/lib/postgresql/${formation.postgres.version}/bin/pg_ctl stop --mode fast --pgdata ${membersOf(formation).find((member) => member.name === name)?.pgdata}`),
+    faults: (observation, formation, asked) => answeringNodes(observation).flatMap(([name, node]) => {
+        // pg_autoctl takes the recovery settings of a standby out of its files when it promotes it.
+        const pendingRestart = node.pendingRestart.filter((setting) => node.inRecovery || !setting.startsWith('recovery_target'));
+        return pendingRestart.length === 0
+            ? []
+            : [
+                {
+                    subject: name,
+                    evidence: `${pendingRestart.join(', ')} ${pendingRestart.length === 1 ? 'waits' : 'wait'} for a restart`,
+                    remedy: {
+                        say: 'restart Postgres, which the keeper starts again (a second without it)',
+                        run: new Remedies(formation, asked).restartPostgres(name),
+                    },
                 },
-            },
-        ]),
+            ];
+    }),
 };
 const surroundingChecks = [
     certificateValid,
@@ -49208,8 +49430,9 @@ const catalogue_catalogue = [
 /** In order of weight. */
 const severities = ['warning', 'error'];
 /** A remedy in one line. */
-function check_told({ say, run }) {
-    return run === undefined ? say : `${say}: ${run}`;
+function check_told({ say, run, look }) {
+    const line = run ?? look;
+    return line === undefined ? say : `${say}: ${line}`;
 }
 
 ;// CONCATENATED MODULE: ./build/src/check/verdict.js
@@ -49220,8 +49443,8 @@ function check_told({ say, run }) {
 
 /** Judges an observation by every check of the catalogue. Pure. */
 function judge(observation, formation, options = {}) {
-    const found = new Map(catalogue_catalogue.map((check) => [check.id, check.faults(observation, formation, options)]));
-    const findings = catalogue_catalogue.map((check) => findingOf(check, found));
+    const found = catalogue_catalogue.map((check) => ({ check, faults: check.faults(observation, formation, options) }));
+    const findings = findingsOf(found);
     const nodes = observation.monitor.ok ? observation.monitor.value.nodes : [];
     const primary = settledPrimary(nodes)?.name;
     const standbys = nodes
@@ -49239,40 +49462,53 @@ function judge(observation, formation, options = {}) {
 }
 const weight = (severity) => severities.indexOf(severity);
 const gravest = (all) => all.reduce((worst, each) => (weight(each) > weight(worst) ? each : worst), 'warning');
-const severityOf = (check, fault) => fault.severity ?? check.severity;
-const byId = new Map(catalogue_catalogue.map((check) => [check.id, check]));
-function findingOf(check, found) {
-    const { id, meaning } = check;
-    const faults = found.get(id);
-    if (faults === undefined)
-        return { check: id, severity: check.severity, meaning, status: 'unknown', faults: [], because: [] };
-    if (faults.length === 0)
-        return { check: id, severity: check.severity, meaning, status: 'pass', faults: [], because: [] };
-    const causes = faults.map((fault) => causesOf(check, fault, found));
-    const own = faults.filter((_, index) => causes[index]?.length === 0);
-    const told = own.length > 0 ? own : faults;
-    return {
-        check: id,
-        severity: gravest(told.map((fault) => severityOf(check, fault))),
-        meaning,
-        status: own.length > 0 ? 'fail' : 'follows',
-        faults: [...told],
-        because: own.length > 0 ? [] : [...new Set(causes.flat())],
-    };
+/** Tells causes from consequences. Pure. */
+function findingsOf(found) {
+    const all = found.flatMap(({ check, faults = [] }) => faults.map((fault) => ({ check, fault, severity: fault.severity ?? check.severity, causes: [] })));
+    for (const told of all)
+        told.causes = causesOf(told, all);
+    const consequences = consequencesIn(all);
+    return found.map(({ check, faults }) => {
+        const { id, meaning, severity } = check;
+        if (faults === undefined || faults.length === 0) {
+            const status = faults === undefined ? 'unknown' : 'pass';
+            return { check: id, severity, meaning, status, faults: [], because: [] };
+        }
+        const here = all.filter((each) => each.check === check);
+        const own = here.filter((each) => !consequences.has(each));
+        const told = own.length > 0 ? own : here;
+        const causes = told.flatMap((each) => each.causes.map((cause) => cause.check.id));
+        return {
+            check: id,
+            severity: gravest(told.map((each) => each.severity)),
+            meaning,
+            status: own.length > 0 ? 'fail' : 'follows',
+            faults: told.map((each) => each.fault),
+            because: own.length > 0 ? [] : [...new Set(causes)],
+        };
+    });
 }
-/** Checks that this fault follows from. A grave fault never hides behind a milder one. */
-function causesOf(check, fault, found) {
+/** Faults that this one may follow from. A grave fault never hides behind a milder one. */
+function causesOf({ check, fault, severity }, all) {
     if (fault.own)
         return [];
-    return Object.entries(check.follows ?? {}).flatMap(([id, where]) => {
-        const cause = byId.get(id);
-        const explains = found
-            .get(id)
-            ?.some((other) => cause !== undefined &&
-            (where === 'any' || other.subject === fault.subject) &&
-            weight(severityOf(cause, other)) >= weight(severityOf(check, fault)));
-        return explains ? [id] : [];
-    });
+    return Object.entries(check.follows ?? {}).flatMap(([id, where]) => all.filter((other) => other.check.id === id &&
+        (where === 'any' || other.fault.subject === fault.subject) &&
+        weight(other.severity) >= weight(severity)));
+}
+/** What follows, over however many steps, from a fault that follows from none: faults in a circle explain nothing. */
+function consequencesIn(all) {
+    const explained = new Set(all.filter(({ causes }) => causes.length === 0));
+    const roots = [...explained];
+    for (let before = -1; before < explained.size;) {
+        before = explained.size;
+        for (const told of all)
+            if (told.causes.some((cause) => explained.has(cause)))
+                explained.add(told);
+    }
+    for (const root of roots)
+        explained.delete(root);
+    return explained;
 }
 /** The findings for which a formation is not healthy, causes before consequences. */
 function failingFindings(findings, failOn) {

@@ -15,6 +15,8 @@ export interface CommandOptions {
   stdin?: string | Buffer;
   signal?: AbortSignal | undefined;
   log?: Log | undefined;
+  /** Ends the command, as one that succeeded, once its output so far ends with this text. */
+  until?: string;
   /** What people are shown in place of the arguments, where those hold more than is meant. */
   shownArgs?: readonly string[];
 }
@@ -33,7 +35,7 @@ export async function runCommand(
   args: readonly string[],
   options: CommandOptions,
 ): Promise<string> {
-  const { deadlineMs, stdin, signal, log } = options;
+  const { deadlineMs, stdin, signal, log, until } = options;
   signal?.throwIfAborted();
   const argv = [file, ...(options.shownArgs ?? args)];
   log?.debug(`run: ${shown(argv)}`);
@@ -57,6 +59,15 @@ export async function runCommand(
         reject(explain(argv, error, stdout, stderr, deadlineMs));
       },
     );
+    if (until !== undefined) {
+      let output = '';
+      child.stdout?.on('data', (text: string) => {
+        output += text;
+        if (!output.endsWith(until)) return;
+        resolve(output);
+        child.kill('SIGKILL');
+      });
+    }
     // A command that ends without reading its input is judged by its exit code, not by our broken pipe.
     child.stdin?.on('error', () => {});
     child.stdin?.end(stdin ?? '');

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
-import { Duplex } from 'node:stream';
+import { Duplex, pipeline } from 'node:stream';
+import { withDeadline } from '../clock/deadline.ts';
 import { EnvironmentError, lastLines } from '../contract/errors.ts';
 import type { Incus } from './incus.ts';
+import { SqlFrames } from './sql-frames.ts';
 
 /**
  * Runs inside the container, as the user postgres, and joins its standard input and output with the Unix
@@ -37,7 +39,11 @@ while (1) { my $r = ''; vec($r, 0, 1) = 1; vec($r, fileno($db), 1) = 1;
 export interface SqlStream extends Duplex {
   /** What the client or the pipe in the container said on standard error so far, shortened. */
   complaint(): string;
+  /** The same once the client has ended, or shortly: the end of a stream may be heard before its reason. */
+  lastWords(): Promise<string>;
 }
+
+const lastWordsMs = 500;
 
 /**
  * Opens a stream to the Postgres that listens on `port` in `instance`. Failures show as `error` or
@@ -55,8 +61,16 @@ export function openSqlStream(incus: Incus, instance: string, port: number): Sql
     stderr = (stderr + text).slice(-2000);
   });
 
-  const stream = Duplex.from({ readable: child.stdout, writable: child.stdin }) as SqlStream;
+  const readable = pipeline(child.stdout, new SqlFrames(), () => {});
+  const stream = Duplex.from({ readable, writable: child.stdin }) as SqlStream;
   stream.complaint = () => lastLines(stderr, 2);
+  const ended = new Promise<void>((done) => {
+    child.on('close', () => done());
+  });
+  stream.lastWords = async () => {
+    await withDeadline('the end of the client', lastWordsMs, () => ended).catch(() => {});
+    return stream.complaint();
+  };
   child.on('error', (error: NodeJS.ErrnoException) => {
     stream.destroy(
       error.code === 'ENOENT'

@@ -1,4 +1,4 @@
-import type { MonitorNode } from '../../monitor/nodes.ts';
+import { isConverged, type MonitorNode } from '../../monitor/nodes.ts';
 import type { ObservedContainer } from '../container-probe.ts';
 import type { Observation, ObservedNode } from '../observation.ts';
 
@@ -36,6 +36,20 @@ export const isOwnSlot = (name: string) => /^pgautofailover_standby_\d+$/.test(n
 export function clockSeconds({ monitor }: Observation, name: string, otherwise: number): number {
   const value = monitor.ok ? monitor.value.clocks[name] : undefined;
   return value === undefined ? otherwise : value / 1000;
+}
+
+/** States that a node passes through, and must not stay in. */
+const passing: readonly string[] = ['report_lsn', 'draining', 'demote_timeout', 'stop_replication'];
+
+/** The node is not, or not meant to stay, where it is. */
+export const isUnderWay = (node: MonitorNode) => !isConverged(node) || passing.includes(node.goalState);
+
+/** A transition that lasts longer than this many times primary_demote_timeout does not end by itself. */
+export const stuckFactor = 2;
+
+export function isStuckOnItsWay(observation: Observation, node: MonitorNode): boolean {
+  const limit = stuckFactor * clockSeconds(observation, 'primary_demote_timeout', 30);
+  return isUnderWay(node) && node.secondsSinceStateChange > limit;
 }
 
 const units = ['B', 'kB', 'MB', 'GB', 'TB'];
