@@ -4,11 +4,11 @@ import { formationUri } from '../../src/formation/formation.ts';
 import { loadFormation } from '../../src/formation/load.ts';
 import { Incus } from '../../src/incus/incus.ts';
 import { checkLines, checkMarkdown } from '../../src/report/check-report.ts';
-import { runAction } from '../../src/runner/run-action.ts';
+import { type Run, runAction } from '../../src/runner/run-action.ts';
 import { inputs, outputs } from './contract.ts';
 
-export async function checkFormation(): Promise<void> {
-  await runAction({
+export async function checkFormation(run: Run = runAction): Promise<void> {
+  await run({
     name: 'check-formation',
     inputs,
     outputs,
