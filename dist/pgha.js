@@ -4640,7 +4640,7 @@ module.exports.__defineSetter__('parseInt8', function (val) {
 const Client = __nccwpck_require__(5042)
 const defaults = __nccwpck_require__(8995)
 const Connection = __nccwpck_require__(9809)
-const Result = __nccwpck_require__(6424)
+const Result = __nccwpck_require__(8014)
 const utils = __nccwpck_require__(9652)
 const Pool = __nccwpck_require__(7558)
 const TypeOverrides = __nccwpck_require__(365)
@@ -5337,7 +5337,7 @@ NativeQuery.prototype.submit = function (client) {
 
 const { EventEmitter } = __nccwpck_require__(4434)
 
-const Result = __nccwpck_require__(6424)
+const Result = __nccwpck_require__(8014)
 const utils = __nccwpck_require__(9652)
 
 class Query extends EventEmitter {
@@ -5600,7 +5600,7 @@ module.exports = Query
 
 /***/ }),
 
-/***/ 6424:
+/***/ 8014:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -7279,7 +7279,7 @@ __webpack_unused_export__ = debug; // for test
 
 /***/ }),
 
-/***/ 4371:
+/***/ 6752:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 var __webpack_unused_export__;
@@ -7893,7 +7893,7 @@ module.exports = pipeline
 
 /***/ }),
 
-/***/ 9281:
+/***/ 4043:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 
@@ -8461,7 +8461,7 @@ module.exports = upgrade
 
 
 
-module.exports.request = __nccwpck_require__(9281)
+module.exports.request = __nccwpck_require__(4043)
 module.exports.stream = __nccwpck_require__(3560)
 module.exports.pipeline = __nccwpck_require__(6862)
 module.exports.upgrade = __nccwpck_require__(1882)
@@ -37427,7 +37427,7 @@ var Alias = __nccwpck_require__(4065);
 var Collection = __nccwpck_require__(101);
 var identity = __nccwpck_require__(1127);
 var Pair = __nccwpck_require__(7165);
-var toJS = __nccwpck_require__(4043);
+var toJS = __nccwpck_require__(6424);
 var Schema = __nccwpck_require__(5840);
 var stringifyDocument = __nccwpck_require__(6829);
 var anchors = __nccwpck_require__(1596);
@@ -38353,7 +38353,7 @@ var anchors = __nccwpck_require__(1596);
 var visit = __nccwpck_require__(204);
 var identity = __nccwpck_require__(1127);
 var Node = __nccwpck_require__(6673);
-var toJS = __nccwpck_require__(4043);
+var toJS = __nccwpck_require__(6424);
 
 class Alias extends Node.NodeBase {
     constructor(source) {
@@ -38636,7 +38636,7 @@ exports.isEmptyPath = isEmptyPath;
 
 var applyReviver = __nccwpck_require__(3661);
 var identity = __nccwpck_require__(1127);
-var toJS = __nccwpck_require__(4043);
+var toJS = __nccwpck_require__(6424);
 
 class NodeBase {
     constructor(type) {
@@ -38729,7 +38729,7 @@ exports.createPair = createPair;
 
 var identity = __nccwpck_require__(1127);
 var Node = __nccwpck_require__(6673);
-var toJS = __nccwpck_require__(4043);
+var toJS = __nccwpck_require__(6424);
 
 const isScalarValue = (value) => !value || (typeof value !== 'function' && typeof value !== 'object');
 class Scalar extends Node.NodeBase {
@@ -38920,7 +38920,7 @@ var stringifyCollection = __nccwpck_require__(1212);
 var Collection = __nccwpck_require__(101);
 var identity = __nccwpck_require__(1127);
 var Scalar = __nccwpck_require__(3301);
-var toJS = __nccwpck_require__(4043);
+var toJS = __nccwpck_require__(6424);
 
 class YAMLSeq extends Collection.Collection {
     static get tagName() {
@@ -39041,7 +39041,7 @@ var log = __nccwpck_require__(7249);
 var merge = __nccwpck_require__(452);
 var stringify = __nccwpck_require__(2148);
 var identity = __nccwpck_require__(1127);
-var toJS = __nccwpck_require__(4043);
+var toJS = __nccwpck_require__(6424);
 
 function addPairToJSMap(ctx, map, { key, value }) {
     if (identity.isNode(key) && key.addToJSMap)
@@ -39164,7 +39164,7 @@ exports.isSeq = isSeq;
 
 /***/ }),
 
-/***/ 4043:
+/***/ 6424:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
@@ -42008,7 +42008,7 @@ var omap = __nccwpck_require__(303);
 var pairs = __nccwpck_require__(8385);
 var schema$2 = __nccwpck_require__(5913);
 var set = __nccwpck_require__(1528);
-var timestamp = __nccwpck_require__(6752);
+var timestamp = __nccwpck_require__(4371);
 
 const schemas = new Map([
     ['core', schema.schema],
@@ -42431,7 +42431,7 @@ exports.merge = merge;
 
 
 var identity = __nccwpck_require__(1127);
-var toJS = __nccwpck_require__(4043);
+var toJS = __nccwpck_require__(6424);
 var YAMLMap = __nccwpck_require__(4454);
 var YAMLSeq = __nccwpck_require__(2223);
 var pairs = __nccwpck_require__(8385);
@@ -42615,7 +42615,7 @@ var merge = __nccwpck_require__(452);
 var omap = __nccwpck_require__(303);
 var pairs = __nccwpck_require__(8385);
 var set = __nccwpck_require__(1528);
-var timestamp = __nccwpck_require__(6752);
+var timestamp = __nccwpck_require__(4371);
 
 const schema = [
     map.map,
@@ -42749,7 +42749,7 @@ exports.set = set;
 
 /***/ }),
 
-/***/ 6752:
+/***/ 4371:
 /***/ ((__unused_webpack_module, exports, __nccwpck_require__) => {
 
 
@@ -44284,6 +44284,7 @@ var __webpack_exports__ = {};
 
 // EXPORTS
 __nccwpck_require__.d(__webpack_exports__, {
+  mF: () => (/* reexport */ acceptance),
   al: () => (/* reexport */ checkFormation),
   OS: () => (/* reexport */ failoverDrill),
   cY: () => (/* reexport */ failoverDrillPost),
@@ -44292,34 +44293,2955 @@ __nccwpck_require__.d(__webpack_exports__, {
   Fo: () => (/* reexport */ terminal)
 });
 
-;// CONCATENATED MODULE: ./build/src/clock/clock.js
+;// CONCATENATED MODULE: external "node:fs"
+const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
+;// CONCATENATED MODULE: external "node:path"
+const external_node_path_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:path");
+;// CONCATENATED MODULE: external "os"
+const external_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("os");
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/utils.js
+// We use any as a valid input type
+/* eslint-disable @typescript-eslint/no-explicit-any */
 /**
- * One monotonic clock for every duration (performance.now, milliseconds since the process started), and
- * wall-clock stamps derived from it for people. Two machines' clocks are never compared.
+ * Sanitizes an input into a string so it can be passed into issueCommand safely
+ * @param input input to sanitize into a string
  */
-function now() {
-    return performance.now();
+function utils_toCommandValue(input) {
+    if (input === null || input === undefined) {
+        return '';
+    }
+    else if (typeof input === 'string' || input instanceof String) {
+        return input;
+    }
+    return JSON.stringify(input);
 }
-/** The wall-clock stamp of a moment, ISO 8601 in UTC with milliseconds: for people, never for arithmetic. */
-function wallClock(moment) {
-    return new Date(performance.timeOrigin + moment).toISOString();
+/**
+ *
+ * @param annotationProperties
+ * @returns The command properties to send with the actual annotation command
+ * See IssueCommandProperties: https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs#L646
+ */
+function utils_toCommandProperties(annotationProperties) {
+    if (!Object.keys(annotationProperties).length) {
+        return {};
+    }
+    return {
+        title: annotationProperties.title,
+        file: annotationProperties.file,
+        line: annotationProperties.startLine,
+        endLine: annotationProperties.endLine,
+        col: annotationProperties.startColumn,
+        endColumn: annotationProperties.endColumn
+    };
 }
-/** A duration in seconds with millisecond precision. */
-function seconds(durationMs) {
-    return Math.round(durationMs) / 1000;
-}
-/** A duration for people: `0.84 s`, `12.3 s`, `2 min 5 s`. */
-function humanDuration(durationMs) {
-    if (durationMs < 10_000)
-        return `${(durationMs / 1000).toFixed(2)} s`;
-    if (durationMs < 120_000)
-        return `${(durationMs / 1000).toFixed(1)} s`;
-    const whole = Math.round(durationMs / 1000);
-    return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-}
+//# sourceMappingURL=utils.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/command.js
 
-;// CONCATENATED MODULE: external "node:timers/promises"
-const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
+
+/**
+ * Issues a command to the GitHub Actions runner
+ *
+ * @param command - The command name to issue
+ * @param properties - Additional properties for the command (key-value pairs)
+ * @param message - The message to include with the command
+ * @remarks
+ * This function outputs a specially formatted string to stdout that the Actions
+ * runner interprets as a command. These commands can control workflow behavior,
+ * set outputs, create annotations, mask values, and more.
+ *
+ * Command Format:
+ *   ::name key=value,key=value::message
+ *
+ * @example
+ * ```typescript
+ * // Issue a warning annotation
+ * issueCommand('warning', {}, 'This is a warning message');
+ * // Output: ::warning::This is a warning message
+ *
+ * // Set an environment variable
+ * issueCommand('set-env', { name: 'MY_VAR' }, 'some value');
+ * // Output: ::set-env name=MY_VAR::some value
+ *
+ * // Add a secret mask
+ * issueCommand('add-mask', {}, 'secretValue123');
+ * // Output: ::add-mask::secretValue123
+ * ```
+ *
+ * @internal
+ * This is an internal utility function that powers the public API functions
+ * such as setSecret, warning, error, and exportVariable.
+ */
+function command_issueCommand(command, properties, message) {
+    const cmd = new Command(command, properties, message);
+    process.stdout.write(cmd.toString() + external_os_namespaceObject.EOL);
+}
+function command_issue(name, message = '') {
+    command_issueCommand(name, {}, message);
+}
+const CMD_STRING = '::';
+class Command {
+    constructor(command, properties, message) {
+        if (!command) {
+            command = 'missing.command';
+        }
+        this.command = command;
+        this.properties = properties;
+        this.message = message;
+    }
+    toString() {
+        let cmdStr = CMD_STRING + this.command;
+        if (this.properties && Object.keys(this.properties).length > 0) {
+            cmdStr += ' ';
+            let first = true;
+            for (const key in this.properties) {
+                if (this.properties.hasOwnProperty(key)) {
+                    const val = this.properties[key];
+                    if (val) {
+                        if (first) {
+                            first = false;
+                        }
+                        else {
+                            cmdStr += ',';
+                        }
+                        cmdStr += `${key}=${escapeProperty(val)}`;
+                    }
+                }
+            }
+        }
+        cmdStr += `${CMD_STRING}${escapeData(this.message)}`;
+        return cmdStr;
+    }
+}
+function escapeData(s) {
+    return utils_toCommandValue(s)
+        .replace(/%/g, '%25')
+        .replace(/\r/g, '%0D')
+        .replace(/\n/g, '%0A');
+}
+function escapeProperty(s) {
+    return utils_toCommandValue(s)
+        .replace(/%/g, '%25')
+        .replace(/\r/g, '%0D')
+        .replace(/\n/g, '%0A')
+        .replace(/:/g, '%3A')
+        .replace(/,/g, '%2C');
+}
+//# sourceMappingURL=command.js.map
+// EXTERNAL MODULE: external "crypto"
+var external_crypto_ = __nccwpck_require__(6982);
+// EXTERNAL MODULE: external "fs"
+var external_fs_ = __nccwpck_require__(9896);
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/file-command.js
+// For internal use, subject to change.
+// We use any as a valid input type
+/* eslint-disable @typescript-eslint/no-explicit-any */
+
+
+
+
+function file_command_issueFileCommand(command, message) {
+    const filePath = process.env[`GITHUB_${command}`];
+    if (!filePath) {
+        throw new Error(`Unable to find environment variable for file command ${command}`);
+    }
+    if (!external_fs_.existsSync(filePath)) {
+        throw new Error(`Missing file at path: ${filePath}`);
+    }
+    external_fs_.appendFileSync(filePath, `${utils_toCommandValue(message)}${external_os_namespaceObject.EOL}`, {
+        encoding: 'utf8'
+    });
+}
+function file_command_prepareKeyValueMessage(key, value) {
+    const delimiter = `ghadelimiter_${external_crypto_.randomUUID()}`;
+    const convertedValue = utils_toCommandValue(value);
+    // These should realistically never happen, but just in case someone finds a
+    // way to exploit uuid generation let's not allow keys or values that contain
+    // the delimiter.
+    if (key.includes(delimiter)) {
+        throw new Error(`Unexpected input: name should not contain the delimiter "${delimiter}"`);
+    }
+    if (convertedValue.includes(delimiter)) {
+        throw new Error(`Unexpected input: value should not contain the delimiter "${delimiter}"`);
+    }
+    return `${key}<<${delimiter}${external_os_namespaceObject.EOL}${convertedValue}${external_os_namespaceObject.EOL}${delimiter}`;
+}
+//# sourceMappingURL=file-command.js.map
+// EXTERNAL MODULE: external "path"
+var external_path_ = __nccwpck_require__(6928);
+// EXTERNAL MODULE: external "http"
+var external_http_ = __nccwpck_require__(8611);
+// EXTERNAL MODULE: external "https"
+var external_https_ = __nccwpck_require__(5692);
+;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/proxy.js
+function getProxyUrl(reqUrl) {
+    const usingSsl = reqUrl.protocol === 'https:';
+    if (checkBypass(reqUrl)) {
+        return undefined;
+    }
+    const proxyVar = (() => {
+        if (usingSsl) {
+            return process.env['https_proxy'] || process.env['HTTPS_PROXY'];
+        }
+        else {
+            return process.env['http_proxy'] || process.env['HTTP_PROXY'];
+        }
+    })();
+    if (proxyVar) {
+        try {
+            return new DecodedURL(proxyVar);
+        }
+        catch (_a) {
+            if (!proxyVar.startsWith('http://') && !proxyVar.startsWith('https://'))
+                return new DecodedURL(`http://${proxyVar}`);
+        }
+    }
+    else {
+        return undefined;
+    }
+}
+function checkBypass(reqUrl) {
+    if (!reqUrl.hostname) {
+        return false;
+    }
+    const reqHost = reqUrl.hostname;
+    if (isLoopbackAddress(reqHost)) {
+        return true;
+    }
+    const noProxy = process.env['no_proxy'] || process.env['NO_PROXY'] || '';
+    if (!noProxy) {
+        return false;
+    }
+    // Determine the request port
+    let reqPort;
+    if (reqUrl.port) {
+        reqPort = Number(reqUrl.port);
+    }
+    else if (reqUrl.protocol === 'http:') {
+        reqPort = 80;
+    }
+    else if (reqUrl.protocol === 'https:') {
+        reqPort = 443;
+    }
+    // Format the request hostname and hostname with port
+    const upperReqHosts = [reqUrl.hostname.toUpperCase()];
+    if (typeof reqPort === 'number') {
+        upperReqHosts.push(`${upperReqHosts[0]}:${reqPort}`);
+    }
+    // Compare request host against noproxy
+    for (const upperNoProxyItem of noProxy
+        .split(',')
+        .map(x => x.trim().toUpperCase())
+        .filter(x => x)) {
+        if (upperNoProxyItem === '*' ||
+            upperReqHosts.some(x => x === upperNoProxyItem ||
+                x.endsWith(`.${upperNoProxyItem}`) ||
+                (upperNoProxyItem.startsWith('.') &&
+                    x.endsWith(`${upperNoProxyItem}`)))) {
+            return true;
+        }
+    }
+    return false;
+}
+function isLoopbackAddress(host) {
+    const hostLower = host.toLowerCase();
+    return (hostLower === 'localhost' ||
+        hostLower.startsWith('127.') ||
+        hostLower.startsWith('[::1]') ||
+        hostLower.startsWith('[0:0:0:0:0:0:0:1]'));
+}
+class DecodedURL extends URL {
+    constructor(url, base) {
+        super(url, base);
+        this._decodedUsername = decodeURIComponent(super.username);
+        this._decodedPassword = decodeURIComponent(super.password);
+    }
+    get username() {
+        return this._decodedUsername;
+    }
+    get password() {
+        return this._decodedPassword;
+    }
+}
+//# sourceMappingURL=proxy.js.map
+// EXTERNAL MODULE: ./node_modules/tunnel/index.js
+var node_modules_tunnel = __nccwpck_require__(770);
+// EXTERNAL MODULE: ./node_modules/undici/index.js
+var undici = __nccwpck_require__(6752);
+;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/index.js
+/* eslint-disable @typescript-eslint/no-explicit-any */
+var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+
+
+var HttpCodes;
+(function (HttpCodes) {
+    HttpCodes[HttpCodes["OK"] = 200] = "OK";
+    HttpCodes[HttpCodes["MultipleChoices"] = 300] = "MultipleChoices";
+    HttpCodes[HttpCodes["MovedPermanently"] = 301] = "MovedPermanently";
+    HttpCodes[HttpCodes["ResourceMoved"] = 302] = "ResourceMoved";
+    HttpCodes[HttpCodes["SeeOther"] = 303] = "SeeOther";
+    HttpCodes[HttpCodes["NotModified"] = 304] = "NotModified";
+    HttpCodes[HttpCodes["UseProxy"] = 305] = "UseProxy";
+    HttpCodes[HttpCodes["SwitchProxy"] = 306] = "SwitchProxy";
+    HttpCodes[HttpCodes["TemporaryRedirect"] = 307] = "TemporaryRedirect";
+    HttpCodes[HttpCodes["PermanentRedirect"] = 308] = "PermanentRedirect";
+    HttpCodes[HttpCodes["BadRequest"] = 400] = "BadRequest";
+    HttpCodes[HttpCodes["Unauthorized"] = 401] = "Unauthorized";
+    HttpCodes[HttpCodes["PaymentRequired"] = 402] = "PaymentRequired";
+    HttpCodes[HttpCodes["Forbidden"] = 403] = "Forbidden";
+    HttpCodes[HttpCodes["NotFound"] = 404] = "NotFound";
+    HttpCodes[HttpCodes["MethodNotAllowed"] = 405] = "MethodNotAllowed";
+    HttpCodes[HttpCodes["NotAcceptable"] = 406] = "NotAcceptable";
+    HttpCodes[HttpCodes["ProxyAuthenticationRequired"] = 407] = "ProxyAuthenticationRequired";
+    HttpCodes[HttpCodes["RequestTimeout"] = 408] = "RequestTimeout";
+    HttpCodes[HttpCodes["Conflict"] = 409] = "Conflict";
+    HttpCodes[HttpCodes["Gone"] = 410] = "Gone";
+    HttpCodes[HttpCodes["TooManyRequests"] = 429] = "TooManyRequests";
+    HttpCodes[HttpCodes["InternalServerError"] = 500] = "InternalServerError";
+    HttpCodes[HttpCodes["NotImplemented"] = 501] = "NotImplemented";
+    HttpCodes[HttpCodes["BadGateway"] = 502] = "BadGateway";
+    HttpCodes[HttpCodes["ServiceUnavailable"] = 503] = "ServiceUnavailable";
+    HttpCodes[HttpCodes["GatewayTimeout"] = 504] = "GatewayTimeout";
+})(HttpCodes || (HttpCodes = {}));
+var Headers;
+(function (Headers) {
+    Headers["Accept"] = "accept";
+    Headers["ContentType"] = "content-type";
+})(Headers || (Headers = {}));
+var MediaTypes;
+(function (MediaTypes) {
+    MediaTypes["ApplicationJson"] = "application/json";
+})(MediaTypes || (MediaTypes = {}));
+/**
+ * Returns the proxy URL, depending upon the supplied url and proxy environment variables.
+ * @param serverUrl  The server URL where the request will be sent. For example, https://api.github.com
+ */
+function lib_getProxyUrl(serverUrl) {
+    const proxyUrl = pm.getProxyUrl(new URL(serverUrl));
+    return proxyUrl ? proxyUrl.href : '';
+}
+const HttpRedirectCodes = [
+    HttpCodes.MovedPermanently,
+    HttpCodes.ResourceMoved,
+    HttpCodes.SeeOther,
+    HttpCodes.TemporaryRedirect,
+    HttpCodes.PermanentRedirect
+];
+const HttpResponseRetryCodes = [
+    HttpCodes.BadGateway,
+    HttpCodes.ServiceUnavailable,
+    HttpCodes.GatewayTimeout
+];
+const RetryableHttpVerbs = (/* unused pure expression or super */ null && (['OPTIONS', 'GET', 'DELETE', 'HEAD']));
+const ExponentialBackoffCeiling = 10;
+const ExponentialBackoffTimeSlice = 5;
+class HttpClientError extends Error {
+    constructor(message, statusCode) {
+        super(message);
+        this.name = 'HttpClientError';
+        this.statusCode = statusCode;
+        Object.setPrototypeOf(this, HttpClientError.prototype);
+    }
+}
+class HttpClientResponse {
+    constructor(message) {
+        this.message = message;
+    }
+    readBody() {
+        return __awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve) => __awaiter(this, void 0, void 0, function* () {
+                let output = Buffer.alloc(0);
+                this.message.on('data', (chunk) => {
+                    output = Buffer.concat([output, chunk]);
+                });
+                this.message.on('end', () => {
+                    resolve(output.toString());
+                });
+            }));
+        });
+    }
+    readBodyBuffer() {
+        return __awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve) => __awaiter(this, void 0, void 0, function* () {
+                const chunks = [];
+                this.message.on('data', (chunk) => {
+                    chunks.push(chunk);
+                });
+                this.message.on('end', () => {
+                    resolve(Buffer.concat(chunks));
+                });
+            }));
+        });
+    }
+}
+function isHttps(requestUrl) {
+    const parsedUrl = new URL(requestUrl);
+    return parsedUrl.protocol === 'https:';
+}
+class lib_HttpClient {
+    constructor(userAgent, handlers, requestOptions) {
+        this._ignoreSslError = false;
+        this._allowRedirects = true;
+        this._allowRedirectDowngrade = false;
+        this._maxRedirects = 50;
+        this._allowRetries = false;
+        this._maxRetries = 1;
+        this._keepAlive = false;
+        this._disposed = false;
+        this.userAgent = this._getUserAgentWithOrchestrationId(userAgent);
+        this.handlers = handlers || [];
+        this.requestOptions = requestOptions;
+        if (requestOptions) {
+            if (requestOptions.ignoreSslError != null) {
+                this._ignoreSslError = requestOptions.ignoreSslError;
+            }
+            this._socketTimeout = requestOptions.socketTimeout;
+            if (requestOptions.allowRedirects != null) {
+                this._allowRedirects = requestOptions.allowRedirects;
+            }
+            if (requestOptions.allowRedirectDowngrade != null) {
+                this._allowRedirectDowngrade = requestOptions.allowRedirectDowngrade;
+            }
+            if (requestOptions.maxRedirects != null) {
+                this._maxRedirects = Math.max(requestOptions.maxRedirects, 0);
+            }
+            if (requestOptions.keepAlive != null) {
+                this._keepAlive = requestOptions.keepAlive;
+            }
+            if (requestOptions.allowRetries != null) {
+                this._allowRetries = requestOptions.allowRetries;
+            }
+            if (requestOptions.maxRetries != null) {
+                this._maxRetries = requestOptions.maxRetries;
+            }
+        }
+    }
+    options(requestUrl, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('OPTIONS', requestUrl, null, additionalHeaders || {});
+        });
+    }
+    get(requestUrl, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('GET', requestUrl, null, additionalHeaders || {});
+        });
+    }
+    del(requestUrl, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('DELETE', requestUrl, null, additionalHeaders || {});
+        });
+    }
+    post(requestUrl, data, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('POST', requestUrl, data, additionalHeaders || {});
+        });
+    }
+    patch(requestUrl, data, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('PATCH', requestUrl, data, additionalHeaders || {});
+        });
+    }
+    put(requestUrl, data, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('PUT', requestUrl, data, additionalHeaders || {});
+        });
+    }
+    head(requestUrl, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request('HEAD', requestUrl, null, additionalHeaders || {});
+        });
+    }
+    sendStream(verb, requestUrl, stream, additionalHeaders) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return this.request(verb, requestUrl, stream, additionalHeaders);
+        });
+    }
+    /**
+     * Gets a typed object from an endpoint
+     * Be aware that not found returns a null.  Other errors (4xx, 5xx) reject the promise
+     */
+    getJson(requestUrl_1) {
+        return __awaiter(this, arguments, void 0, function* (requestUrl, additionalHeaders = {}) {
+            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
+            const res = yield this.get(requestUrl, additionalHeaders);
+            return this._processResponse(res, this.requestOptions);
+        });
+    }
+    postJson(requestUrl_1, obj_1) {
+        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
+            const data = JSON.stringify(obj, null, 2);
+            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
+            additionalHeaders[Headers.ContentType] =
+                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
+            const res = yield this.post(requestUrl, data, additionalHeaders);
+            return this._processResponse(res, this.requestOptions);
+        });
+    }
+    putJson(requestUrl_1, obj_1) {
+        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
+            const data = JSON.stringify(obj, null, 2);
+            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
+            additionalHeaders[Headers.ContentType] =
+                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
+            const res = yield this.put(requestUrl, data, additionalHeaders);
+            return this._processResponse(res, this.requestOptions);
+        });
+    }
+    patchJson(requestUrl_1, obj_1) {
+        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
+            const data = JSON.stringify(obj, null, 2);
+            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
+            additionalHeaders[Headers.ContentType] =
+                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
+            const res = yield this.patch(requestUrl, data, additionalHeaders);
+            return this._processResponse(res, this.requestOptions);
+        });
+    }
+    /**
+     * Makes a raw http request.
+     * All other methods such as get, post, patch, and request ultimately call this.
+     * Prefer get, del, post and patch
+     */
+    request(verb, requestUrl, data, headers) {
+        return __awaiter(this, void 0, void 0, function* () {
+            if (this._disposed) {
+                throw new Error('Client has already been disposed.');
+            }
+            const parsedUrl = new URL(requestUrl);
+            let info = this._prepareRequest(verb, parsedUrl, headers);
+            // Only perform retries on reads since writes may not be idempotent.
+            const maxTries = this._allowRetries && RetryableHttpVerbs.includes(verb)
+                ? this._maxRetries + 1
+                : 1;
+            let numTries = 0;
+            let response;
+            do {
+                response = yield this.requestRaw(info, data);
+                // Check if it's an authentication challenge
+                if (response &&
+                    response.message &&
+                    response.message.statusCode === HttpCodes.Unauthorized) {
+                    let authenticationHandler;
+                    for (const handler of this.handlers) {
+                        if (handler.canHandleAuthentication(response)) {
+                            authenticationHandler = handler;
+                            break;
+                        }
+                    }
+                    if (authenticationHandler) {
+                        return authenticationHandler.handleAuthentication(this, info, data);
+                    }
+                    else {
+                        // We have received an unauthorized response but have no handlers to handle it.
+                        // Let the response return to the caller.
+                        return response;
+                    }
+                }
+                let redirectsRemaining = this._maxRedirects;
+                while (response.message.statusCode &&
+                    HttpRedirectCodes.includes(response.message.statusCode) &&
+                    this._allowRedirects &&
+                    redirectsRemaining > 0) {
+                    const redirectUrl = response.message.headers['location'];
+                    if (!redirectUrl) {
+                        // if there's no location to redirect to, we won't
+                        break;
+                    }
+                    const parsedRedirectUrl = new URL(redirectUrl);
+                    if (parsedUrl.protocol === 'https:' &&
+                        parsedUrl.protocol !== parsedRedirectUrl.protocol &&
+                        !this._allowRedirectDowngrade) {
+                        throw new Error('Redirect from HTTPS to HTTP protocol. This downgrade is not allowed for security reasons. If you want to allow this behavior, set the allowRedirectDowngrade option to true.');
+                    }
+                    // we need to finish reading the response before reassigning response
+                    // which will leak the open socket.
+                    yield response.readBody();
+                    // strip authorization header if redirected to a different hostname
+                    if (parsedRedirectUrl.hostname !== parsedUrl.hostname) {
+                        for (const header in headers) {
+                            // header names are case insensitive
+                            if (header.toLowerCase() === 'authorization') {
+                                delete headers[header];
+                            }
+                        }
+                    }
+                    // let's make the request with the new redirectUrl
+                    info = this._prepareRequest(verb, parsedRedirectUrl, headers);
+                    response = yield this.requestRaw(info, data);
+                    redirectsRemaining--;
+                }
+                if (!response.message.statusCode ||
+                    !HttpResponseRetryCodes.includes(response.message.statusCode)) {
+                    // If not a retry code, return immediately instead of retrying
+                    return response;
+                }
+                numTries += 1;
+                if (numTries < maxTries) {
+                    yield response.readBody();
+                    yield this._performExponentialBackoff(numTries);
+                }
+            } while (numTries < maxTries);
+            return response;
+        });
+    }
+    /**
+     * Needs to be called if keepAlive is set to true in request options.
+     */
+    dispose() {
+        if (this._agent) {
+            this._agent.destroy();
+        }
+        this._disposed = true;
+    }
+    /**
+     * Raw request.
+     * @param info
+     * @param data
+     */
+    requestRaw(info, data) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve, reject) => {
+                function callbackForResult(err, res) {
+                    if (err) {
+                        reject(err);
+                    }
+                    else if (!res) {
+                        // If `err` is not passed, then `res` must be passed.
+                        reject(new Error('Unknown error'));
+                    }
+                    else {
+                        resolve(res);
+                    }
+                }
+                this.requestRawWithCallback(info, data, callbackForResult);
+            });
+        });
+    }
+    /**
+     * Raw request with callback.
+     * @param info
+     * @param data
+     * @param onResult
+     */
+    requestRawWithCallback(info, data, onResult) {
+        if (typeof data === 'string') {
+            if (!info.options.headers) {
+                info.options.headers = {};
+            }
+            info.options.headers['Content-Length'] = Buffer.byteLength(data, 'utf8');
+        }
+        let callbackCalled = false;
+        function handleResult(err, res) {
+            if (!callbackCalled) {
+                callbackCalled = true;
+                onResult(err, res);
+            }
+        }
+        const req = info.httpModule.request(info.options, (msg) => {
+            const res = new HttpClientResponse(msg);
+            handleResult(undefined, res);
+        });
+        let socket;
+        req.on('socket', sock => {
+            socket = sock;
+        });
+        // If we ever get disconnected, we want the socket to timeout eventually
+        req.setTimeout(this._socketTimeout || 3 * 60000, () => {
+            if (socket) {
+                socket.end();
+            }
+            handleResult(new Error(`Request timeout: ${info.options.path}`));
+        });
+        req.on('error', function (err) {
+            // err has statusCode property
+            // res should have headers
+            handleResult(err);
+        });
+        if (data && typeof data === 'string') {
+            req.write(data, 'utf8');
+        }
+        if (data && typeof data !== 'string') {
+            data.on('close', function () {
+                req.end();
+            });
+            data.pipe(req);
+        }
+        else {
+            req.end();
+        }
+    }
+    /**
+     * Gets an http agent. This function is useful when you need an http agent that handles
+     * routing through a proxy server - depending upon the url and proxy environment variables.
+     * @param serverUrl  The server URL where the request will be sent. For example, https://api.github.com
+     */
+    getAgent(serverUrl) {
+        const parsedUrl = new URL(serverUrl);
+        return this._getAgent(parsedUrl);
+    }
+    getAgentDispatcher(serverUrl) {
+        const parsedUrl = new URL(serverUrl);
+        const proxyUrl = pm.getProxyUrl(parsedUrl);
+        const useProxy = proxyUrl && proxyUrl.hostname;
+        if (!useProxy) {
+            return;
+        }
+        return this._getProxyAgentDispatcher(parsedUrl, proxyUrl);
+    }
+    _prepareRequest(method, requestUrl, headers) {
+        const info = {};
+        info.parsedUrl = requestUrl;
+        const usingSsl = info.parsedUrl.protocol === 'https:';
+        info.httpModule = usingSsl ? https : http;
+        const defaultPort = usingSsl ? 443 : 80;
+        info.options = {};
+        info.options.host = info.parsedUrl.hostname;
+        info.options.port = info.parsedUrl.port
+            ? parseInt(info.parsedUrl.port)
+            : defaultPort;
+        info.options.path =
+            (info.parsedUrl.pathname || '') + (info.parsedUrl.search || '');
+        info.options.method = method;
+        info.options.headers = this._mergeHeaders(headers);
+        if (this.userAgent != null) {
+            info.options.headers['user-agent'] = this.userAgent;
+        }
+        info.options.agent = this._getAgent(info.parsedUrl);
+        // gives handlers an opportunity to participate
+        if (this.handlers) {
+            for (const handler of this.handlers) {
+                handler.prepareRequest(info.options);
+            }
+        }
+        return info;
+    }
+    _mergeHeaders(headers) {
+        if (this.requestOptions && this.requestOptions.headers) {
+            return Object.assign({}, lowercaseKeys(this.requestOptions.headers), lowercaseKeys(headers || {}));
+        }
+        return lowercaseKeys(headers || {});
+    }
+    /**
+     * Gets an existing header value or returns a default.
+     * Handles converting number header values to strings since HTTP headers must be strings.
+     * Note: This returns string | string[] since some headers can have multiple values.
+     * For headers that must always be a single string (like Content-Type), use the
+     * specialized _getExistingOrDefaultContentTypeHeader method instead.
+     */
+    _getExistingOrDefaultHeader(additionalHeaders, header, _default) {
+        let clientHeader;
+        if (this.requestOptions && this.requestOptions.headers) {
+            const headerValue = lowercaseKeys(this.requestOptions.headers)[header];
+            if (headerValue) {
+                clientHeader =
+                    typeof headerValue === 'number' ? headerValue.toString() : headerValue;
+            }
+        }
+        const additionalValue = additionalHeaders[header];
+        if (additionalValue !== undefined) {
+            return typeof additionalValue === 'number'
+                ? additionalValue.toString()
+                : additionalValue;
+        }
+        if (clientHeader !== undefined) {
+            return clientHeader;
+        }
+        return _default;
+    }
+    /**
+     * Specialized version of _getExistingOrDefaultHeader for Content-Type header.
+     * Always returns a single string (not an array) since Content-Type should be a single value.
+     * Converts arrays to comma-separated strings and numbers to strings to ensure type safety.
+     * This was split from _getExistingOrDefaultHeader to provide stricter typing for callers
+     * that assign the result to places expecting a string (e.g., additionalHeaders[Headers.ContentType]).
+     */
+    _getExistingOrDefaultContentTypeHeader(additionalHeaders, _default) {
+        let clientHeader;
+        if (this.requestOptions && this.requestOptions.headers) {
+            const headerValue = lowercaseKeys(this.requestOptions.headers)[Headers.ContentType];
+            if (headerValue) {
+                if (typeof headerValue === 'number') {
+                    clientHeader = String(headerValue);
+                }
+                else if (Array.isArray(headerValue)) {
+                    clientHeader = headerValue.join(', ');
+                }
+                else {
+                    clientHeader = headerValue;
+                }
+            }
+        }
+        const additionalValue = additionalHeaders[Headers.ContentType];
+        // Return the first non-undefined value, converting numbers or arrays to strings if necessary
+        if (additionalValue !== undefined) {
+            if (typeof additionalValue === 'number') {
+                return String(additionalValue);
+            }
+            else if (Array.isArray(additionalValue)) {
+                return additionalValue.join(', ');
+            }
+            else {
+                return additionalValue;
+            }
+        }
+        if (clientHeader !== undefined) {
+            return clientHeader;
+        }
+        return _default;
+    }
+    _getAgent(parsedUrl) {
+        let agent;
+        const proxyUrl = pm.getProxyUrl(parsedUrl);
+        const useProxy = proxyUrl && proxyUrl.hostname;
+        if (this._keepAlive && useProxy) {
+            agent = this._proxyAgent;
+        }
+        if (!useProxy) {
+            agent = this._agent;
+        }
+        // if agent is already assigned use that agent.
+        if (agent) {
+            return agent;
+        }
+        const usingSsl = parsedUrl.protocol === 'https:';
+        let maxSockets = 100;
+        if (this.requestOptions) {
+            maxSockets = this.requestOptions.maxSockets || http.globalAgent.maxSockets;
+        }
+        // This is `useProxy` again, but we need to check `proxyURl` directly for TypeScripts's flow analysis.
+        if (proxyUrl && proxyUrl.hostname) {
+            const agentOptions = {
+                maxSockets,
+                keepAlive: this._keepAlive,
+                proxy: Object.assign(Object.assign({}, ((proxyUrl.username || proxyUrl.password) && {
+                    proxyAuth: `${proxyUrl.username}:${proxyUrl.password}`
+                })), { host: proxyUrl.hostname, port: proxyUrl.port })
+            };
+            let tunnelAgent;
+            const overHttps = proxyUrl.protocol === 'https:';
+            if (usingSsl) {
+                tunnelAgent = overHttps ? tunnel.httpsOverHttps : tunnel.httpsOverHttp;
+            }
+            else {
+                tunnelAgent = overHttps ? tunnel.httpOverHttps : tunnel.httpOverHttp;
+            }
+            agent = tunnelAgent(agentOptions);
+            this._proxyAgent = agent;
+        }
+        // if tunneling agent isn't assigned create a new agent
+        if (!agent) {
+            const options = { keepAlive: this._keepAlive, maxSockets };
+            agent = usingSsl ? new https.Agent(options) : new http.Agent(options);
+            this._agent = agent;
+        }
+        if (usingSsl && this._ignoreSslError) {
+            // we don't want to set NODE_TLS_REJECT_UNAUTHORIZED=0 since that will affect request for entire process
+            // http.RequestOptions doesn't expose a way to modify RequestOptions.agent.options
+            // we have to cast it to any and change it directly
+            agent.options = Object.assign(agent.options || {}, {
+                rejectUnauthorized: false
+            });
+        }
+        return agent;
+    }
+    _getProxyAgentDispatcher(parsedUrl, proxyUrl) {
+        let proxyAgent;
+        if (this._keepAlive) {
+            proxyAgent = this._proxyAgentDispatcher;
+        }
+        // if agent is already assigned use that agent.
+        if (proxyAgent) {
+            return proxyAgent;
+        }
+        const usingSsl = parsedUrl.protocol === 'https:';
+        proxyAgent = new ProxyAgent(Object.assign({ uri: proxyUrl.href, pipelining: !this._keepAlive ? 0 : 1 }, ((proxyUrl.username || proxyUrl.password) && {
+            token: `Basic ${Buffer.from(`${proxyUrl.username}:${proxyUrl.password}`).toString('base64')}`
+        })));
+        this._proxyAgentDispatcher = proxyAgent;
+        if (usingSsl && this._ignoreSslError) {
+            // we don't want to set NODE_TLS_REJECT_UNAUTHORIZED=0 since that will affect request for entire process
+            // http.RequestOptions doesn't expose a way to modify RequestOptions.agent.options
+            // we have to cast it to any and change it directly
+            proxyAgent.options = Object.assign(proxyAgent.options.requestTls || {}, {
+                rejectUnauthorized: false
+            });
+        }
+        return proxyAgent;
+    }
+    _getUserAgentWithOrchestrationId(userAgent) {
+        const baseUserAgent = userAgent || 'actions/http-client';
+        const orchId = process.env['ACTIONS_ORCHESTRATION_ID'];
+        if (orchId) {
+            // Sanitize the orchestration ID to ensure it contains only valid characters
+            // Valid characters: 0-9, a-z, _, -, .
+            const sanitizedId = orchId.replace(/[^a-z0-9_.-]/gi, '_');
+            return `${baseUserAgent} actions_orchestration_id/${sanitizedId}`;
+        }
+        return baseUserAgent;
+    }
+    _performExponentialBackoff(retryNumber) {
+        return __awaiter(this, void 0, void 0, function* () {
+            retryNumber = Math.min(ExponentialBackoffCeiling, retryNumber);
+            const ms = ExponentialBackoffTimeSlice * Math.pow(2, retryNumber);
+            return new Promise(resolve => setTimeout(() => resolve(), ms));
+        });
+    }
+    _processResponse(res, options) {
+        return __awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve, reject) => __awaiter(this, void 0, void 0, function* () {
+                const statusCode = res.message.statusCode || 0;
+                const response = {
+                    statusCode,
+                    result: null,
+                    headers: {}
+                };
+                // not found leads to null obj returned
+                if (statusCode === HttpCodes.NotFound) {
+                    resolve(response);
+                }
+                // get the result from the body
+                function dateTimeDeserializer(key, value) {
+                    if (typeof value === 'string') {
+                        const a = new Date(value);
+                        if (!isNaN(a.valueOf())) {
+                            return a;
+                        }
+                    }
+                    return value;
+                }
+                let obj;
+                let contents;
+                try {
+                    contents = yield res.readBody();
+                    if (contents && contents.length > 0) {
+                        if (options && options.deserializeDates) {
+                            obj = JSON.parse(contents, dateTimeDeserializer);
+                        }
+                        else {
+                            obj = JSON.parse(contents);
+                        }
+                        response.result = obj;
+                    }
+                    response.headers = res.message.headers;
+                }
+                catch (err) {
+                    // Invalid resource (contents not json);  leaving result obj null
+                }
+                // note that 3xx redirects are handled by the http layer.
+                if (statusCode > 299) {
+                    let msg;
+                    // if exception/error in body, attempt to get better error
+                    if (obj && obj.message) {
+                        msg = obj.message;
+                    }
+                    else if (contents && contents.length > 0) {
+                        // it may be the case that the exception is in the body message as string
+                        msg = contents;
+                    }
+                    else {
+                        msg = `Failed request: (${statusCode})`;
+                    }
+                    const err = new HttpClientError(msg, statusCode);
+                    err.result = response.result;
+                    reject(err);
+                }
+                else {
+                    resolve(response);
+                }
+            }));
+        });
+    }
+}
+const lowercaseKeys = (obj) => Object.keys(obj).reduce((c, k) => ((c[k.toLowerCase()] = obj[k]), c), {});
+//# sourceMappingURL=index.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/auth.js
+var auth_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+class BasicCredentialHandler {
+    constructor(username, password) {
+        this.username = username;
+        this.password = password;
+    }
+    prepareRequest(options) {
+        if (!options.headers) {
+            throw Error('The request has no headers');
+        }
+        options.headers['Authorization'] = `Basic ${Buffer.from(`${this.username}:${this.password}`).toString('base64')}`;
+    }
+    // This handler cannot handle 401
+    canHandleAuthentication() {
+        return false;
+    }
+    handleAuthentication() {
+        return auth_awaiter(this, void 0, void 0, function* () {
+            throw new Error('not implemented');
+        });
+    }
+}
+class auth_BearerCredentialHandler {
+    constructor(token) {
+        this.token = token;
+    }
+    // currently implements pre-authorization
+    // TODO: support preAuth = false where it hooks on 401
+    prepareRequest(options) {
+        if (!options.headers) {
+            throw Error('The request has no headers');
+        }
+        options.headers['Authorization'] = `Bearer ${this.token}`;
+    }
+    // This handler cannot handle 401
+    canHandleAuthentication() {
+        return false;
+    }
+    handleAuthentication() {
+        return auth_awaiter(this, void 0, void 0, function* () {
+            throw new Error('not implemented');
+        });
+    }
+}
+class PersonalAccessTokenCredentialHandler {
+    constructor(token) {
+        this.token = token;
+    }
+    // currently implements pre-authorization
+    // TODO: support preAuth = false where it hooks on 401
+    prepareRequest(options) {
+        if (!options.headers) {
+            throw Error('The request has no headers');
+        }
+        options.headers['Authorization'] = `Basic ${Buffer.from(`PAT:${this.token}`).toString('base64')}`;
+    }
+    // This handler cannot handle 401
+    canHandleAuthentication() {
+        return false;
+    }
+    handleAuthentication() {
+        return auth_awaiter(this, void 0, void 0, function* () {
+            throw new Error('not implemented');
+        });
+    }
+}
+//# sourceMappingURL=auth.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/oidc-utils.js
+var oidc_utils_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+class oidc_utils_OidcClient {
+    static createHttpClient(allowRetry = true, maxRetry = 10) {
+        const requestOptions = {
+            allowRetries: allowRetry,
+            maxRetries: maxRetry
+        };
+        return new HttpClient('actions/oidc-client', [new BearerCredentialHandler(oidc_utils_OidcClient.getRequestToken())], requestOptions);
+    }
+    static getRequestToken() {
+        const token = process.env['ACTIONS_ID_TOKEN_REQUEST_TOKEN'];
+        if (!token) {
+            throw new Error('Unable to get ACTIONS_ID_TOKEN_REQUEST_TOKEN env variable');
+        }
+        return token;
+    }
+    static getIDTokenUrl() {
+        const runtimeUrl = process.env['ACTIONS_ID_TOKEN_REQUEST_URL'];
+        if (!runtimeUrl) {
+            throw new Error('Unable to get ACTIONS_ID_TOKEN_REQUEST_URL env variable');
+        }
+        return runtimeUrl;
+    }
+    static getCall(id_token_url) {
+        return oidc_utils_awaiter(this, void 0, void 0, function* () {
+            var _a;
+            const httpclient = oidc_utils_OidcClient.createHttpClient();
+            const res = yield httpclient
+                .getJson(id_token_url)
+                .catch(error => {
+                throw new Error(`Failed to get ID Token. \n 
+        Error Code : ${error.statusCode}\n 
+        Error Message: ${error.message}`);
+            });
+            const id_token = (_a = res.result) === null || _a === void 0 ? void 0 : _a.value;
+            if (!id_token) {
+                throw new Error('Response json body do not have ID Token field');
+            }
+            return id_token;
+        });
+    }
+    static getIDToken(audience) {
+        return oidc_utils_awaiter(this, void 0, void 0, function* () {
+            try {
+                // New ID Token is requested from action service
+                let id_token_url = oidc_utils_OidcClient.getIDTokenUrl();
+                if (audience) {
+                    const encodedAudience = encodeURIComponent(audience);
+                    id_token_url = `${id_token_url}&audience=${encodedAudience}`;
+                }
+                debug(`ID token url is ${id_token_url}`);
+                const id_token = yield oidc_utils_OidcClient.getCall(id_token_url);
+                setSecret(id_token);
+                return id_token;
+            }
+            catch (error) {
+                throw new Error(`Error message: ${error.message}`);
+            }
+        });
+    }
+}
+//# sourceMappingURL=oidc-utils.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/summary.js
+var summary_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+const { access, appendFile, writeFile } = external_fs_.promises;
+const SUMMARY_ENV_VAR = 'GITHUB_STEP_SUMMARY';
+const SUMMARY_DOCS_URL = 'https://docs.github.com/actions/using-workflows/workflow-commands-for-github-actions#adding-a-job-summary';
+class Summary {
+    constructor() {
+        this._buffer = '';
+    }
+    /**
+     * Finds the summary file path from the environment, rejects if env var is not found or file does not exist
+     * Also checks r/w permissions.
+     *
+     * @returns step summary file path
+     */
+    filePath() {
+        return summary_awaiter(this, void 0, void 0, function* () {
+            if (this._filePath) {
+                return this._filePath;
+            }
+            const pathFromEnv = process.env[SUMMARY_ENV_VAR];
+            if (!pathFromEnv) {
+                throw new Error(`Unable to find environment variable for $${SUMMARY_ENV_VAR}. Check if your runtime environment supports job summaries.`);
+            }
+            try {
+                yield access(pathFromEnv, external_fs_.constants.R_OK | external_fs_.constants.W_OK);
+            }
+            catch (_a) {
+                throw new Error(`Unable to access summary file: '${pathFromEnv}'. Check if the file has correct read/write permissions.`);
+            }
+            this._filePath = pathFromEnv;
+            return this._filePath;
+        });
+    }
+    /**
+     * Wraps content in an HTML tag, adding any HTML attributes
+     *
+     * @param {string} tag HTML tag to wrap
+     * @param {string | null} content content within the tag
+     * @param {[attribute: string]: string} attrs key-value list of HTML attributes to add
+     *
+     * @returns {string} content wrapped in HTML element
+     */
+    wrap(tag, content, attrs = {}) {
+        const htmlAttrs = Object.entries(attrs)
+            .map(([key, value]) => ` ${key}="${value}"`)
+            .join('');
+        if (!content) {
+            return `<${tag}${htmlAttrs}>`;
+        }
+        return `<${tag}${htmlAttrs}>${content}</${tag}>`;
+    }
+    /**
+     * Writes text in the buffer to the summary buffer file and empties buffer. Will append by default.
+     *
+     * @param {SummaryWriteOptions} [options] (optional) options for write operation
+     *
+     * @returns {Promise<Summary>} summary instance
+     */
+    write(options) {
+        return summary_awaiter(this, void 0, void 0, function* () {
+            const overwrite = !!(options === null || options === void 0 ? void 0 : options.overwrite);
+            const filePath = yield this.filePath();
+            const writeFunc = overwrite ? writeFile : appendFile;
+            yield writeFunc(filePath, this._buffer, { encoding: 'utf8' });
+            return this.emptyBuffer();
+        });
+    }
+    /**
+     * Clears the summary buffer and wipes the summary file
+     *
+     * @returns {Summary} summary instance
+     */
+    clear() {
+        return summary_awaiter(this, void 0, void 0, function* () {
+            return this.emptyBuffer().write({ overwrite: true });
+        });
+    }
+    /**
+     * Returns the current summary buffer as a string
+     *
+     * @returns {string} string of summary buffer
+     */
+    stringify() {
+        return this._buffer;
+    }
+    /**
+     * If the summary buffer is empty
+     *
+     * @returns {boolen} true if the buffer is empty
+     */
+    isEmptyBuffer() {
+        return this._buffer.length === 0;
+    }
+    /**
+     * Resets the summary buffer without writing to summary file
+     *
+     * @returns {Summary} summary instance
+     */
+    emptyBuffer() {
+        this._buffer = '';
+        return this;
+    }
+    /**
+     * Adds raw text to the summary buffer
+     *
+     * @param {string} text content to add
+     * @param {boolean} [addEOL=false] (optional) append an EOL to the raw text (default: false)
+     *
+     * @returns {Summary} summary instance
+     */
+    addRaw(text, addEOL = false) {
+        this._buffer += text;
+        return addEOL ? this.addEOL() : this;
+    }
+    /**
+     * Adds the operating system-specific end-of-line marker to the buffer
+     *
+     * @returns {Summary} summary instance
+     */
+    addEOL() {
+        return this.addRaw(external_os_namespaceObject.EOL);
+    }
+    /**
+     * Adds an HTML codeblock to the summary buffer
+     *
+     * @param {string} code content to render within fenced code block
+     * @param {string} lang (optional) language to syntax highlight code
+     *
+     * @returns {Summary} summary instance
+     */
+    addCodeBlock(code, lang) {
+        const attrs = Object.assign({}, (lang && { lang }));
+        const element = this.wrap('pre', this.wrap('code', code), attrs);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML list to the summary buffer
+     *
+     * @param {string[]} items list of items to render
+     * @param {boolean} [ordered=false] (optional) if the rendered list should be ordered or not (default: false)
+     *
+     * @returns {Summary} summary instance
+     */
+    addList(items, ordered = false) {
+        const tag = ordered ? 'ol' : 'ul';
+        const listItems = items.map(item => this.wrap('li', item)).join('');
+        const element = this.wrap(tag, listItems);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML table to the summary buffer
+     *
+     * @param {SummaryTableCell[]} rows table rows
+     *
+     * @returns {Summary} summary instance
+     */
+    addTable(rows) {
+        const tableBody = rows
+            .map(row => {
+            const cells = row
+                .map(cell => {
+                if (typeof cell === 'string') {
+                    return this.wrap('td', cell);
+                }
+                const { header, data, colspan, rowspan } = cell;
+                const tag = header ? 'th' : 'td';
+                const attrs = Object.assign(Object.assign({}, (colspan && { colspan })), (rowspan && { rowspan }));
+                return this.wrap(tag, data, attrs);
+            })
+                .join('');
+            return this.wrap('tr', cells);
+        })
+            .join('');
+        const element = this.wrap('table', tableBody);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds a collapsable HTML details element to the summary buffer
+     *
+     * @param {string} label text for the closed state
+     * @param {string} content collapsable content
+     *
+     * @returns {Summary} summary instance
+     */
+    addDetails(label, content) {
+        const element = this.wrap('details', this.wrap('summary', label) + content);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML image tag to the summary buffer
+     *
+     * @param {string} src path to the image you to embed
+     * @param {string} alt text description of the image
+     * @param {SummaryImageOptions} options (optional) addition image attributes
+     *
+     * @returns {Summary} summary instance
+     */
+    addImage(src, alt, options) {
+        const { width, height } = options || {};
+        const attrs = Object.assign(Object.assign({}, (width && { width })), (height && { height }));
+        const element = this.wrap('img', null, Object.assign({ src, alt }, attrs));
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML section heading element
+     *
+     * @param {string} text heading text
+     * @param {number | string} [level=1] (optional) the heading level, default: 1
+     *
+     * @returns {Summary} summary instance
+     */
+    addHeading(text, level) {
+        const tag = `h${level}`;
+        const allowedTag = ['h1', 'h2', 'h3', 'h4', 'h5', 'h6'].includes(tag)
+            ? tag
+            : 'h1';
+        const element = this.wrap(allowedTag, text);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML thematic break (<hr>) to the summary buffer
+     *
+     * @returns {Summary} summary instance
+     */
+    addSeparator() {
+        const element = this.wrap('hr', null);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML line break (<br>) to the summary buffer
+     *
+     * @returns {Summary} summary instance
+     */
+    addBreak() {
+        const element = this.wrap('br', null);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML blockquote to the summary buffer
+     *
+     * @param {string} text quote text
+     * @param {string} cite (optional) citation url
+     *
+     * @returns {Summary} summary instance
+     */
+    addQuote(text, cite) {
+        const attrs = Object.assign({}, (cite && { cite }));
+        const element = this.wrap('blockquote', text, attrs);
+        return this.addRaw(element).addEOL();
+    }
+    /**
+     * Adds an HTML anchor tag to the summary buffer
+     *
+     * @param {string} text link text/content
+     * @param {string} href hyperlink
+     *
+     * @returns {Summary} summary instance
+     */
+    addLink(text, href) {
+        const element = this.wrap('a', text, { href });
+        return this.addRaw(element).addEOL();
+    }
+}
+const _summary = new Summary();
+/**
+ * @deprecated use `core.summary`
+ */
+const markdownSummary = (/* unused pure expression or super */ null && (_summary));
+const summary = _summary;
+//# sourceMappingURL=summary.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/path-utils.js
+
+/**
+ * toPosixPath converts the given path to the posix form. On Windows, \\ will be
+ * replaced with /.
+ *
+ * @param pth. Path to transform.
+ * @return string Posix path.
+ */
+function toPosixPath(pth) {
+    return pth.replace(/[\\]/g, '/');
+}
+/**
+ * toWin32Path converts the given path to the win32 form. On Linux, / will be
+ * replaced with \\.
+ *
+ * @param pth. Path to transform.
+ * @return string Win32 path.
+ */
+function toWin32Path(pth) {
+    return pth.replace(/[/]/g, '\\');
+}
+/**
+ * toPlatformPath converts the given path to a platform-specific path. It does
+ * this by replacing instances of / and \ with the platform-specific path
+ * separator.
+ *
+ * @param pth The path to platformize.
+ * @return string The platform-specific path.
+ */
+function toPlatformPath(pth) {
+    return pth.replace(/[/\\]/g, path.sep);
+}
+//# sourceMappingURL=path-utils.js.map
+// EXTERNAL MODULE: external "string_decoder"
+var external_string_decoder_ = __nccwpck_require__(3193);
+// EXTERNAL MODULE: external "events"
+var external_events_ = __nccwpck_require__(4434);
+;// CONCATENATED MODULE: external "child_process"
+const external_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("child_process");
+// EXTERNAL MODULE: external "assert"
+var external_assert_ = __nccwpck_require__(2613);
+;// CONCATENATED MODULE: ./node_modules/@actions/io/lib/io-util.js
+var io_util_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+const { chmod, copyFile, lstat, mkdir, open: io_util_open, readdir, rename, rm, rmdir, stat, symlink, unlink } = external_fs_.promises;
+// export const {open} = 'fs'
+const IS_WINDOWS = process.platform === 'win32';
+/**
+ * Custom implementation of readlink to ensure Windows junctions
+ * maintain trailing backslash for backward compatibility with Node.js < 24
+ *
+ * In Node.js 20, Windows junctions (directory symlinks) always returned paths
+ * with trailing backslashes. Node.js 24 removed this behavior, which breaks
+ * code that relied on this format for path operations.
+ *
+ * This implementation restores the Node 20 behavior by adding a trailing
+ * backslash to all junction results on Windows.
+ */
+function readlink(fsPath) {
+    return io_util_awaiter(this, void 0, void 0, function* () {
+        const result = yield fs.promises.readlink(fsPath);
+        // On Windows, restore Node 20 behavior: add trailing backslash to all results
+        // since junctions on Windows are always directory links
+        if (IS_WINDOWS && !result.endsWith('\\')) {
+            return `${result}\\`;
+        }
+        return result;
+    });
+}
+// See https://github.com/nodejs/node/blob/d0153aee367422d0858105abec186da4dff0a0c5/deps/uv/include/uv/win.h#L691
+const UV_FS_O_EXLOCK = 0x10000000;
+const READONLY = external_fs_.constants.O_RDONLY;
+function exists(fsPath) {
+    return io_util_awaiter(this, void 0, void 0, function* () {
+        try {
+            yield stat(fsPath);
+        }
+        catch (err) {
+            if (err.code === 'ENOENT') {
+                return false;
+            }
+            throw err;
+        }
+        return true;
+    });
+}
+function isDirectory(fsPath_1) {
+    return io_util_awaiter(this, arguments, void 0, function* (fsPath, useStat = false) {
+        const stats = useStat ? yield stat(fsPath) : yield lstat(fsPath);
+        return stats.isDirectory();
+    });
+}
+/**
+ * On OSX/Linux, true if path starts with '/'. On Windows, true for paths like:
+ * \, \hello, \\hello\share, C:, and C:\hello (and corresponding alternate separator cases).
+ */
+function isRooted(p) {
+    p = normalizeSeparators(p);
+    if (!p) {
+        throw new Error('isRooted() parameter "p" cannot be empty');
+    }
+    if (IS_WINDOWS) {
+        return (p.startsWith('\\') || /^[A-Z]:/i.test(p) // e.g. \ or \hello or \\hello
+        ); // e.g. C: or C:\hello
+    }
+    return p.startsWith('/');
+}
+/**
+ * Best effort attempt to determine whether a file exists and is executable.
+ * @param filePath    file path to check
+ * @param extensions  additional file extensions to try
+ * @return if file exists and is executable, returns the file path. otherwise empty string.
+ */
+function tryGetExecutablePath(filePath, extensions) {
+    return io_util_awaiter(this, void 0, void 0, function* () {
+        let stats = undefined;
+        try {
+            // test file exists
+            stats = yield stat(filePath);
+        }
+        catch (err) {
+            if (err.code !== 'ENOENT') {
+                // eslint-disable-next-line no-console
+                console.log(`Unexpected error attempting to determine if executable file exists '${filePath}': ${err}`);
+            }
+        }
+        if (stats && stats.isFile()) {
+            if (IS_WINDOWS) {
+                // on Windows, test for valid extension
+                const upperExt = external_path_.extname(filePath).toUpperCase();
+                if (extensions.some(validExt => validExt.toUpperCase() === upperExt)) {
+                    return filePath;
+                }
+            }
+            else {
+                if (isUnixExecutable(stats)) {
+                    return filePath;
+                }
+            }
+        }
+        // try each extension
+        const originalFilePath = filePath;
+        for (const extension of extensions) {
+            filePath = originalFilePath + extension;
+            stats = undefined;
+            try {
+                stats = yield stat(filePath);
+            }
+            catch (err) {
+                if (err.code !== 'ENOENT') {
+                    // eslint-disable-next-line no-console
+                    console.log(`Unexpected error attempting to determine if executable file exists '${filePath}': ${err}`);
+                }
+            }
+            if (stats && stats.isFile()) {
+                if (IS_WINDOWS) {
+                    // preserve the case of the actual file (since an extension was appended)
+                    try {
+                        const directory = external_path_.dirname(filePath);
+                        const upperName = external_path_.basename(filePath).toUpperCase();
+                        for (const actualName of yield readdir(directory)) {
+                            if (upperName === actualName.toUpperCase()) {
+                                filePath = external_path_.join(directory, actualName);
+                                break;
+                            }
+                        }
+                    }
+                    catch (err) {
+                        // eslint-disable-next-line no-console
+                        console.log(`Unexpected error attempting to determine the actual case of the file '${filePath}': ${err}`);
+                    }
+                    return filePath;
+                }
+                else {
+                    if (isUnixExecutable(stats)) {
+                        return filePath;
+                    }
+                }
+            }
+        }
+        return '';
+    });
+}
+function normalizeSeparators(p) {
+    p = p || '';
+    if (IS_WINDOWS) {
+        // convert slashes on Windows
+        p = p.replace(/\//g, '\\');
+        // remove redundant slashes
+        return p.replace(/\\\\+/g, '\\');
+    }
+    // remove redundant slashes
+    return p.replace(/\/\/+/g, '/');
+}
+// on Mac/Linux, test the execute bit
+//     R   W  X  R  W X R W X
+//   256 128 64 32 16 8 4 2 1
+function isUnixExecutable(stats) {
+    return ((stats.mode & 1) > 0 ||
+        ((stats.mode & 8) > 0 &&
+            process.getgid !== undefined &&
+            stats.gid === process.getgid()) ||
+        ((stats.mode & 64) > 0 &&
+            process.getuid !== undefined &&
+            stats.uid === process.getuid()));
+}
+// Get the path of cmd.exe in windows
+function getCmdPath() {
+    var _a;
+    return (_a = process.env['COMSPEC']) !== null && _a !== void 0 ? _a : `cmd.exe`;
+}
+//# sourceMappingURL=io-util.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/io/lib/io.js
+var io_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+/**
+ * Copies a file or folder.
+ * Based off of shelljs - https://github.com/shelljs/shelljs/blob/9237f66c52e5daa40458f94f9565e18e8132f5a6/src/cp.js
+ *
+ * @param     source    source path
+ * @param     dest      destination path
+ * @param     options   optional. See CopyOptions.
+ */
+function cp(source_1, dest_1) {
+    return io_awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
+        const { force, recursive, copySourceDirectory } = readCopyOptions(options);
+        const destStat = (yield ioUtil.exists(dest)) ? yield ioUtil.stat(dest) : null;
+        // Dest is an existing file, but not forcing
+        if (destStat && destStat.isFile() && !force) {
+            return;
+        }
+        // If dest is an existing directory, should copy inside.
+        const newDest = destStat && destStat.isDirectory() && copySourceDirectory
+            ? path.join(dest, path.basename(source))
+            : dest;
+        if (!(yield ioUtil.exists(source))) {
+            throw new Error(`no such file or directory: ${source}`);
+        }
+        const sourceStat = yield ioUtil.stat(source);
+        if (sourceStat.isDirectory()) {
+            if (!recursive) {
+                throw new Error(`Failed to copy. ${source} is a directory, but tried to copy without recursive flag.`);
+            }
+            else {
+                yield cpDirRecursive(source, newDest, 0, force);
+            }
+        }
+        else {
+            if (path.relative(source, newDest) === '') {
+                // a file cannot be copied to itself
+                throw new Error(`'${newDest}' and '${source}' are the same file`);
+            }
+            yield io_copyFile(source, newDest, force);
+        }
+    });
+}
+/**
+ * Moves a path.
+ *
+ * @param     source    source path
+ * @param     dest      destination path
+ * @param     options   optional. See MoveOptions.
+ */
+function mv(source_1, dest_1) {
+    return io_awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
+        if (yield ioUtil.exists(dest)) {
+            let destExists = true;
+            if (yield ioUtil.isDirectory(dest)) {
+                // If dest is directory copy src into dest
+                dest = path.join(dest, path.basename(source));
+                destExists = yield ioUtil.exists(dest);
+            }
+            if (destExists) {
+                if (options.force == null || options.force) {
+                    yield rmRF(dest);
+                }
+                else {
+                    throw new Error('Destination already exists');
+                }
+            }
+        }
+        yield mkdirP(path.dirname(dest));
+        yield ioUtil.rename(source, dest);
+    });
+}
+/**
+ * Remove a path recursively with force
+ *
+ * @param inputPath path to remove
+ */
+function rmRF(inputPath) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        if (ioUtil.IS_WINDOWS) {
+            // Check for invalid characters
+            // https://docs.microsoft.com/en-us/windows/win32/fileio/naming-a-file
+            if (/[*"<>|]/.test(inputPath)) {
+                throw new Error('File path must not contain `*`, `"`, `<`, `>` or `|` on Windows');
+            }
+        }
+        try {
+            // note if path does not exist, error is silent
+            yield ioUtil.rm(inputPath, {
+                force: true,
+                maxRetries: 3,
+                recursive: true,
+                retryDelay: 300
+            });
+        }
+        catch (err) {
+            throw new Error(`File was unable to be removed ${err}`);
+        }
+    });
+}
+/**
+ * Make a directory.  Creates the full path with folders in between
+ * Will throw if it fails
+ *
+ * @param   fsPath        path to create
+ * @returns Promise<void>
+ */
+function mkdirP(fsPath) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        ok(fsPath, 'a path argument must be provided');
+        yield ioUtil.mkdir(fsPath, { recursive: true });
+    });
+}
+/**
+ * Returns path of a tool had the tool actually been invoked.  Resolves via paths.
+ * If you check and the tool does not exist, it will throw.
+ *
+ * @param     tool              name of the tool
+ * @param     check             whether to check if tool exists
+ * @returns   Promise<string>   path to tool
+ */
+function which(tool, check) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        if (!tool) {
+            throw new Error("parameter 'tool' is required");
+        }
+        // recursive when check=true
+        if (check) {
+            const result = yield which(tool, false);
+            if (!result) {
+                if (IS_WINDOWS) {
+                    throw new Error(`Unable to locate executable file: ${tool}. Please verify either the file path exists or the file can be found within a directory specified by the PATH environment variable. Also verify the file has a valid extension for an executable file.`);
+                }
+                else {
+                    throw new Error(`Unable to locate executable file: ${tool}. Please verify either the file path exists or the file can be found within a directory specified by the PATH environment variable. Also check the file mode to verify the file is executable.`);
+                }
+            }
+            return result;
+        }
+        const matches = yield findInPath(tool);
+        if (matches && matches.length > 0) {
+            return matches[0];
+        }
+        return '';
+    });
+}
+/**
+ * Returns a list of all occurrences of the given tool on the system path.
+ *
+ * @returns   Promise<string[]>  the paths of the tool
+ */
+function findInPath(tool) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        if (!tool) {
+            throw new Error("parameter 'tool' is required");
+        }
+        // build the list of extensions to try
+        const extensions = [];
+        if (IS_WINDOWS && process.env['PATHEXT']) {
+            for (const extension of process.env['PATHEXT'].split(external_path_.delimiter)) {
+                if (extension) {
+                    extensions.push(extension);
+                }
+            }
+        }
+        // if it's rooted, return it if exists. otherwise return empty.
+        if (isRooted(tool)) {
+            const filePath = yield tryGetExecutablePath(tool, extensions);
+            if (filePath) {
+                return [filePath];
+            }
+            return [];
+        }
+        // if any path separators, return empty
+        if (tool.includes(external_path_.sep)) {
+            return [];
+        }
+        // build the list of directories
+        //
+        // Note, technically "where" checks the current directory on Windows. From a toolkit perspective,
+        // it feels like we should not do this. Checking the current directory seems like more of a use
+        // case of a shell, and the which() function exposed by the toolkit should strive for consistency
+        // across platforms.
+        const directories = [];
+        if (process.env.PATH) {
+            for (const p of process.env.PATH.split(external_path_.delimiter)) {
+                if (p) {
+                    directories.push(p);
+                }
+            }
+        }
+        // find all matches
+        const matches = [];
+        for (const directory of directories) {
+            const filePath = yield tryGetExecutablePath(external_path_.join(directory, tool), extensions);
+            if (filePath) {
+                matches.push(filePath);
+            }
+        }
+        return matches;
+    });
+}
+function readCopyOptions(options) {
+    const force = options.force == null ? true : options.force;
+    const recursive = Boolean(options.recursive);
+    const copySourceDirectory = options.copySourceDirectory == null
+        ? true
+        : Boolean(options.copySourceDirectory);
+    return { force, recursive, copySourceDirectory };
+}
+function cpDirRecursive(sourceDir, destDir, currentDepth, force) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        // Ensure there is not a run away recursive copy
+        if (currentDepth >= 255)
+            return;
+        currentDepth++;
+        yield mkdirP(destDir);
+        const files = yield ioUtil.readdir(sourceDir);
+        for (const fileName of files) {
+            const srcFile = `${sourceDir}/${fileName}`;
+            const destFile = `${destDir}/${fileName}`;
+            const srcFileStat = yield ioUtil.lstat(srcFile);
+            if (srcFileStat.isDirectory()) {
+                // Recurse
+                yield cpDirRecursive(srcFile, destFile, currentDepth, force);
+            }
+            else {
+                yield io_copyFile(srcFile, destFile, force);
+            }
+        }
+        // Change the mode for the newly created directory
+        yield ioUtil.chmod(destDir, (yield ioUtil.stat(sourceDir)).mode);
+    });
+}
+// Buffered file copy
+function io_copyFile(srcFile, destFile, force) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        if ((yield ioUtil.lstat(srcFile)).isSymbolicLink()) {
+            // unlink/re-link it
+            try {
+                yield ioUtil.lstat(destFile);
+                yield ioUtil.unlink(destFile);
+            }
+            catch (e) {
+                // Try to override file permission
+                if (e.code === 'EPERM') {
+                    yield ioUtil.chmod(destFile, '0666');
+                    yield ioUtil.unlink(destFile);
+                }
+                // other errors = it doesn't exist, no work to do
+            }
+            // Copy over symlink
+            const symlinkFull = yield ioUtil.readlink(srcFile);
+            yield ioUtil.symlink(symlinkFull, destFile, ioUtil.IS_WINDOWS ? 'junction' : null);
+        }
+        else if (!(yield ioUtil.exists(destFile)) || force) {
+            yield ioUtil.copyFile(srcFile, destFile);
+        }
+    });
+}
+//# sourceMappingURL=io.js.map
+;// CONCATENATED MODULE: external "timers"
+const external_timers_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("timers");
+;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/toolrunner.js
+var toolrunner_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+
+
+
+
+/* eslint-disable @typescript-eslint/unbound-method */
+const toolrunner_IS_WINDOWS = process.platform === 'win32';
+/*
+ * Class for running command line tools. Handles quoting and arg parsing in a platform agnostic way.
+ */
+class ToolRunner extends external_events_.EventEmitter {
+    constructor(toolPath, args, options) {
+        super();
+        if (!toolPath) {
+            throw new Error("Parameter 'toolPath' cannot be null or empty.");
+        }
+        this.toolPath = toolPath;
+        this.args = args || [];
+        this.options = options || {};
+    }
+    _debug(message) {
+        if (this.options.listeners && this.options.listeners.debug) {
+            this.options.listeners.debug(message);
+        }
+    }
+    _getCommandString(options, noPrefix) {
+        const toolPath = this._getSpawnFileName();
+        const args = this._getSpawnArgs(options);
+        let cmd = noPrefix ? '' : '[command]'; // omit prefix when piped to a second tool
+        if (toolrunner_IS_WINDOWS) {
+            // Windows + cmd file
+            if (this._isCmdFile()) {
+                cmd += toolPath;
+                for (const a of args) {
+                    cmd += ` ${a}`;
+                }
+            }
+            // Windows + verbatim
+            else if (options.windowsVerbatimArguments) {
+                cmd += `"${toolPath}"`;
+                for (const a of args) {
+                    cmd += ` ${a}`;
+                }
+            }
+            // Windows (regular)
+            else {
+                cmd += this._windowsQuoteCmdArg(toolPath);
+                for (const a of args) {
+                    cmd += ` ${this._windowsQuoteCmdArg(a)}`;
+                }
+            }
+        }
+        else {
+            // OSX/Linux - this can likely be improved with some form of quoting.
+            // creating processes on Unix is fundamentally different than Windows.
+            // on Unix, execvp() takes an arg array.
+            cmd += toolPath;
+            for (const a of args) {
+                cmd += ` ${a}`;
+            }
+        }
+        return cmd;
+    }
+    _processLineBuffer(data, strBuffer, onLine) {
+        try {
+            let s = strBuffer + data.toString();
+            let n = s.indexOf(external_os_namespaceObject.EOL);
+            while (n > -1) {
+                const line = s.substring(0, n);
+                onLine(line);
+                // the rest of the string ...
+                s = s.substring(n + external_os_namespaceObject.EOL.length);
+                n = s.indexOf(external_os_namespaceObject.EOL);
+            }
+            return s;
+        }
+        catch (err) {
+            // streaming lines to console is best effort.  Don't fail a build.
+            this._debug(`error processing line. Failed with error ${err}`);
+            return '';
+        }
+    }
+    _getSpawnFileName() {
+        if (toolrunner_IS_WINDOWS) {
+            if (this._isCmdFile()) {
+                return process.env['COMSPEC'] || 'cmd.exe';
+            }
+        }
+        return this.toolPath;
+    }
+    _getSpawnArgs(options) {
+        if (toolrunner_IS_WINDOWS) {
+            if (this._isCmdFile()) {
+                let argline = `/D /S /C "${this._windowsQuoteCmdArg(this.toolPath)}`;
+                for (const a of this.args) {
+                    argline += ' ';
+                    argline += options.windowsVerbatimArguments
+                        ? a
+                        : this._windowsQuoteCmdArg(a);
+                }
+                argline += '"';
+                return [argline];
+            }
+        }
+        return this.args;
+    }
+    _endsWith(str, end) {
+        return str.endsWith(end);
+    }
+    _isCmdFile() {
+        const upperToolPath = this.toolPath.toUpperCase();
+        return (this._endsWith(upperToolPath, '.CMD') ||
+            this._endsWith(upperToolPath, '.BAT'));
+    }
+    _windowsQuoteCmdArg(arg) {
+        // for .exe, apply the normal quoting rules that libuv applies
+        if (!this._isCmdFile()) {
+            return this._uvQuoteCmdArg(arg);
+        }
+        // otherwise apply quoting rules specific to the cmd.exe command line parser.
+        // the libuv rules are generic and are not designed specifically for cmd.exe
+        // command line parser.
+        //
+        // for a detailed description of the cmd.exe command line parser, refer to
+        // http://stackoverflow.com/questions/4094699/how-does-the-windows-command-interpreter-cmd-exe-parse-scripts/7970912#7970912
+        // need quotes for empty arg
+        if (!arg) {
+            return '""';
+        }
+        // determine whether the arg needs to be quoted
+        const cmdSpecialChars = [
+            ' ',
+            '\t',
+            '&',
+            '(',
+            ')',
+            '[',
+            ']',
+            '{',
+            '}',
+            '^',
+            '=',
+            ';',
+            '!',
+            "'",
+            '+',
+            ',',
+            '`',
+            '~',
+            '|',
+            '<',
+            '>',
+            '"'
+        ];
+        let needsQuotes = false;
+        for (const char of arg) {
+            if (cmdSpecialChars.some(x => x === char)) {
+                needsQuotes = true;
+                break;
+            }
+        }
+        // short-circuit if quotes not needed
+        if (!needsQuotes) {
+            return arg;
+        }
+        // the following quoting rules are very similar to the rules that by libuv applies.
+        //
+        // 1) wrap the string in quotes
+        //
+        // 2) double-up quotes - i.e. " => ""
+        //
+        //    this is different from the libuv quoting rules. libuv replaces " with \", which unfortunately
+        //    doesn't work well with a cmd.exe command line.
+        //
+        //    note, replacing " with "" also works well if the arg is passed to a downstream .NET console app.
+        //    for example, the command line:
+        //          foo.exe "myarg:""my val"""
+        //    is parsed by a .NET console app into an arg array:
+        //          [ "myarg:\"my val\"" ]
+        //    which is the same end result when applying libuv quoting rules. although the actual
+        //    command line from libuv quoting rules would look like:
+        //          foo.exe "myarg:\"my val\""
+        //
+        // 3) double-up slashes that precede a quote,
+        //    e.g.  hello \world    => "hello \world"
+        //          hello\"world    => "hello\\""world"
+        //          hello\\"world   => "hello\\\\""world"
+        //          hello world\    => "hello world\\"
+        //
+        //    technically this is not required for a cmd.exe command line, or the batch argument parser.
+        //    the reasons for including this as a .cmd quoting rule are:
+        //
+        //    a) this is optimized for the scenario where the argument is passed from the .cmd file to an
+        //       external program. many programs (e.g. .NET console apps) rely on the slash-doubling rule.
+        //
+        //    b) it's what we've been doing previously (by deferring to node default behavior) and we
+        //       haven't heard any complaints about that aspect.
+        //
+        // note, a weakness of the quoting rules chosen here, is that % is not escaped. in fact, % cannot be
+        // escaped when used on the command line directly - even though within a .cmd file % can be escaped
+        // by using %%.
+        //
+        // the saving grace is, on the command line, %var% is left as-is if var is not defined. this contrasts
+        // the line parsing rules within a .cmd file, where if var is not defined it is replaced with nothing.
+        //
+        // one option that was explored was replacing % with ^% - i.e. %var% => ^%var^%. this hack would
+        // often work, since it is unlikely that var^ would exist, and the ^ character is removed when the
+        // variable is used. the problem, however, is that ^ is not removed when %* is used to pass the args
+        // to an external program.
+        //
+        // an unexplored potential solution for the % escaping problem, is to create a wrapper .cmd file.
+        // % can be escaped within a .cmd file.
+        let reverse = '"';
+        let quoteHit = true;
+        for (let i = arg.length; i > 0; i--) {
+            // walk the string in reverse
+            reverse += arg[i - 1];
+            if (quoteHit && arg[i - 1] === '\\') {
+                reverse += '\\'; // double the slash
+            }
+            else if (arg[i - 1] === '"') {
+                quoteHit = true;
+                reverse += '"'; // double the quote
+            }
+            else {
+                quoteHit = false;
+            }
+        }
+        reverse += '"';
+        return reverse.split('').reverse().join('');
+    }
+    _uvQuoteCmdArg(arg) {
+        // Tool runner wraps child_process.spawn() and needs to apply the same quoting as
+        // Node in certain cases where the undocumented spawn option windowsVerbatimArguments
+        // is used.
+        //
+        // Since this function is a port of quote_cmd_arg from Node 4.x (technically, lib UV,
+        // see https://github.com/nodejs/node/blob/v4.x/deps/uv/src/win/process.c for details),
+        // pasting copyright notice from Node within this function:
+        //
+        //      Copyright Joyent, Inc. and other Node contributors. All rights reserved.
+        //
+        //      Permission is hereby granted, free of charge, to any person obtaining a copy
+        //      of this software and associated documentation files (the "Software"), to
+        //      deal in the Software without restriction, including without limitation the
+        //      rights to use, copy, modify, merge, publish, distribute, sublicense, and/or
+        //      sell copies of the Software, and to permit persons to whom the Software is
+        //      furnished to do so, subject to the following conditions:
+        //
+        //      The above copyright notice and this permission notice shall be included in
+        //      all copies or substantial portions of the Software.
+        //
+        //      THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+        //      IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+        //      FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+        //      AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+        //      LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING
+        //      FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS
+        //      IN THE SOFTWARE.
+        if (!arg) {
+            // Need double quotation for empty argument
+            return '""';
+        }
+        if (!arg.includes(' ') && !arg.includes('\t') && !arg.includes('"')) {
+            // No quotation needed
+            return arg;
+        }
+        if (!arg.includes('"') && !arg.includes('\\')) {
+            // No embedded double quotes or backslashes, so I can just wrap
+            // quote marks around the whole thing.
+            return `"${arg}"`;
+        }
+        // Expected input/output:
+        //   input : hello"world
+        //   output: "hello\"world"
+        //   input : hello""world
+        //   output: "hello\"\"world"
+        //   input : hello\world
+        //   output: hello\world
+        //   input : hello\\world
+        //   output: hello\\world
+        //   input : hello\"world
+        //   output: "hello\\\"world"
+        //   input : hello\\"world
+        //   output: "hello\\\\\"world"
+        //   input : hello world\
+        //   output: "hello world\\" - note the comment in libuv actually reads "hello world\"
+        //                             but it appears the comment is wrong, it should be "hello world\\"
+        let reverse = '"';
+        let quoteHit = true;
+        for (let i = arg.length; i > 0; i--) {
+            // walk the string in reverse
+            reverse += arg[i - 1];
+            if (quoteHit && arg[i - 1] === '\\') {
+                reverse += '\\';
+            }
+            else if (arg[i - 1] === '"') {
+                quoteHit = true;
+                reverse += '\\';
+            }
+            else {
+                quoteHit = false;
+            }
+        }
+        reverse += '"';
+        return reverse.split('').reverse().join('');
+    }
+    _cloneExecOptions(options) {
+        options = options || {};
+        const result = {
+            cwd: options.cwd || process.cwd(),
+            env: options.env || process.env,
+            silent: options.silent || false,
+            windowsVerbatimArguments: options.windowsVerbatimArguments || false,
+            failOnStdErr: options.failOnStdErr || false,
+            ignoreReturnCode: options.ignoreReturnCode || false,
+            delay: options.delay || 10000
+        };
+        result.outStream = options.outStream || process.stdout;
+        result.errStream = options.errStream || process.stderr;
+        return result;
+    }
+    _getSpawnOptions(options, toolPath) {
+        options = options || {};
+        const result = {};
+        result.cwd = options.cwd;
+        result.env = options.env;
+        result['windowsVerbatimArguments'] =
+            options.windowsVerbatimArguments || this._isCmdFile();
+        if (options.windowsVerbatimArguments) {
+            result.argv0 = `"${toolPath}"`;
+        }
+        return result;
+    }
+    /**
+     * Exec a tool.
+     * Output will be streamed to the live console.
+     * Returns promise with return code
+     *
+     * @param     tool     path to tool to exec
+     * @param     options  optional exec options.  See ExecOptions
+     * @returns   number
+     */
+    exec() {
+        return toolrunner_awaiter(this, void 0, void 0, function* () {
+            // root the tool path if it is unrooted and contains relative pathing
+            if (!isRooted(this.toolPath) &&
+                (this.toolPath.includes('/') ||
+                    (toolrunner_IS_WINDOWS && this.toolPath.includes('\\')))) {
+                // prefer options.cwd if it is specified, however options.cwd may also need to be rooted
+                this.toolPath = external_path_.resolve(process.cwd(), this.options.cwd || process.cwd(), this.toolPath);
+            }
+            // if the tool is only a file name, then resolve it from the PATH
+            // otherwise verify it exists (add extension on Windows if necessary)
+            this.toolPath = yield which(this.toolPath, true);
+            return new Promise((resolve, reject) => toolrunner_awaiter(this, void 0, void 0, function* () {
+                this._debug(`exec tool: ${this.toolPath}`);
+                this._debug('arguments:');
+                for (const arg of this.args) {
+                    this._debug(`   ${arg}`);
+                }
+                const optionsNonNull = this._cloneExecOptions(this.options);
+                if (!optionsNonNull.silent && optionsNonNull.outStream) {
+                    optionsNonNull.outStream.write(this._getCommandString(optionsNonNull) + external_os_namespaceObject.EOL);
+                }
+                const state = new ExecState(optionsNonNull, this.toolPath);
+                state.on('debug', (message) => {
+                    this._debug(message);
+                });
+                if (this.options.cwd && !(yield exists(this.options.cwd))) {
+                    return reject(new Error(`The cwd: ${this.options.cwd} does not exist!`));
+                }
+                const fileName = this._getSpawnFileName();
+                const cp = external_child_process_namespaceObject.spawn(fileName, this._getSpawnArgs(optionsNonNull), this._getSpawnOptions(this.options, fileName));
+                let stdbuffer = '';
+                if (cp.stdout) {
+                    cp.stdout.on('data', (data) => {
+                        if (this.options.listeners && this.options.listeners.stdout) {
+                            this.options.listeners.stdout(data);
+                        }
+                        if (!optionsNonNull.silent && optionsNonNull.outStream) {
+                            optionsNonNull.outStream.write(data);
+                        }
+                        stdbuffer = this._processLineBuffer(data, stdbuffer, (line) => {
+                            if (this.options.listeners && this.options.listeners.stdline) {
+                                this.options.listeners.stdline(line);
+                            }
+                        });
+                    });
+                }
+                let errbuffer = '';
+                if (cp.stderr) {
+                    cp.stderr.on('data', (data) => {
+                        state.processStderr = true;
+                        if (this.options.listeners && this.options.listeners.stderr) {
+                            this.options.listeners.stderr(data);
+                        }
+                        if (!optionsNonNull.silent &&
+                            optionsNonNull.errStream &&
+                            optionsNonNull.outStream) {
+                            const s = optionsNonNull.failOnStdErr
+                                ? optionsNonNull.errStream
+                                : optionsNonNull.outStream;
+                            s.write(data);
+                        }
+                        errbuffer = this._processLineBuffer(data, errbuffer, (line) => {
+                            if (this.options.listeners && this.options.listeners.errline) {
+                                this.options.listeners.errline(line);
+                            }
+                        });
+                    });
+                }
+                cp.on('error', (err) => {
+                    state.processError = err.message;
+                    state.processExited = true;
+                    state.processClosed = true;
+                    state.CheckComplete();
+                });
+                cp.on('exit', (code) => {
+                    state.processExitCode = code;
+                    state.processExited = true;
+                    this._debug(`Exit code ${code} received from tool '${this.toolPath}'`);
+                    state.CheckComplete();
+                });
+                cp.on('close', (code) => {
+                    state.processExitCode = code;
+                    state.processExited = true;
+                    state.processClosed = true;
+                    this._debug(`STDIO streams have closed for tool '${this.toolPath}'`);
+                    state.CheckComplete();
+                });
+                state.on('done', (error, exitCode) => {
+                    if (stdbuffer.length > 0) {
+                        this.emit('stdline', stdbuffer);
+                    }
+                    if (errbuffer.length > 0) {
+                        this.emit('errline', errbuffer);
+                    }
+                    cp.removeAllListeners();
+                    if (error) {
+                        reject(error);
+                    }
+                    else {
+                        resolve(exitCode);
+                    }
+                });
+                if (this.options.input) {
+                    if (!cp.stdin) {
+                        throw new Error('child process missing stdin');
+                    }
+                    cp.stdin.end(this.options.input);
+                }
+            }));
+        });
+    }
+}
+/**
+ * Convert an arg string to an array of args. Handles escaping
+ *
+ * @param    argString   string of arguments
+ * @returns  string[]    array of arguments
+ */
+function argStringToArray(argString) {
+    const args = [];
+    let inQuotes = false;
+    let escaped = false;
+    let arg = '';
+    function append(c) {
+        // we only escape double quotes.
+        if (escaped && c !== '"') {
+            arg += '\\';
+        }
+        arg += c;
+        escaped = false;
+    }
+    for (let i = 0; i < argString.length; i++) {
+        const c = argString.charAt(i);
+        if (c === '"') {
+            if (!escaped) {
+                inQuotes = !inQuotes;
+            }
+            else {
+                append(c);
+            }
+            continue;
+        }
+        if (c === '\\' && escaped) {
+            append(c);
+            continue;
+        }
+        if (c === '\\' && inQuotes) {
+            escaped = true;
+            continue;
+        }
+        if (c === ' ' && !inQuotes) {
+            if (arg.length > 0) {
+                args.push(arg);
+                arg = '';
+            }
+            continue;
+        }
+        append(c);
+    }
+    if (arg.length > 0) {
+        args.push(arg.trim());
+    }
+    return args;
+}
+class ExecState extends external_events_.EventEmitter {
+    constructor(options, toolPath) {
+        super();
+        this.processClosed = false; // tracks whether the process has exited and stdio is closed
+        this.processError = '';
+        this.processExitCode = 0;
+        this.processExited = false; // tracks whether the process has exited
+        this.processStderr = false; // tracks whether stderr was written to
+        this.delay = 10000; // 10 seconds
+        this.done = false;
+        this.timeout = null;
+        if (!toolPath) {
+            throw new Error('toolPath must not be empty');
+        }
+        this.options = options;
+        this.toolPath = toolPath;
+        if (options.delay) {
+            this.delay = options.delay;
+        }
+    }
+    CheckComplete() {
+        if (this.done) {
+            return;
+        }
+        if (this.processClosed) {
+            this._setResult();
+        }
+        else if (this.processExited) {
+            this.timeout = (0,external_timers_namespaceObject.setTimeout)(ExecState.HandleTimeout, this.delay, this);
+        }
+    }
+    _debug(message) {
+        this.emit('debug', message);
+    }
+    _setResult() {
+        // determine whether there is an error
+        let error;
+        if (this.processExited) {
+            if (this.processError) {
+                error = new Error(`There was an error when attempting to execute the process '${this.toolPath}'. This may indicate the process failed to start. Error: ${this.processError}`);
+            }
+            else if (this.processExitCode !== 0 && !this.options.ignoreReturnCode) {
+                error = new Error(`The process '${this.toolPath}' failed with exit code ${this.processExitCode}`);
+            }
+            else if (this.processStderr && this.options.failOnStdErr) {
+                error = new Error(`The process '${this.toolPath}' failed because one or more lines were written to the STDERR stream`);
+            }
+        }
+        // clear the timeout
+        if (this.timeout) {
+            clearTimeout(this.timeout);
+            this.timeout = null;
+        }
+        this.done = true;
+        this.emit('done', error, this.processExitCode);
+    }
+    static HandleTimeout(state) {
+        if (state.done) {
+            return;
+        }
+        if (!state.processClosed && state.processExited) {
+            const message = `The STDIO streams did not close within ${state.delay / 1000} seconds of the exit event from process '${state.toolPath}'. This may indicate a child process inherited the STDIO streams and has not yet exited.`;
+            state._debug(message);
+        }
+        state._setResult();
+    }
+}
+//# sourceMappingURL=toolrunner.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/exec.js
+var exec_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+/**
+ * Exec a command.
+ * Output will be streamed to the live console.
+ * Returns promise with return code
+ *
+ * @param     commandLine        command to execute (can include additional args). Must be correctly escaped.
+ * @param     args               optional arguments for tool. Escaping is handled by the lib.
+ * @param     options            optional exec options.  See ExecOptions
+ * @returns   Promise<number>    exit code
+ */
+function exec_exec(commandLine, args, options) {
+    return exec_awaiter(this, void 0, void 0, function* () {
+        const commandArgs = tr.argStringToArray(commandLine);
+        if (commandArgs.length === 0) {
+            throw new Error(`Parameter 'commandLine' cannot be null or empty.`);
+        }
+        // Path to tool to execute should be first arg
+        const toolPath = commandArgs[0];
+        args = commandArgs.slice(1).concat(args || []);
+        const runner = new tr.ToolRunner(toolPath, args, options);
+        return runner.exec();
+    });
+}
+/**
+ * Exec a command and get the output.
+ * Output will be streamed to the live console.
+ * Returns promise with the exit code and collected stdout and stderr
+ *
+ * @param     commandLine           command to execute (can include additional args). Must be correctly escaped.
+ * @param     args                  optional arguments for tool. Escaping is handled by the lib.
+ * @param     options               optional exec options.  See ExecOptions
+ * @returns   Promise<ExecOutput>   exit code, stdout, and stderr
+ */
+function getExecOutput(commandLine, args, options) {
+    return exec_awaiter(this, void 0, void 0, function* () {
+        var _a, _b;
+        let stdout = '';
+        let stderr = '';
+        //Using string decoder covers the case where a mult-byte character is split
+        const stdoutDecoder = new StringDecoder('utf8');
+        const stderrDecoder = new StringDecoder('utf8');
+        const originalStdoutListener = (_a = options === null || options === void 0 ? void 0 : options.listeners) === null || _a === void 0 ? void 0 : _a.stdout;
+        const originalStdErrListener = (_b = options === null || options === void 0 ? void 0 : options.listeners) === null || _b === void 0 ? void 0 : _b.stderr;
+        const stdErrListener = (data) => {
+            stderr += stderrDecoder.write(data);
+            if (originalStdErrListener) {
+                originalStdErrListener(data);
+            }
+        };
+        const stdOutListener = (data) => {
+            stdout += stdoutDecoder.write(data);
+            if (originalStdoutListener) {
+                originalStdoutListener(data);
+            }
+        };
+        const listeners = Object.assign(Object.assign({}, options === null || options === void 0 ? void 0 : options.listeners), { stdout: stdOutListener, stderr: stdErrListener });
+        const exitCode = yield exec_exec(commandLine, args, Object.assign(Object.assign({}, options), { listeners }));
+        //flush any remaining characters
+        stdout += stdoutDecoder.end();
+        stderr += stderrDecoder.end();
+        return {
+            exitCode,
+            stdout,
+            stderr
+        };
+    });
+}
+//# sourceMappingURL=exec.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/platform.js
+var platform_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+const getWindowsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
+    const { stdout: version } = yield exec.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Version"', undefined, {
+        silent: true
+    });
+    const { stdout: name } = yield exec.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Caption"', undefined, {
+        silent: true
+    });
+    return {
+        name: name.trim(),
+        version: version.trim()
+    };
+});
+const getMacOsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
+    var _a, _b, _c, _d;
+    const { stdout } = yield exec.getExecOutput('sw_vers', undefined, {
+        silent: true
+    });
+    const version = (_b = (_a = stdout.match(/ProductVersion:\s*(.+)/)) === null || _a === void 0 ? void 0 : _a[1]) !== null && _b !== void 0 ? _b : '';
+    const name = (_d = (_c = stdout.match(/ProductName:\s*(.+)/)) === null || _c === void 0 ? void 0 : _c[1]) !== null && _d !== void 0 ? _d : '';
+    return {
+        name,
+        version
+    };
+});
+const getLinuxInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
+    const { stdout } = yield exec.getExecOutput('lsb_release', ['-i', '-r', '-s'], {
+        silent: true
+    });
+    const [name, version] = stdout.trim().split('\n');
+    return {
+        name,
+        version
+    };
+});
+const platform = external_os_namespaceObject.platform();
+const arch = external_os_namespaceObject.arch();
+const isWindows = platform === 'win32';
+const isMacOS = platform === 'darwin';
+const isLinux = platform === 'linux';
+function getDetails() {
+    return platform_awaiter(this, void 0, void 0, function* () {
+        return Object.assign(Object.assign({}, (yield (isWindows
+            ? getWindowsInfo()
+            : isMacOS
+                ? getMacOsInfo()
+                : getLinuxInfo()))), { platform,
+            arch,
+            isWindows,
+            isMacOS,
+            isLinux });
+    });
+}
+//# sourceMappingURL=platform.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/core.js
+var core_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+
+
+
+/**
+ * The code to exit an action
+ */
+var ExitCode;
+(function (ExitCode) {
+    /**
+     * A code indicating that the action was successful
+     */
+    ExitCode[ExitCode["Success"] = 0] = "Success";
+    /**
+     * A code indicating that the action was a failure
+     */
+    ExitCode[ExitCode["Failure"] = 1] = "Failure";
+})(ExitCode || (ExitCode = {}));
+//-----------------------------------------------------------------------
+// Variables
+//-----------------------------------------------------------------------
+/**
+ * Sets env variable for this action and future actions in the job
+ * @param name the name of the variable to set
+ * @param val the value of the variable. Non-string values will be converted to a string via JSON.stringify
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+function exportVariable(name, val) {
+    const convertedVal = toCommandValue(val);
+    process.env[name] = convertedVal;
+    const filePath = process.env['GITHUB_ENV'] || '';
+    if (filePath) {
+        return issueFileCommand('ENV', prepareKeyValueMessage(name, val));
+    }
+    issueCommand('set-env', { name }, convertedVal);
+}
+/**
+ * Registers a secret which will get masked from logs
+ *
+ * @param secret - Value of the secret to be masked
+ * @remarks
+ * This function instructs the Actions runner to mask the specified value in any
+ * logs produced during the workflow run. Once registered, the secret value will
+ * be replaced with asterisks (***) whenever it appears in console output, logs,
+ * or error messages.
+ *
+ * This is useful for protecting sensitive information such as:
+ * - API keys
+ * - Access tokens
+ * - Authentication credentials
+ * - URL parameters containing signatures (SAS tokens)
+ *
+ * Note that masking only affects future logs; any previous appearances of the
+ * secret in logs before calling this function will remain unmasked.
+ *
+ * @example
+ * ```typescript
+ * // Register an API token as a secret
+ * const apiToken = "abc123xyz456";
+ * setSecret(apiToken);
+ *
+ * // Now any logs containing this value will show *** instead
+ * console.log(`Using token: ${apiToken}`); // Outputs: "Using token: ***"
+ * ```
+ */
+function core_setSecret(secret) {
+    command_issueCommand('add-mask', {}, secret);
+}
+/**
+ * Prepends inputPath to the PATH (for this action and future actions)
+ * @param inputPath
+ */
+function addPath(inputPath) {
+    const filePath = process.env['GITHUB_PATH'] || '';
+    if (filePath) {
+        issueFileCommand('PATH', inputPath);
+    }
+    else {
+        issueCommand('add-path', {}, inputPath);
+    }
+    process.env['PATH'] = `${inputPath}${path.delimiter}${process.env['PATH']}`;
+}
+/**
+ * Gets the value of an input.
+ * Unless trimWhitespace is set to false in InputOptions, the value is also trimmed.
+ * Returns an empty string if the value is not defined.
+ *
+ * @param     name     name of the input to get
+ * @param     options  optional. See InputOptions.
+ * @returns   string
+ */
+function getInput(name, options) {
+    const val = process.env[`INPUT_${name.replace(/ /g, '_').toUpperCase()}`] || '';
+    if (options && options.required && !val) {
+        throw new Error(`Input required and not supplied: ${name}`);
+    }
+    if (options && options.trimWhitespace === false) {
+        return val;
+    }
+    return val.trim();
+}
+/**
+ * Gets the values of an multiline input.  Each value is also trimmed.
+ *
+ * @param     name     name of the input to get
+ * @param     options  optional. See InputOptions.
+ * @returns   string[]
+ *
+ */
+function getMultilineInput(name, options) {
+    const inputs = getInput(name, options)
+        .split('\n')
+        .filter(x => x !== '');
+    if (options && options.trimWhitespace === false) {
+        return inputs;
+    }
+    return inputs.map(input => input.trim());
+}
+/**
+ * Gets the input value of the boolean type in the YAML 1.2 "core schema" specification.
+ * Support boolean input list: `true | True | TRUE | false | False | FALSE` .
+ * The return value is also in boolean type.
+ * ref: https://yaml.org/spec/1.2/spec.html#id2804923
+ *
+ * @param     name     name of the input to get
+ * @param     options  optional. See InputOptions.
+ * @returns   boolean
+ */
+function getBooleanInput(name, options) {
+    const trueValue = ['true', 'True', 'TRUE'];
+    const falseValue = ['false', 'False', 'FALSE'];
+    const val = getInput(name, options);
+    if (trueValue.includes(val))
+        return true;
+    if (falseValue.includes(val))
+        return false;
+    throw new TypeError(`Input does not meet YAML 1.2 "Core Schema" specification: ${name}\n` +
+        `Support boolean input list: \`true | True | TRUE | false | False | FALSE\``);
+}
+/**
+ * Sets the value of an output.
+ *
+ * @param     name     name of the output to set
+ * @param     value    value to store. Non-string values will be converted to a string via JSON.stringify
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+function setOutput(name, value) {
+    const filePath = process.env['GITHUB_OUTPUT'] || '';
+    if (filePath) {
+        return file_command_issueFileCommand('OUTPUT', file_command_prepareKeyValueMessage(name, value));
+    }
+    process.stdout.write(external_os_namespaceObject.EOL);
+    command_issueCommand('set-output', { name }, utils_toCommandValue(value));
+}
+/**
+ * Enables or disables the echoing of commands into stdout for the rest of the step.
+ * Echoing is disabled by default if ACTIONS_STEP_DEBUG is not set.
+ *
+ */
+function setCommandEcho(enabled) {
+    issue('echo', enabled ? 'on' : 'off');
+}
+//-----------------------------------------------------------------------
+// Results
+//-----------------------------------------------------------------------
+/**
+ * Sets the action status to failed.
+ * When the action exits it will be with an exit code of 1
+ * @param message add error issue message
+ */
+function setFailed(message) {
+    process.exitCode = ExitCode.Failure;
+    core_error(message);
+}
+//-----------------------------------------------------------------------
+// Logging Commands
+//-----------------------------------------------------------------------
+/**
+ * Gets whether Actions Step Debug is on or not
+ */
+function isDebug() {
+    return process.env['RUNNER_DEBUG'] === '1';
+}
+/**
+ * Writes debug message to user log
+ * @param message debug message
+ */
+function core_debug(message) {
+    command_issueCommand('debug', {}, message);
+}
+/**
+ * Adds an error issue
+ * @param message error issue message. Errors will be converted to string via toString()
+ * @param properties optional properties to add to the annotation.
+ */
+function core_error(message, properties = {}) {
+    command_issueCommand('error', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+}
+/**
+ * Adds a warning issue
+ * @param message warning issue message. Errors will be converted to string via toString()
+ * @param properties optional properties to add to the annotation.
+ */
+function warning(message, properties = {}) {
+    command_issueCommand('warning', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+}
+/**
+ * Adds a notice issue
+ * @param message notice issue message. Errors will be converted to string via toString()
+ * @param properties optional properties to add to the annotation.
+ */
+function notice(message, properties = {}) {
+    issueCommand('notice', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
+}
+/**
+ * Writes info to log with console.log.
+ * @param message info message
+ */
+function info(message) {
+    process.stdout.write(message + external_os_namespaceObject.EOL);
+}
+/**
+ * Begin an output group.
+ *
+ * Output until the next `groupEnd` will be foldable in this group
+ *
+ * @param name The name of the output group
+ */
+function startGroup(name) {
+    issue('group', name);
+}
+/**
+ * End an output group.
+ */
+function endGroup() {
+    issue('endgroup');
+}
+/**
+ * Wrap an asynchronous function call in a group.
+ *
+ * Returns the same type as the function itself.
+ *
+ * @param name The name of the group
+ * @param fn The function to wrap in the group
+ */
+function group(name, fn) {
+    return core_awaiter(this, void 0, void 0, function* () {
+        startGroup(name);
+        let result;
+        try {
+            result = yield fn();
+        }
+        finally {
+            endGroup();
+        }
+        return result;
+    });
+}
+//-----------------------------------------------------------------------
+// Wrapper action state
+//-----------------------------------------------------------------------
+/**
+ * Saves state for current action, the state can only be retrieved by this action's post job execution.
+ *
+ * @param     name     name of the state to store
+ * @param     value    value to store. Non-string values will be converted to a string via JSON.stringify
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+function saveState(name, value) {
+    const filePath = process.env['GITHUB_STATE'] || '';
+    if (filePath) {
+        return file_command_issueFileCommand('STATE', file_command_prepareKeyValueMessage(name, value));
+    }
+    command_issueCommand('save-state', { name }, utils_toCommandValue(value));
+}
+/**
+ * Gets the value of an state set by this action's main execution.
+ *
+ * @param     name     name of the state to get
+ * @returns   string
+ */
+function getState(name) {
+    return process.env[`STATE_${name}`] || '';
+}
+function getIDToken(aud) {
+    return core_awaiter(this, void 0, void 0, function* () {
+        return yield OidcClient.getIDToken(aud);
+    });
+}
+/**
+ * Summary exports
+ */
+
+/**
+ * @deprecated use core.summary
+ */
+
+/**
+ * Path exports
+ */
+
+/**
+ * Platform utilities exports
+ */
+
+//# sourceMappingURL=core.js.map
 ;// CONCATENATED MODULE: ./build/src/contract/errors.js
 /**
  * The errors an action can end with. Their messages are written for the operator: what was attempted,
@@ -44419,6 +47341,1219 @@ function lastLines(text, count) {
 /** What the incus client says to a newcomer before its error. */
 const clientHints = /^(?:If this is your first time running Incus|To start your first container|Or for a virtual machine|pgha: end of output)/;
 
+;// CONCATENATED MODULE: ./build/src/contract/outcome.js
+/** What an action concluded. DESIGN's contract: the same for every action and for the terminal. */
+const outcomes = ['pass', 'unhealthy', 'missed', 'error'];
+/** The process exit code that stands for an outcome (0 to 3). */
+function exitCodeOf(outcome) {
+    return outcomes.indexOf(outcome);
+}
+/** The outcome that stands where several apply: the one with the highest exit code; `pass` for none. */
+function worstOutcome(found) {
+    return found.reduce((worst, next) => (exitCodeOf(next) > exitCodeOf(worst) ? next : worst), 'pass');
+}
+
+;// CONCATENATED MODULE: ./build/src/disk/folder.js
+
+
+/**
+ * Makes a folder and its parents where they are missing. Not by mkdirSync's own recursion: in a place such
+ * as /proc that goes round for ever (Node 20 to 24).
+ * @throws as mkdirSync
+ */
+function makeFolder(folder) {
+    if ((0,external_node_fs_namespaceObject.existsSync)(folder))
+        return;
+    makeFolder((0,external_node_path_namespaceObject.dirname)(folder));
+    (0,external_node_fs_namespaceObject.mkdirSync)(folder);
+}
+
+;// CONCATENATED MODULE: ./build/src/runner/file-commands.js
+/**
+ * The format of the files behind GITHUB_OUTPUT and GITHUB_STATE: `name=value`, or `name<<delimiter`, the
+ * value's lines, and the delimiter. A later value of a name replaces an earlier one.
+ */
+function parseFileCommands(text) {
+    const values = new Map();
+    const lines = text.split('\n');
+    for (let index = 0; index < lines.length; index++) {
+        const line = lines[index] ?? '';
+        const heredoc = /^([^=<]+)<<(.+)$/.exec(line);
+        if (heredoc) {
+            const [, name = '', delimiter = ''] = heredoc;
+            const end = lines.indexOf(delimiter, index + 1);
+            values.set(name, lines.slice(index + 1, end === -1 ? undefined : end).join('\n'));
+            index = end === -1 ? lines.length : end;
+        }
+        else if (line.includes('=')) {
+            values.set(line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1));
+        }
+    }
+    return values;
+}
+/**
+ * A text that a runner shows and does not obey: it takes lines that begin with `::`, blanks aside, and `##[`
+ * anywhere, for commands. What containers say may hold either.
+ */
+function withoutCommands(text) {
+    return text.replace(/(^|[\r\n])([^\S\r\n]*):(?=:)/g, '$1$2: ').replaceAll('##[', '## [');
+}
+/** A line of a step's log: plain text, or one of the runner's workflow commands (`::warning::…`). */
+function parseWorkflowLine(line) {
+    const command = /^::([a-z-]+)(?: ([^:]*))?::(.*)$/.exec(line);
+    if (!command)
+        return { kind: 'text', text: line };
+    const text = (command[3] ?? '').replaceAll('%0D', '\r').replaceAll('%0A', '\n').replaceAll('%25', '%');
+    const name = command[1] ?? '';
+    // What is annotated with a title stands in the log already.
+    if (/\btitle=/.test(command[2] ?? ''))
+        return { kind: 'annotation', text };
+    if (name === 'debug' || name === 'notice' || name === 'warning' || name === 'error')
+        return { kind: name, text };
+    return { kind: name === 'add-mask' ? 'mask' : 'command', text };
+}
+
+// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
+var dist = __nccwpck_require__(8815);
+;// CONCATENATED MODULE: ./build/src/formation/yaml.js
+
+/** No formation, and no map of passwords or certificates, needs more; a larger text is somebody's mistake. */
+const maxBytes = 256 * 1024;
+/** A formation nests six levels; far below what overflows the stack, which V8 does not always survive. */
+const maxNesting = 50;
+/** Why a text is not even handed to the YAML parser, worded to follow its name and a colon. */
+function unfitYaml(text) {
+    const bytes = Buffer.byteLength(text);
+    if (bytes > maxBytes)
+        return `${bytes} bytes; at most ${maxBytes} are read`;
+    if (nestsTooDeeply(text))
+        return `is nested too deeply; at most ${maxNesting} levels are read`;
+    return undefined;
+}
+/** Reads the text's tokens only, which takes no recursion. */
+function nestsTooDeeply(text) {
+    const parser = new dist/* Parser */.iX();
+    for (const lexeme of new dist/* Lexer */.JG().lex(text)) {
+        for (const _ of parser.next(lexeme))
+            ;
+        if (parser.stack.length > maxNesting)
+            return true;
+    }
+    return false;
+}
+const inQuotes = 'put a text that holds : # or starts with one of & * ! % @ [ { | > in quotes, such as \'a: "b" #c\'';
+/**
+ * Reads a map whose values are texts as they stand: `00123` and `true` are no number and no truth value.
+ * Never throws. What cannot be read is left out and told as a fault.
+ */
+function readTextMap(text) {
+    const entries = new Map();
+    const unfit = unfitYaml(text);
+    if (unfit !== undefined)
+        return { entries, faults: [unfit] };
+    const lines = new dist/* LineCounter */.HN();
+    const document = (0,dist/* parseDocument */.Tp)(text, {
+        schema: 'failsafe',
+        lineCounter: lines,
+        prettyErrors: false,
+        logLevel: 'error',
+    });
+    const at = (offset) => `line ${lines.linePos(offset).line}`;
+    // The library's own messages repeat what they stumbled over.
+    const faults = [...document.errors, ...document.warnings].map(({ code, pos }) => code === 'DUPLICATE_KEY'
+        ? `${at(pos[0])}: repeats a name; every name stands once`
+        : `${at(pos[0])}: not valid YAML; ${inQuotes}`);
+    const { contents } = document;
+    if (contents !== null && !(0,dist/* isMap */.jh)(contents))
+        return { entries, faults: ['must be a map of names'] };
+    for (const { key, value } of contents?.items ?? []) {
+        if (!(0,dist/* isScalar */.jn)(key) || typeof key.value !== 'string' || !key.range) {
+            faults.push(`${at(contents?.range?.[0] ?? 0)}: must be a map of names`);
+            continue;
+        }
+        const line = at(key.range[0]);
+        if (!(0,dist/* isScalar */.jn)(value) || typeof value.value !== 'string') {
+            faults.push(`${line}: must be a text; ${inQuotes}`);
+            continue;
+        }
+        // YAML takes the rest of a password for a comment, and would make it shorter without a word.
+        const after = text.slice(value.range?.[1]);
+        if (value.type === dist/* Scalar */.X5.PLAIN && (value.anchor !== undefined || /^[ \t]+#/.test(after)))
+            faults.push(`${line}: holds a YAML comment or anchor; ${inQuotes}`);
+        entries.set(key.value, { text: value.value, line: lines.linePos(key.range[0]).line });
+    }
+    return { entries, faults: [...new Set(faults)] };
+}
+
+;// CONCATENATED MODULE: ./build/src/runner/inputs.js
+
+
+const lineBreak = /\r\n|\r|\n/;
+/** Masked by themselves, shorter lines of a longer secret would garble a log and hide nothing. */
+const shortestLine = 4;
+const inputs_text = { parse: (given) => given };
+const secret = { parse: (given) => given, secrets: (given) => [given] };
+/** A connection string, whose password is a secret by itself as well. */
+const secretUri = {
+    parse: (given) => given.trim(),
+    secrets(given) {
+        const password = /^[a-z]+:\/\/[^:@/]*:([^@]*)@/.exec(given.trim())?.[1] ?? '';
+        return [given, password, decoded(password)].filter((each) => each !== '');
+    },
+};
+function decoded(text) {
+    try {
+        return decodeURIComponent(text);
+    }
+    catch {
+        return '';
+    }
+}
+/** Text that is one secret, or a YAML map of names and secrets. */
+const secretOrMap = { parse: (given) => given, secrets: secretsWithin };
+/** The map's values; of what cannot be read as a map, every line, and what stands after its colon. */
+function secretsWithin(given) {
+    const { entries, faults } = readTextMap(given);
+    const values = [...entries.values()].map((entry) => entry.text);
+    if (faults.length === 0)
+        return values;
+    const rest = given
+        .split(lineBreak)
+        .filter((line) => line.includes(': '))
+        .map((line) => withoutQuotes(line.slice(line.indexOf(': ') + 2).trim()))
+        .filter((text) => text.length >= shortestLine);
+    return [...values, given, ...rest];
+}
+const withoutQuotes = (text) => text.replace(/^["']/, '').replace(/["']$/, '');
+/** An input whose value is ours to say, whatever is given. */
+function always(value) {
+    return { parse: () => value };
+}
+/** Seconds, fractions allowed. */
+function secondsInput(min, max) {
+    return {
+        parse(given) {
+            const value = Number(given);
+            if (given === '' || !/^\d+(?:\.\d+)?$/.test(given) || value < min || value > max) {
+                throw new Error(`must be seconds from ${min} to ${max}, such as ${Math.min(Math.max(60, min), max)}`);
+            }
+            return value;
+        },
+    };
+}
+/** The environment variable that a runner passes an input by. */
+const runnerName = (name) => `INPUT_${name.toUpperCase()}`;
+/** The same for shells, which cannot pass a name with a hyphen on. */
+const shellName = (name) => runnerName(name).replaceAll('-', '_');
+/** The raw text of an input, '' when it is not given. */
+function rawInput(name, env) {
+    return env[runnerName(name)] ?? env[shellName(name)] ?? '';
+}
+/**
+ * What the log must mask: every secret of every input, and each line of one that has several, since runners
+ * mask line by line. Lines that are no secret (PEM's first and last) stay readable.
+ */
+function secretsOf(specs, env) {
+    const secrets = Object.entries(specs).flatMap(([name, spec]) => spec.secrets?.(rawInput(name, env)) ?? []);
+    const lines = secrets
+        .filter((whole) => lineBreak.test(whole))
+        .flatMap((whole) => whole.split(lineBreak).map((line) => line.trim()))
+        .filter((line) => line.length >= shortestLine && !/^-----(?:BEGIN|END) [A-Z0-9 ]+-----$/.test(line));
+    return [...new Set([...secrets, ...lines])].filter((each) => each.trim() !== '');
+}
+/** Takes the secrets out of the environment, which every process that we start would inherit. */
+function forgetSecrets(specs, env) {
+    for (const [name, spec] of Object.entries(specs))
+        if (spec.secrets) {
+            delete env[runnerName(name)];
+            delete env[shellName(name)];
+        }
+}
+/**
+ * Reads every declared input.
+ * @throws InputError with every fault
+ */
+function readInputs(specs, env) {
+    const faults = [];
+    const values = Object.entries(specs).map(([name, spec]) => {
+        const given = rawInput(name, env);
+        try {
+            return [name, spec.parse(spec.secrets || given.includes('\n') ? given : given.trim())];
+        }
+        catch (error) {
+            faults.push(`input ${name}: ${error.message} (found ${spec.secrets ? 'something else' : JSON.stringify(given)})`);
+            return [name, undefined];
+        }
+    });
+    if (faults.length > 0)
+        throw new InputError(faults);
+    return Object.fromEntries(values);
+}
+function choice(allowed) {
+    return {
+        parse(given) {
+            const found = allowed.find((name) => name === given);
+            if (found === undefined)
+                throw new Error(`must be ${allowed.join(', ')}`);
+            return found;
+        },
+    };
+}
+const trueOrFalse = {
+    parse(given) {
+        if (given !== 'true' && given !== 'false')
+            throw new Error('must be true or false');
+        return given === 'true';
+    },
+};
+
+;// CONCATENATED MODULE: ./build/src/runner/run-action.js
+
+
+
+
+
+
+
+
+/** Written by every action, whatever happens. */
+const commonOutputs = ['exit-code', 'outcome', 'message', 'report'];
+/** Every action has it: where the JSON report goes. */
+const reportFolderInput = 'report-folder';
+/** Warnings and debug lines go by commands of the runner, which escape what they carry. */
+const coreLog = {
+    info: (line) => info(withoutCommands(line)),
+    warn: (line) => warning(line),
+    debug: core_debug,
+};
+/**
+ * The way every action runs: inputs read and secrets masked, one abort signal for SIGINT, SIGTERM and our
+ * own bugs, all outputs and the report written before the exit code is set.
+ */
+const runAction = (action) => runInOrder([(run) => run(action)]);
+/**
+ * Runs several actions as one step of a workflow, each as it runs by itself, until one does not pass. Outputs of
+ * one name are those of the last that ran.
+ *
+ * @param outputs names that are written empty first, so that all are there however far it comes
+ */
+async function runInOrder(steps, outputs = []) {
+    const stop = new AbortController();
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+        process.on(name, () => stop.abort(new CancelledError(`cancelled by ${name}`)));
+    }
+    process.on('uncaughtException', (error) => stop.abort(error));
+    // A runner that went away must not keep a drill from putting things right.
+    for (const stream of [process.stdout, process.stderr])
+        stream.on('error', () => { });
+    // Each takes its secrets out of the environment; the next may ask for the same.
+    const given = { ...process.env };
+    try {
+        for (const name of outputs)
+            setOutput(name, '');
+    }
+    catch {
+        // The first action that writes its own tells of it.
+    }
+    for (const step of steps) {
+        await step((action) => runOne(action, given, stop.signal));
+        if (process.exitCode !== 0)
+            break;
+    }
+    // Nothing should be left that keeps the process; if something is, the runner does not wait for it.
+    setTimeout(() => process.exit(), 2000).unref();
+}
+async function runOne(action, env, signal) {
+    const folder = env['GITHUB_WORKSPACE'] || process.cwd();
+    let result;
+    try {
+        for (const value of secretsOf(action.inputs, env))
+            core_setSecret(value);
+        const given = readInputs(action.inputs, env);
+        forgetSecrets(action.inputs, process.env);
+        signal.throwIfAborted();
+        result = await action.run(given, { log: coreLog, signal, folder });
+    }
+    catch (error) {
+        result = failureOf(action.name, error);
+    }
+    process.exitCode = exitCodeOf(result.outcome);
+    try {
+        await publish(action, result, (0,external_node_path_namespaceObject.resolve)(folder, rawInput(reportFolderInput, env) || 'pgha-reports'));
+    }
+    catch (error) {
+        // Without its outputs the verdict does not reach the workflow.
+        process.exitCode = exitCodeOf('error');
+        console.error(`${action.name}: the outputs could not be written: ${messageOf(error)}; the verdict was: ${result.message}`);
+    }
+}
+function failureOf(name, error) {
+    const known = [
+        InputError,
+        EnvironmentError,
+        CommandError,
+        DeadlineError,
+        CancelledError,
+        NotConvergedError,
+    ].some((kind) => error instanceof kind);
+    if (error instanceof Error && error.stack)
+        core_debug(error.stack);
+    const message = known
+        ? messageOf(error)
+        : `internal error of pgha, please report it with the debug log: ${messageOf(error)}`;
+    return {
+        outcome: error instanceof NotConvergedError ? 'missed' : 'error',
+        message,
+        outputs: {},
+        report: { name, content: error instanceof InputError ? { faults: error.faults } : {} },
+        summary: '',
+    };
+}
+async function publish(action, result, folder) {
+    const { outcome, message } = result;
+    const report = writeReport(folder, action.name, result);
+    const files = report === '' ? [] : (result.files ?? []);
+    const values = {
+        ...result.outputs,
+        ...Object.fromEntries(files.map((file) => [file.output, besides(report, file)])),
+        'exit-code': String(exitCodeOf(outcome)),
+        outcome,
+        message,
+        report,
+    };
+    for (const name of [...commonOutputs, ...action.outputs])
+        setOutput(name, values[name] ?? '');
+    if (process.env['GITHUB_STEP_SUMMARY']) {
+        const text = result.summary || `### ❌ ${action.name}: ${message.replaceAll('<', '&lt;')}\n`;
+        try {
+            await summary.addRaw(text, true).write();
+        }
+        catch (error) {
+            warning(`the job summary could not be written: ${messageOf(error)}`);
+        }
+    }
+    for (const { severity, title, text } of result.annotations ?? [])
+        (severity === 'error' ? core_error : warning)(text, { title });
+    if (outcome === 'pass')
+        coreLog.info(`${action.name}: ${message}`);
+    else
+        core_error(`${action.name}: ${message}`);
+    if (report)
+        info(`report: ${report}`);
+    if (report && result.picture)
+        info(`picture: ${report.replace(/\.json$/, '.svg')}`);
+    for (const file of files)
+        info(`${file.output}: ${besides(report, file)}`);
+}
+const besides = (report, { extension }) => report.replace(/\.json$/, extension);
+/** The report's path, or '' when it cannot be written: that alone fails no run. */
+function writeReport(folder, action, { outcome, message, report, picture, files = [] }) {
+    // Not path.resolve: ncc takes a call with a template for a reference to an asset and rewrites it.
+    const path = `${folder}/${report.name}.json`;
+    try {
+        makeFolder(folder);
+        (0,external_node_fs_namespaceObject.writeFileSync)(path, `${JSON.stringify({ action, outcome, exitCode: exitCodeOf(outcome), message, ...report.content }, null, 2)}\n`);
+        if (picture)
+            (0,external_node_fs_namespaceObject.writeFileSync)(`${folder}/${report.name}.svg`, picture);
+        for (const file of files)
+            (0,external_node_fs_namespaceObject.writeFileSync)(besides(path, file), file.content);
+        return path;
+    }
+    catch (error) {
+        warning(`the report could not be written to ${path}: ${messageOf(error)}; set the input ${reportFolderInput} to a folder that is writable`);
+        return '';
+    }
+}
+
+;// CONCATENATED MODULE: ./node_modules/yocto-queue/index.js
+/*
+How it works:
+`this.#head` is an instance of `Node` which keeps track of its current value and nests another instance of `Node` that keeps the value that comes after it. When a value is provided to `.enqueue()`, the code needs to iterate through `this.#head`, going deeper and deeper to find the last value. However, iterating through every single item is slow. This problem is solved by saving a reference to the last value as `this.#tail` so that it can reference it to add a new value.
+*/
+
+class Node {
+	value;
+	next;
+
+	constructor(value) {
+		this.value = value;
+	}
+}
+
+class Queue {
+	#head;
+	#tail;
+	#size;
+
+	constructor() {
+		this.clear();
+	}
+
+	enqueue(value) {
+		const node = new Node(value);
+
+		if (this.#head) {
+			this.#tail.next = node;
+			this.#tail = node;
+		} else {
+			this.#head = node;
+			this.#tail = node;
+		}
+
+		this.#size++;
+	}
+
+	dequeue() {
+		const current = this.#head;
+		if (!current) {
+			return;
+		}
+
+		this.#head = this.#head.next;
+		this.#size--;
+
+		// Clean up tail reference when queue becomes empty
+		if (!this.#head) {
+			this.#tail = undefined;
+		}
+
+		return current.value;
+	}
+
+	peek() {
+		if (!this.#head) {
+			return;
+		}
+
+		return this.#head.value;
+
+		// TODO: Node.js 18.
+		// return this.#head?.value;
+	}
+
+	clear() {
+		this.#head = undefined;
+		this.#tail = undefined;
+		this.#size = 0;
+	}
+
+	get size() {
+		return this.#size;
+	}
+
+	* [Symbol.iterator]() {
+		let current = this.#head;
+
+		while (current) {
+			yield current.value;
+			current = current.next;
+		}
+	}
+
+	* drain() {
+		while (this.#head) {
+			yield this.dequeue();
+		}
+	}
+}
+
+;// CONCATENATED MODULE: ./node_modules/p-limit/index.js
+
+
+function pLimit(concurrency) {
+	let rejectOnClear = false;
+
+	if (typeof concurrency === 'object') {
+		({concurrency, rejectOnClear = false} = concurrency);
+	}
+
+	validateConcurrency(concurrency);
+
+	if (typeof rejectOnClear !== 'boolean') {
+		throw new TypeError('Expected `rejectOnClear` to be a boolean');
+	}
+
+	const queue = new Queue();
+	let activeCount = 0;
+
+	const resumeNext = () => {
+		// Process the next queued function if we're under the concurrency limit
+		if (activeCount < concurrency && queue.size > 0) {
+			activeCount++;
+			queue.dequeue().run();
+		}
+	};
+
+	const next = () => {
+		activeCount--;
+		resumeNext();
+	};
+
+	const run = async (function_, resolve, arguments_) => {
+		// Execute the function and capture the result promise
+		const result = (async () => function_(...arguments_))();
+
+		// Resolve immediately with the promise (don't wait for completion)
+		resolve(result);
+
+		// Wait for the function to complete (success or failure)
+		// We catch errors here to prevent unhandled rejections,
+		// but the original promise rejection is preserved for the caller
+		try {
+			await result;
+		} catch {}
+
+		// Decrement active count and process next queued function
+		next();
+	};
+
+	const enqueue = (function_, resolve, reject, arguments_) => {
+		const queueItem = {reject};
+
+		// Queue the internal resolve function instead of the run function
+		// to preserve the asynchronous execution context.
+		new Promise(internalResolve => { // eslint-disable-line promise/param-names
+			queueItem.run = internalResolve;
+			queue.enqueue(queueItem);
+		}).then(run.bind(undefined, function_, resolve, arguments_)); // eslint-disable-line promise/prefer-await-to-then
+
+		// Start processing immediately if we haven't reached the concurrency limit
+		if (activeCount < concurrency) {
+			resumeNext();
+		}
+	};
+
+	const generator = (function_, ...arguments_) => new Promise((resolve, reject) => {
+		enqueue(function_, resolve, reject, arguments_);
+	});
+
+	Object.defineProperties(generator, {
+		activeCount: {
+			get: () => activeCount,
+		},
+		pendingCount: {
+			get: () => queue.size,
+		},
+		clearQueue: {
+			value() {
+				if (!rejectOnClear) {
+					queue.clear();
+					return;
+				}
+
+				const abortError = AbortSignal.abort().reason;
+
+				while (queue.size > 0) {
+					queue.dequeue().reject(abortError);
+				}
+			},
+		},
+		concurrency: {
+			get: () => concurrency,
+
+			set(newConcurrency) {
+				validateConcurrency(newConcurrency);
+				concurrency = newConcurrency;
+
+				queueMicrotask(() => {
+					// eslint-disable-next-line no-unmodified-loop-condition
+					while (activeCount < concurrency && queue.size > 0) {
+						resumeNext();
+					}
+				});
+			},
+		},
+		map: {
+			async value(iterable, function_) {
+				const promises = [];
+
+				try {
+					Array.from(iterable, (value, index) => {
+						const promise = generator(function_, value, index);
+						promises.push(promise);
+						return promise;
+					});
+				} catch (error) {
+					// The iterable threw, so `Promise.all` never observes the already scheduled promises. Observe them here to avoid unhandled rejections.
+					for (const promise of promises) {
+						promise.catch(() => {}); // eslint-disable-line promise/prefer-await-to-then
+					}
+
+					throw error;
+				}
+
+				return Promise.all(promises);
+			},
+		},
+	});
+
+	return generator;
+}
+
+function limitFunction(function_, options) {
+	const limit = pLimit(options);
+
+	const limitedFunction = (...arguments_) => limit(() => function_(...arguments_));
+	Object.defineProperty(limitedFunction, 'clearQueue', {
+		value: limit.clearQueue,
+	});
+
+	return limitedFunction;
+}
+
+function validateConcurrency(concurrency) {
+	if (!((Number.isInteger(concurrency) || concurrency === Number.POSITIVE_INFINITY) && concurrency > 0)) {
+		throw new TypeError('Expected `concurrency` to be a number from 1 and up');
+	}
+}
+
+;// CONCATENATED MODULE: ./build/src/formation/formation.js
+/** The monitor first, then the data nodes in order of registration. */
+function membersOf(formation) {
+    const member = (role, { name, limits, target }, folder) => ({
+        role,
+        name,
+        host: `${name}.${formation.incus.domain}`,
+        pgdata: `${formation.postgres.dataDirectory}/${folder}`,
+        limits,
+        target,
+    });
+    return [
+        member('monitor', formation.monitor, 'monitor'),
+        ...formation.nodes.map((node) => member('data', node, 'node')),
+    ];
+}
+/** pg_auto_failover keeps the monitor's state in this database. */
+const monitorDatabase = 'pg_auto_failover';
+/**
+ * The monitor's number_sync_standbys for a requested number of synchronous standbys. With two data nodes in
+ * the quorum it must be 0: the primary then runs `ANY 1 (…)` already, and pg_auto_failover refuses 1 ("At
+ * least 2 standby nodes are required"). 0 requested standbys are expressed through replication-quorum.
+ */
+function numberSyncStandbys(formation) {
+    const members = formation.nodes.filter((node) => node.quorum).length;
+    return members <= 2 ? 0 : formation.replication.syncStandbys;
+}
+/** Every client's way in, one rule for each user and database: what pg_hba.conf must say on every data node. */
+function clientRules({ postgres }) {
+    return [
+        ...postgres.access,
+        ...postgres.users.flatMap(({ name, databases, clients }) => databases.map((database) => ({ user: name, database, clients, method: 'scram-sha-256' }))),
+    ];
+}
+/** libpq's sslmode for the nodes among themselves, and for clients. */
+function sslMode({ tls }) {
+    return tls === 'self-signed' ? 'require' : tls;
+}
+/** The application's connection string, with every data node and without a password. */
+function formationUri(formation) {
+    const { user, database, port } = formation.postgres;
+    const hosts = membersOf(formation)
+        .filter((member) => member.role === 'data')
+        .map((member) => `${member.host}:${port}`)
+        .join(',');
+    return `postgres://${user}@${hosts}/${database}?target_session_attrs=read-write&sslmode=${sslMode(formation)}`;
+}
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
+;// CONCATENATED MODULE: ./build/src/incus/command.js
+
+
+/** More output than any command of ours prints; beyond it the command is killed rather than our memory filled. */
+const maxOutputBytes = 16 * 1024 * 1024;
+/**
+ * Runs `file` with `args` (no shell) and returns its standard output.
+ *
+ * @throws CommandError when it exits with another code than 0, DeadlineError at the deadline,
+ *   EnvironmentError when it is not on PATH, the signal's reason when that aborts
+ */
+async function runCommand(file, args, options) {
+    const { deadlineMs, stdin, signal, log } = options;
+    signal?.throwIfAborted();
+    const argv = [file, ...(options.shownArgs ?? args)];
+    log?.debug(`run: ${shown(argv)}`);
+    return await new Promise((resolve, reject) => {
+        const child = (0,external_node_child_process_namespaceObject.execFile)(file, args, {
+            // execFile takes whole milliseconds, and 0 for none.
+            timeout: Math.max(1, Math.ceil(deadlineMs)),
+            killSignal: 'SIGKILL',
+            maxBuffer: maxOutputBytes,
+            encoding: 'utf8',
+            // Its messages are read by us, so they come untranslated.
+            env: { ...process.env, LC_ALL: 'C', LANGUAGE: '' },
+            ...(signal && { signal }),
+        }, (error, stdout, stderr) => {
+            if (!error)
+                return resolve(stdout);
+            if (signal?.aborted)
+                return reject(signal.reason ?? new CancelledError('cancelled'));
+            reject(explain(argv, error, stdout, stderr, deadlineMs));
+        });
+        // A command that ends without reading its input is judged by its exit code, not by our broken pipe.
+        child.stdin?.on('error', () => { });
+        child.stdin?.end(stdin ?? '');
+    });
+}
+/** argv for people: scripts of several lines are left out. */
+function shown(argv) {
+    return withoutScripts(argv).join(' ');
+}
+function withoutScripts(argv) {
+    return argv.map((argument) => (argument.includes('\n') ? '(script)' : argument));
+}
+function explain(argv, error, stdout, stderr, deadlineMs) {
+    const file = argv[0] ?? '';
+    if (error.code === 'ENOENT')
+        return new EnvironmentError(`\`${file}\` is not on PATH; install it or add its folder to PATH`);
+    if (error.code === 'EACCES')
+        return new EnvironmentError(`\`${file}\` may not be executed by this user; check its permissions`);
+    if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
+        return new CommandError(argv, `printed more than ${maxOutputBytes} bytes and was ended`, '');
+    }
+    if (error.killed)
+        return new DeadlineError(`\`${shown(argv)}\``, deadlineMs);
+    const reason = error.signal ? `was ended by ${error.signal}` : `failed with exit code ${error.code}`;
+    return new CommandError(withoutScripts(argv), reason, stderr.trim() ? stderr : lastLines(stdout, 3));
+}
+
+;// CONCATENATED MODULE: ./build/src/incus/incus.js
+
+
+/**
+ * Incus (as LXD, lxc/lxc issue 4282) now and then loses what a command printed just before it ended, with
+ * exit code 0: 1 to 3 % of calls on a loaded host in the lab. A command that lingers after its output lost
+ * none in 600; a mark at the end tells when it was lost all the same.
+ */
+const endOfOutput = '\npgha: end of output\n';
+const lingering = `"$@"; code=$?; printf '\\npgha: end of output\\n'; sleep 0.1; exit $code`;
+const readAttempts = 5;
+/** Why the host cannot be used, and what mends it, for what the `incus` client prints. */
+const surroundings = [
+    [
+        /needed permissions to talk to the incus daemon|permission denied|not authorized|Forbidden/i,
+        "this user may not talk to the Incus daemon; add the runner's user to the group incus-admin (or incus, for a restricted project) and log in again",
+    ],
+    [
+        /unix\.socket|connection refused|connect: no such file|daemon doesn't appear to be started|Unable to connect/i,
+        'the Incus daemon does not answer; start it (systemctl start incus), or check INCUS_DIR, INCUS_SOCKET and the remote (for the lab: eval "$(./pgha lab env)")',
+    ],
+];
+/**
+ * One Incus server and project, by way of the `incus` client: what a runner has, local and remote alike.
+ * Every call has a deadline. Messages of failures name the command and what mends it.
+ */
+class Incus {
+    remote;
+    project;
+    log;
+    constructor(where, log) {
+        this.remote = where.remote;
+        this.project = where.project;
+        this.log = log;
+    }
+    /** Always with the remote: without one the client takes its user's default, which need not be `local`. */
+    prefixed(name) {
+        return `${this.remote}:${name}`;
+    }
+    /** argv (without `incus`) of a subcommand on an instance of this project. */
+    argv(subcommand, instance, ...rest) {
+        return [subcommand, '--project', this.project, this.prefixed(instance), ...rest];
+    }
+    /** Runs the client and explains failures that lie in the surroundings. Throws as runCommand does. */
+    async run(args, options) {
+        try {
+            return await runCommand('incus', args, { ...options, log: this.log });
+        }
+        catch (error) {
+            throw explainSurroundings(error);
+        }
+    }
+    /** GET on the REST API; `path` starts with /1.0. Throws InputError when the remote does not exist. */
+    async query(path, signal) {
+        const url = `${path}${path.includes('?') ? '&' : '?'}project=${encodeURIComponent(this.project)}`;
+        try {
+            const text = await this.run(['query', this.prefixed(url)], { deadlineMs: 15_000, signal });
+            // Where there is nothing to show, as for operations when none runs, the client prints nothing.
+            if (text.trim() === '')
+                return null;
+            try {
+                return JSON.parse(text);
+            }
+            catch {
+                throw new EnvironmentError(`\`incus query ${url}\` printed something that is not JSON (${JSON.stringify(text.slice(0, 60))}); is this the real incus client?`);
+            }
+        }
+        catch (error) {
+            if (error instanceof CommandError && /remote .* doesn't exist/i.test(error.stderr)) {
+                throw new InputError([
+                    `incus.remote: ${this.remote} is not a remote of this user; \`incus remote list\` shows them`,
+                ]);
+            }
+            throw error;
+        }
+    }
+    /**
+     * Every instance of the project, by name.
+     * @throws InputError when the project does not exist: Incus 6.0 answers an empty list for one
+     */
+    async instances(signal) {
+        const found = (await this.query('/1.0/instances?recursion=1', signal));
+        if (!Array.isArray(found) ||
+            !found.every((raw) => typeof raw?.name === 'string')) {
+            throw new EnvironmentError('`incus query /1.0/instances` did not answer with a list of instances; is this the real incus client?');
+        }
+        if (found.length === 0)
+            await this.requireProject(signal);
+        return new Map(found.map((raw) => [raw.name, toInstance(raw)]));
+    }
+    async requireProject(signal) {
+        try {
+            await this.query(`/1.0/projects/${encodeURIComponent(this.project)}`, signal);
+        }
+        catch (error) {
+            if (!(error instanceof CommandError && /not found/i.test(error.stderr)))
+                throw error;
+            throw new InputError([
+                `incus.project: ${this.project} does not exist there; \`incus project list\` shows them`,
+            ]);
+        }
+    }
+    /** One instance, or undefined when there is none of that name. */
+    async instance(name, signal) {
+        try {
+            return toInstance((await this.query(`/1.0/instances/${encodeURIComponent(name)}`, signal)));
+        }
+        catch (error) {
+            if (error instanceof CommandError && /not found/i.test(error.stderr))
+                return undefined;
+            throw error;
+        }
+    }
+    /** Runs a command in a container as root, without a terminal. Secrets go by `stdin`. Throws as run does. */
+    async exec(instance, command, options) {
+        await this.runInside(instance, command, options);
+    }
+    /**
+     * Runs a command that only reads, and returns its whole standard output. A run whose output was lost on
+     * the way is repeated. @throws as run does, and EnvironmentError when the output is lost again and again
+     */
+    async read(instance, command, options) {
+        for (let attempt = 0; attempt < readAttempts; attempt++) {
+            const output = await this.runInside(instance, command, options);
+            if (output.endsWith(endOfOutput))
+                return output.slice(0, -endOfOutput.length);
+            this.log?.debug(`incus exec lost the output of a command in ${instance}; once more`);
+        }
+        throw new EnvironmentError(`incus exec lost the output of a command in ${instance} ${readAttempts} times; is the Incus host overloaded?`);
+    }
+    async runInside(instance, command, options) {
+        const args = this.argv('exec', instance, '-T', '--', 'sh', '-c', lingering, 'sh', ...command);
+        const shownArgs = options.shownArgs ?? this.argv('exec', instance, '--', ...command);
+        return await this.run(args, { ...options, shownArgs });
+    }
+    /** Whether an operation of Incus on the instance is under way, such as a stop; commands that run in it do not count. */
+    async isBusy(instance, signal) {
+        const found = (await this.query('/1.0/operations?recursion=1', signal));
+        return Object.values(found ?? {})
+            .flat()
+            .filter(({ status, class: kind }) => kind === 'task' && (status === 'Running' || status === 'Pending'))
+            .some(({ resources }) => Object.values(resources ?? {})
+            .flat()
+            .some((url) => url.split('?')[0]?.endsWith(`/${instance}`)));
+    }
+    async launch(instance, image, { profiles, network, target, config, rootSize }, signal) {
+        const flags = [
+            ...profiles.flatMap((profile) => ['--profile', profile]),
+            ...Object.entries(config).flatMap(([key, value]) => ['--config', `${key}=${value}`]),
+            ...(network === undefined ? [] : ['--network', network]),
+            ...(target === undefined ? [] : ['--target', target]),
+            ...(rootSize === undefined ? [] : ['--device', `root,size=${rootSize}`]),
+        ];
+        // An image from a remote may have to be downloaded first.
+        // An image without a remote is the formation's server's own, not that of the client's default remote.
+        const source = image.includes(':') ? image : this.prefixed(image);
+        const args = ['launch', '--project', this.project, source, this.prefixed(instance), ...flags];
+        await this.run(args, { deadlineMs: 600_000, signal });
+    }
+    /** Removes an instance, running or not, with everything in it. */
+    async delete(instance, signal) {
+        await this.run(this.argv('delete', instance, '--force'), { deadlineMs: 120_000, signal });
+    }
+    async setConfig(instance, key, value, signal) {
+        const args = ['config', 'set', '--project', this.project, this.prefixed(instance), `${key}=${value}`];
+        await this.run(args, { deadlineMs: 30_000, signal });
+    }
+    /** Sets the size of the root disk on the instance itself. */
+    async setRootSize(instance, size, own, signal) {
+        const verb = own ? 'set' : 'override';
+        const args = [
+            'config',
+            'device',
+            verb,
+            '--project',
+            this.project,
+            this.prefixed(instance),
+            'root',
+            `size=${size}`,
+        ];
+        await this.run(args, { deadlineMs: 60_000, signal });
+    }
+    async start(instance, signal) {
+        await this.run(this.argv('start', instance), { deadlineMs: 60_000, signal });
+    }
+    /** Cuts the power: no shutdown, no flush. */
+    async forceStop(instance, signal) {
+        await this.run(this.argv('stop', instance, '--force'), { deadlineMs: 60_000, signal });
+    }
+    async resume(instance, signal) {
+        await this.run(this.argv('resume', instance), { deadlineMs: 30_000, signal });
+    }
+    /** Sets a `user.*` key on an instance: a note that survives whatever happens to the runner. */
+    async setLabel(instance, key, value, signal) {
+        await this.setConfig(instance, key, value, signal);
+    }
+    /** Removes a `user.*` key; does nothing when it is not set. */
+    async removeLabel(instance, key, signal) {
+        try {
+            await this.run(['config', 'unset', '--project', this.project, this.prefixed(instance), key], {
+                deadlineMs: 15_000,
+                signal,
+            });
+        }
+        catch (error) {
+            if (!(error instanceof CommandError && /not currently set/i.test(error.stderr)))
+                throw error;
+        }
+    }
+    /**
+     * Fingerprint of the image that a name stands for now: of this server, or of another remote.
+     * @throws CommandError when there is none, or its server does not answer
+     */
+    async imageFingerprint(image, signal) {
+        const source = image.includes(':') ? image : this.prefixed(image);
+        const args = ['image', 'info', '--project', this.project, source];
+        const output = await this.run(args, { deadlineMs: 60_000, signal });
+        const found = /^Fingerprint: ([0-9a-f]{64})$/m.exec(output)?.[1];
+        if (found === undefined)
+            throw new EnvironmentError(`\`incus image info ${source}\` did not tell a fingerprint; is this the real incus client?`);
+        return found;
+    }
+    /** The images of this server that the project sees. */
+    async images(signal) {
+        const found = (await this.query('/1.0/images?recursion=1', signal));
+        return (found ?? []).map((raw) => ({
+            fingerprint: raw.fingerprint,
+            aliases: (raw.aliases ?? []).map(({ name }) => name),
+            properties: raw.properties ?? {},
+            uploadedAt: Date.parse(raw.uploaded_at),
+            usedAt: Math.max(0, Date.parse(raw.last_used_at) || 0),
+        }));
+    }
+    /** Makes an image of a stopped instance. The server does it whole or not at all, whatever becomes of the client. */
+    async publish(instance, alias, properties, signal) {
+        const request = {
+            source: { type: 'instance', name: instance },
+            aliases: [{ name: alias, description: properties['description'] ?? '' }],
+            properties,
+            compression_algorithm: 'none',
+        };
+        const url = `/1.0/images?project=${encodeURIComponent(this.project)}`;
+        const args = ['query', '-X', 'POST', '--wait', '-d', JSON.stringify(request), this.prefixed(url)];
+        await this.run(args, { deadlineMs: 600_000, signal });
+    }
+    /** Whether the server makes or fetches an image for this project: such operations name neither. */
+    async makesImage(signal) {
+        const found = (await this.query('/1.0/operations?recursion=1', signal));
+        return Object.values(found ?? {})
+            .flat()
+            .some(({ status, class: kind, description }) => kind === 'task' && status === 'Running' && /image/i.test(description ?? ''));
+    }
+    async deleteImage(fingerprint, signal) {
+        const args = ['image', 'delete', '--project', this.project, this.prefixed(fingerprint)];
+        await this.run(args, { deadlineMs: 120_000, signal });
+    }
+}
+function toInstance(raw) {
+    return {
+        name: raw.name,
+        status: raw.status,
+        config: raw.config ?? {},
+        devices: raw.devices ?? {},
+    };
+}
+function explainSurroundings(error) {
+    if (!(error instanceof CommandError))
+        return error;
+    const known = surroundings.find(([pattern]) => pattern.test(error.stderr));
+    // What a command inside a container says is not about our access to Incus.
+    if (!known || error.argv[1] === 'exec')
+        return error;
+    return new EnvironmentError(`${known[1]} (${messageOf(error)})`);
+}
+
+;// CONCATENATED MODULE: ./build/src/monitor/nodes.js
+/** A formation's data nodes, in order of registration. */
+async function readNodes(session, formation, deadlineMs = 5000) {
+    const rows = await session.query(`SELECT nodeid::int, nodename, nodehost, nodeport, reportedstate::text, goalstate::text, health,
+            candidatepriority, replicationquorum, reportedtli, reportedlsn::text, reportedrepstate,
+            extract(epoch FROM now() - reporttime)::float8 AS since_report,
+            extract(epoch FROM now() - healthchecktime)::float8 AS since_check,
+            extract(epoch FROM now() - statechangetime)::float8 AS since_change
+       FROM pgautofailover.node WHERE formationid = $1 ORDER BY nodeid`, [formation], { deadlineMs });
+    return rows.map((row) => ({
+        nodeId: Number(row['nodeid']),
+        name: String(row['nodename']),
+        host: String(row['nodehost']),
+        port: Number(row['nodeport']),
+        reportedState: String(row['reportedstate']),
+        goalState: String(row['goalstate']),
+        health: Number(row['health']),
+        candidatePriority: Number(row['candidatepriority']),
+        replicationQuorum: row['replicationquorum'] === true,
+        reportedTimeline: Number(row['reportedtli']),
+        reportedLsn: String(row['reportedlsn']),
+        reportedReplicationState: String(row['reportedrepstate']),
+        secondsSinceReport: Number(row['since_report']),
+        secondsSinceHealthCheck: Number(row['since_check']),
+        secondsSinceStateChange: Number(row['since_change']),
+    }));
+}
+/** States in which a node's Postgres takes the application's writes, reported by its own keeper. */
+const writableStates = ['primary', 'wait_primary', 'single'];
+/** The node has reached the state that the monitor wants of it. */
+function isConverged(node) {
+    return node.reportedState === node.goalState;
+}
+/**
+ * The node was promoted: it reports, and is meant to be, the primary. A goal of wait_primary alone is only
+ * permission, and the monitor's get_primary() can name a demoted node.
+ */
+function isPromoted(node) {
+    return isConverged(node) && (node.goalState === 'wait_primary' || node.goalState === 'primary');
+}
+/** The node that is settled as the one writable node, or undefined when there is none or more than one. */
+function settledPrimary(nodes) {
+    const writable = nodes.filter((node) => isConverged(node) && writableStates.includes(node.goalState));
+    return writable.length === 1 ? writable[0] : undefined;
+}
+/** Every node is where the monitor wants it, and healthy: one primary, the rest secondaries. */
+function isSettled(nodes) {
+    return (nodes.length >= 2 &&
+        nodes.every((node) => isConverged(node) && node.health === 1) &&
+        nodes.filter((node) => node.goalState === 'primary').length === 1 &&
+        nodes.filter((node) => node.goalState === 'secondary').length === nodes.length - 1);
+}
+/** `pgaf-primary: primary (healthy), pgaf-replica: catchingup → secondary (not healthy)` */
+function describeNodes(nodes) {
+    if (nodes.length === 0)
+        return 'no node is registered';
+    return nodes
+        .map((node) => {
+        const state = isConverged(node) ? node.reportedState : `${node.reportedState} → ${node.goalState}`;
+        return `${node.name}: ${state}${node.health === 1 ? '' : ' (not healthy)'}`;
+    })
+        .join(', ');
+}
+
+// EXTERNAL MODULE: external "node:stream"
+var external_node_stream_ = __nccwpck_require__(7075);
+;// CONCATENATED MODULE: ./build/src/incus/sql-stream.js
+
+
+
+/**
+ * Runs inside the container, as the user postgres, and joins its standard input and output with the Unix
+ * socket given as argument: peer authentication, no password, no route to the container. perl-base is part
+ * of every Debian and Ubuntu.
+ *
+ * It stays away from a Postgres that listens on no address (line 6 of postmaster.pid). That is how
+ * pg_autoctl starts one for crash recovery before pg_rewind, and it then stops it with SIGTERM, the smart
+ * shutdown, which waits for sessions: one of ours would make the rewind fail and the node stay down
+ * (primary_standby.c, postgres_maybe_do_crash_recovery; seen in the lab).
+ */
+const socketPipe = `
+use strict; use Socket;
+my ($socket) = @ARGV;
+# incus exec may lose what is printed just before the end, so the end comes a little later.
+sub fail { print STDERR $_[0]; select(undef, undef, undef, 0.1); exit 1 }
+my (undef, undef, $uid, $gid) = getpwnam("postgres") or fail "there is no user postgres\\n";
+$( = $gid; $) = "$gid $gid"; $< = $uid; $> = $uid;
+sub lines { open(my $file, "<", $_[0]) or fail "Postgres does not run ($_[0]: $!)\\n"; my @l = <$file>; chomp @l; @l }
+my @postmaster = lines((lines("$socket.lock"))[1] . "/postmaster.pid");
+fail "Postgres listens on no address: pg_autoctl recovers it from a crash\\n" unless length($postmaster[5] // "");
+socket(my $db, PF_UNIX, SOCK_STREAM, 0) or fail "socket: $!\\n";
+connect($db, sockaddr_un($socket)) or fail "connect to $socket: $!\\n";
+sub pass { my ($from, $to) = @_;
+  my $n = sysread($from, my $bytes, 65536); exit 0 unless $n;
+  for (my $o = 0; $o < $n; ) { my $w = syswrite($to, $bytes, $n - $o, $o); exit 0 unless $w; $o += $w } }
+while (1) { my $r = ''; vec($r, 0, 1) = 1; vec($r, fileno($db), 1) = 1;
+  select($r, undef, undef, undef) > 0 or exit 0;
+  pass(\\*STDIN, $db) if vec($r, 0, 1); pass($db, \\*STDOUT) if vec($r, fileno($db), 1) }
+`;
+/**
+ * Opens a stream to the Postgres that listens on `port` in `instance`. Failures show as `error` or
+ * `close` on the stream; a frozen container shows as silence, so every use needs a deadline.
+ * `destroy()` ends the client at once.
+ */
+function openSqlStream(incus, instance, port) {
+    const socket = `/var/run/postgresql/.s.PGSQL.${port}`;
+    const child = (0,external_node_child_process_namespaceObject.spawn)('incus', incus.argv('exec', instance, '-T', '--', 'perl', '-e', socketPipe, socket), {
+        stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    let stderr = '';
+    child.stderr.setEncoding('utf8');
+    child.stderr.on('data', (text) => {
+        stderr = (stderr + text).slice(-2000);
+    });
+    const stream = external_node_stream_.Duplex.from({ readable: child.stdout, writable: child.stdin });
+    stream.complaint = () => lastLines(stderr, 2);
+    child.on('error', (error) => {
+        stream.destroy(error.code === 'ENOENT'
+            ? new EnvironmentError('`incus` is not on PATH; install it or add its folder to PATH')
+            : error);
+    });
+    // The client ends by itself when its input closes, unless the server is silent.
+    stream.on('close', () => child.kill('SIGKILL'));
+    // What pg calls on a net.Socket. There is nothing to connect, delay or keep alive on a pipe.
+    return Object.assign(stream, {
+        connect: () => {
+            child.once('spawn', () => stream.emit('connect'));
+            return stream;
+        },
+        setNoDelay: () => stream,
+        setKeepAlive: () => stream,
+        ref: () => stream,
+        unref: () => stream,
+    });
+}
+
+// EXTERNAL MODULE: ./node_modules/pg/lib/index.js
+var lib = __nccwpck_require__(3273);
+;// CONCATENATED MODULE: ./node_modules/pg/esm/index.mjs
+// ESM wrapper for pg
+
+
+// Re-export all the properties
+const Client = lib.Client
+const Pool = lib.Pool
+const Connection = lib.Connection
+const types = lib.types
+const Query = lib.Query
+const DatabaseError = lib.DatabaseError
+const escapeIdentifier = lib.escapeIdentifier
+const escapeLiteral = lib.escapeLiteral
+const Result = lib.Result
+const TypeOverrides = lib.TypeOverrides
+
+// Also export the defaults
+const defaults = lib.defaults
+
+// Re-export the default
+/* harmony default export */ const esm = (lib);
+
+;// CONCATENATED MODULE: external "node:timers/promises"
+const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/src/clock/deadline.js
 
 
@@ -44494,228 +48629,6 @@ async function retryUntil(what, { deadlineMs, pauseMs, signal }, attempt) {
         throw error;
     }
 }
-
-;// CONCATENATED MODULE: ./build/src/formation/formation.js
-/** The monitor first, then the data nodes in order of registration. */
-function membersOf(formation) {
-    const member = (role, { name, limits, target }, folder) => ({
-        role,
-        name,
-        host: `${name}.${formation.incus.domain}`,
-        pgdata: `${formation.postgres.dataDirectory}/${folder}`,
-        limits,
-        target,
-    });
-    return [
-        member('monitor', formation.monitor, 'monitor'),
-        ...formation.nodes.map((node) => member('data', node, 'node')),
-    ];
-}
-/** pg_auto_failover keeps the monitor's state in this database. */
-const monitorDatabase = 'pg_auto_failover';
-/**
- * The monitor's number_sync_standbys for a requested number of synchronous standbys. With two data nodes in
- * the quorum it must be 0: the primary then runs `ANY 1 (…)` already, and pg_auto_failover refuses 1 ("At
- * least 2 standby nodes are required"). 0 requested standbys are expressed through replication-quorum.
- */
-function numberSyncStandbys(formation) {
-    const members = formation.nodes.filter((node) => node.quorum).length;
-    return members <= 2 ? 0 : formation.replication.syncStandbys;
-}
-/** Every client's way in, one rule for each user and database: what pg_hba.conf must say on every data node. */
-function clientRules({ postgres }) {
-    return [
-        ...postgres.access,
-        ...postgres.users.flatMap(({ name, databases, clients }) => databases.map((database) => ({ user: name, database, clients, method: 'scram-sha-256' }))),
-    ];
-}
-/** libpq's sslmode for the nodes among themselves, and for clients. */
-function sslMode({ tls }) {
-    return tls === 'self-signed' ? 'require' : tls;
-}
-/** The application's connection string, with every data node and without a password. */
-function formationUri(formation) {
-    const { user, database, port } = formation.postgres;
-    const hosts = membersOf(formation)
-        .filter((member) => member.role === 'data')
-        .map((member) => `${member.host}:${port}`)
-        .join(',');
-    return `postgres://${user}@${hosts}/${database}?target_session_attrs=read-write&sslmode=${sslMode(formation)}`;
-}
-
-;// CONCATENATED MODULE: ./build/src/incus/labels.js
-/**
- * Keys of our own on instances. They are the one record that survives the loss of the runner, its folders
- * and its processes.
- */
-/** Set before a fault is injected into the instance and removed once it is undone. */
-const drillMarkKey = 'user.pgha.drill';
-/** Which formation a container belongs to, set when it is launched. */
-const formationKey = 'user.pgha.formation';
-/** On the container in which a base image is made: the key of that image. */
-const bakeKey = 'user.pgha.bake';
-
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
-// EXTERNAL MODULE: external "node:stream"
-var external_node_stream_ = __nccwpck_require__(7075);
-;// CONCATENATED MODULE: ./build/src/incus/sql-stream.js
-
-
-
-/**
- * Runs inside the container, as the user postgres, and joins its standard input and output with the Unix
- * socket given as argument: peer authentication, no password, no route to the container. perl-base is part
- * of every Debian and Ubuntu.
- *
- * It stays away from a Postgres that listens on no address (line 6 of postmaster.pid). That is how
- * pg_autoctl starts one for crash recovery before pg_rewind, and it then stops it with SIGTERM, the smart
- * shutdown, which waits for sessions: one of ours would make the rewind fail and the node stay down
- * (primary_standby.c, postgres_maybe_do_crash_recovery; seen in the lab).
- */
-const socketPipe = `
-use strict; use Socket;
-my ($socket) = @ARGV;
-# incus exec may lose what is printed just before the end, so the end comes a little later.
-sub fail { print STDERR $_[0]; select(undef, undef, undef, 0.1); exit 1 }
-my (undef, undef, $uid, $gid) = getpwnam("postgres") or fail "there is no user postgres\\n";
-$( = $gid; $) = "$gid $gid"; $< = $uid; $> = $uid;
-sub lines { open(my $file, "<", $_[0]) or fail "Postgres does not run ($_[0]: $!)\\n"; my @l = <$file>; chomp @l; @l }
-my @postmaster = lines((lines("$socket.lock"))[1] . "/postmaster.pid");
-fail "Postgres listens on no address: pg_autoctl recovers it from a crash\\n" unless length($postmaster[5] // "");
-socket(my $db, PF_UNIX, SOCK_STREAM, 0) or fail "socket: $!\\n";
-connect($db, sockaddr_un($socket)) or fail "connect to $socket: $!\\n";
-sub pass { my ($from, $to) = @_;
-  my $n = sysread($from, my $bytes, 65536); exit 0 unless $n;
-  for (my $o = 0; $o < $n; ) { my $w = syswrite($to, $bytes, $n - $o, $o); exit 0 unless $w; $o += $w } }
-while (1) { my $r = ''; vec($r, 0, 1) = 1; vec($r, fileno($db), 1) = 1;
-  select($r, undef, undef, undef) > 0 or exit 0;
-  pass(\\*STDIN, $db) if vec($r, 0, 1); pass($db, \\*STDOUT) if vec($r, fileno($db), 1) }
-`;
-/**
- * Opens a stream to the Postgres that listens on `port` in `instance`. Failures show as `error` or
- * `close` on the stream; a frozen container shows as silence, so every use needs a deadline.
- * `destroy()` ends the client at once.
- */
-function openSqlStream(incus, instance, port) {
-    const socket = `/var/run/postgresql/.s.PGSQL.${port}`;
-    const child = (0,external_node_child_process_namespaceObject.spawn)('incus', incus.argv('exec', instance, '-T', '--', 'perl', '-e', socketPipe, socket), {
-        stdio: ['pipe', 'pipe', 'pipe'],
-    });
-    let stderr = '';
-    child.stderr.setEncoding('utf8');
-    child.stderr.on('data', (text) => {
-        stderr = (stderr + text).slice(-2000);
-    });
-    const stream = external_node_stream_.Duplex.from({ readable: child.stdout, writable: child.stdin });
-    stream.complaint = () => lastLines(stderr, 2);
-    child.on('error', (error) => {
-        stream.destroy(error.code === 'ENOENT'
-            ? new EnvironmentError('`incus` is not on PATH; install it or add its folder to PATH')
-            : error);
-    });
-    // The client ends by itself when its input closes, unless the server is silent.
-    stream.on('close', () => child.kill('SIGKILL'));
-    // What pg calls on a net.Socket. There is nothing to connect, delay or keep alive on a pipe.
-    return Object.assign(stream, {
-        connect: () => {
-            child.once('spawn', () => stream.emit('connect'));
-            return stream;
-        },
-        setNoDelay: () => stream,
-        setKeepAlive: () => stream,
-        ref: () => stream,
-        unref: () => stream,
-    });
-}
-
-;// CONCATENATED MODULE: ./build/src/monitor/nodes.js
-/** A formation's data nodes, in order of registration. */
-async function readNodes(session, formation, deadlineMs = 5000) {
-    const rows = await session.query(`SELECT nodeid::int, nodename, nodehost, nodeport, reportedstate::text, goalstate::text, health,
-            candidatepriority, replicationquorum, reportedtli, reportedlsn::text, reportedrepstate,
-            extract(epoch FROM now() - reporttime)::float8 AS since_report,
-            extract(epoch FROM now() - healthchecktime)::float8 AS since_check,
-            extract(epoch FROM now() - statechangetime)::float8 AS since_change
-       FROM pgautofailover.node WHERE formationid = $1 ORDER BY nodeid`, [formation], { deadlineMs });
-    return rows.map((row) => ({
-        nodeId: Number(row['nodeid']),
-        name: String(row['nodename']),
-        host: String(row['nodehost']),
-        port: Number(row['nodeport']),
-        reportedState: String(row['reportedstate']),
-        goalState: String(row['goalstate']),
-        health: Number(row['health']),
-        candidatePriority: Number(row['candidatepriority']),
-        replicationQuorum: row['replicationquorum'] === true,
-        reportedTimeline: Number(row['reportedtli']),
-        reportedLsn: String(row['reportedlsn']),
-        reportedReplicationState: String(row['reportedrepstate']),
-        secondsSinceReport: Number(row['since_report']),
-        secondsSinceHealthCheck: Number(row['since_check']),
-        secondsSinceStateChange: Number(row['since_change']),
-    }));
-}
-/** States in which a node's Postgres takes the application's writes, reported by its own keeper. */
-const writableStates = ['primary', 'wait_primary', 'single'];
-/** The node has reached the state that the monitor wants of it. */
-function isConverged(node) {
-    return node.reportedState === node.goalState;
-}
-/**
- * The node was promoted: it reports, and is meant to be, the primary. A goal of wait_primary alone is only
- * permission, and the monitor's get_primary() can name a demoted node.
- */
-function isPromoted(node) {
-    return isConverged(node) && (node.goalState === 'wait_primary' || node.goalState === 'primary');
-}
-/** The node that is settled as the one writable node, or undefined when there is none or more than one. */
-function settledPrimary(nodes) {
-    const writable = nodes.filter((node) => isConverged(node) && writableStates.includes(node.goalState));
-    return writable.length === 1 ? writable[0] : undefined;
-}
-/** Every node is where the monitor wants it, and healthy: one primary, the rest secondaries. */
-function isSettled(nodes) {
-    return (nodes.length >= 2 &&
-        nodes.every((node) => isConverged(node) && node.health === 1) &&
-        nodes.filter((node) => node.goalState === 'primary').length === 1 &&
-        nodes.filter((node) => node.goalState === 'secondary').length === nodes.length - 1);
-}
-/** `pgaf-primary: primary (healthy), pgaf-replica: catchingup → secondary (not healthy)` */
-function describeNodes(nodes) {
-    if (nodes.length === 0)
-        return 'no node is registered';
-    return nodes
-        .map((node) => {
-        const state = isConverged(node) ? node.reportedState : `${node.reportedState} → ${node.goalState}`;
-        return `${node.name}: ${state}${node.health === 1 ? '' : ' (not healthy)'}`;
-    })
-        .join(', ');
-}
-
-// EXTERNAL MODULE: ./node_modules/pg/lib/index.js
-var lib = __nccwpck_require__(3273);
-;// CONCATENATED MODULE: ./node_modules/pg/esm/index.mjs
-// ESM wrapper for pg
-
-
-// Re-export all the properties
-const Client = lib.Client
-const Pool = lib.Pool
-const Connection = lib.Connection
-const types = lib.types
-const Query = lib.Query
-const DatabaseError = lib.DatabaseError
-const escapeIdentifier = lib.escapeIdentifier
-const escapeLiteral = lib.escapeLiteral
-const Result = lib.Result
-const TypeOverrides = lib.TypeOverrides
-
-// Also export the defaults
-const defaults = lib.defaults
-
-// Re-export the default
-/* harmony default export */ const esm = (lib);
 
 ;// CONCATENATED MODULE: ./build/src/postgres/session.js
 
@@ -44817,7 +48730,615 @@ class Session {
     }
 }
 
+;// CONCATENATED MODULE: ./build/src/postgres/member-session.js
+
+
+
+
+/**
+ * A superuser session on a member of the formation: on `database`, or the monitor's own database there, and
+ * `postgres` on a data node. It needs no password, HBA rule or network route.
+ * @throws EnvironmentError within `deadlineMs`
+ */
+async function openMemberSession(incus, formation, member, { database = member.role === 'monitor' ? monitorDatabase : 'postgres', deadlineMs = 5000, signal, } = {}) {
+    const stream = openSqlStream(incus, member.name, formation.postgres.port);
+    try {
+        return await Session.open(stream, { database, connectDeadlineMs: deadlineMs, signal });
+    }
+    catch (error) {
+        signal?.throwIfAborted();
+        throw new EnvironmentError(`Postgres in ${member.name} cannot be reached: ${messageOf(error)}`);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/clock/clock.js
+/**
+ * One monotonic clock for every duration (performance.now, milliseconds since the process started), and
+ * wall-clock stamps derived from it for people. Two machines' clocks are never compared.
+ */
+function now() {
+    return performance.now();
+}
+/** The wall-clock stamp of a moment, ISO 8601 in UTC with milliseconds: for people, never for arithmetic. */
+function wallClock(moment) {
+    return new Date(performance.timeOrigin + moment).toISOString();
+}
+/** A duration in seconds with millisecond precision. */
+function seconds(durationMs) {
+    return Math.round(durationMs) / 1000;
+}
+/** A duration for people: `0.84 s`, `12.3 s`, `2 min 5 s`. */
+function humanDuration(durationMs) {
+    if (durationMs < 10_000)
+        return `${(durationMs / 1000).toFixed(2)} s`;
+    if (durationMs < 120_000)
+        return `${(durationMs / 1000).toFixed(1)} s`;
+    const whole = Math.round(durationMs / 1000);
+    return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+;// CONCATENATED MODULE: ./build/src/monitor/notification.js
+/** The notification in a payload, or undefined when it is something else. Never throws. */
+function parseStateNotification(payload) {
+    let value;
+    try {
+        value = JSON.parse(payload);
+    }
+    catch {
+        return undefined;
+    }
+    if (typeof value !== 'object' || value === null)
+        return undefined;
+    const { type, formation, groupId, nodeId, name, reportedState, goalState, health } = value;
+    if (type !== 'state')
+        return undefined;
+    if (![formation, name, reportedState, goalState].every((field) => typeof field === 'string'))
+        return undefined;
+    const group = wholeNumber(groupId);
+    const node = wholeNumber(nodeId);
+    if (group === undefined || node === undefined)
+        return undefined;
+    return {
+        formation: formation,
+        groupId: group,
+        nodeId: node,
+        name: name,
+        reportedState: reportedState,
+        goalState: goalState,
+        health: parseHealth(health),
+    };
+}
+/** The payload spells health as a word in some releases and as a number in others. */
+function parseHealth(health) {
+    if (health === 'good')
+        return 1;
+    if (health === 'bad')
+        return 0;
+    const number = wholeNumber(health);
+    return number === 1 || number === 0 ? number : -1;
+}
+/** A number, or a text that spells one; anything else, null included, is none. */
+function wholeNumber(value) {
+    const number = typeof value === 'string' && value !== '' ? Number(value) : value;
+    return typeof number === 'number' && Number.isInteger(number) ? number : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/src/monitor/watch.js
+
+
+
+
+
+/** The table is read this often besides, so that a lost notification or a dead session is noticed. */
+const sweepEveryMs = 500;
+const sweepDeadlineMs = 2000;
+const reconnectPauseMs = 500;
+/**
+ * Watches a formation by the monitor's notifications. A lost session is opened again; a sweep of the node
+ * table fills the gap. Everything heard is kept in order in `announcements`.
+ */
+class MonitorWatch {
+    announcements = [];
+    nodes = new Map();
+    session;
+    stopped = new AbortController();
+    waiting = new Set();
+    loop = Promise.resolve();
+    formation;
+    openSession;
+    log;
+    constructor(formation, openSession, log) {
+        this.formation = formation;
+        this.openSession = openSession;
+        this.log = log;
+    }
+    /**
+     * Opens the first session and listens. @throws when that fails
+     * @param openSession opens a session on the monitor's database, under a deadline of its own
+     */
+    static async start(formation, openSession, log) {
+        const watch = new MonitorWatch(formation, openSession, log);
+        await watch.listen();
+        watch.loop = watch.keepWatching();
+        return watch;
+    }
+    /** The nodes as last heard of. */
+    get current() {
+        return [...this.nodes.values()].sort((a, b) => a.nodeId - b.nodeId);
+    }
+    /**
+     * Waits until `condition` holds of the announcements and the nodes, and returns what it returned.
+     * @throws DeadlineError that tells the last known state
+     */
+    async until(what, { deadlineMs, signal }, condition) {
+        let recheck = () => { };
+        try {
+            return await withDeadline(what, deadlineMs, () => new Promise((resolve) => {
+                recheck = () => {
+                    const found = condition(this.current, this.announcements);
+                    if (found !== undefined)
+                        resolve(found);
+                };
+                this.waiting.add(recheck);
+                recheck();
+            }), signal);
+        }
+        catch (error) {
+            if (error instanceof DeadlineError)
+                error.message += `; the monitor's last word: ${describeNodes(this.current)}`;
+            throw error;
+        }
+        finally {
+            this.waiting.delete(recheck);
+        }
+    }
+    async stop() {
+        this.stopped.abort();
+        this.session?.close();
+        await this.loop;
+    }
+    async listen() {
+        const session = await this.openSession(this.stopped.signal);
+        try {
+            await session.listen('state', (payload) => {
+                const at = now();
+                const heard = parseStateNotification(payload);
+                if (heard?.formation === this.formation)
+                    this.hear({ ...heard, at, heardBy: 'notification' });
+            });
+            this.session = session;
+            await this.sweep(session);
+        }
+        catch (error) {
+            session.close();
+            throw error;
+        }
+    }
+    async sweep(session) {
+        const found = await readNodes(session, this.formation, sweepDeadlineMs);
+        const at = now();
+        const known = new Set(found.map((node) => node.name));
+        for (const name of this.nodes.keys())
+            if (!known.has(name))
+                this.nodes.delete(name);
+        for (const node of found) {
+            this.hear({ ...node, at, heardBy: 'table' });
+            const view = this.nodes.get(node.name);
+            if (!view)
+                continue;
+            view.reportedAt = at - node.secondsSinceReport * 1000;
+            view.checkedAt = at - node.secondsSinceHealthCheck * 1000;
+        }
+        this.recheckAll();
+    }
+    hear(heard) {
+        const before = this.nodes.get(heard.name);
+        if (before?.reportedState === heard.reportedState &&
+            before.goalState === heard.goalState &&
+            before.health === heard.health)
+            return;
+        const { nodeId, name, reportedState, goalState, health, at, heardBy } = heard;
+        const { reportedAt, checkedAt } = before ?? {
+            reportedAt: Number.NEGATIVE_INFINITY,
+            checkedAt: Number.NEGATIVE_INFINITY,
+        };
+        this.nodes.set(name, { nodeId, name, reportedState, goalState, health, reportedAt, checkedAt });
+        this.announcements.push({ at, heardBy, name, reportedState, goalState, health });
+        this.recheckAll();
+    }
+    recheckAll() {
+        for (const recheck of this.waiting)
+            recheck();
+    }
+    async keepWatching() {
+        const { signal } = this.stopped;
+        while (!signal.aborted) {
+            try {
+                await sleep(this.session && this.session.lost === undefined ? sweepEveryMs : reconnectPauseMs, signal);
+                if (this.session && this.session.lost === undefined)
+                    await this.sweep(this.session);
+                else
+                    await this.listen();
+            }
+            catch (error) {
+                if (signal.aborted)
+                    return;
+                this.log.debug(`the watch on the monitor was interrupted and goes on: ${messageOf(error)}`);
+            }
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/incus/labels.js
+/**
+ * Keys of our own on instances. They are the one record that survives the loss of the runner, its folders
+ * and its processes.
+ */
+/** Set before a fault is injected into the instance and removed once it is undone. */
+const drillMarkKey = 'user.pgha.drill';
+/** Which formation a container belongs to, set when it is launched. */
+const formationKey = 'user.pgha.formation';
+/** On the container in which a base image is made: the key of that image. */
+const bakeKey = 'user.pgha.bake';
+
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+;// CONCATENATED MODULE: ./build/src/member/keeper-state.js
+/**
+ * A keeper fences its primary only when it remembers that it once saw a standby while the monitor was away
+ * (service_keeper.c, in_network_partition: `last_secondary_contact > 0`). One that never did goes on taking
+ * writes for as long as it is cut off, wherever its first look comes after the standby's connection has ended
+ * (docs/timings.md, "What a node needs besides"). So every keeper is given that memory, which it keeps from then
+ * on: a number of seconds in its state file (state.h, KeeperStateData: the same in 2.0 and 2.2).
+ */
+/** The keeper's state file; in the folder of postgres (XDG_DATA_HOME's default). */
+const stateFileOf = (pgdata) => `/var/lib/postgresql/.local/share/pg_autoctl${pgdata}/pg_autoctl.state`;
+/** Bytes of the state file that are read here. */
+const stateBytes = 72;
+const layout = { version: 1, lastMonitorContact: 48, lastStandbyContact: 64 };
+/** 2017: before pg_auto_failover was there. */
+const earliestSeconds = 1483228800n;
+/** @param head the first bytes of pg_autoctl.state */
+function standbyMemory(head) {
+    if (head.length < stateBytes || head.readInt32LE(0) !== layout.version)
+        return 'unknown';
+    const [monitor, standby] = [layout.lastMonitorContact, layout.lastStandbyContact].map((offset) => head.readBigInt64LE(offset));
+    const isTime = (seconds) => seconds === 0n || seconds >= earliestSeconds;
+    if (!isTime(monitor) || !(isTime(standby) || standby === 1n))
+        return 'unknown';
+    return standby > 0n ? 'yes' : 'no';
+}
+
+;// CONCATENATED MODULE: ./build/src/member/tls.js
+/**
+ * Key and certificate of a member in one file, so that a run that is killed leaves the old pair or the new.
+ * Outside the data directory: a base backup would bring the primary's to the standby.
+ */
+const serverPem = '/etc/pgha/server.pem';
+const caPem = '/etc/pgha/ca.pem';
+/** Self-signed certificates are made for a year and renewed when less than this is left. */
+const renewBeforeSeconds = 30 * 24 * 3600;
+/** pg_autoctl's options for it, on `create` and on `enable ssl`. */
+function tlsOptions(formation) {
+    const own = ['--server-cert', serverPem, '--server-key', serverPem];
+    if (formation.tls === 'self-signed')
+        return ['--ssl-mode', 'require', ...own];
+    return ['--ssl-mode', formation.tls, '--ssl-ca-file', caPem, ...own];
+}
+/** The same as parameters of a connection string. */
+function tlsParameters(formation) {
+    return formation.tls === 'self-signed'
+        ? 'sslmode=require'
+        : `sslmode=${formation.tls}&sslrootcert=${caPem}`;
+}
+
+;// CONCATENATED MODULE: ./build/src/member/unit.js
+const unitName = 'pg_autoctl.service';
+const unitPath = `/etc/systemd/system/${unitName}`;
+/** The unit's LimitNOFILE: the roadmap item's. */
+const openFileLimit = 65536;
+/**
+ * The systemd unit of a member. Restart=on-failure and the open-file limit are the roadmap item's; the
+ * start limit is off because pg_autoctl's own supervisor gives up after five restarts in 300 s and only
+ * systemd can then bring it back. RES_OPTIONS: a primary that is cut off from its name server too would need
+ * 20 s for each look-up, and fence itself too late or never (docs/timings.md).
+ */
+function unitText(member, postgresVersion) {
+    return `# Written by pgha; provision-pgaf puts changes by hand back.
+[Unit]
+Description=pg_auto_failover ${member.role === 'monitor' ? 'monitor' : 'data node'}
+Documentation=man:pg_autoctl(1)
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=simple
+User=postgres
+WorkingDirectory=/var/lib/postgresql
+Environment=PGDATA=${member.pgdata}
+Environment=PATH=/usr/lib/postgresql/${postgresVersion}/bin:/usr/local/bin:/usr/bin:/bin
+Environment="RES_OPTIONS=timeout:1 attempts:1"
+ExecStart=/usr/bin/pg_autoctl run
+ExecReload=/usr/bin/pg_autoctl reload
+KillMode=mixed
+Restart=on-failure
+RestartSec=1
+LimitNOFILE=${openFileLimit}
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+;// CONCATENATED MODULE: ./build/src/check/container-probe.js
+
+
+
+
+/** Packages whose versions matter to a formation. */
+const packagePatterns = ['postgresql-[0-9]*', 'pg-auto-failover-cli', 'libpq5'];
+/**
+ * Prints `key hex` lines. Constant text in perl-base, which every Debian and Ubuntu has; what varies comes as
+ * arguments: data directory, then the members' hosts. Files of postgres are read as postgres: a link in its
+ * folders leads to nothing but what is its own.
+ */
+const probe = `
+use strict; use Socket; use Socket qw(getaddrinfo getnameinfo SOCK_STREAM NI_NUMERICHOST NI_NAMEREQD NIx_NOSERV);
+my ($pgdata, @hosts) = @ARGV;
+$ENV{LC_ALL} = "C";
+sub report { print "$_[0] ", unpack("H*", $_[1]), "\\n" }
+sub start { my @c = @_; my $pid = open(my $out, "-|"); defined $pid or return;
+  if (!$pid) { open(STDERR, ">", "/dev/null"); exec @c or exit 1 } $out }
+sub rest { my $f = shift; return "" unless $f; local $/; my $t = <$f>; close $f; defined $t ? $t : "" }
+sub content { open(my $f, "<", $_[0]) or return ""; read($f, my $t, $_[1]); $t // "" }
+report("clock", rest(start("date", "+%s.%N")));
+my $service = start("systemctl", "show", "${unitName}", "--property=ActiveState,UnitFileState,NRestarts");
+my $disk = start("stat", "-f", "-c", "%S %b %a %c %d", $pgdata);
+my $packages = start("dpkg-query", "-W", "-f", '\${db:Status-Status} \${Package} \${Version}\\n', ${packagePatterns.map((pattern) => `"${pattern}"`).join(', ')});
+my $addresses = start("ip", "-o", "addr", "show", "scope", "global");
+report("unit", content("${unitPath}", 65536));
+my ($pem) = content("${serverPem}", 262144) =~ /(-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----)/s;
+report("certificate", $pem) if defined $pem;
+my (undef, undef, $uid, $gid) = getpwnam("postgres");
+if (defined $uid) {
+  my @root = ($>, $));
+  $) = "$gid $gid"; $> = $uid;
+  report("keeper", content("/var/lib/postgresql/.config/pg_autoctl$pgdata/pg_autoctl.cfg", 262144));
+  report("state", content("${stateFileOf('$pgdata')}", ${stateBytes}));
+  my ($pid) = content("$pgdata/postmaster.pid", 100) =~ /^(\\d+)\\n/;
+  $> = $root[0]; $) = $root[1];
+  if ($pid) {
+    my ($limit) = content("/proc/$pid/limits", 8192) =~ /^Max open files +(\\S+)/m;
+    my ($possible) = content("/proc/1/limits", 8192) =~ /^Max open files +\\S+ +(\\S+)/m;
+    report("nofile", "$limit $possible") if defined $limit && defined $possible;
+  }
+}
+for my $host (@hosts) {
+  my ($e, @found) = getaddrinfo($host, "", { socktype => SOCK_STREAM });
+  my (@numbers, @names);
+  for (@found) {
+    my (undef, $number) = getnameinfo($_->{addr}, NI_NUMERICHOST, NIx_NOSERV);
+    my ($failed, $name) = getnameinfo($_->{addr}, NI_NAMEREQD, NIx_NOSERV);
+    push @numbers, $number; push @names, $failed ? "" : $name;
+  }
+  report("name", join(" ", $host, join(",", @numbers), join(",", @names)));
+}
+report("addresses", rest($addresses));
+report("service", rest($service));
+report("disk", rest($disk));
+report("packages", rest($packages));
+exit 0;
+`;
+/** argv of the probe in a member's container. */
+function containerProbe(member, hosts) {
+    return ['perl', '-e', probe, member.pgdata, ...hosts];
+}
+/**
+ * @param output what the probe printed
+ * @param asked when it was asked and had answered, on our wall clock in milliseconds since 1970
+ */
+function parseContainer(output, asked) {
+    const told = new Map();
+    for (const line of output.split('\n')) {
+        const [key = '', hex = ''] = line.split(' ');
+        told.set(key, [...(told.get(key) ?? []), hex]);
+    }
+    const bytes = (key) => Buffer.from(told.get(key)?.[0] ?? '', 'hex');
+    const text = (key) => bytes(key).toString('utf8');
+    const service = Object.fromEntries(text('service')
+        .split('\n')
+        .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+    const clockMs = Number(text('clock')) * 1000;
+    return {
+        service: {
+            active: service['ActiveState'] ?? '',
+            enabled: service['UnitFileState'] ?? '',
+            unit: text('unit'),
+            restarts: Number(service['NRestarts'] ?? 0),
+        },
+        openFiles: openFilesOf(text('nofile')),
+        disk: diskOf(text('disk')),
+        certificate: certificateOf(text('certificate'), clockMs),
+        keeperConfig: text('keeper'),
+        standbyMemory: standbyMemory(bytes('state')),
+        packages: packagesOf(text('packages')),
+        addresses: [...text('addresses').matchAll(/ inet6? ([0-9a-f.:]+)\//g)].map(([, address = '']) => address),
+        names: Object.fromEntries((told.get('name') ?? []).map((hex) => {
+            const [host = '', addresses = '', reverse = ''] = Buffer.from(hex, 'hex').toString('utf8').split(' ');
+            return [host, { addresses: listed(addresses), reverse: listed(reverse) }];
+        })),
+        clock: {
+            aheadSeconds: (clockMs - (asked.fromMs + asked.toMs) / 2) / 1000,
+            uncertainSeconds: (asked.toMs - asked.fromMs) / 2000,
+        },
+    };
+}
+const listed = (text) => [...new Set(text.split(',').filter((each) => each !== ''))];
+function openFilesOf(text) {
+    const [limit, possible] = text
+        .split(' ')
+        .map((each) => (each === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number.parseInt(each, 10)));
+    return limit === undefined || possible === undefined ? undefined : { limit, possible };
+}
+function diskOf(text) {
+    const [block, blocks, available, inodes, inodesAvailable] = text.trim().split(' ').map(Number);
+    if (block === undefined || inodesAvailable === undefined || Number.isNaN(block))
+        return undefined;
+    return {
+        sizeBytes: block * (blocks ?? 0),
+        availableBytes: block * (available ?? 0),
+        inodes: inodes ?? 0,
+        inodesAvailable,
+    };
+}
+function certificateOf(pem, clockMs) {
+    try {
+        const certificate = new external_node_crypto_.X509Certificate(pem);
+        const notAfter = new Date(certificate.validTo);
+        return {
+            subject: certificate.subject.replaceAll('\n', ', '),
+            notAfter: notAfter.toISOString(),
+            secondsLeft: Math.round((notAfter.getTime() - clockMs) / 1000),
+            selfSigned: certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey),
+        };
+    }
+    catch {
+        return undefined;
+    }
+}
+function packagesOf(text) {
+    return Object.fromEntries(text.split('\n').flatMap((line) => {
+        const [status, name, version] = line.split(' ');
+        return status === 'installed' && name && version ? [[name, version]] : [];
+    }));
+}
+
+;// CONCATENATED MODULE: ./build/src/check/sql-probe.js
+
+/** What Postgres says, one query a database. Each is read with the rights of the superuser and changes nothing. */
+async function observeMonitor(session, formation) {
+    const [settings, nodes] = await Promise.all([
+        session.query(`SELECT current_setting('server_version_num')::int AS server,
+              (SELECT extversion FROM pg_extension WHERE extname = 'pgautofailover') AS version,
+              (SELECT default_version FROM pg_available_extensions WHERE name = 'pgautofailover') AS available,
+              (SELECT number_sync_standbys FROM pgautofailover.formation WHERE formationid = $1) AS number,
+              (SELECT coalesce(json_object_agg(replace(name, 'pgautofailover.', ''), setting), '{}')
+                 FROM pg_settings WHERE name LIKE 'pgautofailover.%' AND vartype = 'integer') AS clocks,
+              (SELECT coalesce(json_agg(formationid ORDER BY formationid), '[]')
+                 FROM pgautofailover.formation) AS formations,
+              pgautofailover.formation_uri($1) AS uri`, [formation]),
+        readNodes(session, formation),
+    ]);
+    const [row] = settings;
+    return {
+        serverVersion: Number(row?.['server']),
+        extensionVersion: String(row?.['version'] ?? ''),
+        availableExtensionVersion: String(row?.['available'] ?? ''),
+        numberSyncStandbys: Number(row?.['number'] ?? -1),
+        clocks: Object.fromEntries(Object.entries((row?.['clocks'] ?? {})).map(([name, value]) => [
+            name,
+            Number(value),
+        ])),
+        formations: (row?.['formations'] ?? []),
+        formationUri: String(row?.['uri'] ?? ''),
+        nodes,
+    };
+}
+/** Settings whose value in force bears on durability, replication or fencing. */
+const watchedSettings = [
+    'archive_mode',
+    'fsync',
+    'full_page_writes',
+    'recovery_min_apply_delay',
+    'synchronous_commit',
+    'wal_receiver_status_interval',
+    'wal_sender_timeout',
+];
+async function observeNode(session, formation) {
+    const { users, databases } = formation.postgres;
+    const [row] = await session.query(`WITH position AS MATERIALIZED (
+       SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END AS lsn)
+     SELECT current_setting('server_version_num')::int AS version,
+            extract(epoch FROM now() - pg_postmaster_start_time())::float8 AS since_start,
+            pg_is_in_recovery() AS in_recovery,
+            current_setting('default_transaction_read_only') = 'on' AS read_only,
+            coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
+                     (SELECT timeline_id FROM pg_control_checkpoint())) AS timeline,
+            current_setting('synchronous_standby_names') AS sync_names,
+            (SELECT coalesce(json_agg(json_build_object(
+                      'applicationName', application_name, 'state', state, 'syncState', sync_state,
+                      'lagBytes', coalesce(pg_wal_lsn_diff((SELECT lsn FROM position), flush_lsn), -1),
+                      'replayLagBytes', coalesce(pg_wal_lsn_diff((SELECT lsn FROM position), replay_lsn), -1),
+                      'replayLagSeconds', extract(epoch FROM replay_lag)::float8)), '[]')
+               FROM pg_stat_replication) AS standbys,
+            coalesce((SELECT status FROM pg_stat_wal_receiver), '') AS receiver,
+            CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() ELSE false END AS paused,
+            (SELECT json_build_object('count', count(*), 'longestSeconds',
+                      coalesce(extract(epoch FROM max(clock_timestamp() - query_start)), 0)::float8)
+               FROM pg_stat_activity WHERE wait_event = 'SyncRep') AS waiting,
+            (SELECT coalesce(json_agg(json_build_object(
+                      'name', slot_name, 'active', active, 'walStatus', coalesce(wal_status, ''),
+                      'retainedBytes', greatest(0, coalesce(
+                         pg_wal_lsn_diff((SELECT lsn FROM position), restart_lsn), 0)))), '[]')
+               FROM pg_replication_slots) AS slots,
+            (SELECT coalesce(sum(size), 0)::float8 FROM pg_ls_waldir()) AS wal_bytes,
+            (SELECT (sum(setting::float8) * 1024 * 1024)::float8 FROM pg_settings
+              WHERE name IN ('max_wal_size', 'wal_keep_size')) AS max_wal_bytes,
+            (SELECT json_build_object('enabled', current_setting('archive_mode') <> 'off', 'failing',
+                      coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false))
+               FROM pg_stat_archiver) AS archiver,
+            (SELECT json_object_agg(name, current_setting(name)) FROM pg_settings WHERE name = ANY($3)) AS settings,
+            (SELECT coalesce(json_object_agg(name, setting), '{}') FROM
+              (SELECT DISTINCT ON (name) name, setting FROM pg_file_settings
+                WHERE sourcefile LIKE '%/postgresql.auto.conf' ORDER BY name, seqno DESC) AS file) AS altered,
+            (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM pg_settings WHERE pending_restart) AS pending,
+            (SELECT coalesce(json_agg(concat_ws(' in ', coalesce(rolname, 'every role'), datname) || ': '
+                      || split_part(setting, '=', 2)), '[]')
+               FROM pg_db_role_setting
+               LEFT JOIN pg_roles ON pg_roles.oid = setrole LEFT JOIN pg_database ON pg_database.oid = setdatabase,
+               unnest(setconfig) AS setting
+              WHERE setting LIKE 'synchronous_commit=%'
+                AND split_part(setting, '=', 2) NOT IN ('on', 'remote_apply', 'true', 'yes', '1')) AS overrides,
+            (SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles
+              WHERE rolname = ANY($1) AND rolcanlogin) AS roles,
+            (SELECT coalesce(json_agg(datname), '[]') FROM pg_database WHERE datname = ANY($2)) AS databases,
+            (SELECT coalesce(json_agg(json_build_object(
+                      'type', type, 'databases', database, 'users', user_name, 'address', address,
+                      'netmask', netmask, 'method', auth_method, 'error', error) ORDER BY line_number), '[]')
+               FROM pg_hba_file_rules) AS hba_rules,
+            convert_from(pg_read_binary_file(current_setting('hba_file'), 0, 1048576, true), 'LATIN1') AS hba_text`, [users.map(({ name }) => name), databases.map(({ name }) => name), watchedSettings]);
+    return {
+        serverVersion: Number(row?.['version']),
+        secondsSinceStart: Number(row?.['since_start']),
+        inRecovery: row?.['in_recovery'] === true,
+        readOnly: row?.['read_only'] === true,
+        timeline: Number(row?.['timeline']),
+        synchronousStandbyNames: String(row?.['sync_names'] ?? ''),
+        standbys: (row?.['standbys'] ?? []).map((standby) => ({
+            ...standby,
+            replayLagSeconds: standby.replayLagSeconds ?? undefined,
+        })),
+        walReceiver: String(row?.['receiver'] ?? ''),
+        replayPaused: row?.['paused'] === true,
+        waitingCommits: row?.['waiting'],
+        slots: (row?.['slots'] ?? []),
+        walBytes: Number(row?.['wal_bytes']),
+        maxWalBytes: Number(row?.['max_wal_bytes']),
+        archiver: row?.['archiver'],
+        settings: (row?.['settings'] ?? {}),
+        alteredSettings: (row?.['altered'] ?? {}),
+        pendingRestart: (row?.['pending'] ?? []),
+        commitOverrides: (row?.['overrides'] ?? []),
+        roles: (row?.['roles'] ?? []),
+        databases: (row?.['databases'] ?? []),
+        hbaRules: (row?.['hba_rules'] ?? []),
+        hbaText: String(row?.['hba_text'] ?? ''),
+    };
+}
+
 ;// CONCATENATED MODULE: ./build/src/check/observe.js
+
 
 
 
@@ -44832,98 +49353,558 @@ const memberDeadlineMs = 5000;
  * Reads the whole formation at once, each container in parallel and under its own deadline.
  * @throws only what keeps us from Incus itself (EnvironmentError, InputError, DeadlineError) or a cancellation
  */
-async function observe(formation, incus, signal) {
+async function observe(formation, incus, { signal, instances = incus.instances(signal) } = {}) {
     const observedAt = wallClock(now());
-    const instances = incus.instances(signal);
-    const read = (member, work, database) => readMember(member, instances, formation, incus, database, work, signal);
-    const [monitorMember, ...dataMembers] = membersOf(formation);
-    const [found, monitor, ...nodes] = await Promise.all([
+    const reader = new Reader(formation, incus, instances, signal);
+    const members = membersOf(formation);
+    const [monitorMember, ...dataMembers] = members;
+    const [found, monitor, nodes, containers] = await Promise.all([
         instances,
-        read(monitorMember, (session) => observeMonitor(session, formation.name), monitorDatabase),
-        ...dataMembers.map((member) => read(member, (session) => observeNode(session, formation), 'postgres')),
+        reader.sql(monitorMember, monitorDatabase, (session) => observeMonitor(session, formation.name)),
+        Promise.all(dataMembers.map((member) => reader.sql(member, 'postgres', (session) => observeNode(session, formation)))),
+        Promise.all(members.map((member) => reader.container(member))),
     ]);
+    const byName = (of, values) => Object.fromEntries(of.map(({ name }, index) => [name, values[index]]));
     return {
         observedAt,
-        instances: Object.fromEntries(membersOf(formation).map(({ name }) => [name, observedInstance(found.get(name))])),
+        instances: byName(members, members.map(({ name }) => observedInstance(found.get(name)))),
+        containers: byName(members, containers),
         monitor,
-        nodes: Object.fromEntries(dataMembers.map(({ name }, index) => [name, nodes[index]])),
+        nodes: byName(dataMembers, nodes),
+        logins: {},
     };
 }
 function observedInstance(instance) {
-    return { status: instance?.status ?? 'missing', drillMark: instance?.config[drillMarkKey] };
-}
-/** Opens a session in one container and reads it, unless Incus says meanwhile that it does not run. */
-async function readMember(member, instances, formation, incus, database, work, signal) {
-    const stream = openSqlStream(incus, member.name, formation.postgres.port);
-    const reading = withDeadline(`Postgres in ${member.name}`, memberDeadlineMs, async (inner) => {
-        const session = await Session.open(stream, {
-            database,
-            connectDeadlineMs: memberDeadlineMs,
-            signal: inner,
-        });
-        return { ok: true, value: await work(session) };
-    }, signal).catch((error) => ({ ok: false, failed: messageOf(error) }));
-    // A container that does not run need not be waited for: a frozen one would use up the deadline.
-    const notRunning = instances.then((all) => {
-        const status = all.get(member.name)?.status;
-        if (status === undefined)
-            return { ok: false, failed: `there is no container ${member.name}` };
-        return status === 'Running' ? reading : { ok: false, failed: `the container is ${status}` };
-    });
-    try {
-        return await notRunning;
-    }
-    finally {
-        stream.destroy();
-        signal?.throwIfAborted();
-    }
-}
-async function observeMonitor(session, formation) {
-    const [settings, nodes] = await Promise.all([
-        session.query(`SELECT (SELECT extversion FROM pg_extension WHERE extname = 'pgautofailover') AS version,
-              (SELECT number_sync_standbys FROM pgautofailover.formation WHERE formationid = $1) AS number`, [formation]),
-        readNodes(session, formation),
-    ]);
     return {
-        extensionVersion: String(settings[0]?.['version'] ?? ''),
-        numberSyncStandbys: Number(settings[0]?.['number'] ?? -1),
-        nodes,
+        status: instance?.status ?? 'missing',
+        drillMark: instance?.config[drillMarkKey],
+        limits: {
+            cpu: instance?.config['limits.cpu'],
+            memory: instance?.config['limits.memory'],
+            disk: instance?.devices['root']?.['size'],
+        },
     };
 }
-async function observeNode(session, formation) {
-    const { users, databases } = formation.postgres;
-    const [row] = await session.query(`SELECT current_setting('server_version_num')::int AS version,
-            extract(epoch FROM now() - pg_postmaster_start_time())::float8 AS since_start,
-            pg_is_in_recovery() AS in_recovery,
-            current_setting('default_transaction_read_only') = 'on' AS read_only,
-            coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
-                     (SELECT timeline_id FROM pg_control_checkpoint())) AS timeline,
-            current_setting('synchronous_standby_names') AS sync_names,
-            (SELECT coalesce(json_agg(json_build_object(
-                      'applicationName', application_name, 'state', state, 'syncState', sync_state,
-                      'lagBytes', CASE WHEN pg_is_in_recovery() THEN 0
-                                  ELSE coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn), -1) END)), '[]')
-               FROM pg_stat_replication) AS standbys,
-            coalesce((SELECT status FROM pg_stat_wal_receiver), '') AS receiver,
-            (SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles
-              WHERE rolname = ANY($1) AND rolcanlogin) AS roles,
-            (SELECT coalesce(json_agg(datname), '[]') FROM pg_database WHERE datname = ANY($2)) AS databases,
-            (SELECT coalesce(json_agg(json_build_object(
-                      'type', type, 'databases', database, 'users', user_name, 'address', address,
-                      'netmask', netmask, 'method', auth_method, 'error', error) ORDER BY line_number), '[]')
-               FROM pg_hba_file_rules) AS hba_rules`, [users.map(({ name }) => name), databases.map(({ name }) => name)]);
+/** Reads single members. What cannot be read says why, and hides nothing else. */
+class Reader {
+    formation;
+    incus;
+    instances;
+    signal;
+    constructor(formation, incus, instances, signal) {
+        this.formation = formation;
+        this.incus = incus;
+        this.instances = instances;
+        this.signal = signal;
+    }
+    /** Opens a session in a member's container and reads it. */
+    async sql(member, database, work) {
+        const stream = openSqlStream(this.incus, member.name, this.formation.postgres.port);
+        try {
+            return await this.unlessStopped(member, `Postgres in ${member.name}`, async (signal) => {
+                const session = await Session.open(stream, { database, connectDeadlineMs: memberDeadlineMs, signal });
+                return await work(session);
+            });
+        }
+        finally {
+            stream.destroy();
+        }
+    }
+    /** Has a member's container tell of itself. */
+    async container(member) {
+        const hosts = membersOf(this.formation).map(({ host }) => host);
+        return await this.unlessStopped(member, `the container ${member.name}`, async (signal) => {
+            const fromMs = Date.now();
+            const command = containerProbe(member, hosts);
+            const output = await this.incus.read(member.name, command, { deadlineMs: memberDeadlineMs, signal });
+            return parseContainer(output, { fromMs, toMs: Date.now() });
+        });
+    }
+    /** A container that does not run need not be waited for: a frozen one would use up the deadline. */
+    async unlessStopped({ name }, what, work) {
+        const given = new AbortController();
+        const { signal } = this;
+        const stop = () => given.abort(signal?.reason);
+        signal?.addEventListener('abort', stop, { once: true });
+        const reading = withDeadline(what, memberDeadlineMs, work, given.signal).then((value) => ({ ok: true, value }), (error) => ({ ok: false, failed: messageOf(error) }));
+        try {
+            const status = (await this.instances).get(name)?.status;
+            if (status === undefined)
+                return { ok: false, failed: `there is no container ${name}` };
+            return status === 'Running' ? await reading : { ok: false, failed: `the container is ${status}` };
+        }
+        finally {
+            given.abort();
+            signal?.removeEventListener('abort', stop);
+            signal?.throwIfAborted();
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/clock/interval.js
+const nothing = { least: 0, most: 0 };
+const exactly = (durationMs) => ({ least: durationMs, most: durationMs });
+/** One after the other. */
+function inTurn(...intervals) {
     return {
-        serverVersion: Number(row?.['version']),
-        secondsSinceStart: Number(row?.['since_start']),
-        inRecovery: row?.['in_recovery'] === true,
-        readOnly: row?.['read_only'] === true,
-        timeline: Number(row?.['timeline']),
-        synchronousStandbyNames: String(row?.['sync_names'] ?? ''),
-        standbys: (row?.['standbys'] ?? []),
-        walReceiver: String(row?.['receiver'] ?? ''),
-        roles: (row?.['roles'] ?? []),
-        databases: (row?.['databases'] ?? []),
-        hbaRules: (row?.['hba_rules'] ?? []),
+        least: intervals.reduce((sum, { least }) => sum + least, 0),
+        most: intervals.reduce((sum, { most }) => sum + most, 0),
+    };
+}
+/** When the last of several that began together is over. */
+function interval_together(...intervals) {
+    return {
+        least: Math.max(...intervals.map(({ least }) => least)),
+        most: Math.max(...intervals.map(({ most }) => most)),
+    };
+}
+/** One or the other. */
+function either(...intervals) {
+    return {
+        least: Math.min(...intervals.map(({ least }) => least)),
+        most: Math.max(...intervals.map(({ most }) => most)),
+    };
+}
+
+;// CONCATENATED MODULE: ./build/src/formation/detection.js
+
+/**
+ * When the monitor may give a primary up. It takes both: no report for longer than
+ * node_considered_unhealthy_timeout, and failed health checks (group_state_machine.c, IsUnhealthy).
+ */
+/** Keepers report once a second (PG_AUTOCTL_KEEPER_SLEEP_TIME), so a node's last report may be that old at a fault. */
+const reportMs = 1000;
+/**
+ * How long after a node fell silent its health checks have failed (health_check_worker.c): a round of them begins
+ * every period, tries once and max_retries times more, waits for the time-out at each try and for the
+ * delay after it, the last delay included. The least leaves the last delay out, to be on the safe side of a fence.
+ */
+function silentChecksFail(t) {
+    const retries = t.healthCheckMaxRetries;
+    return {
+        least: t.healthCheckTimeoutMs + retries * (t.healthCheckRetryDelayMs + t.healthCheckTimeoutMs),
+        most: t.healthCheckPeriodMs + (retries + 1) * (t.healthCheckTimeoutMs + t.healthCheckRetryDelayMs),
+    };
+}
+/**
+ * The same for a node that is gone. Its name and address outlive it for a while; who asks for an address that nobody has
+ * is told so after 3 s (Linux, neigh/mcast_solicit 3 times retrans_time_ms 1000), where the time-out is longer.
+ */
+function goneChecksFail(t) {
+    const retries = t.healthCheckMaxRetries;
+    const tryMs = Math.min(t.healthCheckTimeoutMs, addressUnansweredMs);
+    return { least: tryMs + retries * (t.healthCheckRetryDelayMs + tryMs), most: silentChecksFail(t).most };
+}
+const addressUnansweredMs = 3000;
+/**
+ * How long after a fault the monitor may give the node up; it does so when a standby next reports.
+ *
+ * @param reportAgeMs how old the node's last report may be at the fault
+ */
+function detection(t, checks, reportAgeMs = reportMs) {
+    const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
+    return interval_together({ least: overdueMs - reportAgeMs, most: overdueMs }, checks);
+}
+
+;// CONCATENATED MODULE: ./build/src/formation/fencing.js
+
+/**
+ * A keeper whose monitor does not answer looks for its standby first 2 to 4.5 s after the cut, and again
+ * every 4 s: its connections for notifications and for the report take 2 s each to fail, and it may have been
+ * about to sleep for 1 s (which leaves out the first of them) or have been busy.
+ */
+const firstLook = { least: 2000, most: 4500 };
+const lookEveryMs = 4000;
+/** A standby tells its position once a second, so its connection may end that much before W is over. */
+const standbyReportMs = 1000;
+/** From the order to fence until Postgres takes no more writes, or until a standby has left it. */
+const stop = { least: 0, most: 300 };
+/**
+ * How long after its last sight of a standby the keeper gives the order to fence. Only a look notices, and more than N
+ * whole seconds must have passed by a clock of whole seconds: a fraction more than N may do, N + 1 always does.
+ */
+function partitionNoticed(t, everyMs) {
+    const looks = (durationMs) => Math.ceil(durationMs / everyMs) * everyMs;
+    const nMs = t.networkPartitionTimeoutSeconds * 1000;
+    return { least: looks(nMs), most: looks(nMs + 1000) };
+}
+/**
+ * When Postgres gives up a standby that fell silent: W after its last word, which came up to
+ * wal_receiver_status_interval before the cut. An idle standby is asked at W/2 and answers, so it is never more.
+ */
+function connectionEnds(t, statusIntervalMs) {
+    const w = t.walSenderTimeoutMs;
+    const silent = statusIntervalMs === 0 ? w / 2 : Math.min(statusIntervalMs, w / 2);
+    return { least: w - silent, most: w };
+}
+/**
+ * Whether the standby's connection may end before the keeper first looks for it. A keeper that never saw its standby
+ * without the monitor never fences: its last_secondary_contact is 0.
+ */
+function mayNeverSeeStandby(t, statusIntervalMs) {
+    return connectionEnds(t, statusIntervalMs).least < firstLook.most;
+}
+/** A standby on a busy machine may speak so much later than it means to (48.4 s with W 30 s and N 20 s). */
+const lateWordMs = 1000;
+/** When a keeper whose connections fail in silence last sees a standby whose connection ends then. */
+function lastSight(ends) {
+    const looks = Math.max(0, Math.ceil((ends.most - firstLook.least) / lookEveryMs) - 1);
+    return {
+        least: Math.max(firstLook.least, ends.least - lookEveryMs),
+        most: Math.min(ends.most, firstLook.most + looks * lookEveryMs),
+    };
+}
+/** How long a primary that is cut off from everything takes writes, where its keeper runs on time. */
+function fullCutFenced(t, statusIntervalMs) {
+    const { least, most } = connectionEnds(t, statusIntervalMs);
+    const ends = { least: Math.max(0, least - lateWordMs), most };
+    const silent = inTurn(lastSight(ends), partitionNoticed(t, lookEveryMs), stop);
+    // Where connections fail at once the keeper looks all the time, so it sees the standby's connection to its end.
+    const refused = inTurn(ends, partitionNoticed(t, 1000), stop);
+    return either(silent, refused);
+}
+/**
+ * How long a primary that is cut off from the monitor alone takes writes after its standby was told to leave it: the
+ * standby goes at once, and may have been seen a moment or a whole round ago.
+ */
+function demotingFenced(t) {
+    const { least, most } = partitionNoticed(t, lookEveryMs);
+    return inTurn({ least: least - lookEveryMs, most }, stop, stop);
+}
+
+;// CONCATENATED MODULE: ./build/src/prediction/steps.js
+
+
+/** A keeper's round is a second of waiting (PG_AUTOCTL_KEEPER_SLEEP_TIME), and its work, up to 0.5 s on a busy machine. */
+const roundMs = 1500;
+/**
+ * The monitor acts on a node's report and on nothing else (ProceedGroupState in group_state_machine.c, called by
+ * node_active): whatever has become true waits for the next one.
+ */
+function nextReport(name) {
+    return { name, cost: null, takes: { least: 0, most: roundMs } };
+}
+/** @param checks how long the health checks of this fault take to fail */
+function givenUp(t, checks) {
+    return {
+        name: 'the monitor may give the primary up',
+        takes: detection(t, checks, roundMs),
+        cost: detectionCost(t, checks),
+    };
+}
+/** Reports and health checks run side by side: the later decides, and is worth lowering down to the earlier. */
+function detectionCost(t, checks) {
+    const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
+    const setting = 'pgautofailover.node_considered_unhealthy_timeout';
+    if (overdueMs >= checks.most)
+        return { setting, costMs: overdueMs, gainMs: overdueMs - checks.most };
+    const tries = t.healthCheckMaxRetries + 1;
+    const shares = [
+        ['pgautofailover.health_check_timeout', tries * t.healthCheckTimeoutMs],
+        ['pgautofailover.health_check_retry_delay', tries * t.healthCheckRetryDelayMs],
+        ['pgautofailover.health_check_period', t.healthCheckPeriodMs],
+    ];
+    const [longest, costMs] = shares.reduce((most, one) => (one[1] > most[1] ? one : most));
+    return { setting: longest, costMs, gainMs: Math.min(costMs, checks.most - overdueMs) };
+}
+/**
+ * prepare_promotion asks nothing of a single standby: it reports it at once, and is told to stop replication. Of
+ * several, each first starts its Postgres anew without the primary and reports its position (report_lsn), and the
+ * monitor chooses when the last has (ProceedGroupStateForMSFailover); the chosen one may hear of it at its next round.
+ */
+function chosen(nodes) {
+    return nodes > 2
+        ? {
+            name: 'the standbys report their positions, and the one that is chosen prepares its promotion',
+            cost: null,
+            takes: { least: 2000, most: 7000 },
+        }
+        : {
+            name: 'the standby prepares its promotion',
+            cost: null,
+            takes: { least: 50, most: 700 },
+        };
+}
+/** From the order to stop replication until Postgres is out of recovery; it runs while D does. */
+const promoteMs = { least: 50, most: 3000 };
+/** The old primary does not answer, so its whole time to demote itself must pass (IsDrainTimeExpired). */
+function demotionAwaited(demoteTimeoutMs) {
+    return {
+        name: 'the old primary has its time to demote itself, while the standby is promoted',
+        takes: interval_together(exactly(demoteTimeoutMs), promoteMs),
+        cost: {
+            setting: 'pgautofailover.primary_demote_timeout',
+            costMs: demoteTimeoutMs,
+            gainMs: Math.max(0, demoteTimeoutMs - promoteMs.most),
+        },
+    };
+}
+/** default_transaction_read_only goes off, the first thing that wait_primary does. */
+const opened = {
+    name: 'the new primary opens for writes',
+    cost: null,
+    takes: { least: 20, most: 500 },
+};
+/** Its keeper reports as soon as it has done all that its new state asks for; for other standbys that is more. */
+function announced(nodes) {
+    return {
+        name: 'the new primary reports and the monitor announces it',
+        cost: null,
+        takes: { least: 10, most: nodes > 2 ? 2500 : 600 },
+    };
+}
+/** From the start of pg_autoctl perform switchover until the monitor has given its orders. */
+const commanded = {
+    name: "the operator's command reaches the monitor",
+    cost: null,
+    takes: { least: 30, most: 800 },
+};
+/**
+ * The old primary answers, so nobody waits for primary_demote_timeout: its Postgres shuts down, with a checkpoint, and
+ * its keeper says so; the standby is promoted meanwhile.
+ */
+const handedOver = {
+    name: 'the old primary shuts down, while the standby is promoted',
+    cost: null,
+    takes: { least: 300, most: 3500 },
+};
+/**
+ * The keeper's supervisor starts Postgres again at once, and what remains is recovery: 1.1 to 4.2 s on a machine whose disk
+ * others keep busy, with next to nothing written since the last checkpoint. More than that, and it takes longer.
+ */
+const restarted = {
+    name: 'the keeper starts Postgres again, which recovers',
+    cost: null,
+    takes: { least: 200, most: 6000 },
+};
+
+;// CONCATENATED MODULE: ./build/src/prediction/fences.js
+
+
+
+
+
+/** A cut amid a report costs up to tcp_user_timeout more: docs/timings.md, "Why these values". */
+const lateMs = 3000;
+/** A thawed primary was demoted 0.2 to 1.8 s after the thaw (docs/timings.md): its keeper's first report tells it. */
+const thawMs = 3000;
+const unreliable = (reason) => ({
+    fenced: null,
+    margin: null,
+    overlapMs: null,
+    overlapWhenLateMs: null,
+    reason,
+});
+const frozen = {
+    fenced: null,
+    margin: null,
+    overlapMs: thawMs,
+    overlapWhenLateMs: thawMs,
+    reason: 'a frozen primary is never fenced, as nothing runs that could: thawed after the promotion it takes writes until its ' +
+        `keeper's first report, for up to ${seconds(thawMs)} s`,
+};
+/** Nothing arrives at the old primary, nor from it. */
+function fullCutFence(live, primary, writable) {
+    const statusMs = standbysSpeakEveryMs(live, primary);
+    const { helpers, name, walSenderTimeoutMs } = primary;
+    if (walSenderTimeoutMs === 0)
+        return unreliable(`${name} may never fence itself: wal_sender_timeout is 0, so it never gives its standby up; set it`);
+    if (!helpers.quickNameLookups)
+        return unreliable(`${name} may never fence itself: a keeper that is cut off from its name server waits for look-ups until its standby's ` +
+            'connection is over; set RES_OPTIONS=timeout:1 attempts:1 in the environment of pg_autoctl');
+    if (!helpers.monitorKeepalives)
+        return waitsWithoutEnd(name);
+    const ends = connectionEnds(primary, statusMs).least;
+    if (ends < firstLook.most && !helpers.remembersStandby)
+        return unreliable(`${name} may never fence itself: its standby's connection may end after ${seconds(ends)} s, before its keeper first ` +
+            `looks for it, after up to ${seconds(firstLook.most)} s; raise wal_sender_timeout, or set ` +
+            'wal_receiver_status_interval to 1s');
+    const fenced = fullCutFenced(primary, statusMs);
+    const soonestMs = detection(live.monitor, silentChecksFail(live.monitor)).least;
+    const margin = {
+        least: soonestMs + live.monitor.primaryDemoteTimeoutMs - fenced.most,
+        most: writable.most - fenced.least,
+    };
+    const missesWhenLate = ends < firstLook.most + lateMs && !helpers.remembersStandby;
+    return relied(fenced, margin, missesWhenLate, `wal_sender_timeout ${seconds(walSenderTimeoutMs)} s and network_partition_timeout ${primary.networkPartitionTimeoutSeconds} s ` +
+        `of ${name} decide when it is fenced`);
+}
+/** Nothing arrives between the old primary and the monitor; its standby does hear it, and leaves it when told to. */
+function monitorCutFence(live, primary) {
+    const { monitor, nodes } = live;
+    const { helpers, name } = primary;
+    if (!helpers.monitorKeepalives)
+        return waitsWithoutEnd(name);
+    const given = givenUp(monitor, silentChecksFail(monitor)).takes;
+    const choice = chosen(nodes.length).takes;
+    // Of several standbys each leaves before it reports its position; a single one when D begins.
+    const leavesLate = nodes.length > 2 ? 0 : choice.least;
+    const leaves = inTurn(given, nextReport('').takes, { least: leavesLate, most: choice.most });
+    const afterwards = demotingFenced(primary);
+    const demotionMs = demotionAwaited(monitor.primaryDemoteTimeoutMs).takes.most;
+    const margin = {
+        least: monitor.primaryDemoteTimeoutMs - afterwards.most,
+        most: (nodes.length > 2 ? choice.most : 0) + demotionMs + roundMs + opened.takes.most - afterwards.least,
+    };
+    const missesWhenLate = given.least < firstLook.most + lateMs && !helpers.remembersStandby;
+    return relied(inTurn(leaves, afterwards), margin, missesWhenLate, `network_partition_timeout ${primary.networkPartitionTimeoutSeconds} s of ${name} decides when it is fenced, once its ` +
+        'standby has left it');
+}
+function relied(fenced, margin, missesWhenLate, reason) {
+    const rest = missesWhenLate
+        ? '; it never saw a standby while the monitor was away, and if it looks too late for this one it never fences itself'
+        : '';
+    return {
+        fenced,
+        margin,
+        overlapMs: Math.max(0, -margin.least),
+        overlapWhenLateMs: missesWhenLate ? null : Math.max(0, lateMs - margin.least),
+        reason: reason + rest,
+    };
+}
+function waitsWithoutEnd(name) {
+    return unreliable(`${name} may never fence itself: a cut that strikes while its keeper awaits the monitor's answer hangs it; add keepalives_idle, ` +
+        "keepalives_interval, keepalives_count and tcp_user_timeout to its monitor's URI");
+}
+/** The keeper is content with any standby, so the one that speaks most often is seen longest. */
+function standbysSpeakEveryMs({ nodes }, primary) {
+    const intervals = nodes
+        .filter((node) => node !== primary)
+        .map(({ walReceiverStatusIntervalMs }) => walReceiverStatusIntervalMs)
+        .filter((intervalMs) => intervalMs > 0);
+    return intervals.length === 0 ? 0 : Math.min(...intervals);
+}
+
+;// CONCATENATED MODULE: ./build/src/prediction/prediction.js
+
+
+
+
+
+/**
+ * What a formation's settings lead to, fault by fault, before any fault has come: how long until the promotion, which
+ * setting costs most of it, and whether two primaries may take writes. docs/prediction.md has the model, its
+ * sources, and how it compares with what was measured.
+ */
+const faultClasses = (/* unused pure expression or super */ null && ([
+    /** The primary's container or machine is gone. */
+    'crash-stop',
+    /** It stands still; its sockets look alive. */
+    'freeze',
+    /** Nothing arrives at it, nor from it. */
+    'full-cut',
+    /** Nothing arrives between it and the monitor. */
+    'monitor-cut',
+    /** Only its Postgres was killed: its keeper starts it again, and nothing is promoted. */
+    'postgres-crash',
+    /** An operator has the role handed over. */
+    'switchover',
+]));
+/** @throws Error where `primary` names none of the nodes */
+function predict(live) {
+    const primary = live.nodes.find(({ name }) => name === live.primary);
+    if (!primary)
+        throw new Error(`${live.primary} is none of the nodes that a prediction was asked for`);
+    const blocked = noSuccessor(live, primary);
+    const failover = (fault, checks, fence) => {
+        const steps = failoverSteps(live, checks);
+        const writable = inTurn(...steps.slice(0, -1).map(({ takes }) => takes));
+        return promoting(fault, steps, writable, fence(writable), blocked);
+    };
+    const silent = silentChecksFail(live.monitor);
+    const switchover = switchoverSteps(live);
+    return {
+        'crash-stop': failover('crash-stop', goneChecksFail(live.monitor), () => null),
+        freeze: failover('freeze', silent, () => frozen),
+        'full-cut': failover('full-cut', silent, (writable) => fullCutFence(live, primary, writable)),
+        'monitor-cut': failover('monitor-cut', silent, () => monitorCutFence(live, primary)),
+        'postgres-crash': {
+            fault: 'postgres-crash',
+            promotion: null,
+            notPromoted: 'its keeper lives and starts Postgres again, which is no failover',
+            outage: span(restarted.takes),
+            parts: [part(restarted)],
+            costliest: null,
+            fencing: null,
+        },
+        switchover: promoting('switchover', switchover, 
+        // Writes go on until the primary is told, and come back before the announcement.
+        inTurn(...switchover.slice(1, -1).map(({ takes }) => takes)), null, blocked),
+    };
+}
+function failoverSteps({ monitor, nodes }, checks) {
+    return [
+        givenUp(monitor, checks),
+        nextReport('a standby reports, and the failover begins'),
+        chosen(nodes.length),
+        demotionAwaited(monitor.primaryDemoteTimeoutMs),
+        nextReport('the standby reports, and may take writes'),
+        opened,
+        announced(nodes.length),
+    ];
+}
+function switchoverSteps({ nodes }) {
+    return [commanded, chosen(nodes.length), handedOver, opened, announced(nodes.length)];
+}
+/** Why no standby can be promoted whatever happens, or null. */
+function noSuccessor({ nodes, numberSyncStandbys }, primary) {
+    const standbys = nodes.filter((node) => node !== primary);
+    if (standbys.length === 0)
+        return 'there is no other data node';
+    if (standbys.every(({ candidatePriority }) => candidatePriority === 0))
+        return 'every other data node has candidate priority 0; give one of them a higher one';
+    // Of two nodes the standby needs no quorum; of more, number_sync_standbys + 1 of them must report their position
+    // (group_state_machine.c, ProceedGroupStateForMSFailover).
+    const quorum = standbys.filter(({ replicationQuorum }) => replicationQuorum).length;
+    if (standbys.length > 1 && numberSyncStandbys > 0 && quorum < numberSyncStandbys + 1)
+        return (`number_sync_standbys ${numberSyncStandbys} asks for ${numberSyncStandbys + 1} standbys of the replication quorum, and ` +
+            `there are ${quorum}; lower it, or add a standby`);
+    return null;
+}
+function promoting(fault, steps, outage, fence, blocked) {
+    if (blocked !== null)
+        return {
+            fault,
+            promotion: null,
+            notPromoted: blocked,
+            outage: null,
+            parts: [],
+            costliest: null,
+            fencing: null,
+        };
+    const parts = steps.map(part);
+    return {
+        fault,
+        promotion: span(inTurn(...steps.map(({ takes }) => takes))),
+        notPromoted: null,
+        outage: span(outage),
+        parts,
+        costliest: costliestOf(parts),
+        fencing: fence && inSeconds(fence),
+    };
+}
+function costliestOf(parts) {
+    const settable = parts.filter(({ setting }) => setting !== null);
+    return settable.reduce((most, one) => (most && most.costSeconds >= one.costSeconds ? most : one), null);
+}
+const span = ({ least, most }) => ({ least: seconds(least), most: seconds(most) });
+function part({ name, takes, cost }) {
+    return {
+        name,
+        ...span(takes),
+        setting: cost?.setting ?? null,
+        costSeconds: seconds(cost?.costMs ?? 0),
+        gainSeconds: seconds(cost?.gainMs ?? 0),
+    };
+}
+function inSeconds({ fenced, margin, overlapMs, overlapWhenLateMs, reason }) {
+    return {
+        fenced: fenced && span(fenced),
+        margin: margin && span(margin),
+        overlapSeconds: overlapMs === null ? null : seconds(overlapMs),
+        lateSeconds: seconds(lateMs),
+        overlapWhenLateSeconds: overlapWhenLateMs === null ? null : seconds(overlapWhenLateMs),
+        reason,
     };
 }
 
@@ -44977,214 +49958,102 @@ function prefixOf(netmask) {
     return /^(1*)0*$/.exec(bits.join(''))?.[1]?.length;
 }
 
-;// CONCATENATED MODULE: ./build/src/check/catalogue.js
+;// CONCATENATED MODULE: ./build/src/check/remedies.js
+
+/** Command lines as an operator types them, on the runner or wherever the `incus` client is. */
+class Remedies {
+    formation;
+    asked;
+    constructor(formation, asked) {
+        this.formation = formation;
+        this.asked = asked;
+    }
+    /** `incus VERB …` on a container. */
+    incus(verb, container) {
+        return `incus ${verb} ${this.target(container)}`;
+    }
+    /** A command in a container, as root. */
+    inside(container, command) {
+        return `incus exec ${this.target(container)} -- ${command}`;
+    }
+    /** One SQL statement on a member, as its superuser. */
+    sql(container, statement, database) {
+        const { port } = this.formation.postgres;
+        const where = database === undefined ? '' : ` -d ${database}`;
+        return this.inside(container, `runuser -u postgres -- psql -p ${port}${where} -c "${statement}"`);
+    }
+    /** A pg_autoctl command on a member. */
+    autoctl(container, command) {
+        const member = membersOf(this.formation).find(({ name }) => name === container);
+        const bin = `/usr/lib/postgresql/${this.formation.postgres.version}/bin`;
+        return this.inside(container, `runuser -u postgres -- env PATH=${bin}:/usr/bin:/bin pg_autoctl ${command} --pgdata ${member?.pgdata}`);
+    }
+    journal(container) {
+        return { say: 'read why', run: this.inside(container, 'journalctl -u pg_autoctl -n 50 --no-pager') };
+    }
+    /** A formation's monitor by name. */
+    get monitor() {
+        return this.formation.monitor.name;
+    }
+    provision(say = 'run provision-pgaf with this formation') {
+        const { formationPath, withoutFile } = this.asked;
+        if (withoutFile)
+            return { say };
+        return formationPath === undefined
+            ? { say }
+            : { say, run: `pgha provision-pgaf${formationPath === '' ? '' : ` --formation ${formationPath}`}` };
+    }
+    target(container) {
+        const { remote, project } = this.formation.incus;
+        return `${remote === 'local' ? '' : `${remote}:`}${container} --project ${project}`;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/reading.js
+/** What several checks look for in an observation. */
+function answeringNodes({ nodes }) {
+    return Object.entries(nodes).flatMap(([name, read]) => read.ok ? [[name, read.value]] : []);
+}
+function answeringContainers({ containers }) {
+    return Object.entries(containers).flatMap(([name, read]) => read.ok ? [[name, read.value]] : []);
+}
+/** The formation's rows on the monitor; undefined where no monitor answers. */
+function monitorNodes({ monitor }) {
+    return monitor.ok ? monitor.value.nodes : undefined;
+}
+/** The node that takes writes by its own word, with what it says. */
+function writablePrimary(observation) {
+    return answeringNodes(observation).find(([, node]) => !node.inRecovery);
+}
+/** pg_auto_failover names a standby's connection and slot after its node id. */
+const standbyName = (nodeId) => `pgautofailover_standby_${nodeId}`;
+/** The names that pg_auto_failover gives its slots. */
+const isOwnSlot = (name) => /^pgautofailover_standby_\d+$/.test(name);
+/** A clock of the monitor in seconds, `otherwise` where the monitor could not be read. */
+function clockSeconds({ monitor }, name, otherwise) {
+    const value = monitor.ok ? monitor.value.clocks[name] : undefined;
+    return value === undefined ? otherwise : value / 1000;
+}
+const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+/** A size for people: `1.5 GB`. */
+function size(bytes) {
+    const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));
+    const value = bytes / 1000 ** power;
+    return `${power === 0 ? value : value.toFixed(1)} ${units[power]}`;
+}
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/clients.js
 
 
 
-/** How an operator runs a command in a container of this formation. */
-const inside = (formation, container, command) => `incus exec ${formation.incus.remote === 'local' ? '' : `${formation.incus.remote}:`}${container} --project ${formation.incus.project} -- ${command}`;
-const journalOf = (formation, container) => `read why: ${inside(formation, container, 'journalctl -u pg_autoctl -n 50')}`;
-function answeringNodes(observation) {
-    return Object.entries(observation.nodes).flatMap(([name, read]) => read.ok ? [[name, read.value]] : []);
-}
-function monitorNodes(observation) {
-    return observation.monitor.ok ? observation.monitor.value.nodes : undefined;
-}
-/** Why a member's Postgres could not be read, with the remedy that fits the state of its container. */
-function unreachable(observation, formation, container, failed) {
-    const { remote, project } = formation.incus;
-    const target = `${remote === 'local' ? '' : `${remote}:`}${container} --project ${project}`;
-    const remedies = {
-        missing: 'run provision-pgaf with this formation',
-        Stopped: `incus start ${target}`,
-        Frozen: `incus resume ${target}`,
-    };
-    const status = observation.instances[container]?.status ?? 'missing';
-    return {
-        subject: container,
-        evidence: failed,
-        remedy: remedies[status] ?? journalOf(formation, container),
-    };
-}
-const monitorReachable = {
-    id: 'monitor-reachable',
-    meaning: 'without its monitor the formation keeps serving but cannot fail over',
-    severity: 'error',
-    faults: ({ monitor, ...rest }, formation) => monitor.ok ? [] : [unreachable({ monitor, ...rest }, formation, formation.monitor.name, monitor.failed)],
-};
-const nodesReachable = {
-    id: 'nodes-reachable',
-    meaning: 'every data node runs a Postgres that answers',
-    severity: 'error',
-    faults: (observation, formation) => Object.entries(observation.nodes).flatMap(([name, read]) => read.ok ? [] : [unreachable(observation, formation, name, read.failed)]),
-};
-const nodesRegistered = {
-    id: 'nodes-registered',
-    meaning: 'the monitor knows the nodes of the formation file, and no others',
-    severity: 'error',
-    faults(observation, formation) {
-        const known = monitorNodes(observation)?.map((node) => node.name);
-        if (!known)
-            return undefined;
-        const wanted = formation.nodes.map((node) => node.name);
-        return [
-            ...wanted
-                .filter((name) => !known.includes(name))
-                .map((name) => ({
-                subject: name,
-                evidence: 'the monitor does not know it',
-                remedy: 'run provision-pgaf with this formation',
-            })),
-            ...known
-                .filter((name) => !wanted.includes(name))
-                .map((name) => ({
-                subject: name,
-                evidence: 'the monitor knows it, the formation file does not',
-                remedy: `add it to the file, or have provision-pgaf drop it with prune: true, or do it by hand: ${inside(formation, formation.monitor.name, `runuser -u postgres -- pg_autoctl drop node --pgdata ${membersOf(formation)[0]?.pgdata} --formation ${formation.name} --name ${name}`)}`,
-            })),
-        ];
-    },
-};
-const statesConverged = {
-    id: 'states-converged',
-    meaning: 'every node is in the state that the monitor wants of it',
-    severity: 'error',
-    faults: (observation, formation) => monitorNodes(observation)
-        ?.filter((node) => !isConverged(node) || !['primary', 'secondary'].includes(node.goalState))
-        .map((node) => ({
-        subject: node.name,
-        evidence: `reported ${node.reportedState}, goal ${node.goalState}, for ${node.secondsSinceStateChange.toFixed(1)} s; last report ${node.secondsSinceReport.toFixed(1)} s ago`,
-        remedy: `wait for it to converge; if it does not, ${journalOf(formation, node.name)}`,
-    })),
-};
-const nodesHealthy = {
-    id: 'nodes-healthy',
-    meaning: "the monitor's health checks reach every node",
-    severity: 'error',
-    faults: (observation, formation) => monitorNodes(observation)?.flatMap((node) => {
-        if (node.health !== 1) {
-            return [
-                {
-                    subject: node.name,
-                    evidence: `health ${node.health === 0 ? 'bad' : 'not known yet'}`,
-                    remedy: journalOf(formation, node.name),
-                },
-            ];
-        }
-        // What the monitor knew before the node's Postgres started says nothing about it. Ages, not clocks.
-        const read = observation.nodes[node.name];
-        const age = read?.ok ? read.value.secondsSinceStart : Number.POSITIVE_INFINITY;
-        if (Math.max(node.secondsSinceReport, node.secondsSinceHealthCheck) < age)
-            return [];
-        return [
-            {
-                subject: node.name,
-                evidence: `its Postgres started ${age.toFixed(1)} s ago, and the monitor has not heard of it and checked it since`,
-                remedy: `check again in a few seconds; if it stays so, ${journalOf(formation, node.name)}`,
-            },
-        ];
-    }),
-};
-const oneWritablePrimary = {
-    id: 'one-writable-primary',
-    meaning: 'exactly one node takes writes, and it is the one the monitor names',
-    severity: 'error',
-    faults(observation, formation) {
-        const nodes = monitorNodes(observation);
-        if (!nodes)
-            return undefined;
-        const named = nodes
-            .filter((node) => node.goalState === 'primary' && isConverged(node))
-            .map((node) => node.name);
-        const writable = answeringNodes(observation).flatMap(([name, node]) => node.inRecovery || node.readOnly ? [] : [name]);
-        if (named.length === 1 && writable.length === 1 && named[0] === writable[0])
-            return [];
-        const list = (names) => (names.length === 0 ? 'none' : names.join(' and '));
-        return [
-            {
-                subject: formation.name,
-                evidence: `the monitor names ${list(named)} as primary; writes are taken by ${list(writable)}`,
-                remedy: writable.length > 1
-                    ? `stop the node that the monitor does not name: ${inside(formation, writable.find((name) => !named.includes(name)) ?? '', 'systemctl stop pg_autoctl')}`
-                    : `run provision-pgaf with this formation, which ends a read-only state that pg_auto_failover left behind; else see the monitor's events: ${inside(formation, formation.monitor.name, `runuser -u postgres -- pg_autoctl show events --pgdata ${membersOf(formation)[0]?.pgdata}`)}`,
-            },
-        ];
-    },
-};
-const synchronousReplication = {
-    id: 'synchronous-replication',
-    meaning: 'the primary waits for as many standbys as the policy asks for: fewer, and a failover can lose writes',
-    severity: 'error',
-    faults(observation, formation) {
-        if (!observation.monitor.ok)
-            return undefined;
-        const { syncStandbys } = formation.replication;
-        const faults = [];
-        const wanted = numberSyncStandbys(formation);
-        const found = observation.monitor.value.numberSyncStandbys;
-        if (found !== wanted) {
-            faults.push({
-                subject: formation.name,
-                evidence: `number_sync_standbys is ${found}, the formation file asks for ${wanted}`,
-                remedy: 'run provision-pgaf with this formation',
-            });
-        }
-        const primary = answeringNodes(observation).find(([, node]) => !node.inRecovery);
-        if (!primary)
-            return faults.length > 0 ? faults : undefined;
-        const [name, node] = primary;
-        const inForce = Number(/^\s*ANY\s+(\d+)/i.exec(node.synchronousStandbyNames)?.[1] ?? 0);
-        const synchronous = node.standbys.filter((standby) => standby.syncState === 'sync' || standby.syncState === 'quorum').length;
-        if (inForce < syncStandbys || synchronous < syncStandbys) {
-            faults.push({
-                subject: name,
-                evidence: `synchronous_standby_names is '${node.synchronousStandbyNames}' and ${synchronous} standby(s) replicate synchronously; ${syncStandbys} asked for`,
-                remedy: 'bring the standbys back; pg_auto_failover turns synchronous replication on again by itself',
-            });
-        }
-        return faults;
-    },
-};
-const standbysStreaming = {
-    id: 'standbys-streaming',
-    meaning: 'every standby receives the WAL of the primary',
-    severity: 'error',
-    faults(observation, formation) {
-        const nodes = answeringNodes(observation);
-        if (nodes.length === 0)
-            return undefined;
-        return nodes
-            .filter(([, node]) => node.inRecovery && node.walReceiver !== 'streaming')
-            .map(([name, node]) => ({
-            subject: name,
-            evidence: `its WAL receiver is ${node.walReceiver === '' ? 'not running' : node.walReceiver}`,
-            remedy: journalOf(formation, name),
-        }));
-    },
-};
-const timelinesAgree = {
-    id: 'timelines-agree',
-    meaning: 'all nodes are on one timeline: a node on another one cannot follow',
-    severity: 'error',
-    faults(observation, formation) {
-        const nodes = answeringNodes(observation);
-        if (nodes.length === 0)
-            return undefined;
-        const newest = Math.max(...nodes.map(([, node]) => node.timeline));
-        return nodes
-            .filter(([, node]) => node.timeline !== newest)
-            .map(([name, node]) => ({
-            subject: name,
-            evidence: `timeline ${node.timeline}, the formation is on ${newest}`,
-            remedy: journalOf(formation, name),
-        }));
-    },
-};
+
+/** Whether clients can follow a failover. */
 const applicationLogin = {
     id: 'application-login',
     meaning: 'every node lets the application in, so that its clients can follow a failover',
     severity: 'error',
-    faults(observation, formation) {
+    follows: { 'nodes-reachable': 'same' },
+    faults(observation, formation, asked) {
         const { users, databases } = formation.postgres;
         const nodes = answeringNodes(observation);
         if (nodes.length === 0)
@@ -45213,64 +50082,1599 @@ const applicationLogin = {
             if (missing.length === 0)
                 return [];
             return [
-                { subject: name, evidence: missing.join('; '), remedy: 'run provision-pgaf with this formation' },
+                {
+                    subject: name,
+                    evidence: missing.join('; '),
+                    remedy: new Remedies(formation, asked).provision(),
+                },
             ];
         });
     },
 };
+const applicationSession = {
+    id: 'application-session',
+    meaning: 'the application logs in on every node over its own way in, with its password',
+    severity: 'error',
+    follows: { 'nodes-reachable': 'same', 'application-login': 'same', 'names-resolve': 'any' },
+    faults: (observation, formation, asked) => Object.entries(observation.logins).flatMap(([name, login]) => {
+        if (login.ok)
+            return [];
+        return [
+            {
+                subject: name,
+                evidence: `${formation.postgres.user} on ${formation.postgres.database}: ${login.failed}`,
+                remedy: new Remedies(formation, asked).provision(),
+            },
+        ];
+    }),
+};
+/** What libpq takes, and pgbouncer and JDBC with it, for "the node that takes writes". */
+const writableTargets = ['read-write', 'primary'];
+const clientUri = {
+    id: 'client-uri',
+    meaning: "the application's connection string leads to whichever node is the primary",
+    severity: 'error',
+    faults(_, formation, asked) {
+        const { clientUri: given } = asked;
+        if (given === undefined || given === '')
+            return [];
+        const uri = parseUri(given);
+        const wanted = membersOf(formation)
+            .slice(1)
+            .map(({ host }) => `${host}:${formation.postgres.port}`);
+        const wrong = [];
+        if (uri === undefined)
+            wrong.push('it is no postgres:// URI');
+        else {
+            const missing = wanted.filter((host) => !uri.hosts.includes(host));
+            const other = uri.hosts.filter((host) => !wanted.includes(host));
+            if (missing.length > 0)
+                wrong.push(`it leaves out ${missing.join(', ')}`);
+            if (other.length > 0)
+                wrong.push(`it names ${other.join(', ')}, which is no data node`);
+            if (!writableTargets.includes(uri.parameters.get('target_session_attrs') ?? ''))
+                wrong.push(`target_session_attrs is ${uri.parameters.get('target_session_attrs') ?? 'missing'}, so a client may end on a standby`);
+            if (uri.database !== formation.postgres.database)
+                wrong.push(`it names the database ${uri.database || '(none)'}, not ${formation.postgres.database}`);
+        }
+        if (wrong.length === 0)
+            return [];
+        return [
+            {
+                subject: formation.name,
+                evidence: wrong.join('; '),
+                remedy: {
+                    say: "use the output formation-uri, with the application's password, as its connection string",
+                },
+            },
+        ];
+    },
+};
+/** The parts of a libpq URI with several hosts, which no URL class reads. The password is left behind. */
+function parseUri(text) {
+    const match = /^postgres(?:ql)?:\/\/(?:[^@/]*@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/.exec(text.trim());
+    if (!match)
+        return undefined;
+    const [, hosts = '', database = '', parameters = ''] = match;
+    return {
+        hosts: hosts.split(',').map((host) => (/:\d+$/.test(host) ? host : `${host}:5432`)),
+        database: decodeURIComponent(database),
+        parameters: new URLSearchParams(parameters),
+    };
+}
+const clientChecks = [applicationLogin, applicationSession, clientUri];
+
+;// CONCATENATED MODULE: ./build/src/member/roles.js
+/** pg_auto_failover's own accounts: the keepers' at the monitor, and the standbys' at the primary, a superuser. */
+const autoctlRole = 'autoctl_node';
+const replicationRole = 'pgautofailover_replicator';
+
+;// CONCATENATED MODULE: ./build/src/member/hba.js
+
+
+
+/**
+ * pg_hba.conf of monitor and data nodes, written whole: pg_autoctl is told to leave it alone
+ * (`--skip-pg-hba`). Its own version trusts everybody in the container and on 127.0.0.1 (initdb's rules),
+ * opens the monitor to the whole network, and has no rule for the application's clients, so that after a
+ * perfect promotion they get "no pg_hba.conf entry". The user postgres comes in by peer authentication.
+ */
+const head = '# Written by pgha; provision-pgaf puts changes by hand back.';
+/** What pg_autoctl connects as on the monitor itself, as the user postgres. */
+const autoctlOwner = 'autoctl';
+/**
+ * A registered node's host as an address of pg_hba.conf, undefined for what is neither a host's name nor an
+ * address. Whoever has the nodes' account at the monitor can register any text, and with it whole lines of rules;
+ * and `all`, `samenet` and `.incus` mean networks.
+ */
+function hbaAddress(host) {
+    const family = (0,external_node_net_.isIP)(host);
+    if (family !== 0)
+        return `${host}/${family === 4 ? 32 : 128}`;
+    const isName = /^[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?)*$/;
+    if (host.length > 253 || !isName.test(host))
+        return undefined;
+    return ['all', 'samehost', 'samenet'].includes(host.toLowerCase()) ? undefined : host;
+}
+/** @param hosts the data nodes */
+function monitorHba(hosts) {
+    return lines([
+        head,
+        'local all postgres peer',
+        `local ${monitorDatabase} ${autoctlRole},${autoctlOwner} peer map=pgha`,
+        ...hosts.map((host) => `hostssl ${monitorDatabase} ${autoctlRole} ${host} scram-sha-256`),
+    ]);
+}
+/** pg_ident.conf of the monitor: postgres may be the accounts that pg_autoctl uses locally. */
+function monitorIdent() {
+    return lines([head, `pgha postgres ${autoctlRole}`, `pgha postgres ${autoctlOwner}`]);
+}
+/**
+ * @param monitorHost where the monitor's health checks come from: they log in as pgautofailover_monitor, which
+ *   has no rights and a password that is written in upstream's source, hence trust from that host alone
+ * @param hosts the data nodes
+ */
+function nodeHba(formation, monitorHost, hosts) {
+    return lines([
+        head,
+        'local all postgres peer',
+        `hostssl postgres pgautofailover_monitor ${monitorHost} trust`,
+        ...hosts.map((host) => `hostssl postgres,replication ${replicationRole} ${host} scram-sha-256`),
+        '# clients',
+        ...clientRules(formation).flatMap(({ user, database, clients, method }) => clients.map((network) => `hostssl "${database}" "${user}" ${network} ${method}`)),
+    ]);
+}
+function lines(rules) {
+    return `${rules.join('\n')}\n`;
+}
+
+;// CONCATENATED MODULE: ./build/src/member/keeper-config.js
+
+
+
+/** A member's pg_autoctl.cfg: what it should say, and what one says. */
+/** libpq waits for an answer without end: a cut in the midst of one would keep a primary from fencing itself. */
+const impatience = 'keepalives_idle=1&keepalives_interval=1&keepalives_count=2&tcp_user_timeout=3000';
+/** The monitor's connection string for keepers; the password is in the password file. */
+function monitorUri(formation, monitor) {
+    return `postgres://${autoctlRole}@${monitor.host}:${formation.postgres.port}/${monitorDatabase}?${tlsParameters(formation)}&${impatience}`;
+}
+/** Whether a keeper's configuration has that connection string; pg_autoctl writes its parameters in an order of its own. */
+function hasMonitorUri(formation, monitor, keeperConfig) {
+    const parts = (uri) => {
+        const [base = '', parameters = ''] = uri.split('?');
+        return [base.replace(/^postgresql:/, 'postgres:'), ...parameters.split('&').sort()].join('&');
+    };
+    return parts(configured(keeperConfig, 'monitor')) === parts(monitorUri(formation, monitor));
+}
+/** What a pg_autoctl.cfg says, '' for a key that is not there. In time linear to its length, whatever it holds. */
+function configured(keeperConfig, key) {
+    return (new RegExp(`^[ \\t]*${key}[ \\t]*=(.*)$`, 'm').exec(keeperConfig)?.[1] ?? '').trim();
+}
+/** The keeper's network_partition_timeout as its configuration file has it (upstream's default is 20 s). */
+function partitionTimeoutOf(keeperConfig) {
+    return Number(configured(keeperConfig, 'network_partition_timeout') || 20);
+}
+/** Whether a member's configuration has the formation's TLS mode and files. */
+function hasTls(formation, keeperConfig) {
+    const options = tlsOptions(formation);
+    const option = (name) => options[options.indexOf(name) + 1] ?? '';
+    const wanted = [
+        ['sslmode', option('--ssl-mode')],
+        ['cert_file', option('--server-cert')],
+        ['key_file', option('--server-key')],
+        ['ca_file', options.includes('--ssl-ca-file') ? option('--ssl-ca-file') : ''],
+    ];
+    return wanted.every(([key, value]) => configured(keeperConfig, key) === value);
+}
+/** Whether a node was told to forget its monitor. */
+function isMonitorDisabled(keeperConfig) {
+    return configured(keeperConfig, 'monitor') === 'PG_AUTOCTL_DISABLED';
+}
+
+;// CONCATENATED MODULE: ./build/src/member/settings.js
+/** The monitor's clocks (pg_auto_failover's configuration reference; all reloadable). */
+function monitorSettings(timings) {
+    return {
+        'pgautofailover.health_check_period': `${timings.healthCheckPeriodMs}ms`,
+        'pgautofailover.health_check_timeout': `${timings.healthCheckTimeoutMs}ms`,
+        'pgautofailover.health_check_max_retries': String(timings.healthCheckMaxRetries),
+        'pgautofailover.health_check_retry_delay': `${timings.healthCheckRetryDelayMs}ms`,
+        'pgautofailover.node_considered_unhealthy_timeout': `${timings.nodeConsideredUnhealthyTimeoutMs}ms`,
+        'pgautofailover.primary_demote_timeout': `${timings.primaryDemoteTimeoutMs}ms`,
+    };
+}
+/** What a data node's Postgres needs besides what pg_auto_failover writes: its clock, and the file's settings. */
+function dataNodeSettings(formation) {
+    return {
+        wal_sender_timeout: `${formation.timings.walSenderTimeoutMs}ms`,
+        // An idle standby speaks only when asked, at half of wal_sender_timeout, and would be given up that much early.
+        wal_receiver_status_interval: '1s',
+        ...formation.postgres.settings,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/reach.js
+
+
+
+
+/** Whether the members run and answer. */
+/** Why a member's Postgres could not be read, with the remedy that fits the state of its container. */
+function unreachable(observation, formation, asked, container, failed) {
+    const remedies = new Remedies(formation, asked);
+    const known = {
+        missing: remedies.provision(),
+        Stopped: { say: 'start it', run: remedies.incus('start', container) },
+        Frozen: { say: 'resume it', run: remedies.incus('resume', container) },
+    };
+    const status = observation.instances[container]?.status ?? 'missing';
+    return { subject: container, evidence: failed, remedy: known[status] ?? remedies.journal(container) };
+}
+const monitorReachable = {
+    id: 'monitor-reachable',
+    meaning: 'without its monitor the formation keeps serving but cannot fail over',
+    severity: 'error',
+    follows: { 'services-run': 'same', 'disk-space': 'same' },
+    faults: (observation, formation, asked) => observation.monitor.ok
+        ? []
+        : [unreachable(observation, formation, asked, formation.monitor.name, observation.monitor.failed)],
+};
+const nodesReachable = {
+    id: 'nodes-reachable',
+    meaning: 'every data node runs a Postgres that answers',
+    severity: 'error',
+    follows: { 'services-run': 'same', 'disk-space': 'same' },
+    faults: (observation, formation, asked) => Object.entries(observation.nodes).flatMap(([name, read]) => read.ok ? [] : [unreachable(observation, formation, asked, name, read.failed)]),
+};
+const servicesRun = {
+    id: 'services-run',
+    meaning: 'pg_autoctl runs in every container, and would again after a reboot',
+    severity: 'error',
+    faults(observation, formation, asked) {
+        const remedies = new Remedies(formation, asked);
+        return answeringContainers(observation).flatMap(([name, { service }]) => {
+            const { active, enabled, restarts } = service;
+            if (service.unit === '' && active !== 'active')
+                return [{ subject: name, evidence: 'there is no pg_autoctl.service', remedy: remedies.provision() }];
+            if (active !== 'active') {
+                const again = restarts > 0 ? `, after ${restarts} restart${restarts === 1 ? '' : 's'}` : '';
+                return [
+                    {
+                        subject: name,
+                        evidence: `pg_autoctl.service is ${active}${again}`,
+                        remedy: active === 'activating'
+                            ? remedies.journal(name)
+                            : { say: 'start it', run: remedies.inside(name, 'systemctl start pg_autoctl') },
+                    },
+                ];
+            }
+            if (enabled === 'enabled')
+                return [];
+            return [
+                {
+                    subject: name,
+                    evidence: `pg_autoctl.service is ${enabled || 'not enabled'}: it would not start after a reboot`,
+                    remedy: { say: 'enable it', run: remedies.inside(name, 'systemctl enable pg_autoctl') },
+                    severity: 'warning',
+                },
+            ];
+        });
+    },
+};
+const unitFile = {
+    id: 'unit-file',
+    meaning: 'pg_autoctl.service is the one that provisioning writes: restarts, limits, quick name look-ups',
+    severity: 'warning',
+    follows: { 'services-run': 'same' },
+    faults(observation, formation, asked) {
+        if (asked.withoutFile)
+            return [];
+        const found = new Map(answeringContainers(observation));
+        return membersOf(formation).flatMap((member) => {
+            const unit = found.get(member.name)?.service.unit;
+            const wanted = unitText(member, formation.postgres.version);
+            if (unit === undefined || unit === wanted)
+                return [];
+            return [
+                {
+                    subject: member.name,
+                    evidence: `the unit file says ${differences(unit, wanted)}`,
+                    remedy: new Remedies(formation, asked).provision(),
+                },
+            ];
+        });
+    },
+};
+/** The first lines that stand in one text and not in the other, for people. */
+function differences(found, wanted) {
+    const lines = (text) => text.split('\n').filter((line) => line.trim() !== '');
+    const [has, needs] = [lines(found), lines(wanted)];
+    const extra = has.filter((line) => !needs.includes(line));
+    const missing = needs.filter((line) => !has.includes(line));
+    const shown = (some) => {
+        const first = some.slice(0, 3).map((line) => `'${line}'`);
+        return some.length > 3 ? `${first.join(', ')} and ${some.length - 3} more` : first.join(', ');
+    };
+    if (extra.length === 0 && missing.length === 0)
+        return 'the same in another order';
+    if (missing.length === 0)
+        return `${shown(extra)} besides`;
+    return extra.length === 0
+        ? `nothing of ${shown(missing)}`
+        : `${shown(extra)} in place of ${shown(missing)}`;
+}
+const openFiles = {
+    id: 'open-files',
+    meaning: 'Postgres may open as many files as the unit grants, or as its host allows',
+    severity: 'warning',
+    faults: (observation, formation, asked) => answeringContainers(observation).flatMap(([name, { openFiles: files }]) => {
+        if (files === undefined || files.limit >= Math.min(openFileLimit, files.possible))
+            return [];
+        const remedies = new Remedies(formation, asked);
+        return [
+            {
+                subject: name,
+                evidence: `Postgres may open ${files.limit} files; the unit grants ${openFileLimit}, and the container can give ${files.possible}`,
+                remedy: {
+                    say: 'restart Postgres, which the keeper starts again with its own limit (a second without it)',
+                    run: remedies.inside(name, `runuser -u postgres -- /usr/lib/postgresql/${formation.postgres.version}/bin/pg_ctl stop --mode fast --pgdata ${membersOf(formation).find((member) => member.name === name)?.pgdata}`),
+                },
+            },
+        ];
+    }),
+};
+const reachChecks = [
+    monitorReachable,
+    nodesReachable,
+    servicesRun,
+    unitFile,
+    openFiles,
+];
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/file.js
+
+
+
+
+
+
+
+/** The formation against its file, and what a drill left behind. */
+const matchesFile = {
+    id: 'matches-file',
+    meaning: 'the formation is what its file says: clocks, settings, rules, priorities, limits',
+    severity: 'warning',
+    follows: {
+        'application-login': 'same',
+        'failover-possible': 'any',
+        'synchronous-replication': 'any',
+        'nodes-registered': 'any',
+    },
+    faults(observation, formation, asked) {
+        if (asked.withoutFile)
+            return [];
+        const remedy = new Remedies(formation, asked).provision();
+        const told = [
+            [formation.monitor.name, monitorDrift(observation, formation)],
+            ...membersOf(formation).flatMap((member) => [
+                [member.name, memberDrift(observation, formation, member)],
+            ]),
+        ];
+        return told
+            .filter(([, drift]) => drift.length > 0)
+            .map(([subject, drift]) => ({ subject, evidence: drift.join('; '), remedy }));
+    },
+};
+function monitorDrift({ monitor }, formation) {
+    if (!monitor.ok)
+        return [];
+    return Object.entries(monitorSettings(formation.timings)).flatMap(([setting, wanted]) => {
+        const name = setting.replace('pgautofailover.', '');
+        const found = monitor.value.clocks[name];
+        const number = Number.parseInt(wanted, 10);
+        return found === undefined || found === number
+            ? []
+            : [`${name} is ${found}, the file asks for ${number}`];
+    });
+}
+function memberDrift(observation, formation, member) {
+    const drift = limitsDrift(observation, member);
+    if (member.role === 'monitor')
+        return drift;
+    const container = new Map(answeringContainers(observation)).get(member.name);
+    const node = new Map(answeringNodes(observation)).get(member.name);
+    const row = monitorNodes(observation)?.find(({ name }) => name === member.name);
+    const wanted = formation.nodes.find(({ name }) => name === member.name);
+    if (container !== undefined && container.keeperConfig !== '') {
+        const seconds = partitionTimeoutOf(container.keeperConfig);
+        const asked = formation.timings.networkPartitionTimeoutSeconds;
+        if (seconds !== asked)
+            drift.push(`network_partition_timeout is ${seconds} s, the file asks for ${asked} s`);
+        if (!hasMonitorUri(formation, membersOf(formation)[0], container.keeperConfig))
+            drift.push("its keeper's connection string of the monitor is another");
+    }
+    if (node !== undefined) {
+        for (const [name, value] of Object.entries(dataNodeSettings(formation)))
+            if (squeezed(node.alteredSettings[name]) !== squeezed(value))
+                drift.push(`${name} is ${node.alteredSettings[name] ?? 'not set'}, the file asks for ${value}`);
+        // Nodes that the monitor knows and the file does not are let in as well.
+        const hosts = [
+            ...membersOf(formation)
+                .slice(1)
+                .map(({ host }) => host),
+            ...(monitorNodes(observation) ?? [])
+                .map(({ host }) => host)
+                .filter((host) => !membersOf(formation).some((each) => each.host === host)),
+        ];
+        const hba = nodeHba(formation, membersOf(formation)[0].host, hosts);
+        if (node.hbaText !== hba)
+            drift.push(`pg_hba.conf has ${differences(node.hbaText, hba)}`);
+    }
+    if (row !== undefined && wanted !== undefined) {
+        if (row.candidatePriority !== wanted.candidatePriority)
+            drift.push(`its candidate priority is ${row.candidatePriority}, the file asks for ${wanted.candidatePriority}`);
+        if (row.replicationQuorum !== wanted.quorum)
+            drift.push(`it is ${row.replicationQuorum ? 'in' : 'not in'} the quorum, the file asks otherwise`);
+    }
+    return drift;
+}
+/** ALTER SYSTEM writes lists with blanks of its own. */
+const squeezed = (value) => value?.replace(/\s*,\s*/g, ',').replaceAll('"', '');
+function limitsDrift({ instances }, { name, limits }) {
+    const found = instances[name]?.limits;
+    if (found === undefined)
+        return [];
+    const wanted = [
+        ['limits.cpu', limits.cpu === undefined ? undefined : String(limits.cpu), found.cpu],
+        ['limits.memory', limits.memory, found.memory],
+        ['the size of its disk', limits.disk, found.disk],
+    ];
+    return wanted
+        .filter(([, asked, has]) => asked !== undefined && asked !== has)
+        .map(([what, asked, has]) => `${what} is ${has ?? 'not set'}, the file asks for ${asked}`);
+}
 const noInterruptedDrill = {
     id: 'no-interrupted-drill',
     meaning: 'a drill that was killed left its mark on a container',
     severity: 'warning',
-    faults: (observation) => Object.entries(observation.instances)
+    faults: (observation, formation, asked) => Object.entries(observation.instances)
         .filter(([, instance]) => instance.drillMark !== undefined)
         .map(([name, instance]) => ({
         subject: name,
         evidence: `marked by a drill: ${instance.drillMark}`,
-        remedy: 'wait for the drill that runs, or run failover-drill or provision-pgaf: each undoes what was left behind',
+        remedy: new Remedies(formation, asked).provision('wait for the drill that runs, or run failover-drill or provision-pgaf: each undoes what was left behind'),
     })),
 };
-/** Every check, in the order in which a person would look. */
-const catalogue = [
-    monitorReachable,
-    nodesReachable,
-    nodesRegistered,
-    statesConverged,
-    nodesHealthy,
-    oneWritablePrimary,
+const fileChecks = [matchesFile, noInterruptedDrill];
+
+;// CONCATENATED MODULE: ./build/src/prediction/target.js
+/** Faults that come unasked and take a failover to get over. */
+const unplannedFaults = [
+    'crash-stop',
+    'freeze',
+    'full-cut',
+    'monitor-cut',
+];
+/** Judges a prediction against a target for the promotion, as the drill measures it. Pure. */
+function meetsTarget(prediction, targetSeconds, faults = unplannedFaults) {
+    const [first, ...rest] = faults.map((fault) => prediction[fault]);
+    const { fault, promotion, outage, notPromoted, costliest } = rest.reduce((worst, one) => (mostOf(one) > mostOf(worst) ? one : worst), first);
+    const takes = promotion ?? outage;
+    if (!takes)
+        return { meets: 'no', fault, sentence: `after a ${fault} nothing is promoted: ${notPromoted ?? ''}` };
+    const what = `a ${fault} takes ${takes.least} to ${takes.most} s`;
+    const target = `the target is ${targetSeconds} s`;
+    const most = costliest && `${costliest.setting} costs most of it, ${costliest.costSeconds} s`;
+    if (takes.most <= targetSeconds)
+        return { meets: 'yes', fault, sentence: [`${what} and ${target}`, most].filter(Boolean).join('; ') };
+    const meets = takes.least > targetSeconds ? 'no' : 'not-certain';
+    const over = Math.round((takes.most - targetSeconds) * 1000) / 1000;
+    const change = costliest
+        ? `${most}: ${advice(costliest, over)}`
+        : 'no setting of the formation makes it shorter: raise the target';
+    return { meets, fault, sentence: `${what} and ${target}; ${change}` };
+}
+const mostOf = ({ promotion, outage }) => (promotion ?? outage)?.most ?? Number.POSITIVE_INFINITY;
+/** @param over seconds by which the most is beyond the target */
+function advice({ setting, gainSeconds }, over) {
+    const change = over <= gainSeconds
+        ? `lower it so that it costs ${over} s less`
+        : `lowering it alone gains ${gainSeconds} s of the ${over} s that are needed, so lower the other clocks too, or raise the target`;
+    return setting === 'pgautofailover.primary_demote_timeout'
+        ? `${change}; it is also the old primary's time to fence itself, so lower wal_sender_timeout and network_partition_timeout with it`
+        : change;
+}
+
+;// CONCATENATED MODULE: ./build/src/check/live-settings.js
+
+
+/**
+ * What a prediction is made from, as an observation holds it; undefined where the monitor, its primary or a part of a
+ * node could not be read. Pure.
+ */
+function liveSettings(observation, formation) {
+    const { monitor } = observation;
+    if (!monitor.ok)
+        return undefined;
+    const primary = settledPrimary(monitor.value.nodes)?.name;
+    const { clocks, numberSyncStandbys } = monitor.value;
+    const clock = (name) => clocks[name] ?? Number.NaN;
+    const settings = {
+        healthCheckPeriodMs: clock('health_check_period'),
+        healthCheckTimeoutMs: clock('health_check_timeout'),
+        healthCheckRetryDelayMs: clock('health_check_retry_delay'),
+        healthCheckMaxRetries: clock('health_check_max_retries'),
+        nodeConsideredUnhealthyTimeoutMs: clock('node_considered_unhealthy_timeout'),
+        primaryDemoteTimeoutMs: clock('primary_demote_timeout'),
+    };
+    const nodes = formation.nodes.map(({ name }) => liveNode(observation, name));
+    const isWhole = nodes.every((node) => node !== undefined) && !Object.values(settings).some(Number.isNaN);
+    if (primary === undefined || !isWhole || !nodes.some((node) => node.name === primary))
+        return undefined;
+    return { monitor: settings, numberSyncStandbys, nodes, primary };
+}
+function liveNode({ monitor, nodes, containers }, name) {
+    const row = monitor.ok ? monitor.value.nodes.find((each) => each.name === name) : undefined;
+    const [node, container] = [nodes[name], containers[name]];
+    if (!row || !node?.ok || !container?.ok)
+        return undefined;
+    const { keeperConfig, service, standbyMemory } = container.value;
+    const { settings } = node.value;
+    return {
+        name,
+        candidatePriority: row.candidatePriority,
+        replicationQuorum: row.replicationQuorum,
+        networkPartitionTimeoutSeconds: partitionTimeoutOf(keeperConfig),
+        walSenderTimeoutMs: milliseconds(settings['wal_sender_timeout']),
+        walReceiverStatusIntervalMs: milliseconds(settings['wal_receiver_status_interval']),
+        helpers: {
+            quickNameLookups: service.unit.includes('RES_OPTIONS=timeout:1 attempts:1'),
+            monitorKeepalives: /keepalives_idle=1&.*tcp_user_timeout=3000/.test(configured(keeperConfig, 'monitor').split('?')[1]?.split('&').sort().join('&') ?? ''),
+            remembersStandby: standbyMemory === 'yes',
+        },
+    };
+}
+const live_settings_units = { ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+/** A time as Postgres shows a setting: `6s`, `500ms`, `1min`, `0`. */
+function milliseconds(shown = '') {
+    const [, number = 'NaN', unit = 'ms'] = /^(\d+)(\w*)$/.exec(shown) ?? [];
+    return Number(number) * (live_settings_units[unit || 'ms'] ?? Number.NaN);
+}
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/objective.js
+
+
+
+
+
+/** Whether the formation, as it is set, can do what is asked of it when something fails. */
+const rtoTarget = {
+    id: 'rto-target',
+    meaning: 'the settings let a standby take over within the target, whatever fails',
+    severity: 'error',
+    faults(observation, formation, { rtoTargetSeconds }) {
+        const live = liveSettings(observation, formation);
+        if (rtoTargetSeconds === undefined || live === undefined)
+            return [];
+        const { meets, sentence } = meetsTarget(predict(live), rtoTargetSeconds);
+        if (meets === 'yes')
+            return [];
+        return [
+            {
+                subject: formation.name,
+                evidence: sentence,
+                remedy: {
+                    say: 'take a quicker profile (timings: balanced or fast) in the formation file, and run provision-pgaf',
+                },
+                severity: meets === 'no' ? 'error' : 'warning',
+            },
+        ];
+    },
+    // What another node's loss brings is not to be told twice.
+    follows: { 'failover-possible': 'any', 'keepers-fence': 'any' },
+};
+const oneWriterInCuts = {
+    id: 'one-writer-in-cuts',
+    meaning: 'a primary that is cut off stops taking writes before another one starts',
+    severity: 'warning',
+    follows: { 'keepers-fence': 'any', 'matches-file': 'any' },
+    faults(observation, formation, asked) {
+        const live = liveSettings(observation, formation);
+        if (live === undefined)
+            return [];
+        const predicted = predict(live);
+        return ['full-cut', 'monitor-cut'].flatMap((cut) => {
+            const { fencing } = predicted[cut];
+            if (fencing === null || fencing.overlapSeconds === 0)
+                return [];
+            const howLong = fencing.overlapSeconds === null ? 'as long as it is cut off' : `up to ${fencing.overlapSeconds} s`;
+            return [
+                {
+                    subject: formation.name,
+                    evidence: `after a ${cut} two nodes may take writes for ${howLong}: ${fencing.reason}`,
+                    remedy: new Remedies(formation, asked).provision('take the profile balanced or fast (docs/timings.md), and run provision-pgaf'),
+                },
+            ];
+        });
+    },
+};
+const keepersFence = {
+    id: 'keepers-fence',
+    meaning: 'a primary that is cut off from everything stops itself: one whose keeper never saw a standby does not',
+    severity: 'warning',
+    faults: (observation, formation, asked) => answeringContainers(observation)
+        .filter(([name, { standbyMemory }]) => name !== formation.monitor.name && standbyMemory === 'no')
+        .map(([name]) => ({
+        subject: name,
+        evidence: 'its keeper does not remember a standby (last_secondary_contact is 0)',
+        remedy: new Remedies(formation, asked).provision(),
+    })),
+};
+const objectiveChecks = [rtoTarget, oneWriterInCuts, keepersFence];
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/replication.js
+
+
+
+/** Whether what is acknowledged is on another node, and stays. */
+const syncStandbysPossible = {
+    id: 'sync-standbys-possible',
+    meaning: 'as many standbys are in the quorum as number_sync_standbys needs: one fewer, and writes stop',
+    severity: 'error',
+    faults(observation, formation, asked) {
+        if (!observation.monitor.ok)
+            return undefined;
+        const { numberSyncStandbys: number, nodes } = observation.monitor.value;
+        const quorum = nodes.filter((node) => node.replicationQuorum).length;
+        // pg_auto_failover needs one more standby than it waits for; the removal of one leaves the number (#932).
+        if (number <= 0 || quorum - 1 >= number + 1)
+            return [];
+        return [
+            {
+                subject: formation.name,
+                evidence: `number_sync_standbys is ${number} and needs ${number + 1} standbys in the quorum, which has ${Math.max(0, quorum - 1)}`,
+                remedy: new Remedies(formation, asked).provision(),
+            },
+        ];
+    },
+};
+const synchronousReplication = {
+    id: 'synchronous-replication',
+    meaning: 'the primary waits for as many standbys as the policy asks for: fewer, and a failover can lose writes',
+    severity: 'error',
+    follows: {
+        'nodes-reachable': 'any',
+        'services-run': 'any',
+        'keepers-report': 'any',
+        'nodes-healthy': 'any',
+        'no-stuck-transition': 'any',
+        'states-converged': 'any',
+        'standbys-streaming': 'any',
+        'sync-standbys-possible': 'any',
+        'nodes-registered': 'any',
+    },
+    faults(observation, formation, asked) {
+        if (!observation.monitor.ok)
+            return undefined;
+        const remedies = new Remedies(formation, asked);
+        const { syncStandbys } = formation.replication;
+        const { numberSyncStandbys: found, nodes } = observation.monitor.value;
+        const faults = [];
+        const wanted = numberSyncStandbys(formation);
+        if (found !== wanted) {
+            faults.push({
+                subject: formation.name,
+                evidence: `number_sync_standbys is ${found}, the formation file asks for ${wanted}`,
+                remedy: remedies.provision(),
+            });
+        }
+        const primary = writablePrimary(observation);
+        if (!primary)
+            return faults.length > 0 ? faults : undefined;
+        const [name, node] = primary;
+        const inForce = Number(/^\s*ANY\s+(\d+)/i.exec(node.synchronousStandbyNames)?.[1] ?? 0);
+        const synchronous = node.standbys.filter((standby) => standby.syncState === 'sync' || standby.syncState === 'quorum').length;
+        if (inForce >= syncStandbys && synchronous >= syncStandbys)
+            return faults;
+        const leftOut = formation.nodes.filter(({ name: each, quorum }) => quorum && nodes.find((row) => row.name === each)?.replicationQuorum === false);
+        faults.push({
+            subject: name,
+            evidence: `synchronous_standby_names is '${node.synchronousStandbyNames}' and ${synchronous} standby(s) replicate synchronously; ${syncStandbys} asked for${leftOut.length === 0 ? '' : `; not in the quorum: ${leftOut.map((each) => each.name).join(', ')}`}`,
+            remedy: leftOut.length > 0
+                ? remedies.provision()
+                : {
+                    say: 'bring the standbys back; pg_auto_failover turns synchronous replication on again by itself',
+                },
+        });
+        return faults;
+    },
+};
+const standbysStreaming = {
+    id: 'standbys-streaming',
+    meaning: 'every standby receives the WAL of the primary',
+    severity: 'error',
+    follows: {
+        'nodes-reachable': 'any',
+        'services-run': 'any',
+        'one-writable-primary': 'any',
+        'timelines-agree': 'same',
+    },
+    faults(observation, formation, asked) {
+        const nodes = answeringNodes(observation);
+        if (nodes.length === 0)
+            return undefined;
+        const remedies = new Remedies(formation, asked);
+        const primary = writablePrimary(observation);
+        return nodes
+            .filter(([, node]) => node.inRecovery)
+            .flatMap(([name, node]) => {
+            const row = monitorNodes(observation)?.find((each) => each.name === name);
+            const seen = primary?.[1].standbys.find((each) => row !== undefined && each.applicationName === standbyName(row.nodeId));
+            if (node.walReceiver === 'streaming' && (seen !== undefined || !primary || !row))
+                return [];
+            const receiver = `its WAL receiver is ${node.walReceiver === '' ? 'not running' : node.walReceiver}`;
+            return [
+                {
+                    subject: name,
+                    evidence: node.walReceiver === 'streaming'
+                        ? `${receiver}, and ${primary?.[0]} does not know of it`
+                        : receiver,
+                    remedy: remedies.provision(`run provision-pgaf, which puts the standbys' password, certificates and rules right; where that changes nothing, read why with \`${remedies.journal(name).run}\``),
+                },
+            ];
+        });
+    },
+};
+const timelinesAgree = {
+    id: 'timelines-agree',
+    meaning: 'all nodes are on one timeline: a node on another one cannot follow',
+    severity: 'error',
+    follows: { 'one-writable-primary': 'any', 'no-stuck-transition': 'any', 'keepers-report': 'any' },
+    faults(observation, formation, asked) {
+        const nodes = answeringNodes(observation);
+        if (nodes.length === 0)
+            return undefined;
+        const remedies = new Remedies(formation, asked);
+        const newest = Math.max(...nodes.map(([, node]) => node.timeline));
+        return nodes
+            .filter(([, node]) => node.timeline !== newest)
+            .map(([name, node]) => ({
+            subject: name,
+            evidence: `timeline ${node.timeline}, the formation is on ${newest}`,
+            remedy: {
+                say: 'delete the container, and have provision-pgaf make the node anew from the primary',
+                run: `${remedies.incus('delete --force', name)}${asked.formationPath ? ` && ${remedies.provision().run}` : ''}`,
+            },
+        }));
+    },
+};
+const replayRuns = {
+    id: 'replay-runs',
+    meaning: 'every standby replays what it receives: one that does not has that much to do before it takes over',
+    severity: 'warning',
+    faults: (observation, formation, asked) => answeringNodes(observation).flatMap(([name, node]) => {
+        const remedies = new Remedies(formation, asked);
+        if (node.replayPaused)
+            return [
+                {
+                    subject: name,
+                    evidence: 'replay is paused',
+                    remedy: { say: 'let it go on', run: remedies.sql(name, 'SELECT pg_wal_replay_resume()') },
+                },
+            ];
+        const delay = node.settings['recovery_min_apply_delay'] ?? '0';
+        if (!node.inRecovery || delay === '0')
+            return [];
+        return [
+            {
+                subject: name,
+                evidence: `recovery_min_apply_delay is ${delay}`,
+                remedy: {
+                    say: 'take the delay away',
+                    run: `${remedies.sql(name, 'ALTER SYSTEM RESET recovery_min_apply_delay')} && ${remedies.sql(name, 'SELECT pg_reload_conf()')}`,
+                },
+            },
+        ];
+    }),
+};
+/** WAL that takes a standby seconds to catch up with, and time that an application would notice. */
+const lagLimits = { bytes: 64 * 1024 * 1024, seconds: 30 };
+const replicationLag = {
+    id: 'replication-lag',
+    meaning: 'standbys keep up with the primary: what one is behind, it has to catch up with before it takes over',
+    severity: 'warning',
+    follows: { 'replay-runs': 'any', 'standbys-streaming': 'any' },
+    faults(observation, formation, asked) {
+        const primary = writablePrimary(observation);
+        if (!primary)
+            return undefined;
+        const remedies = new Remedies(formation, asked);
+        const rows = monitorNodes(observation) ?? [];
+        return primary[1].standbys.flatMap((standby) => {
+            const { lagBytes, replayLagBytes, replayLagSeconds = 0 } = standby;
+            const isBehind = Math.max(lagBytes, replayLagBytes) > lagLimits.bytes;
+            if (!isBehind && replayLagSeconds <= lagLimits.seconds)
+                return [];
+            const name = rows.find((row) => standbyName(row.nodeId) === standby.applicationName)?.name;
+            const remedy = {
+                say: 'see what holds it up (its disk, its network, a long query on it); a standby that is stuck catches up after a restart',
+                ...(name !== undefined && { run: remedies.incus('restart --force', name) }),
+            };
+            return [
+                {
+                    subject: name ?? standby.applicationName,
+                    evidence: `${size(lagBytes)} to flush, ${size(replayLagBytes)} to replay, ${replayLagSeconds.toFixed(1)} s behind`,
+                    remedy,
+                },
+            ];
+        });
+    },
+};
+/** A commit that waits longer has lost its standby; a healthy one answers in milliseconds. */
+const waitLimitSeconds = 5;
+const commitsFinish = {
+    id: 'commits-finish',
+    meaning: 'no commit hangs for want of its synchronous standby (upstream #997, #554)',
+    severity: 'error',
+    follows: {
+        'nodes-reachable': 'any',
+        'services-run': 'any',
+        'standbys-streaming': 'any',
+        'replay-runs': 'any',
+        'sync-standbys-possible': 'any',
+    },
+    faults(observation, formation, asked) {
+        const primary = writablePrimary(observation);
+        if (!primary)
+            return undefined;
+        const [name, node] = primary;
+        const { count, longestSeconds } = node.waitingCommits;
+        if (longestSeconds <= waitLimitSeconds)
+            return [];
+        const standby = monitorNodes(observation)?.find((row) => row.name !== name && row.replicationQuorum)?.name;
+        const remedies = new Remedies(formation, asked);
+        return [
+            {
+                subject: name,
+                evidence: `${count} commit${count === 1 ? '' : 's'} wait${count === 1 ? 's' : ''} for a standby, the longest for ${longestSeconds.toFixed(1)} s (synchronous_standby_names '${node.synchronousStandbyNames}')`,
+                remedy: {
+                    say: 'restart the standby that does not confirm: the primary goes on without it, and it catches up',
+                    ...(standby !== undefined && { run: remedies.incus('restart --force', standby) }),
+                },
+            },
+        ];
+    },
+};
+const durableCommits = {
+    id: 'durable-commits',
+    meaning: 'what is acknowledged is on disk and on a standby: no setting gives that up',
+    severity: 'error',
+    faults(observation, formation, asked) {
+        const remedies = new Remedies(formation, asked);
+        const faults = answeringNodes(observation).flatMap(([name, node]) => {
+            const { settings } = node;
+            const reset = (setting) => `${remedies.sql(name, `ALTER SYSTEM RESET ${setting}`)} && ${remedies.sql(name, 'SELECT pg_reload_conf()')}`;
+            const wrong = [
+                ['fsync', 'on'],
+                ['full_page_writes', 'on'],
+            ].filter(([setting = '', wanted]) => settings[setting] !== undefined && settings[setting] !== wanted);
+            const commit = settings['synchronous_commit'];
+            if (formation.replication.syncStandbys > 0 && commit !== undefined && !durable.has(commit))
+                wrong.push(['synchronous_commit', 'on or remote_apply']);
+            return wrong.map(([setting = '', wanted]) => ({
+                subject: name,
+                evidence: `${setting} is ${settings[setting]}, not ${wanted}`,
+                remedy: { say: 'set it back', run: reset(setting) },
+            }));
+        });
+        const primary = writablePrimary(observation);
+        const overrides = formation.replication.syncStandbys > 0 ? (primary?.[1].commitOverrides ?? []) : [];
+        if (primary && overrides.length > 0) {
+            faults.push({
+                subject: primary[0],
+                evidence: `synchronous_commit is set otherwise for ${overrides.join(', ')}`,
+                remedy: {
+                    say: 'where that is not meant, reset it (ALTER ROLE … RESET, ALTER DATABASE … RESET); this lists it',
+                    run: remedies.sql(primary[0], '\\drds'),
+                },
+                // Somebody has decided so for some of the writes.
+                severity: 'warning',
+            });
+        }
+        return faults;
+    },
+};
+const durable = new Set(['on', 'remote_apply']);
+const failoverPossible = {
+    id: 'failover-possible',
+    meaning: 'when the primary is lost, another node may and can take over',
+    severity: 'error',
+    follows: {
+        'nodes-reachable': 'any',
+        'services-run': 'any',
+        'keepers-report': 'any',
+        'nodes-healthy': 'any',
+        'states-converged': 'any',
+        'no-stuck-transition': 'any',
+        'nodes-registered': 'any',
+    },
+    faults(observation, formation, asked) {
+        const nodes = monitorNodes(observation);
+        if (!nodes)
+            return undefined;
+        const standbys = nodes.filter((node) => !['primary', 'wait_primary', 'single'].includes(node.goalState));
+        const may = standbys.filter((node) => node.candidatePriority > 0);
+        const can = may.filter((node) => node.health === 1 && node.reportedState === 'secondary');
+        if (can.length > 0)
+            return [];
+        const remedies = new Remedies(formation, asked);
+        const why = may.length === 0
+            ? `candidate priority 0 on ${standbys.map((node) => node.name).join(', ') || 'every standby'}`
+            : may
+                .map((node) => `${node.name} is ${node.reportedState}${node.health === 1 ? '' : ', not healthy'}`)
+                .join('; ');
+        return [
+            {
+                subject: formation.name,
+                evidence: `no standby can be promoted: ${why}`,
+                remedy: may.length === 0 ? remedies.provision() : { say: 'bring the standbys back, and check again' },
+            },
+        ];
+    },
+};
+const replicationChecks = [
+    syncStandbysPossible,
     synchronousReplication,
     standbysStreaming,
     timelinesAgree,
-    applicationLogin,
-    noInterruptedDrill,
+    replayRuns,
+    replicationLag,
+    commitsFinish,
+    durableCommits,
+    failoverPossible,
 ];
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/states.js
+
+
+
+/** What the monitor knows and wants of its nodes. */
+const nodesRegistered = {
+    id: 'nodes-registered',
+    meaning: 'the monitor knows the nodes of the formation file, and no others',
+    severity: 'error',
+    faults(observation, formation, asked) {
+        const known = monitorNodes(observation)?.map((node) => node.name);
+        if (!known)
+            return undefined;
+        const remedies = new Remedies(formation, asked);
+        const wanted = formation.nodes.map((node) => node.name);
+        const drop = (name) => `${remedies.autoctl(remedies.monitor, 'drop node')} --formation ${formation.name} --name ${name}`;
+        return [
+            ...wanted
+                .filter((name) => !known.includes(name))
+                .map((name) => ({
+                subject: name,
+                evidence: 'the monitor does not know it',
+                remedy: remedies.provision(),
+            })),
+            ...known
+                .filter((name) => !wanted.includes(name))
+                .map((name) => ({
+                subject: name,
+                evidence: 'the monitor knows it, the formation file does not',
+                remedy: {
+                    say: 'add it to the file, have provision-pgaf drop it with prune: true, or drop it by hand',
+                    run: drop(name),
+                },
+            })),
+        ];
+    },
+};
+/** A keeper reports once a second; one cut off from a name server takes four. */
+const silentAfterSeconds = { least: 4, most: 10 };
+const keepersReport = {
+    id: 'keepers-report',
+    meaning: "every node's keeper reports to the monitor: one that is silent takes no order",
+    severity: 'error',
+    follows: { 'nodes-reachable': 'same', 'services-run': 'same', 'monitor-reachable': 'any' },
+    faults(observation, formation, asked) {
+        const unhealthySeconds = clockSeconds(observation, 'node_considered_unhealthy_timeout', 20);
+        const { least, most } = silentAfterSeconds;
+        const limit = Math.max(least, Math.min(most, unhealthySeconds));
+        const remedies = new Remedies(formation, asked);
+        return monitorNodes(observation)
+            ?.filter((node) => node.secondsSinceReport > limit)
+            .map((node) => ({
+            subject: node.name,
+            evidence: `its last report is ${node.secondsSinceReport.toFixed(1)} s old`,
+            remedy: {
+                say: 'where its network is whole, restart its pg_autoctl (a failover, if it is the primary)',
+                run: remedies.inside(node.name, 'systemctl restart pg_autoctl'),
+            },
+        }));
+    },
+};
+/** A transition that lasts longer than this many times primary_demote_timeout does not end by itself. */
+const stuckFactor = 2;
+const noStuckTransition = {
+    id: 'no-stuck-transition',
+    meaning: 'a node that has been on its way for longer than any transition takes does not arrive by itself',
+    severity: 'error',
+    follows: { 'nodes-reachable': 'any', 'services-run': 'any', 'keepers-report': 'any' },
+    faults(observation, formation, asked) {
+        const nodes = monitorNodes(observation);
+        if (!nodes)
+            return undefined;
+        const limit = stuckFactor * clockSeconds(observation, 'primary_demote_timeout', 30);
+        const remedies = new Remedies(formation, asked);
+        return nodes
+            .filter((node) => isUnderWay(node) && node.secondsSinceStateChange > limit)
+            .map((node) => ({
+            subject: node.name,
+            evidence: `${described(node)} for ${node.secondsSinceStateChange.toFixed(0)} s, more than ${stuckFactor} × primary_demote_timeout`,
+            remedy: unstick(node, nodes, observation.monitor.ok ? observation.monitor.value.numberSyncStandbys : 0),
+        }));
+        /** Ways out that upstream's users have found (#1025, #774, #1113). */
+        function unstick(node, all, numberSyncStandbys) {
+            const candidates = all.filter((each) => each.candidatePriority > 0 && each.health === 1 && each.reportedState === 'report_lsn').length;
+            if (node.goalState === 'report_lsn' && candidates < numberSyncStandbys + 1) {
+                return {
+                    say: `an election needs ${numberSyncStandbys + 1} candidates and has ${candidates}: bring the missing standby back, or ask for fewer`,
+                    run: `${remedies.autoctl(remedies.monitor, 'set formation number-sync-standbys')} --formation ${formation.name} ${Math.max(0, candidates - 1)}`,
+                };
+            }
+            return {
+                say: 'restart its pg_autoctl, which takes its orders anew',
+                run: remedies.inside(node.name, 'systemctl restart pg_autoctl'),
+            };
+        }
+    },
+};
+/** States that a node passes through, and must not stay in. */
+const passing = ['report_lsn', 'draining', 'demote_timeout', 'stop_replication'];
+const isUnderWay = (node) => !isConverged(node) || passing.includes(node.goalState);
+const described = ({ reportedState, goalState }) => `reported ${reportedState}, goal ${goalState}`;
+const statesConverged = {
+    id: 'states-converged',
+    meaning: 'every node is in the state that the monitor wants of it, primary or secondary',
+    severity: 'error',
+    follows: {
+        'nodes-reachable': 'any',
+        'services-run': 'any',
+        'keepers-report': 'any',
+        'no-stuck-transition': 'any',
+        'standbys-streaming': 'any',
+        'nodes-healthy': 'any',
+    },
+    faults(observation, formation, asked) {
+        const remedies = new Remedies(formation, asked);
+        return monitorNodes(observation)
+            ?.filter((node) => !isConverged(node) || !['primary', 'secondary'].includes(node.goalState))
+            .map((node) => {
+            const journal = remedies.journal(node.name);
+            const evidence = `${described(node)}, for ${node.secondsSinceStateChange.toFixed(1)} s; last report ${node.secondsSinceReport.toFixed(1)} s ago`;
+            if (/^maintenance$/.test(node.goalState) && isConverged(node)) {
+                return {
+                    subject: node.name,
+                    evidence,
+                    remedy: { say: 'end its maintenance', run: remedies.autoctl(node.name, 'disable maintenance') },
+                    // Nothing else explains it: somebody has asked for it.
+                    own: true,
+                };
+            }
+            return {
+                subject: node.name,
+                evidence,
+                remedy: { ...journal, say: 'wait for it to converge; if it does not, read why' },
+            };
+        });
+    },
+};
+const nodesHealthy = {
+    id: 'nodes-healthy',
+    meaning: "the monitor's health checks reach every node",
+    severity: 'error',
+    follows: { 'nodes-reachable': 'same', 'services-run': 'same' },
+    faults: (observation, formation, asked) => monitorNodes(observation)?.flatMap((node) => {
+        const remedies = new Remedies(formation, asked);
+        const read = observation.nodes[node.name];
+        if (node.health !== 1) {
+            const lacksRule = read?.ok && !read.value.hbaText.includes('pgautofailover_monitor');
+            return [
+                {
+                    subject: node.name,
+                    evidence: `health ${node.health === 0 ? 'bad' : 'not known yet'}${lacksRule ? ', and its pg_hba.conf does not let the monitor in' : ''}`,
+                    remedy: lacksRule
+                        ? remedies.provision()
+                        : {
+                            say: `let ${remedies.monitor} reach ${node.host}:${node.port} (firewall, network); this tells whether it does`,
+                            run: remedies.inside(remedies.monitor, `runuser -u postgres -- pg_isready --host ${node.host} --port ${node.port} --timeout 5`),
+                        },
+                },
+            ];
+        }
+        // What the monitor knew before the node's Postgres started says nothing about it. Ages, not clocks.
+        const age = read?.ok ? read.value.secondsSinceStart : Number.POSITIVE_INFINITY;
+        if (Math.max(node.secondsSinceReport, node.secondsSinceHealthCheck) < age)
+            return [];
+        return [
+            {
+                subject: node.name,
+                evidence: `its Postgres started ${age.toFixed(1)} s ago, and the monitor has not heard of it and checked it since`,
+                remedy: {
+                    ...remedies.journal(node.name),
+                    say: 'check again in a few seconds; if it stays so, read why',
+                },
+            },
+        ];
+    }),
+};
+const oneWritablePrimary = {
+    id: 'one-writable-primary',
+    meaning: 'exactly one node takes writes, and it is the one the monitor names',
+    severity: 'error',
+    follows: {
+        'monitor-reachable': 'any',
+        'nodes-reachable': 'any',
+        'services-run': 'any',
+        'keepers-report': 'any',
+        'no-stuck-transition': 'any',
+        'nodes-registered': 'any',
+    },
+    faults(observation, formation, asked) {
+        const nodes = monitorNodes(observation);
+        if (!nodes)
+            return undefined;
+        const named = nodes
+            .filter((node) => ['primary', 'wait_primary', 'single'].includes(node.goalState) && isConverged(node))
+            .map((node) => node.name);
+        const writable = answeringNodes(observation).flatMap(([name, node]) => node.inRecovery || node.readOnly ? [] : [name]);
+        if (named.length === 1 && writable.length === 1 && named[0] === writable[0])
+            return [];
+        const remedies = new Remedies(formation, asked);
+        const list = (names) => (names.length === 0 ? 'none' : names.join(' and '));
+        const stray = writable.find((name) => !named.includes(name));
+        const evidence = `the monitor names ${list(named)} as primary; writes are taken by ${list(writable)}`;
+        if (writable.length > 1 && stray !== undefined) {
+            return [
+                {
+                    subject: formation.name,
+                    evidence,
+                    remedy: {
+                        say: 'stop the node that the monitor does not name',
+                        run: remedies.inside(stray, 'systemctl stop pg_autoctl'),
+                    },
+                    own: true,
+                },
+            ];
+        }
+        const readOnly = answeringNodes(observation).find(([, node]) => !node.inRecovery && node.readOnly)?.[0];
+        return [
+            {
+                subject: formation.name,
+                evidence: readOnly === undefined ? evidence : `${evidence}; ${readOnly} is set read-only`,
+                remedy: readOnly === undefined
+                    ? {
+                        say: "see the monitor's events",
+                        run: `${remedies.autoctl(remedies.monitor, 'show events')} --formation ${formation.name}`,
+                    }
+                    : remedies.provision('where no failover is under way, run provision-pgaf, which ends a read-only state that pg_auto_failover left behind'),
+            },
+        ];
+    },
+};
+const stateChecks = [
+    nodesRegistered,
+    keepersReport,
+    noStuckTransition,
+    statesConverged,
+    nodesHealthy,
+    oneWritablePrimary,
+];
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/storage.js
+
+
+/** What fills disks. */
+/** Postgres ends when it cannot write WAL; it writes segments of 16 MiB, several ahead. */
+const diskLimits = {
+    error: { share: 0.05, bytes: 128 * 1024 * 1024, inodes: 0.02 },
+    warning: { share: 0.15, bytes: 512 * 1024 * 1024, inodes: 0.1 },
+};
+/** More is enough, whatever share of a large disk it is. */
+const plentyBytes = 50 * 1024 ** 3;
+const diskSpace = {
+    id: 'disk-space',
+    meaning: 'the data directory has room: a Postgres that cannot write its WAL ends',
+    severity: 'error',
+    faults: (observation, formation, asked) => answeringContainers(observation).flatMap(([name, { disk }]) => {
+        if (disk === undefined || disk.sizeBytes === 0)
+            return [];
+        const share = disk.availableBytes / disk.sizeBytes;
+        const inodes = disk.inodes === 0 ? 1 : disk.inodesAvailable / disk.inodes;
+        const isBelow = (limit) => inodes < limit.inodes ||
+            disk.availableBytes < limit.bytes ||
+            (share < limit.share && disk.availableBytes < plentyBytes);
+        const severity = isBelow(diskLimits.error)
+            ? 'error'
+            : isBelow(diskLimits.warning)
+                ? 'warning'
+                : undefined;
+        if (severity === undefined)
+            return [];
+        const remedies = new Remedies(formation, asked);
+        return [
+            {
+                subject: name,
+                evidence: `${size(disk.availableBytes)} of ${size(disk.sizeBytes)} left (${(share * 100).toFixed(0)} %), ${(inodes * 100).toFixed(0)} % of the inodes`,
+                remedy: {
+                    say: 'make room or a larger disk (limits.disk, then provision-pgaf); this shows what takes it',
+                    run: remedies.inside(name, 'du -xh --max-depth 3 --threshold 64M /var/lib/postgresql /var/log'),
+                },
+                severity,
+            },
+        ];
+    }),
+};
+const replicationSlots = {
+    id: 'replication-slots',
+    meaning: 'every replication slot has a reader: one without keeps WAL until the disk is full',
+    severity: 'warning',
+    follows: { 'nodes-reachable': 'any', 'standbys-streaming': 'any' },
+    faults: (observation, formation, asked) => answeringNodes(observation).flatMap(([name, node]) => node.slots.flatMap((slot) => {
+        const remedies = new Remedies(formation, asked);
+        const drop = remedies.sql(name, `SELECT pg_drop_replication_slot('${slot.name}')`);
+        if (slot.walStatus === 'lost') {
+            return [
+                {
+                    subject: name,
+                    evidence: `slot ${slot.name} is lost: the WAL that it kept is removed`,
+                    remedy: { say: 'its reader must be made anew; drop it', run: drop },
+                    severity: 'error',
+                },
+            ];
+        }
+        // Those of pg_auto_failover stand on standbys too, where nobody reads them: it moves them on itself.
+        if (slot.active || isOwnSlot(slot.name) || slot.walStatus === '')
+            return [];
+        return [
+            {
+                subject: name,
+                evidence: `slot ${slot.name} has no reader and keeps ${size(slot.retainedBytes)} of WAL`,
+                remedy: { say: 'start its reader, or drop it', run: drop },
+            },
+        ];
+    })),
+};
+/** WAL beyond what Postgres keeps by its settings, as a share of the room that is left. */
+const walShare = 0.5;
+const walRetention = {
+    id: 'wal-retention',
+    meaning: 'WAL does not pile up: it would fill the disk',
+    severity: 'warning',
+    follows: { 'replication-slots': 'same' },
+    faults(observation, formation, asked) {
+        const disks = new Map(answeringContainers(observation));
+        return answeringNodes(observation).flatMap(([name, node]) => {
+            const remedies = new Remedies(formation, asked);
+            if (node.archiver.enabled && node.archiver.failing) {
+                return [
+                    {
+                        subject: name,
+                        evidence: `the last attempt to archive WAL failed; pg_wal has ${size(node.walBytes)}`,
+                        remedy: {
+                            say: 'mend archive_command: WAL is kept until it succeeds; this shows what fails',
+                            run: remedies.sql(name, 'SELECT * FROM pg_stat_archiver'),
+                        },
+                    },
+                ];
+            }
+            const room = disks.get(name)?.disk?.availableBytes;
+            if (room === undefined || node.walBytes <= node.maxWalBytes * 1.5 || node.walBytes < room * walShare)
+                return [];
+            const keeper = node.slots.toSorted((a, b) => b.retainedBytes - a.retainedBytes)[0];
+            return [
+                {
+                    subject: name,
+                    evidence: `pg_wal has ${size(node.walBytes)}, ${size(room)} are left${keeper ? `; slot ${keeper.name} keeps ${size(keeper.retainedBytes)}` : ''}`,
+                    remedy: {
+                        say: 'bring the reader of the slot back, or drop the slot (max_slot_wal_keep_size bounds what slots keep)',
+                        ...(keeper &&
+                            !isOwnSlot(keeper.name) && {
+                            run: remedies.sql(name, `SELECT pg_drop_replication_slot('${keeper.name}')`),
+                        }),
+                    },
+                },
+            ];
+        });
+    },
+};
+const storageChecks = [diskSpace, replicationSlots, walRetention];
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/surroundings.js
+
+
+
+/** Certificates, names, clocks and versions. */
+const day = 86_400;
+const certificateLimits = { errorSeconds: 7 * day, warningSeconds: 30 * day };
+const certificateValid = {
+    id: 'certificate-valid',
+    meaning: 'no certificate is about to end: clients and standbys would be turned away, all at once',
+    severity: 'error',
+    faults: (observation, formation, asked) => answeringContainers(observation).flatMap(([name, { certificate }]) => {
+        if (certificate === undefined || certificate.secondsLeft >= certificateLimits.warningSeconds)
+            return [];
+        const { secondsLeft, notAfter, selfSigned, subject } = certificate;
+        const left = secondsLeft < 0
+            ? 'has ended'
+            : `ends in ${(secondsLeft / day).toFixed(secondsLeft < 10 * day ? 1 : 0)} days`;
+        const remedies = new Remedies(formation, asked);
+        return [
+            {
+                subject: name,
+                evidence: `the certificate of ${subject} ${left} (${notAfter})`,
+                remedy: selfSigned
+                    ? remedies.provision('run provision-pgaf, which renews it')
+                    : remedies.provision('run provision-pgaf with a new tls-certificate and tls-key'),
+                severity: secondsLeft < certificateLimits.errorSeconds ? 'error' : 'warning',
+            },
+        ];
+    }),
+};
+const namesResolve = {
+    id: 'names-resolve',
+    meaning: "members find each other by name, and addresses lead back to the names: pg_hba.conf's rules and the keepers go by them",
+    severity: 'error',
+    follows: { 'nodes-reachable': 'any', 'monitor-reachable': 'any' },
+    faults(observation, formation, asked) {
+        const found = new Map(answeringContainers(observation));
+        const remedies = new Remedies(formation, asked);
+        return [...found].flatMap(([name, { names }]) => membersOf(formation).flatMap((member) => {
+            const { addresses: own } = found.get(member.name) ?? {};
+            if (own === undefined)
+                return [];
+            const told = names[member.host] ?? { addresses: [], reverse: [] };
+            const fault = (evidence) => [
+                {
+                    subject: name,
+                    evidence,
+                    remedy: {
+                        say: "mend the network's DNS or the container's /etc/hosts; this shows what it answers",
+                        run: remedies.inside(name, `getent ahosts ${member.host}`),
+                    },
+                },
+            ];
+            if (told.addresses.length === 0)
+                return fault(`${member.host} does not resolve`);
+            // In a container its own name may lead to loopback.
+            if (name === member.name)
+                return [];
+            if (!told.addresses.some((address) => own.includes(address)))
+                return fault(`${member.host} resolves to ${told.addresses.join(', ')}, and ${member.name} has ${own.join(', ')}`);
+            if (!told.reverse.includes(member.host))
+                return fault(`the address of ${member.host} leads back to ${told.reverse.join(', ') || 'no name'}: rules by that name do not match it`);
+            return [];
+        }));
+    },
+};
+/** Stamps in logs and certificates' dates are read side by side; nothing of ours compares two clocks. */
+const clockLimitSeconds = 2;
+const clocksAgree = {
+    id: 'clocks-agree',
+    meaning: 'the clocks of the containers agree: certificates, logs and now() are read side by side',
+    severity: 'warning',
+    faults(observation, formation, asked) {
+        const clocks = answeringContainers(observation).map(([name, { clock }]) => ({ name, ...clock }));
+        const middle = clocks.map(({ aheadSeconds }) => aheadSeconds).sort((a, b) => a - b)[Math.floor((clocks.length - 1) / 2)];
+        if (middle === undefined)
+            return [];
+        return clocks
+            .filter(({ aheadSeconds, uncertainSeconds }) => Math.abs(aheadSeconds - middle) - uncertainSeconds > clockLimitSeconds)
+            .map(({ name, aheadSeconds, uncertainSeconds }) => ({
+            subject: name,
+            evidence: `its clock is ${Math.abs(aheadSeconds - middle).toFixed(1)} s ${aheadSeconds > middle ? 'ahead of' : 'behind'} the others (± ${uncertainSeconds.toFixed(1)} s)`,
+            remedy: {
+                say: "synchronise its host's clock (chrony, systemd-timesyncd); containers have the host's",
+                run: new Remedies(formation, asked).inside(name, 'date'),
+            },
+        }));
+    },
+};
+const versionsEqual = {
+    id: 'versions-equal',
+    meaning: 'all members run the same versions: after a failover the application meets another server',
+    severity: 'warning',
+    faults(observation, formation, asked) {
+        const remedies = new Remedies(formation, asked);
+        const faults = [];
+        const { monitor } = observation;
+        if (monitor.ok) {
+            const { extensionVersion, availableExtensionVersion } = monitor.value;
+            if (availableExtensionVersion !== '' && extensionVersion !== availableExtensionVersion)
+                faults.push({
+                    subject: remedies.monitor,
+                    evidence: `the monitor runs pgautofailover ${extensionVersion}, and ${availableExtensionVersion} is installed`,
+                    remedy: {
+                        say: 'restart its pg_autoctl, which updates the extension',
+                        run: remedies.inside(remedies.monitor, 'systemctl restart pg_autoctl'),
+                    },
+                    severity: 'error',
+                });
+        }
+        const containers = answeringContainers(observation);
+        const { version } = formation.postgres;
+        for (const name of [`postgresql-${version}`, 'pg-auto-failover-cli']) {
+            const found = containers.flatMap(([container, { packages }]) => packages[name] === undefined ? [] : [[container, packages[name]]]);
+            const usual = mostCommon(found.map(([, each]) => each));
+            for (const [container, each] of found.filter(([, one]) => one !== usual))
+                faults.push({
+                    subject: container,
+                    evidence: `${name} ${each}, the others have ${usual}`,
+                    remedy: {
+                        say: 'install the same version (a running one takes it up when its pg_autoctl or Postgres starts again)',
+                        run: remedies.inside(container, `apt-get install --yes --allow-downgrades ${name}=${usual}`),
+                    },
+                });
+        }
+        // A package may be newer than the server that runs.
+        const servers = answeringNodes(observation).map(([name, node]) => [name, String(node.serverVersion)]);
+        const usual = mostCommon(servers.map(([, each]) => each));
+        for (const [name, each] of servers.filter(([, one]) => one !== usual))
+            if (!faults.some(({ subject }) => subject === name))
+                faults.push({
+                    subject: name,
+                    evidence: `Postgres ${each} runs, the others have ${usual}`,
+                    remedy: {
+                        say: 'restart the standbys with the older one, then switch over and restart the old primary',
+                        run: remedies.inside(name, 'systemctl restart pg_autoctl'),
+                    },
+                });
+        return faults;
+    },
+};
+/** The value that occurs most often; of several, the greatest. */
+function mostCommon(values) {
+    const counts = new Map();
+    for (const value of values)
+        counts.set(value, (counts.get(value) ?? 0) + 1);
+    return [...counts].sort(([a, n], [b, m]) => m - n || b.localeCompare(a))[0]?.[0];
+}
+const settingsInForce = {
+    id: 'settings-in-force',
+    meaning: 'no setting waits for a restart: after a failover it would be in force all of a sudden',
+    severity: 'warning',
+    faults: (observation, formation, asked) => answeringNodes(observation).flatMap(([name, { pendingRestart }]) => pendingRestart.length === 0
+        ? []
+        : [
+            {
+                subject: name,
+                evidence: `${pendingRestart.join(', ')} ${pendingRestart.length === 1 ? 'waits' : 'wait'} for a restart`,
+                remedy: {
+                    say: 'restart Postgres, which the keeper starts again (a second without it)',
+                    run: new Remedies(formation, asked).inside(name, `runuser -u postgres -- /usr/lib/postgresql/${formation.postgres.version}/bin/pg_ctl stop --mode fast --pgdata ${membersOf(formation).find((member) => member.name === name)?.pgdata}`),
+                },
+            },
+        ]),
+};
+const surroundingChecks = [
+    certificateValid,
+    namesResolve,
+    clocksAgree,
+    versionsEqual,
+    settingsInForce,
+];
+
+;// CONCATENATED MODULE: ./build/src/check/catalogue/catalogue.js
+
+
+
+
+
+
+
+
+/** Every check, in the order in which a person would look. */
+const catalogue = [
+    ...reachChecks,
+    ...stateChecks,
+    ...replicationChecks,
+    ...clientChecks,
+    ...storageChecks,
+    ...surroundingChecks,
+    ...objectiveChecks,
+    ...fileChecks,
+];
+
+;// CONCATENATED MODULE: ./build/src/check/check.js
+/** In order of weight. */
+const severities = ['warning', 'error'];
+/** A remedy in one line. */
+function told({ say, run }) {
+    return run === undefined ? say : `${say}: ${run}`;
+}
 
 ;// CONCATENATED MODULE: ./build/src/check/verdict.js
 
 
+
+
+
 /** Judges an observation by every check of the catalogue. Pure. */
-function judge(observation, formation) {
-    const findings = catalogue.map(({ id, meaning, severity, faults }) => {
-        const found = faults(observation, formation);
-        const status = found === undefined ? 'unknown' : found.length === 0 ? 'pass' : 'fail';
-        return { check: id, severity, meaning, status, faults: found ?? [] };
-    });
+function judge(observation, formation, options = {}) {
+    const found = new Map(catalogue.map((check) => [check.id, check.faults(observation, formation, options)]));
+    const findings = catalogue.map((check) => findingOf(check, found));
     const nodes = observation.monitor.ok ? observation.monitor.value.nodes : [];
     const primary = settledPrimary(nodes)?.name;
     const standbys = nodes
         .filter((node) => node.goalState === 'secondary' && node.reportedState === 'secondary')
         .map((node) => node.name);
-    return { ...conclude(findings, formation, primary, standbys), findings, primary, standbys };
+    const failing = failingFindings(findings, options.failOn ?? 'error');
+    const live = liveSettings(observation, formation);
+    return {
+        ...conclude(findings, failing, formation, primary, standbys),
+        findings,
+        primary,
+        standbys,
+        prediction: live && predict(live),
+    };
 }
-function conclude(findings, formation, primary, standbys) {
-    const failed = findings.filter((finding) => finding.status === 'fail' && finding.severity === 'error');
-    const [first] = failed.flatMap((finding) => finding.faults);
-    if (first) {
-        const others = failed.length - 1;
-        const more = others === 0 ? '' : ` (${others} more check${others === 1 ? '' : 's'} failed)`;
+const weight = (severity) => severities.indexOf(severity);
+const gravest = (all) => all.reduce((worst, each) => (weight(each) > weight(worst) ? each : worst), 'warning');
+const severityOf = (check, fault) => fault.severity ?? check.severity;
+const byId = new Map(catalogue.map((check) => [check.id, check]));
+function findingOf(check, found) {
+    const { id, meaning } = check;
+    const faults = found.get(id);
+    if (faults === undefined)
+        return { check: id, severity: check.severity, meaning, status: 'unknown', faults: [], because: [] };
+    if (faults.length === 0)
+        return { check: id, severity: check.severity, meaning, status: 'pass', faults: [], because: [] };
+    const causes = faults.map((fault) => causesOf(check, fault, found));
+    const own = faults.filter((_, index) => causes[index]?.length === 0);
+    const told = own.length > 0 ? own : faults;
+    return {
+        check: id,
+        severity: gravest(told.map((fault) => severityOf(check, fault))),
+        meaning,
+        status: own.length > 0 ? 'fail' : 'follows',
+        faults: [...told],
+        because: own.length > 0 ? [] : [...new Set(causes.flat())],
+    };
+}
+/** Checks that this fault follows from. A grave fault never hides behind a milder one. */
+function causesOf(check, fault, found) {
+    if (fault.own)
+        return [];
+    return Object.entries(check.follows ?? {}).flatMap(([id, where]) => {
+        const cause = byId.get(id);
+        const explains = found
+            .get(id)
+            ?.some((other) => cause !== undefined &&
+            (where === 'any' || other.subject === fault.subject) &&
+            weight(severityOf(cause, other)) >= weight(severityOf(check, fault)));
+        return explains ? [id] : [];
+    });
+}
+/** The findings for which a formation is not healthy, causes before consequences. */
+function failingFindings(findings, failOn) {
+    const grave = findings.filter(({ severity }) => weight(severity) >= weight(failOn));
+    return [
+        ...grave.filter(({ status }) => status === 'fail'),
+        ...grave.filter(({ status }) => status === 'follows'),
+    ];
+}
+function conclude(findings, failing, formation, primary, standbys) {
+    const [first] = failing;
+    const [fault] = first?.faults ?? [];
+    if (first && fault) {
+        const others = failing.filter((finding) => finding.status === 'fail').length - 1;
+        const more = others <= 0 ? '' : ` (${others} more check${others === 1 ? '' : 's'} failed)`;
         return {
             outcome: 'unhealthy',
-            message: `formation ${formation.name} is not healthy: ${first.subject}: ${first.evidence}${more}`,
+            message: `formation ${formation.name} is not healthy: ${fault.subject}: ${fault.evidence}${more}`,
         };
     }
     if (findings.some((finding) => finding.status === 'unknown')) {
@@ -45279,19 +51683,181 @@ function conclude(findings, formation, primary, standbys) {
             message: `formation ${formation.name}: what was read does not suffice for a verdict`,
         };
     }
+    const warnings = findings.filter((finding) => finding.status === 'fail').map(({ check }) => check);
+    const noted = warnings.length === 0 ? '' : `; warnings: ${warnings.join(', ')}`;
     return {
         outcome: 'pass',
-        message: `formation ${formation.name} is healthy: primary ${primary}, standby${standbys.length === 1 ? '' : 's'} ${standbys.join(', ')}`,
+        message: `formation ${formation.name} is healthy: primary ${primary}, standby${standbys.length === 1 ? '' : 's'} ${standbys.join(', ')}${noted}`,
     };
 }
 
-;// CONCATENATED MODULE: external "node:fs"
-const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
-;// CONCATENATED MODULE: external "node:path"
-const external_node_path_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:path");
-// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
-var dist = __nccwpck_require__(8815);
+;// CONCATENATED MODULE: ./build/src/check/wait.js
+
+
+
+
+
+
+
+/** Not everything that keeps a formation from being healthy is announced: the next reading is not later than this. */
+const longestPauseMs = 2000;
+/** What follows an announcement at once need not be read twice. */
+const shortestPauseMs = 200;
+/**
+ * Reads and judges a formation until it is healthy or the time has passed. After the first reading the monitor's
+ * notifications say when to look again. What it waits for is told as it changes.
+ * @returns the last reading
+ * @throws as observe
+ */
+async function untilHealthy(formation, incus, { waitMs, judging = {}, observing = {}, log = silent, signal }) {
+    const until = now() + waitMs;
+    let watch;
+    let told = '';
+    try {
+        for (;;) {
+            const observation = await observe(formation, incus, { ...observing, ...(signal && { signal }) });
+            const verdict = judge(observation, formation, judging);
+            const leftMs = until - now();
+            if (verdict.outcome === 'pass' || leftMs <= 0)
+                return { observation, verdict };
+            const why = waitingFor(verdict);
+            if (why !== told)
+                log.info(`waiting, for ${Math.ceil(leftMs / 1000)} s at most: ${why}`);
+            told = why;
+            watch ??= await watchOf(formation, incus, log);
+            await change(watch, Math.min(leftMs, longestPauseMs), signal);
+        }
+    }
+    finally {
+        await watch?.stop();
+    }
+}
+/** The verdict alone. */
+async function healthy(formation, incus, waitMs, signal) {
+    return (await untilHealthy(formation, incus, { waitMs, signal })).verdict;
+}
+const silent = { info: () => { }, warn: () => { }, debug: () => { } };
+function waitingFor({ findings, message }) {
+    const failed = findings.filter((finding) => finding.status === 'fail');
+    const [grave = failed[0]] = failed.filter((finding) => finding.severity === 'error');
+    const [fault] = grave?.faults ?? [];
+    return grave && fault ? `${grave.check} of ${fault.subject}` : message;
+}
+/** Undefined where no monitor answers: then time alone says when to look again. */
+async function watchOf(formation, incus, log) {
+    const [monitor] = membersOf(formation);
+    const open = (signal) => openMemberSession(incus, formation, monitor, { signal });
+    return await MonitorWatch.start(formation.name, open, log).catch(() => undefined);
+}
+/** The next announcement, or the pause. */
+async function change(watch, pauseMs, signal) {
+    await sleep(Math.min(shortestPauseMs, pauseMs), signal);
+    if (watch === undefined)
+        return await sleep(Math.max(0, pauseMs - shortestPauseMs), signal);
+    const heard = watch.announcements.length;
+    await watch
+        .until('an announcement', { deadlineMs: Math.max(1, pauseMs - shortestPauseMs), signal }, (_, all) => all.length > heard ? true : undefined)
+        .catch(() => signal?.throwIfAborted());
+}
+
+;// CONCATENATED MODULE: ./build/src/check/many.js
+
+
+
+
+
+
+
+/** Each formation takes a few processes of the `incus` client for every container. */
+const atOnce = 4;
+/**
+ * Checks formations side by side, so many at once. What keeps one from being judged hides nothing of the others.
+ * @throws only a cancellation
+ */
+async function checkFormations(subjects, { waitMs, failOn, log, signal }) {
+    const limit = pLimit(atOnce);
+    // One reading of a server's instances serves every formation on it.
+    const listings = new Map();
+    const alone = subjects.length === 1;
+    return await Promise.all(subjects.map(({ formation, asked }) => limit(async () => {
+        const incus = new Incus(formation.incus, log);
+        const where = `${incus.remote}:${incus.project}`;
+        const shared = waitMs === 0 && !alone;
+        const listing = listings.get(where) ?? incus.instances(signal);
+        if (shared)
+            listings.set(where, listing);
+        listing.catch(() => { });
+        try {
+            const judged = await untilHealthy(formation, incus, {
+                waitMs,
+                judging: { ...asked, failOn },
+                observing: shared ? { instances: listing } : {},
+                log: alone ? log : named(log, formation.name),
+                signal,
+            });
+            return { formation, judged: true, ...judged };
+        }
+        catch (error) {
+            signal.throwIfAborted();
+            if (alone)
+                throw error;
+            return { formation, judged: false, failed: messageOf(error) };
+        }
+    })));
+}
+const named = (log, name) => ({ ...log, info: (line) => log.info(`${name}: ${line}`) });
+/**
+ * The other formations that a formation's monitor knows, as far as the monitor tells of them: their nodes, and the
+ * database. Users, clocks and rules are taken not to be known.
+ * @throws EnvironmentError when the monitor does not answer
+ */
+async function formationsBeside(formation, log, signal) {
+    const incus = new Incus(formation.incus, log);
+    const [monitor] = membersOf(formation);
+    const session = await openMemberSession(incus, formation, monitor, { signal });
+    try {
+        const rows = await session.query('SELECT formationid AS name, dbname FROM pgautofailover.formation WHERE formationid <> $1 ORDER BY 1', [formation.name]);
+        const found = [];
+        for (const row of rows) {
+            const name = String(row['name']);
+            const nodes = await readNodes(session, name);
+            // `default` is there whether it is used or not.
+            if (nodes.length > 0)
+                found.push(asTold(formation, name, String(row['dbname']), nodes));
+        }
+        return found;
+    }
+    finally {
+        session.close();
+    }
+}
+function asTold(beside, name, database, nodes) {
+    const { postgres } = beside;
+    const quorum = nodes.some((node) => node.replicationQuorum);
+    return {
+        ...beside,
+        name,
+        postgres: {
+            ...postgres,
+            database,
+            databases: [{ name: database, owner: '', extensions: [] }],
+            users: [],
+            access: [],
+        },
+        replication: { syncStandbys: quorum ? 1 : 0, quorum },
+        nodes: nodes.map((node) => ({
+            name: node.name,
+            candidatePriority: node.candidatePriority,
+            quorum: node.replicationQuorum,
+            limits: {},
+            target: undefined,
+        })),
+    };
+}
+
 ;// CONCATENATED MODULE: ./build/src/formation/timings.js
+
+
 
 const timingsProfiles = {
     /** What pg_auto_failover does when nothing is configured. A crash-stop promotes after about 54 s. */
@@ -45329,63 +51895,29 @@ const timingsProfiles = {
     },
 };
 const timingsProfileNames = Object.keys(timingsProfiles);
-/** Keepers report once a second, so the last report of a node may be that old when it is cut off. */
-const reportMs = 1000;
-/**
- * A keeper whose monitor does not answer looks for its standby first 2 to 4.5 s after the cut, and again
- * every 4 s: its connections for notifications and for the report take 2 s each to fail, and it may have been
- * about to sleep for 1 s (which leaves out the first of them) or have been busy.
- */
-const firstLookMs = { least: 2000, most: 4500 };
-const lookEveryMs = 4000;
-/** A standby tells its position once a second, so its connection may end that much before W is over. */
-const standbyReportMs = 1000;
-/** From the order to fence until Postgres takes no more writes, or until a standby has left it. */
-const stopMs = 300;
-/** The least time in which the monitor's health checks of a node that does not answer fail. */
-function healthChecksFailAfterMs(t) {
-    return (t.healthCheckTimeoutMs + t.healthCheckMaxRetries * (t.healthCheckRetryDelayMs + t.healthCheckTimeoutMs));
-}
-/** How soon after a full cut the standby may take writes. */
-function promotesAfterMs(t) {
-    const detectionMs = Math.max(t.nodeConsideredUnhealthyTimeoutMs - reportMs, healthChecksFailAfterMs(t));
-    return detectionMs + t.primaryDemoteTimeoutMs;
-}
-/** How long after its last sight of a standby the keeper fences: N is over when more than N whole seconds have passed. */
-function fencesAfterMs(t, everyMs) {
-    return Math.ceil(((t.networkPartitionTimeoutSeconds + 1) * 1000) / everyMs) * everyMs + stopMs;
-}
-/** How long a primary that is cut off from everything may take writes. */
-function fencedAfterFullCutMs(t) {
-    // Where connections fail at once the keeper looks all the time, so it sees the standby's connection to its end.
-    const whenRefused = t.walSenderTimeoutMs + fencesAfterMs(t, 1000);
-    const looks = Math.max(0, Math.ceil((t.walSenderTimeoutMs - firstLookMs.least) / lookEveryMs) - 1);
-    const lastSeenMs = Math.min(t.walSenderTimeoutMs, firstLookMs.most + looks * lookEveryMs);
-    return Math.max(whenRefused, lastSeenMs + fencesAfterMs(t, lookEveryMs));
-}
 /** The faults of a set of timings, each a sentence that spells out the broken invariant; empty when sound. */
 function timingsFaults(t) {
     const faults = [];
     const [u, d, w] = [t.nodeConsideredUnhealthyTimeoutMs, t.primaryDemoteTimeoutMs, t.walSenderTimeoutMs];
     const n = t.networkPartitionTimeoutSeconds;
-    const promotedMs = promotesAfterMs(t);
-    const fencedMs = fencedAfterFullCutMs(t);
+    const promotedMs = detection(t, silentChecksFail(t)).least + d;
+    const fencedMs = fullCutFenced(t, standbyReportMs).most;
     if (promotedMs <= fencedMs) {
-        const detection = promotedMs === u - reportMs + d
+        const deciding = promotedMs === u - reportMs + d
             ? `node-considered-unhealthy-timeout ${seconds(u)} s - ${seconds(reportMs)} s`
-            : `health checks ${seconds(healthChecksFailAfterMs(t))} s`;
+            : `health checks ${seconds(silentChecksFail(t).least)} s`;
         faults.push(`two primaries after a full cut: the standby may take writes ${seconds(promotedMs)} s after it ` +
-            `(${detection} + primary-demote-timeout ${seconds(d)} s), the old primary until ${seconds(fencedMs)} s ` +
+            `(${deciding} + primary-demote-timeout ${seconds(d)} s), the old primary until ${seconds(fencedMs)} s ` +
             `(wal-sender-timeout ${seconds(w)} s, network-partition-timeout ${n} s, and the keeper's rounds)`);
     }
-    const leftMs = fencesAfterMs(t, lookEveryMs) + stopMs;
+    const leftMs = demotingFenced(t).most;
     if (d <= leftMs) {
         faults.push(`two primaries after a cut between primary and monitor: the standby takes writes ` +
             `primary-demote-timeout ${seconds(d)} s after it was told to leave the old primary, which may take them for ` +
             `${seconds(leftMs)} s more (network-partition-timeout ${n} s in the keeper's rounds of ${seconds(lookEveryMs)} s)`);
     }
-    const seenMs = firstLookMs.most + standbyReportMs;
-    if (w < seenMs) {
+    if (mayNeverSeeStandby(t, standbyReportMs)) {
+        const seenMs = firstLook.most + standbyReportMs;
         faults.push(`two primaries after a full cut: wal-sender-timeout ${seconds(w)} s is less than ${seconds(seenMs)} s, so the ` +
             `standby's connection may end before the old primary's keeper first looks for it, and a keeper that ` +
             `never saw its standby without the monitor never fences`);
@@ -47602,11 +54134,11 @@ function mapItems(operation) {
 //#endregion
 //#region src/actions/maxBytes/maxBytes.ts
 /* @__NO_SIDE_EFFECTS__ */
-function maxBytes(requirement, message$1) {
+function dist_maxBytes(requirement, message$1) {
 	return {
 		kind: "validation",
 		type: "max_bytes",
-		reference: maxBytes,
+		reference: dist_maxBytes,
 		async: false,
 		expects: `<=${requirement}`,
 		requirement,
@@ -48643,11 +55175,11 @@ function safeInteger(message$1) {
 //#endregion
 //#region src/actions/size/size.ts
 /* @__NO_SIDE_EFFECTS__ */
-function size(requirement, message$1) {
+function dist_size(requirement, message$1) {
 	return {
 		kind: "validation",
 		type: "size",
-		reference: size,
+		reference: dist_size,
 		async: false,
 		expects: `${requirement}`,
 		requirement,
@@ -53101,7 +59633,7 @@ const cidr = pipe(string('must be a network such as 10.0.0.0/8'), regex(/^[0-9A-
     const family = (0,external_node_net_.isIP)(address);
     return family !== 0 && Number(prefix) <= (family === 4 ? 32 : 128);
 }, 'must be a network in CIDR form, such as 10.0.0.0/8 or fd00::/8'));
-const wholeNumber = (min, max) => {
+const words_wholeNumber = (min, max) => {
     const message = `must be a whole number from ${min} to ${max}`;
     return pipe(number(message), integer(message), minValue(min, message), maxValue(max, message));
 };
@@ -53110,7 +59642,7 @@ const durationSeconds = (min, max) => {
     const message = `must be seconds from ${min} to ${max}`;
     return pipe(number(message), minValue(min, message), maxValue(max, message));
 };
-const trueOrFalse = dist_boolean('must be true or false');
+const words_trueOrFalse = dist_boolean('must be true or false');
 const aptName = pipe(string('must be a name'), regex(/^[A-Za-z0-9][A-Za-z0-9._/+-]{0,99}$/, 'must be an apt suite or component: letters, digits, ".", "_", "/", "+" or "-"'));
 const words_url = (message) => pipe(string(message), regex(/^https?:\/\/[A-Za-z0-9[][A-Za-z0-9._:[\]/~+-]{0,999}$/, message), check((text) => URL.canParse(text), message));
 const repositoryUrl = words_url('must be the http or https URL of an apt repository, without a password');
@@ -53212,15 +59744,15 @@ const timings = wordOrMap(timingsProfileNames, words_map({
     'health-check-period': key(durationSeconds(0.1, 600), 'How often the monitor knocks at every Postgres.'),
     'health-check-timeout': key(durationSeconds(0.1, 600), 'How long it waits for an answer.'),
     'health-check-retry-delay': key(durationSeconds(0.1, 600), 'How long it waits between two attempts.'),
-    'health-check-max-retries': key(wholeNumber(1, 100), 'How many more attempts it makes before a node counts as unhealthy.'),
+    'health-check-max-retries': key(words_wholeNumber(1, 100), 'How many more attempts it makes before a node counts as unhealthy.'),
     'node-considered-unhealthy-timeout': key(durationSeconds(1, 3600), 'How long a node may not report before the monitor gives it up.'),
     'primary-demote-timeout': key(durationSeconds(1, 3600), 'How long the monitor leaves a lost primary to fence itself before the standby takes writes.'),
-    'network-partition-timeout': key(wholeNumber(1, 3600), 'After how long without monitor and standbys a primary fences itself.'),
+    'network-partition-timeout': key(words_wholeNumber(1, 3600), 'After how long without monitor and standbys a primary fences itself.'),
     'wal-sender-timeout': key(durationSeconds(1, 3600), 'How long a primary takes a silent standby for connected.'),
-    'accept-dual-primary-risk': optional(key(trueOrFalse, 'Whether to take clocks with which two nodes may take writes after a network cut.'), false),
+    'accept-dual-primary-risk': optional(key(words_trueOrFalse, 'Whether to take clocks with which two nodes may take writes after a network cut.'), false),
 }, 'must be a map'), `must be ${timingsProfileNames.join(', ')}, or a map with all of health-check-period, health-check-timeout, health-check-retry-delay, health-check-max-retries, node-considered-unhealthy-timeout, primary-demote-timeout, network-partition-timeout and wal-sender-timeout`);
 const limits = words_map({
-    cpu: optional(key(wholeNumber(1, 1024), 'Number of CPUs (`limits.cpu`).')),
+    cpu: optional(key(words_wholeNumber(1, 1024), 'Number of CPUs (`limits.cpu`).')),
     memory: optional(key(words_size(128), 'Memory (`limits.memory`), at least 128MiB.')),
     disk: optional(key(words_size(512), 'Size of the root disk, at least 512MiB.')),
 }, 'must be a map with cpu, memory and disk');
@@ -53232,8 +59764,8 @@ const monitor = words_map({
 }, 'must be a map with the key name');
 const node = words_map({
     name: key(instanceName, 'Name of the container, and of the node on the monitor.'),
-    'candidate-priority': optional(key(wholeNumber(0, 100), 'The highest is promoted first; a node with 0 never is.'), 50),
-    quorum: optional(key(trueOrFalse, 'Whether the primary may wait for it; absent: as `replication.quorum` says.')),
+    'candidate-priority': optional(key(words_wholeNumber(0, 100), 'The highest is promoted first; a node with 0 never is.'), 50),
+    quorum: optional(key(words_trueOrFalse, 'Whether the primary may wait for it; absent: as `replication.quorum` says.')),
     limits: optional(key(limits, "The node's own limits, over those of the file.")),
     target: optional(target),
 }, 'must be a map with the key name');
@@ -53259,7 +59791,7 @@ const formationFile = words_map({
     formation: optional(key(formationName, "The formation's name on the monitor."), 'default'),
     environment: optional(key(incusName, '`lab` permits the placeholder password; any other word is treated as production and asks for `app-password`.'), 'production'),
     image: optional(key(words_image, 'Incus image of new containers: Debian or Ubuntu, with systemd.'), 'images:ubuntu/22.04'),
-    'base-image': optional(key(trueOrFalse, 'Whether new containers come from a base image with the packages in it, made once and kept for the next ones.'), true),
+    'base-image': optional(key(words_trueOrFalse, 'Whether new containers come from a base image with the packages in it, made once and kept for the next ones.'), true),
     incus: optional(key(words_map({
         remote: optional(key(incusName, 'Remote of the incus client.'), 'local'),
         project: optional(key(incusName, 'Project of the containers.'), 'default'),
@@ -53271,8 +59803,8 @@ const formationFile = words_map({
     }, 'must be a map'), 'Where the containers are.'), {}),
     limits: optional(key(limits, 'What every container may use; absent: whatever the profiles allow.'), {}),
     postgres: optional(key(words_map({
-        version: optional(key(wholeNumber(13, 17), 'Major version.'), 16),
-        port: optional(key(wholeNumber(1024, 65535), 'Port on every container.'), 5432),
+        version: optional(key(words_wholeNumber(13, 17), 'Major version.'), 16),
+        port: optional(key(words_wholeNumber(1024, 65535), 'Port on every container.'), 5432),
         'data-directory': optional(key(directory, "Folder of the formation's own for the data directories, made and owned by postgres."), '/var/lib/postgresql/pgaf'),
         packages: optional(key(schema_packages, 'Where the packages come from: a word, or a map of the keys below.'), 'pgdg'),
         settings: optional(key(words_record(settingName, settingValue, 'must be a map of Postgres settings'), "Settings of the data nodes' Postgres by name, in lower case."), {}),
@@ -53286,8 +59818,8 @@ const formationFile = words_map({
     }, 'must be a map'), 'Postgres and what applications find in it.'), {}),
     tls: optional(key(picklist(['self-signed', 'verify-ca', 'verify-full'], 'must be self-signed, verify-ca or verify-full'), "Certificates: self-made and not verified, or from your own CA, verified by its signature (`verify-ca`) and the host's name as well (`verify-full`)."), 'self-signed'),
     replication: optional(key(words_map({
-        'sync-standbys': optional(key(wholeNumber(0, 10), 'How many standbys a commit waits for.'), 1),
-        quorum: optional(key(trueOrFalse, 'Whether the primary may wait for a node that does not say so itself.'), true),
+        'sync-standbys': optional(key(words_wholeNumber(0, 10), 'How many standbys a commit waits for.'), 1),
+        quorum: optional(key(words_trueOrFalse, 'Whether the primary may wait for a node that does not say so itself.'), true),
     }, 'must be a map'), 'Synchronous replication.'), {}),
     timings: optional(key(timings, 'What decides the RTO: a profile, or a map of the clocks below, in seconds.'), 'balanced'),
     monitor: optional(key(monitor, 'The container that watches and decides.'), { name: 'pgaf-monitor' }),
@@ -53605,7 +60137,7 @@ function referenceFaults({ postgres }) {
             return;
         faults.push({
             path: ['postgres', ...path],
-            text: `there is no ${kind} ${name} in this file; it has ${shown(known)}`,
+            text: `there is no ${kind} ${name} in this file; it has ${rules_shown(known)}`,
         });
     };
     for (const [index, { owner }] of postgres.databases.entries())
@@ -53620,7 +60152,7 @@ function referenceFaults({ postgres }) {
     return faults;
 }
 /** A sentence's worth of names. */
-function shown(names) {
+function rules_shown(names) {
     const first = [...names].slice(0, 5).join(', ');
     return names.size > 5 ? `${first} and ${names.size - 5} more` : first;
 }
@@ -53721,76 +60253,6 @@ function timingFaults({ timings: given }, { timings }) {
     }));
 }
 
-;// CONCATENATED MODULE: ./build/src/formation/yaml.js
-
-/** No formation, and no map of passwords or certificates, needs more; a larger text is somebody's mistake. */
-const yaml_maxBytes = 256 * 1024;
-/** A formation nests six levels; far below what overflows the stack, which V8 does not always survive. */
-const maxNesting = 50;
-/** Why a text is not even handed to the YAML parser, worded to follow its name and a colon. */
-function unfitYaml(text) {
-    const bytes = Buffer.byteLength(text);
-    if (bytes > yaml_maxBytes)
-        return `${bytes} bytes; at most ${yaml_maxBytes} are read`;
-    if (nestsTooDeeply(text))
-        return `is nested too deeply; at most ${maxNesting} levels are read`;
-    return undefined;
-}
-/** Reads the text's tokens only, which takes no recursion. */
-function nestsTooDeeply(text) {
-    const parser = new dist/* Parser */.iX();
-    for (const lexeme of new dist/* Lexer */.JG().lex(text)) {
-        for (const _ of parser.next(lexeme))
-            ;
-        if (parser.stack.length > maxNesting)
-            return true;
-    }
-    return false;
-}
-const inQuotes = 'put a text that holds : # or starts with one of & * ! % @ [ { | > in quotes, such as \'a: "b" #c\'';
-/**
- * Reads a map whose values are texts as they stand: `00123` and `true` are no number and no truth value.
- * Never throws. What cannot be read is left out and told as a fault.
- */
-function readTextMap(text) {
-    const entries = new Map();
-    const unfit = unfitYaml(text);
-    if (unfit !== undefined)
-        return { entries, faults: [unfit] };
-    const lines = new dist/* LineCounter */.HN();
-    const document = (0,dist/* parseDocument */.Tp)(text, {
-        schema: 'failsafe',
-        lineCounter: lines,
-        prettyErrors: false,
-        logLevel: 'error',
-    });
-    const at = (offset) => `line ${lines.linePos(offset).line}`;
-    // The library's own messages repeat what they stumbled over.
-    const faults = [...document.errors, ...document.warnings].map(({ code, pos }) => code === 'DUPLICATE_KEY'
-        ? `${at(pos[0])}: repeats a name; every name stands once`
-        : `${at(pos[0])}: not valid YAML; ${inQuotes}`);
-    const { contents } = document;
-    if (contents !== null && !(0,dist/* isMap */.jh)(contents))
-        return { entries, faults: ['must be a map of names'] };
-    for (const { key, value } of contents?.items ?? []) {
-        if (!(0,dist/* isScalar */.jn)(key) || typeof key.value !== 'string' || !key.range) {
-            faults.push(`${at(contents?.range?.[0] ?? 0)}: must be a map of names`);
-            continue;
-        }
-        const line = at(key.range[0]);
-        if (!(0,dist/* isScalar */.jn)(value) || typeof value.value !== 'string') {
-            faults.push(`${line}: must be a text; ${inQuotes}`);
-            continue;
-        }
-        // YAML takes the rest of a password for a comment, and would make it shorter without a word.
-        const after = text.slice(value.range?.[1]);
-        if (value.type === dist/* Scalar */.X5.PLAIN && (value.anchor !== undefined || /^[ \t]+#/.test(after)))
-            faults.push(`${line}: holds a YAML comment or anchor; ${inQuotes}`);
-        entries.set(key.value, { text: value.value, line: lines.linePos(key.range[0]).line });
-    }
-    return { entries, faults: [...new Set(faults)] };
-}
-
 ;// CONCATENATED MODULE: ./build/src/formation/load.js
 
 
@@ -53818,6 +60280,10 @@ function loadFormation(input, folder) {
         return parseFormation(input, 'the inline formation');
     return parseFormation(readFormationFile((0,external_node_path_namespaceObject.isAbsolute)(text) ? text : (0,external_node_path_namespaceObject.resolve)(folder, text), text), text);
 }
+/** How a command line names what `loadFormation` was given; undefined for YAML, which is no word of one. */
+function formationPath(input) {
+    return isInlineYaml(input.trim()) ? undefined : input.trim();
+}
 /** Several lines, a flow map, or `key:` at the start: none of these is a sensible path. */
 function isInlineYaml(text) {
     return text.includes('\n') || text.startsWith('{') || /^[\w-]+:(?:\s|$)/.test(text);
@@ -53828,8 +60294,8 @@ function readFormationFile(path, given) {
         const stat = (0,external_node_fs_namespaceObject.statSync)(path);
         if (!stat.isFile())
             throw new InputError([`formation: ${given} is not a file; ${hint}`]);
-        if (stat.size > yaml_maxBytes)
-            throw new InputError([`formation: ${given} has ${stat.size} bytes; at most ${yaml_maxBytes} are read`]);
+        if (stat.size > maxBytes)
+            throw new InputError([`formation: ${given} has ${stat.size} bytes; at most ${maxBytes} are read`]);
         return (0,external_node_fs_namespaceObject.readFileSync)(path, 'utf8');
     }
     catch (error) {
@@ -53896,341 +60362,6 @@ function describeProblem(problem) {
     return `not valid YAML: ${messageOf(problem)}`;
 }
 
-;// CONCATENATED MODULE: ./build/src/incus/command.js
-
-
-/** More output than any command of ours prints; beyond it the command is killed rather than our memory filled. */
-const maxOutputBytes = 16 * 1024 * 1024;
-/**
- * Runs `file` with `args` (no shell) and returns its standard output.
- *
- * @throws CommandError when it exits with another code than 0, DeadlineError at the deadline,
- *   EnvironmentError when it is not on PATH, the signal's reason when that aborts
- */
-async function runCommand(file, args, options) {
-    const { deadlineMs, stdin, signal, log } = options;
-    signal?.throwIfAborted();
-    const argv = [file, ...(options.shownArgs ?? args)];
-    log?.debug(`run: ${command_shown(argv)}`);
-    return await new Promise((resolve, reject) => {
-        const child = (0,external_node_child_process_namespaceObject.execFile)(file, args, {
-            // execFile takes whole milliseconds, and 0 for none.
-            timeout: Math.max(1, Math.ceil(deadlineMs)),
-            killSignal: 'SIGKILL',
-            maxBuffer: maxOutputBytes,
-            encoding: 'utf8',
-            // Its messages are read by us, so they come untranslated.
-            env: { ...process.env, LC_ALL: 'C', LANGUAGE: '' },
-            ...(signal && { signal }),
-        }, (error, stdout, stderr) => {
-            if (!error)
-                return resolve(stdout);
-            if (signal?.aborted)
-                return reject(signal.reason ?? new CancelledError('cancelled'));
-            reject(explain(argv, error, stdout, stderr, deadlineMs));
-        });
-        // A command that ends without reading its input is judged by its exit code, not by our broken pipe.
-        child.stdin?.on('error', () => { });
-        child.stdin?.end(stdin ?? '');
-    });
-}
-/** argv for people: scripts of several lines are left out. */
-function command_shown(argv) {
-    return withoutScripts(argv).join(' ');
-}
-function withoutScripts(argv) {
-    return argv.map((argument) => (argument.includes('\n') ? '(script)' : argument));
-}
-function explain(argv, error, stdout, stderr, deadlineMs) {
-    const file = argv[0] ?? '';
-    if (error.code === 'ENOENT')
-        return new EnvironmentError(`\`${file}\` is not on PATH; install it or add its folder to PATH`);
-    if (error.code === 'EACCES')
-        return new EnvironmentError(`\`${file}\` may not be executed by this user; check its permissions`);
-    if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
-        return new CommandError(argv, `printed more than ${maxOutputBytes} bytes and was ended`, '');
-    }
-    if (error.killed)
-        return new DeadlineError(`\`${command_shown(argv)}\``, deadlineMs);
-    const reason = error.signal ? `was ended by ${error.signal}` : `failed with exit code ${error.code}`;
-    return new CommandError(withoutScripts(argv), reason, stderr.trim() ? stderr : lastLines(stdout, 3));
-}
-
-;// CONCATENATED MODULE: ./build/src/incus/incus.js
-
-
-/**
- * Incus (as LXD, lxc/lxc issue 4282) now and then loses what a command printed just before it ended, with
- * exit code 0: 1 to 3 % of calls on a loaded host in the lab. A command that lingers after its output lost
- * none in 600; a mark at the end tells when it was lost all the same.
- */
-const endOfOutput = '\npgha: end of output\n';
-const lingering = `"$@"; code=$?; printf '\\npgha: end of output\\n'; sleep 0.1; exit $code`;
-const readAttempts = 5;
-/** Why the host cannot be used, and what mends it, for what the `incus` client prints. */
-const surroundings = [
-    [
-        /needed permissions to talk to the incus daemon|permission denied|not authorized|Forbidden/i,
-        "this user may not talk to the Incus daemon; add the runner's user to the group incus-admin (or incus, for a restricted project) and log in again",
-    ],
-    [
-        /unix\.socket|connection refused|connect: no such file|daemon doesn't appear to be started|Unable to connect/i,
-        'the Incus daemon does not answer; start it (systemctl start incus), or check INCUS_DIR, INCUS_SOCKET and the remote (for the lab: eval "$(./pgha lab env)")',
-    ],
-];
-/**
- * One Incus server and project, by way of the `incus` client: what a runner has, local and remote alike.
- * Every call has a deadline. Messages of failures name the command and what mends it.
- */
-class Incus {
-    remote;
-    project;
-    log;
-    constructor(where, log) {
-        this.remote = where.remote;
-        this.project = where.project;
-        this.log = log;
-    }
-    /** Always with the remote: without one the client takes its user's default, which need not be `local`. */
-    prefixed(name) {
-        return `${this.remote}:${name}`;
-    }
-    /** argv (without `incus`) of a subcommand on an instance of this project. */
-    argv(subcommand, instance, ...rest) {
-        return [subcommand, '--project', this.project, this.prefixed(instance), ...rest];
-    }
-    /** Runs the client and explains failures that lie in the surroundings. Throws as runCommand does. */
-    async run(args, options) {
-        try {
-            return await runCommand('incus', args, { ...options, log: this.log });
-        }
-        catch (error) {
-            throw explainSurroundings(error);
-        }
-    }
-    /** GET on the REST API; `path` starts with /1.0. Throws InputError when the remote does not exist. */
-    async query(path, signal) {
-        const url = `${path}${path.includes('?') ? '&' : '?'}project=${encodeURIComponent(this.project)}`;
-        try {
-            const text = await this.run(['query', this.prefixed(url)], { deadlineMs: 15_000, signal });
-            // Where there is nothing to show, as for operations when none runs, the client prints nothing.
-            if (text.trim() === '')
-                return null;
-            try {
-                return JSON.parse(text);
-            }
-            catch {
-                throw new EnvironmentError(`\`incus query ${url}\` printed something that is not JSON (${JSON.stringify(text.slice(0, 60))}); is this the real incus client?`);
-            }
-        }
-        catch (error) {
-            if (error instanceof CommandError && /remote .* doesn't exist/i.test(error.stderr)) {
-                throw new InputError([
-                    `incus.remote: ${this.remote} is not a remote of this user; \`incus remote list\` shows them`,
-                ]);
-            }
-            throw error;
-        }
-    }
-    /**
-     * Every instance of the project, by name.
-     * @throws InputError when the project does not exist: Incus 6.0 answers an empty list for one
-     */
-    async instances(signal) {
-        const found = (await this.query('/1.0/instances?recursion=1', signal));
-        if (!Array.isArray(found) ||
-            !found.every((raw) => typeof raw?.name === 'string')) {
-            throw new EnvironmentError('`incus query /1.0/instances` did not answer with a list of instances; is this the real incus client?');
-        }
-        if (found.length === 0)
-            await this.requireProject(signal);
-        return new Map(found.map((raw) => [raw.name, toInstance(raw)]));
-    }
-    async requireProject(signal) {
-        try {
-            await this.query(`/1.0/projects/${encodeURIComponent(this.project)}`, signal);
-        }
-        catch (error) {
-            if (!(error instanceof CommandError && /not found/i.test(error.stderr)))
-                throw error;
-            throw new InputError([
-                `incus.project: ${this.project} does not exist there; \`incus project list\` shows them`,
-            ]);
-        }
-    }
-    /** One instance, or undefined when there is none of that name. */
-    async instance(name, signal) {
-        try {
-            return toInstance((await this.query(`/1.0/instances/${encodeURIComponent(name)}`, signal)));
-        }
-        catch (error) {
-            if (error instanceof CommandError && /not found/i.test(error.stderr))
-                return undefined;
-            throw error;
-        }
-    }
-    /** Runs a command in a container as root, without a terminal. Secrets go by `stdin`. Throws as run does. */
-    async exec(instance, command, options) {
-        await this.runInside(instance, command, options);
-    }
-    /**
-     * Runs a command that only reads, and returns its whole standard output. A run whose output was lost on
-     * the way is repeated. @throws as run does, and EnvironmentError when the output is lost again and again
-     */
-    async read(instance, command, options) {
-        for (let attempt = 0; attempt < readAttempts; attempt++) {
-            const output = await this.runInside(instance, command, options);
-            if (output.endsWith(endOfOutput))
-                return output.slice(0, -endOfOutput.length);
-            this.log?.debug(`incus exec lost the output of a command in ${instance}; once more`);
-        }
-        throw new EnvironmentError(`incus exec lost the output of a command in ${instance} ${readAttempts} times; is the Incus host overloaded?`);
-    }
-    async runInside(instance, command, options) {
-        const args = this.argv('exec', instance, '-T', '--', 'sh', '-c', lingering, 'sh', ...command);
-        const shownArgs = options.shownArgs ?? this.argv('exec', instance, '--', ...command);
-        return await this.run(args, { ...options, shownArgs });
-    }
-    /** Whether an operation of Incus on the instance is under way, such as a stop; commands that run in it do not count. */
-    async isBusy(instance, signal) {
-        const found = (await this.query('/1.0/operations?recursion=1', signal));
-        return Object.values(found ?? {})
-            .flat()
-            .filter(({ status, class: kind }) => kind === 'task' && (status === 'Running' || status === 'Pending'))
-            .some(({ resources }) => Object.values(resources ?? {})
-            .flat()
-            .some((url) => url.split('?')[0]?.endsWith(`/${instance}`)));
-    }
-    async launch(instance, image, { profiles, network, target, config, rootSize }, signal) {
-        const flags = [
-            ...profiles.flatMap((profile) => ['--profile', profile]),
-            ...Object.entries(config).flatMap(([key, value]) => ['--config', `${key}=${value}`]),
-            ...(network === undefined ? [] : ['--network', network]),
-            ...(target === undefined ? [] : ['--target', target]),
-            ...(rootSize === undefined ? [] : ['--device', `root,size=${rootSize}`]),
-        ];
-        // An image from a remote may have to be downloaded first.
-        // An image without a remote is the formation's server's own, not that of the client's default remote.
-        const source = image.includes(':') ? image : this.prefixed(image);
-        const args = ['launch', '--project', this.project, source, this.prefixed(instance), ...flags];
-        await this.run(args, { deadlineMs: 600_000, signal });
-    }
-    /** Removes an instance, running or not, with everything in it. */
-    async delete(instance, signal) {
-        await this.run(this.argv('delete', instance, '--force'), { deadlineMs: 120_000, signal });
-    }
-    async setConfig(instance, key, value, signal) {
-        const args = ['config', 'set', '--project', this.project, this.prefixed(instance), `${key}=${value}`];
-        await this.run(args, { deadlineMs: 30_000, signal });
-    }
-    /** Sets the size of the root disk on the instance itself. */
-    async setRootSize(instance, size, own, signal) {
-        const verb = own ? 'set' : 'override';
-        const args = [
-            'config',
-            'device',
-            verb,
-            '--project',
-            this.project,
-            this.prefixed(instance),
-            'root',
-            `size=${size}`,
-        ];
-        await this.run(args, { deadlineMs: 60_000, signal });
-    }
-    async start(instance, signal) {
-        await this.run(this.argv('start', instance), { deadlineMs: 60_000, signal });
-    }
-    /** Cuts the power: no shutdown, no flush. */
-    async forceStop(instance, signal) {
-        await this.run(this.argv('stop', instance, '--force'), { deadlineMs: 60_000, signal });
-    }
-    async resume(instance, signal) {
-        await this.run(this.argv('resume', instance), { deadlineMs: 30_000, signal });
-    }
-    /** Sets a `user.*` key on an instance: a note that survives whatever happens to the runner. */
-    async setLabel(instance, key, value, signal) {
-        await this.setConfig(instance, key, value, signal);
-    }
-    /** Removes a `user.*` key; does nothing when it is not set. */
-    async removeLabel(instance, key, signal) {
-        try {
-            await this.run(['config', 'unset', '--project', this.project, this.prefixed(instance), key], {
-                deadlineMs: 15_000,
-                signal,
-            });
-        }
-        catch (error) {
-            if (!(error instanceof CommandError && /not currently set/i.test(error.stderr)))
-                throw error;
-        }
-    }
-    /**
-     * Fingerprint of the image that a name stands for now: of this server, or of another remote.
-     * @throws CommandError when there is none, or its server does not answer
-     */
-    async imageFingerprint(image, signal) {
-        const source = image.includes(':') ? image : this.prefixed(image);
-        const args = ['image', 'info', '--project', this.project, source];
-        const output = await this.run(args, { deadlineMs: 60_000, signal });
-        const found = /^Fingerprint: ([0-9a-f]{64})$/m.exec(output)?.[1];
-        if (found === undefined)
-            throw new EnvironmentError(`\`incus image info ${source}\` did not tell a fingerprint; is this the real incus client?`);
-        return found;
-    }
-    /** The images of this server that the project sees. */
-    async images(signal) {
-        const found = (await this.query('/1.0/images?recursion=1', signal));
-        return (found ?? []).map((raw) => ({
-            fingerprint: raw.fingerprint,
-            aliases: (raw.aliases ?? []).map(({ name }) => name),
-            properties: raw.properties ?? {},
-            uploadedAt: Date.parse(raw.uploaded_at),
-            usedAt: Math.max(0, Date.parse(raw.last_used_at) || 0),
-        }));
-    }
-    /** Makes an image of a stopped instance. The server does it whole or not at all, whatever becomes of the client. */
-    async publish(instance, alias, properties, signal) {
-        const request = {
-            source: { type: 'instance', name: instance },
-            aliases: [{ name: alias, description: properties['description'] ?? '' }],
-            properties,
-            compression_algorithm: 'none',
-        };
-        const url = `/1.0/images?project=${encodeURIComponent(this.project)}`;
-        const args = ['query', '-X', 'POST', '--wait', '-d', JSON.stringify(request), this.prefixed(url)];
-        await this.run(args, { deadlineMs: 600_000, signal });
-    }
-    /** Whether the server makes or fetches an image for this project: such operations name neither. */
-    async makesImage(signal) {
-        const found = (await this.query('/1.0/operations?recursion=1', signal));
-        return Object.values(found ?? {})
-            .flat()
-            .some(({ status, class: kind, description }) => kind === 'task' && status === 'Running' && /image/i.test(description ?? ''));
-    }
-    async deleteImage(fingerprint, signal) {
-        const args = ['image', 'delete', '--project', this.project, this.prefixed(fingerprint)];
-        await this.run(args, { deadlineMs: 120_000, signal });
-    }
-}
-function toInstance(raw) {
-    return {
-        name: raw.name,
-        status: raw.status,
-        config: raw.config ?? {},
-        devices: raw.devices ?? {},
-    };
-}
-function explainSurroundings(error) {
-    if (!(error instanceof CommandError))
-        return error;
-    const known = surroundings.find(([pattern]) => pattern.test(error.stderr));
-    // What a command inside a container says is not about our access to Incus.
-    if (!known || error.argv[1] === 'exec')
-        return error;
-    return new EnvironmentError(`${known[1]} (${messageOf(error)})`);
-}
-
 ;// CONCATENATED MODULE: ./build/src/report/table.js
 
 /** Aligned columns for a log, one line a row, the last column unpadded. */
@@ -54259,8 +60390,129 @@ function escapeMarkdown(text) {
         .replace(/[\\`*_[\]|~]/g, '\\$&');
     return onOneLine(escaped, ' ');
 }
+/** The same table in HTML; cells are escaped. */
+function htmlTable({ headings, rows }) {
+    const line = (tag, cells) => `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`;
+    return `<table><thead>${line('th', headings)}</thead><tbody>${rows.map((row) => line('td', row)).join('\n')}</tbody></table>`;
+}
+/** Plain text as HTML or XML that shows it literally, in text and in attributes. */
+function escapeHtml(text) {
+    return text
+        .replaceAll('&', '&amp;')
+        .replaceAll('<', '&lt;')
+        .replaceAll('>', '&gt;')
+        .replaceAll('"', '&quot;');
+}
+
+;// CONCATENATED MODULE: ./build/src/report/junit.js
+
+function junitXml(name, suites) {
+    const all = suites.flatMap(({ cases }) => cases);
+    return [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        `<testsuites ${attributes({ name, ...counts(all) })}>`,
+        ...suites.flatMap((suite) => [
+            `  <testsuite ${attributes({ name: suite.name, timestamp: suite.timestamp, ...counts(suite.cases) })}>`,
+            ...suite.cases.flatMap(testcase),
+            '  </testsuite>',
+        ]),
+        '</testsuites>',
+        '',
+    ].join('\n');
+}
+function counts(cases) {
+    const of = (kind) => String(cases.filter(({ result }) => result.kind === kind).length);
+    const seconds = cases.reduce((sum, { seconds: one = 0 }) => sum + one, 0);
+    return {
+        tests: String(cases.length),
+        failures: of('failed'),
+        errors: of('error'),
+        skipped: of('skipped'),
+        time: seconds.toFixed(3),
+    };
+}
+function testcase({ name, classname, seconds = 0, result }) {
+    const open = `    <testcase ${attributes({ name, classname, time: seconds.toFixed(3) })}`;
+    const within = (line) => [`${open}>`, `      ${line}`, '    </testcase>'];
+    switch (result.kind) {
+        case 'passed':
+            return result.note === undefined
+                ? [`${open}/>`]
+                : within(`<system-out>${escaped(result.note)}</system-out>`);
+        case 'skipped':
+            return within(`<skipped ${attributes({ message: result.message })}/>`);
+        case 'failed':
+        case 'error': {
+            const tag = result.kind === 'failed' ? 'failure' : 'error';
+            return within(`<${tag} ${attributes({ message: result.message, type: result.kind })}>${escaped(result.detail)}</${tag}>`);
+        }
+    }
+}
+const attributes = (values) => Object.entries(values)
+    .map(([key, value]) => `${key}="${escaped(value)}"`)
+    .join(' ');
+/** Text and attribute values; what XML 1.0 cannot hold at all becomes a question mark. */
+function escaped(text) {
+    return (escapeHtml(text)
+        // A surrogate without its other half.
+        .replace(/\p{Surrogate}/gu, '?')
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+        .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '?')
+        .replaceAll('\n', '&#10;')
+        .replaceAll('\r', '&#13;'));
+}
+
+;// CONCATENATED MODULE: ./build/src/report/check-junit.js
+
+
+/** One suite a formation, one test case a check. Consequences of other failures are skipped cases. */
+function checkJunit(checked, failOn) {
+    return junitXml('check-formation', checked.map((each) => {
+        const { name } = each.formation;
+        if (!each.judged) {
+            const result = { kind: 'error', message: each.failed, detail: each.failed };
+            return { name, timestamp: '', cases: [{ name: 'read', classname: name, result }] };
+        }
+        return {
+            name,
+            timestamp: each.observation.observedAt,
+            cases: each.verdict.findings.map((finding) => ({
+                name: finding.check,
+                classname: name,
+                result: resultOf(finding, failOn),
+            })),
+        };
+    }));
+}
+function resultOf(finding, failOn) {
+    const { status, faults, meaning, severity, because } = finding;
+    const first = faults[0];
+    switch (status) {
+        case 'pass':
+            return { kind: 'passed' };
+        case 'unknown':
+            return { kind: 'error', message: 'what it needs could not be read', detail: meaning };
+        case 'follows':
+            return { kind: 'skipped', message: `follows from ${because.join(', ')}` };
+        case 'fail': {
+            const detail = faults
+                .map((fault) => `${fault.subject}: ${fault.evidence}\nto do: ${told(fault.remedy)}`)
+                .join('\n');
+            if (severity === 'warning' && failOn === 'error')
+                return { kind: 'passed', note: `warning: ${detail}` };
+            return {
+                kind: 'failed',
+                message: `${first?.subject}: ${first?.evidence}`,
+                detail: `${meaning}\n${detail}`,
+            };
+        }
+    }
+}
 
 ;// CONCATENATED MODULE: ./build/src/report/check-report.js
+
+
+
 
 
 /** The data nodes as the monitor and their own Postgres show them. */
@@ -54290,7 +60542,7 @@ function nodesTable({ instances, monitor, nodes }) {
                 health,
                 server,
                 read.ok ? String(read.value.timeline) : '?',
-                lagOf(node?.nodeId, nodes),
+                shownLag(lagOf(node?.nodeId, nodes)),
             ];
         }),
     };
@@ -54302,9 +60554,10 @@ function nodesTable({ instances, monitor, nodes }) {
 function lagOf(nodeId, nodes) {
     const connections = Object.values(nodes).flatMap((read) => (read.ok ? read.value.standbys : []));
     const own = connections.find(({ applicationName }) => applicationName === `pgautofailover_standby_${nodeId}`);
-    return own === undefined ? '' : `${own.lagBytes} B`;
+    return own?.lagBytes;
 }
-const marks = { pass: 'ok', fail: 'FAILED', unknown: 'unknown' };
+const shownLag = (bytes) => (bytes === undefined ? '' : `${bytes} B`);
+const marks = { pass: 'ok', fail: 'FAILED', follows: 'follows', unknown: 'unknown' };
 function findingRows(findings) {
     return findings.flatMap((finding) => {
         const mark = finding.status === 'fail' && finding.severity === 'warning' ? 'warning' : marks[finding.status];
@@ -54314,7 +60567,9 @@ function findingRows(findings) {
             mark,
             finding.check,
             fault.subject,
-            `${fault.evidence}. To do: ${fault.remedy}`,
+            finding.status === 'follows'
+                ? `${fault.evidence}. Follows from ${finding.because.join(', ')}`
+                : `${fault.evidence}. To do: ${told(fault.remedy)}`,
         ]);
     });
 }
@@ -54322,23 +60577,55 @@ const findingsTable = (findings) => ({
     headings: ['result', 'check', 'where', 'what was read, and what to do'],
     rows: findingRows(findings),
 });
-/** Lines for the log: the nodes, then the checks that did not pass. */
-function checkLines(observation, verdict) {
+const shownSpan = (span) => span === null ? '' : `${span.least.toFixed(1)} to ${span.most.toFixed(1)} s`;
+/** What the settings lead to, fault by fault. */
+function predictionTable(prediction) {
+    return {
+        headings: ['fault', 'promotion', 'writes out', 'costs most', 'old primary fenced before'],
+        rows: Object.values(prediction).map(({ fault, promotion, outage, costliest, fencing }) => [
+            fault,
+            promotion === null ? 'none' : shownSpan(promotion),
+            shownSpan(outage),
+            costliest === null ? '' : `${costliest.setting} (${costliest.costSeconds.toFixed(1)} s)`,
+            fencing === null ? '' : fencing.margin === null ? 'never for certain' : shownSpan(fencing.margin),
+        ]),
+    };
+}
+/** The least time between the old primary's last writes and the new one's first, over the cuts; undefined if not known. */
+function fencingMargin(prediction) {
+    const margins = ['full-cut', 'monitor-cut'].map((cut) => prediction?.[cut].fencing?.margin?.least);
+    return margins.some((margin) => margin === undefined)
+        ? undefined
+        : Math.min(...margins.filter((margin) => margin !== undefined));
+}
+/** Lines for the log of one formation: the nodes, then the checks that did not pass. */
+function judgedLines({ observation, verdict }) {
     const failed = verdict.findings.filter((finding) => finding.status !== 'pass');
     const passed = verdict.findings.length - failed.length;
     return [
         ...textTable(nodesTable(observation)),
+        ...(verdict.prediction ? ['', ...textTable(predictionTable(verdict.prediction)), ''] : []),
         `${passed} of ${verdict.findings.length} checks passed`,
         ...(failed.length > 0 ? textTable(findingsTable(failed)) : []),
     ];
 }
-/** The job summary's section. */
-function checkMarkdown(observation, verdict) {
+/** The job summary's section of one formation. */
+function judgedMarkdown({ observation, verdict }) {
     return [
         `### ${verdict.outcome === 'pass' ? '✅' : '❌'} ${escapeMarkdown(verdict.message)}`,
         '',
         markdownTable(nodesTable(observation)),
         '',
+        ...(verdict.prediction
+            ? [
+                '<details><summary>What to expect of a failover, by the settings in force</summary>',
+                '',
+                markdownTable(predictionTable(verdict.prediction)),
+                '',
+                '</details>',
+                '',
+            ]
+            : []),
         `<details${verdict.outcome === 'pass' ? '' : ' open'}><summary>Checks</summary>`,
         '',
         markdownTable(findingsTable(verdict.findings)),
@@ -54347,3254 +60634,132 @@ function checkMarkdown(observation, verdict) {
         '',
     ].join('\n');
 }
-
-;// CONCATENATED MODULE: external "os"
-const external_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("os");
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/utils.js
-// We use any as a valid input type
-/* eslint-disable @typescript-eslint/no-explicit-any */
-/**
- * Sanitizes an input into a string so it can be passed into issueCommand safely
- * @param input input to sanitize into a string
- */
-function utils_toCommandValue(input) {
-    if (input === null || input === undefined) {
-        return '';
-    }
-    else if (typeof input === 'string' || input instanceof String) {
-        return input;
-    }
-    return JSON.stringify(input);
+function outcomeOf(checked) {
+    return checked.judged ? checked.verdict.outcome : 'error';
 }
-/**
- *
- * @param annotationProperties
- * @returns The command properties to send with the actual annotation command
- * See IssueCommandProperties: https://github.com/actions/runner/blob/main/src/Runner.Worker/ActionCommandManager.cs#L646
- */
-function utils_toCommandProperties(annotationProperties) {
-    if (!Object.keys(annotationProperties).length) {
-        return {};
-    }
+const messageOfOne = (checked) => (checked.judged ? checked.verdict.message : checked.failed);
+/** One sentence on one formation, or on several. */
+function checkMessage(checked) {
+    const [first, ...others] = checked;
+    if (first && others.length === 0)
+        return messageOfOne(first);
+    const worst = worstOutcome(checked.map(outcomeOf));
+    const bad = checked.filter((each) => outcomeOf(each) !== 'pass');
+    if (bad.length === 0)
+        return `all ${checked.length} formations are healthy`;
+    const gravest = bad.find((each) => outcomeOf(each) === worst);
+    return `${bad.length} of ${checked.length} formations ${bad.length === 1 ? 'is' : 'are'} not healthy: ${bad.map((each) => each.formation.name).join(', ')}; ${gravest && messageOfOne(gravest)}`;
+}
+function formationsTable(checked) {
     return {
-        title: annotationProperties.title,
-        file: annotationProperties.file,
-        line: annotationProperties.startLine,
-        endLine: annotationProperties.endLine,
-        col: annotationProperties.startColumn,
-        endColumn: annotationProperties.endColumn
+        headings: ['formation', 'outcome', 'primary', 'checks', 'verdict'],
+        rows: checked.map((each) => {
+            const passed = each.judged ? each.verdict.findings.filter(({ status }) => status === 'pass').length : 0;
+            return [
+                each.formation.name,
+                outcomeOf(each),
+                (each.judged && each.verdict.primary) || '',
+                each.judged ? `${passed} of ${each.verdict.findings.length}` : '',
+                messageOfOne(each),
+            ];
+        }),
     };
 }
-//# sourceMappingURL=utils.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/command.js
-
-
-/**
- * Issues a command to the GitHub Actions runner
- *
- * @param command - The command name to issue
- * @param properties - Additional properties for the command (key-value pairs)
- * @param message - The message to include with the command
- * @remarks
- * This function outputs a specially formatted string to stdout that the Actions
- * runner interprets as a command. These commands can control workflow behavior,
- * set outputs, create annotations, mask values, and more.
- *
- * Command Format:
- *   ::name key=value,key=value::message
- *
- * @example
- * ```typescript
- * // Issue a warning annotation
- * issueCommand('warning', {}, 'This is a warning message');
- * // Output: ::warning::This is a warning message
- *
- * // Set an environment variable
- * issueCommand('set-env', { name: 'MY_VAR' }, 'some value');
- * // Output: ::set-env name=MY_VAR::some value
- *
- * // Add a secret mask
- * issueCommand('add-mask', {}, 'secretValue123');
- * // Output: ::add-mask::secretValue123
- * ```
- *
- * @internal
- * This is an internal utility function that powers the public API functions
- * such as setSecret, warning, error, and exportVariable.
- */
-function command_issueCommand(command, properties, message) {
-    const cmd = new Command(command, properties, message);
-    process.stdout.write(cmd.toString() + external_os_namespaceObject.EOL);
+/** Lines for the log: one formation whole, or a table of several with what failed in each. */
+function checkLines(checked) {
+    const [first] = checked;
+    if (checked.length === 1)
+        return first?.judged ? judgedLines(first) : [];
+    return [
+        ...textTable(formationsTable(checked)),
+        ...checked.flatMap((each) => each.judged && each.verdict.findings.some(({ status }) => status !== 'pass')
+            ? ['', `formation ${each.formation.name}:`, ...judgedLines(each)]
+            : []),
+    ];
 }
-function command_issue(name, message = '') {
-    command_issueCommand(name, {}, message);
+function checkMarkdown(checked) {
+    const sections = checked.map((each) => each.judged
+        ? judgedMarkdown(each)
+        : `### ❌ formation ${escapeMarkdown(each.formation.name)}: ${escapeMarkdown(each.failed)}\n`);
+    if (checked.length === 1)
+        return sections.join('\n');
+    return [
+        `## ${escapeMarkdown(checkMessage(checked))}`,
+        '',
+        markdownTable(formationsTable(checked)),
+        '',
+        ...sections,
+    ].join('\n');
 }
-const CMD_STRING = '::';
-class Command {
-    constructor(command, properties, message) {
-        if (!command) {
-            command = 'missing.command';
-        }
-        this.command = command;
-        this.properties = properties;
-        this.message = message;
-    }
-    toString() {
-        let cmdStr = CMD_STRING + this.command;
-        if (this.properties && Object.keys(this.properties).length > 0) {
-            cmdStr += ' ';
-            let first = true;
-            for (const key in this.properties) {
-                if (this.properties.hasOwnProperty(key)) {
-                    const val = this.properties[key];
-                    if (val) {
-                        if (first) {
-                            first = false;
-                        }
-                        else {
-                            cmdStr += ',';
-                        }
-                        cmdStr += `${key}=${escapeProperty(val)}`;
-                    }
-                }
-            }
-        }
-        cmdStr += `${CMD_STRING}${escapeData(this.message)}`;
-        return cmdStr;
-    }
+/** Ids of the checks that failed by themselves, with that severity; with the formation's name where there are several. */
+function failedChecks(checked, severity) {
+    return checked.flatMap((each) => each.judged
+        ? each.verdict.findings
+            .filter((finding) => finding.status === 'fail' && finding.severity === severity)
+            .map(({ check }) => (checked.length === 1 ? check : `${each.formation.name}/${check}`))
+        : []);
 }
-function escapeData(s) {
-    return utils_toCommandValue(s)
-        .replace(/%/g, '%25')
-        .replace(/\r/g, '%0D')
-        .replace(/\n/g, '%0A');
+/** What a runner shows at the top of the job: every failed check with what to do, the gravest first. */
+function annotationsOf(checked) {
+    return checked
+        .flatMap((each) => (each.judged ? each.verdict.findings.map((finding) => ({ each, finding })) : []))
+        .filter(({ finding }) => finding.status === 'fail')
+        .flatMap(({ each, finding }) => finding.faults.map((fault) => ({
+        severity: fault.severity ?? finding.severity,
+        title: `${finding.check}: ${fault.subject}`,
+        text: `${checked.length === 1 ? '' : `${each.formation.name}: `}${fault.evidence}. To do: ${told(fault.remedy)}`,
+    })))
+        .sort((a, b) => a.severity.localeCompare(b.severity));
 }
-function escapeProperty(s) {
-    return utils_toCommandValue(s)
-        .replace(/%/g, '%25')
-        .replace(/\r/g, '%0D')
-        .replace(/\n/g, '%0A')
-        .replace(/:/g, '%3A')
-        .replace(/,/g, '%2C');
-}
-//# sourceMappingURL=command.js.map
-// EXTERNAL MODULE: external "crypto"
-var external_crypto_ = __nccwpck_require__(6982);
-// EXTERNAL MODULE: external "fs"
-var external_fs_ = __nccwpck_require__(9896);
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/file-command.js
-// For internal use, subject to change.
-// We use any as a valid input type
-/* eslint-disable @typescript-eslint/no-explicit-any */
-
-
-
-
-function file_command_issueFileCommand(command, message) {
-    const filePath = process.env[`GITHUB_${command}`];
-    if (!filePath) {
-        throw new Error(`Unable to find environment variable for file command ${command}`);
-    }
-    if (!external_fs_.existsSync(filePath)) {
-        throw new Error(`Missing file at path: ${filePath}`);
-    }
-    external_fs_.appendFileSync(filePath, `${utils_toCommandValue(message)}${external_os_namespaceObject.EOL}`, {
-        encoding: 'utf8'
-    });
-}
-function file_command_prepareKeyValueMessage(key, value) {
-    const delimiter = `ghadelimiter_${external_crypto_.randomUUID()}`;
-    const convertedValue = utils_toCommandValue(value);
-    // These should realistically never happen, but just in case someone finds a
-    // way to exploit uuid generation let's not allow keys or values that contain
-    // the delimiter.
-    if (key.includes(delimiter)) {
-        throw new Error(`Unexpected input: name should not contain the delimiter "${delimiter}"`);
-    }
-    if (convertedValue.includes(delimiter)) {
-        throw new Error(`Unexpected input: value should not contain the delimiter "${delimiter}"`);
-    }
-    return `${key}<<${delimiter}${external_os_namespaceObject.EOL}${convertedValue}${external_os_namespaceObject.EOL}${delimiter}`;
-}
-//# sourceMappingURL=file-command.js.map
-// EXTERNAL MODULE: external "path"
-var external_path_ = __nccwpck_require__(6928);
-// EXTERNAL MODULE: external "http"
-var external_http_ = __nccwpck_require__(8611);
-// EXTERNAL MODULE: external "https"
-var external_https_ = __nccwpck_require__(5692);
-;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/proxy.js
-function getProxyUrl(reqUrl) {
-    const usingSsl = reqUrl.protocol === 'https:';
-    if (checkBypass(reqUrl)) {
-        return undefined;
-    }
-    const proxyVar = (() => {
-        if (usingSsl) {
-            return process.env['https_proxy'] || process.env['HTTPS_PROXY'];
-        }
-        else {
-            return process.env['http_proxy'] || process.env['HTTP_PROXY'];
-        }
-    })();
-    if (proxyVar) {
-        try {
-            return new DecodedURL(proxyVar);
-        }
-        catch (_a) {
-            if (!proxyVar.startsWith('http://') && !proxyVar.startsWith('https://'))
-                return new DecodedURL(`http://${proxyVar}`);
-        }
-    }
-    else {
-        return undefined;
-    }
-}
-function checkBypass(reqUrl) {
-    if (!reqUrl.hostname) {
-        return false;
-    }
-    const reqHost = reqUrl.hostname;
-    if (isLoopbackAddress(reqHost)) {
-        return true;
-    }
-    const noProxy = process.env['no_proxy'] || process.env['NO_PROXY'] || '';
-    if (!noProxy) {
-        return false;
-    }
-    // Determine the request port
-    let reqPort;
-    if (reqUrl.port) {
-        reqPort = Number(reqUrl.port);
-    }
-    else if (reqUrl.protocol === 'http:') {
-        reqPort = 80;
-    }
-    else if (reqUrl.protocol === 'https:') {
-        reqPort = 443;
-    }
-    // Format the request hostname and hostname with port
-    const upperReqHosts = [reqUrl.hostname.toUpperCase()];
-    if (typeof reqPort === 'number') {
-        upperReqHosts.push(`${upperReqHosts[0]}:${reqPort}`);
-    }
-    // Compare request host against noproxy
-    for (const upperNoProxyItem of noProxy
-        .split(',')
-        .map(x => x.trim().toUpperCase())
-        .filter(x => x)) {
-        if (upperNoProxyItem === '*' ||
-            upperReqHosts.some(x => x === upperNoProxyItem ||
-                x.endsWith(`.${upperNoProxyItem}`) ||
-                (upperNoProxyItem.startsWith('.') &&
-                    x.endsWith(`${upperNoProxyItem}`)))) {
-            return true;
-        }
-    }
-    return false;
-}
-function isLoopbackAddress(host) {
-    const hostLower = host.toLowerCase();
-    return (hostLower === 'localhost' ||
-        hostLower.startsWith('127.') ||
-        hostLower.startsWith('[::1]') ||
-        hostLower.startsWith('[0:0:0:0:0:0:0:1]'));
-}
-class DecodedURL extends URL {
-    constructor(url, base) {
-        super(url, base);
-        this._decodedUsername = decodeURIComponent(super.username);
-        this._decodedPassword = decodeURIComponent(super.password);
-    }
-    get username() {
-        return this._decodedUsername;
-    }
-    get password() {
-        return this._decodedPassword;
-    }
-}
-//# sourceMappingURL=proxy.js.map
-// EXTERNAL MODULE: ./node_modules/tunnel/index.js
-var node_modules_tunnel = __nccwpck_require__(770);
-// EXTERNAL MODULE: ./node_modules/undici/index.js
-var undici = __nccwpck_require__(4371);
-;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/index.js
-/* eslint-disable @typescript-eslint/no-explicit-any */
-var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-
-
-var HttpCodes;
-(function (HttpCodes) {
-    HttpCodes[HttpCodes["OK"] = 200] = "OK";
-    HttpCodes[HttpCodes["MultipleChoices"] = 300] = "MultipleChoices";
-    HttpCodes[HttpCodes["MovedPermanently"] = 301] = "MovedPermanently";
-    HttpCodes[HttpCodes["ResourceMoved"] = 302] = "ResourceMoved";
-    HttpCodes[HttpCodes["SeeOther"] = 303] = "SeeOther";
-    HttpCodes[HttpCodes["NotModified"] = 304] = "NotModified";
-    HttpCodes[HttpCodes["UseProxy"] = 305] = "UseProxy";
-    HttpCodes[HttpCodes["SwitchProxy"] = 306] = "SwitchProxy";
-    HttpCodes[HttpCodes["TemporaryRedirect"] = 307] = "TemporaryRedirect";
-    HttpCodes[HttpCodes["PermanentRedirect"] = 308] = "PermanentRedirect";
-    HttpCodes[HttpCodes["BadRequest"] = 400] = "BadRequest";
-    HttpCodes[HttpCodes["Unauthorized"] = 401] = "Unauthorized";
-    HttpCodes[HttpCodes["PaymentRequired"] = 402] = "PaymentRequired";
-    HttpCodes[HttpCodes["Forbidden"] = 403] = "Forbidden";
-    HttpCodes[HttpCodes["NotFound"] = 404] = "NotFound";
-    HttpCodes[HttpCodes["MethodNotAllowed"] = 405] = "MethodNotAllowed";
-    HttpCodes[HttpCodes["NotAcceptable"] = 406] = "NotAcceptable";
-    HttpCodes[HttpCodes["ProxyAuthenticationRequired"] = 407] = "ProxyAuthenticationRequired";
-    HttpCodes[HttpCodes["RequestTimeout"] = 408] = "RequestTimeout";
-    HttpCodes[HttpCodes["Conflict"] = 409] = "Conflict";
-    HttpCodes[HttpCodes["Gone"] = 410] = "Gone";
-    HttpCodes[HttpCodes["TooManyRequests"] = 429] = "TooManyRequests";
-    HttpCodes[HttpCodes["InternalServerError"] = 500] = "InternalServerError";
-    HttpCodes[HttpCodes["NotImplemented"] = 501] = "NotImplemented";
-    HttpCodes[HttpCodes["BadGateway"] = 502] = "BadGateway";
-    HttpCodes[HttpCodes["ServiceUnavailable"] = 503] = "ServiceUnavailable";
-    HttpCodes[HttpCodes["GatewayTimeout"] = 504] = "GatewayTimeout";
-})(HttpCodes || (HttpCodes = {}));
-var Headers;
-(function (Headers) {
-    Headers["Accept"] = "accept";
-    Headers["ContentType"] = "content-type";
-})(Headers || (Headers = {}));
-var MediaTypes;
-(function (MediaTypes) {
-    MediaTypes["ApplicationJson"] = "application/json";
-})(MediaTypes || (MediaTypes = {}));
-/**
- * Returns the proxy URL, depending upon the supplied url and proxy environment variables.
- * @param serverUrl  The server URL where the request will be sent. For example, https://api.github.com
- */
-function lib_getProxyUrl(serverUrl) {
-    const proxyUrl = pm.getProxyUrl(new URL(serverUrl));
-    return proxyUrl ? proxyUrl.href : '';
-}
-const HttpRedirectCodes = [
-    HttpCodes.MovedPermanently,
-    HttpCodes.ResourceMoved,
-    HttpCodes.SeeOther,
-    HttpCodes.TemporaryRedirect,
-    HttpCodes.PermanentRedirect
-];
-const HttpResponseRetryCodes = [
-    HttpCodes.BadGateway,
-    HttpCodes.ServiceUnavailable,
-    HttpCodes.GatewayTimeout
-];
-const RetryableHttpVerbs = (/* unused pure expression or super */ null && (['OPTIONS', 'GET', 'DELETE', 'HEAD']));
-const ExponentialBackoffCeiling = 10;
-const ExponentialBackoffTimeSlice = 5;
-class HttpClientError extends Error {
-    constructor(message, statusCode) {
-        super(message);
-        this.name = 'HttpClientError';
-        this.statusCode = statusCode;
-        Object.setPrototypeOf(this, HttpClientError.prototype);
-    }
-}
-class HttpClientResponse {
-    constructor(message) {
-        this.message = message;
-    }
-    readBody() {
-        return __awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve) => __awaiter(this, void 0, void 0, function* () {
-                let output = Buffer.alloc(0);
-                this.message.on('data', (chunk) => {
-                    output = Buffer.concat([output, chunk]);
-                });
-                this.message.on('end', () => {
-                    resolve(output.toString());
-                });
-            }));
-        });
-    }
-    readBodyBuffer() {
-        return __awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve) => __awaiter(this, void 0, void 0, function* () {
-                const chunks = [];
-                this.message.on('data', (chunk) => {
-                    chunks.push(chunk);
-                });
-                this.message.on('end', () => {
-                    resolve(Buffer.concat(chunks));
-                });
-            }));
-        });
-    }
-}
-function isHttps(requestUrl) {
-    const parsedUrl = new URL(requestUrl);
-    return parsedUrl.protocol === 'https:';
-}
-class lib_HttpClient {
-    constructor(userAgent, handlers, requestOptions) {
-        this._ignoreSslError = false;
-        this._allowRedirects = true;
-        this._allowRedirectDowngrade = false;
-        this._maxRedirects = 50;
-        this._allowRetries = false;
-        this._maxRetries = 1;
-        this._keepAlive = false;
-        this._disposed = false;
-        this.userAgent = this._getUserAgentWithOrchestrationId(userAgent);
-        this.handlers = handlers || [];
-        this.requestOptions = requestOptions;
-        if (requestOptions) {
-            if (requestOptions.ignoreSslError != null) {
-                this._ignoreSslError = requestOptions.ignoreSslError;
-            }
-            this._socketTimeout = requestOptions.socketTimeout;
-            if (requestOptions.allowRedirects != null) {
-                this._allowRedirects = requestOptions.allowRedirects;
-            }
-            if (requestOptions.allowRedirectDowngrade != null) {
-                this._allowRedirectDowngrade = requestOptions.allowRedirectDowngrade;
-            }
-            if (requestOptions.maxRedirects != null) {
-                this._maxRedirects = Math.max(requestOptions.maxRedirects, 0);
-            }
-            if (requestOptions.keepAlive != null) {
-                this._keepAlive = requestOptions.keepAlive;
-            }
-            if (requestOptions.allowRetries != null) {
-                this._allowRetries = requestOptions.allowRetries;
-            }
-            if (requestOptions.maxRetries != null) {
-                this._maxRetries = requestOptions.maxRetries;
-            }
-        }
-    }
-    options(requestUrl, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('OPTIONS', requestUrl, null, additionalHeaders || {});
-        });
-    }
-    get(requestUrl, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('GET', requestUrl, null, additionalHeaders || {});
-        });
-    }
-    del(requestUrl, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('DELETE', requestUrl, null, additionalHeaders || {});
-        });
-    }
-    post(requestUrl, data, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('POST', requestUrl, data, additionalHeaders || {});
-        });
-    }
-    patch(requestUrl, data, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('PATCH', requestUrl, data, additionalHeaders || {});
-        });
-    }
-    put(requestUrl, data, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('PUT', requestUrl, data, additionalHeaders || {});
-        });
-    }
-    head(requestUrl, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request('HEAD', requestUrl, null, additionalHeaders || {});
-        });
-    }
-    sendStream(verb, requestUrl, stream, additionalHeaders) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return this.request(verb, requestUrl, stream, additionalHeaders);
-        });
-    }
-    /**
-     * Gets a typed object from an endpoint
-     * Be aware that not found returns a null.  Other errors (4xx, 5xx) reject the promise
-     */
-    getJson(requestUrl_1) {
-        return __awaiter(this, arguments, void 0, function* (requestUrl, additionalHeaders = {}) {
-            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
-            const res = yield this.get(requestUrl, additionalHeaders);
-            return this._processResponse(res, this.requestOptions);
-        });
-    }
-    postJson(requestUrl_1, obj_1) {
-        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
-            const data = JSON.stringify(obj, null, 2);
-            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
-            additionalHeaders[Headers.ContentType] =
-                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
-            const res = yield this.post(requestUrl, data, additionalHeaders);
-            return this._processResponse(res, this.requestOptions);
-        });
-    }
-    putJson(requestUrl_1, obj_1) {
-        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
-            const data = JSON.stringify(obj, null, 2);
-            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
-            additionalHeaders[Headers.ContentType] =
-                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
-            const res = yield this.put(requestUrl, data, additionalHeaders);
-            return this._processResponse(res, this.requestOptions);
-        });
-    }
-    patchJson(requestUrl_1, obj_1) {
-        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
-            const data = JSON.stringify(obj, null, 2);
-            additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
-            additionalHeaders[Headers.ContentType] =
-                this._getExistingOrDefaultContentTypeHeader(additionalHeaders, MediaTypes.ApplicationJson);
-            const res = yield this.patch(requestUrl, data, additionalHeaders);
-            return this._processResponse(res, this.requestOptions);
-        });
-    }
-    /**
-     * Makes a raw http request.
-     * All other methods such as get, post, patch, and request ultimately call this.
-     * Prefer get, del, post and patch
-     */
-    request(verb, requestUrl, data, headers) {
-        return __awaiter(this, void 0, void 0, function* () {
-            if (this._disposed) {
-                throw new Error('Client has already been disposed.');
-            }
-            const parsedUrl = new URL(requestUrl);
-            let info = this._prepareRequest(verb, parsedUrl, headers);
-            // Only perform retries on reads since writes may not be idempotent.
-            const maxTries = this._allowRetries && RetryableHttpVerbs.includes(verb)
-                ? this._maxRetries + 1
-                : 1;
-            let numTries = 0;
-            let response;
-            do {
-                response = yield this.requestRaw(info, data);
-                // Check if it's an authentication challenge
-                if (response &&
-                    response.message &&
-                    response.message.statusCode === HttpCodes.Unauthorized) {
-                    let authenticationHandler;
-                    for (const handler of this.handlers) {
-                        if (handler.canHandleAuthentication(response)) {
-                            authenticationHandler = handler;
-                            break;
-                        }
-                    }
-                    if (authenticationHandler) {
-                        return authenticationHandler.handleAuthentication(this, info, data);
-                    }
-                    else {
-                        // We have received an unauthorized response but have no handlers to handle it.
-                        // Let the response return to the caller.
-                        return response;
-                    }
-                }
-                let redirectsRemaining = this._maxRedirects;
-                while (response.message.statusCode &&
-                    HttpRedirectCodes.includes(response.message.statusCode) &&
-                    this._allowRedirects &&
-                    redirectsRemaining > 0) {
-                    const redirectUrl = response.message.headers['location'];
-                    if (!redirectUrl) {
-                        // if there's no location to redirect to, we won't
-                        break;
-                    }
-                    const parsedRedirectUrl = new URL(redirectUrl);
-                    if (parsedUrl.protocol === 'https:' &&
-                        parsedUrl.protocol !== parsedRedirectUrl.protocol &&
-                        !this._allowRedirectDowngrade) {
-                        throw new Error('Redirect from HTTPS to HTTP protocol. This downgrade is not allowed for security reasons. If you want to allow this behavior, set the allowRedirectDowngrade option to true.');
-                    }
-                    // we need to finish reading the response before reassigning response
-                    // which will leak the open socket.
-                    yield response.readBody();
-                    // strip authorization header if redirected to a different hostname
-                    if (parsedRedirectUrl.hostname !== parsedUrl.hostname) {
-                        for (const header in headers) {
-                            // header names are case insensitive
-                            if (header.toLowerCase() === 'authorization') {
-                                delete headers[header];
-                            }
-                        }
-                    }
-                    // let's make the request with the new redirectUrl
-                    info = this._prepareRequest(verb, parsedRedirectUrl, headers);
-                    response = yield this.requestRaw(info, data);
-                    redirectsRemaining--;
-                }
-                if (!response.message.statusCode ||
-                    !HttpResponseRetryCodes.includes(response.message.statusCode)) {
-                    // If not a retry code, return immediately instead of retrying
-                    return response;
-                }
-                numTries += 1;
-                if (numTries < maxTries) {
-                    yield response.readBody();
-                    yield this._performExponentialBackoff(numTries);
-                }
-            } while (numTries < maxTries);
-            return response;
-        });
-    }
-    /**
-     * Needs to be called if keepAlive is set to true in request options.
-     */
-    dispose() {
-        if (this._agent) {
-            this._agent.destroy();
-        }
-        this._disposed = true;
-    }
-    /**
-     * Raw request.
-     * @param info
-     * @param data
-     */
-    requestRaw(info, data) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve, reject) => {
-                function callbackForResult(err, res) {
-                    if (err) {
-                        reject(err);
-                    }
-                    else if (!res) {
-                        // If `err` is not passed, then `res` must be passed.
-                        reject(new Error('Unknown error'));
-                    }
-                    else {
-                        resolve(res);
-                    }
-                }
-                this.requestRawWithCallback(info, data, callbackForResult);
-            });
-        });
-    }
-    /**
-     * Raw request with callback.
-     * @param info
-     * @param data
-     * @param onResult
-     */
-    requestRawWithCallback(info, data, onResult) {
-        if (typeof data === 'string') {
-            if (!info.options.headers) {
-                info.options.headers = {};
-            }
-            info.options.headers['Content-Length'] = Buffer.byteLength(data, 'utf8');
-        }
-        let callbackCalled = false;
-        function handleResult(err, res) {
-            if (!callbackCalled) {
-                callbackCalled = true;
-                onResult(err, res);
-            }
-        }
-        const req = info.httpModule.request(info.options, (msg) => {
-            const res = new HttpClientResponse(msg);
-            handleResult(undefined, res);
-        });
-        let socket;
-        req.on('socket', sock => {
-            socket = sock;
-        });
-        // If we ever get disconnected, we want the socket to timeout eventually
-        req.setTimeout(this._socketTimeout || 3 * 60000, () => {
-            if (socket) {
-                socket.end();
-            }
-            handleResult(new Error(`Request timeout: ${info.options.path}`));
-        });
-        req.on('error', function (err) {
-            // err has statusCode property
-            // res should have headers
-            handleResult(err);
-        });
-        if (data && typeof data === 'string') {
-            req.write(data, 'utf8');
-        }
-        if (data && typeof data !== 'string') {
-            data.on('close', function () {
-                req.end();
-            });
-            data.pipe(req);
-        }
-        else {
-            req.end();
-        }
-    }
-    /**
-     * Gets an http agent. This function is useful when you need an http agent that handles
-     * routing through a proxy server - depending upon the url and proxy environment variables.
-     * @param serverUrl  The server URL where the request will be sent. For example, https://api.github.com
-     */
-    getAgent(serverUrl) {
-        const parsedUrl = new URL(serverUrl);
-        return this._getAgent(parsedUrl);
-    }
-    getAgentDispatcher(serverUrl) {
-        const parsedUrl = new URL(serverUrl);
-        const proxyUrl = pm.getProxyUrl(parsedUrl);
-        const useProxy = proxyUrl && proxyUrl.hostname;
-        if (!useProxy) {
-            return;
-        }
-        return this._getProxyAgentDispatcher(parsedUrl, proxyUrl);
-    }
-    _prepareRequest(method, requestUrl, headers) {
-        const info = {};
-        info.parsedUrl = requestUrl;
-        const usingSsl = info.parsedUrl.protocol === 'https:';
-        info.httpModule = usingSsl ? https : http;
-        const defaultPort = usingSsl ? 443 : 80;
-        info.options = {};
-        info.options.host = info.parsedUrl.hostname;
-        info.options.port = info.parsedUrl.port
-            ? parseInt(info.parsedUrl.port)
-            : defaultPort;
-        info.options.path =
-            (info.parsedUrl.pathname || '') + (info.parsedUrl.search || '');
-        info.options.method = method;
-        info.options.headers = this._mergeHeaders(headers);
-        if (this.userAgent != null) {
-            info.options.headers['user-agent'] = this.userAgent;
-        }
-        info.options.agent = this._getAgent(info.parsedUrl);
-        // gives handlers an opportunity to participate
-        if (this.handlers) {
-            for (const handler of this.handlers) {
-                handler.prepareRequest(info.options);
-            }
-        }
-        return info;
-    }
-    _mergeHeaders(headers) {
-        if (this.requestOptions && this.requestOptions.headers) {
-            return Object.assign({}, lowercaseKeys(this.requestOptions.headers), lowercaseKeys(headers || {}));
-        }
-        return lowercaseKeys(headers || {});
-    }
-    /**
-     * Gets an existing header value or returns a default.
-     * Handles converting number header values to strings since HTTP headers must be strings.
-     * Note: This returns string | string[] since some headers can have multiple values.
-     * For headers that must always be a single string (like Content-Type), use the
-     * specialized _getExistingOrDefaultContentTypeHeader method instead.
-     */
-    _getExistingOrDefaultHeader(additionalHeaders, header, _default) {
-        let clientHeader;
-        if (this.requestOptions && this.requestOptions.headers) {
-            const headerValue = lowercaseKeys(this.requestOptions.headers)[header];
-            if (headerValue) {
-                clientHeader =
-                    typeof headerValue === 'number' ? headerValue.toString() : headerValue;
-            }
-        }
-        const additionalValue = additionalHeaders[header];
-        if (additionalValue !== undefined) {
-            return typeof additionalValue === 'number'
-                ? additionalValue.toString()
-                : additionalValue;
-        }
-        if (clientHeader !== undefined) {
-            return clientHeader;
-        }
-        return _default;
-    }
-    /**
-     * Specialized version of _getExistingOrDefaultHeader for Content-Type header.
-     * Always returns a single string (not an array) since Content-Type should be a single value.
-     * Converts arrays to comma-separated strings and numbers to strings to ensure type safety.
-     * This was split from _getExistingOrDefaultHeader to provide stricter typing for callers
-     * that assign the result to places expecting a string (e.g., additionalHeaders[Headers.ContentType]).
-     */
-    _getExistingOrDefaultContentTypeHeader(additionalHeaders, _default) {
-        let clientHeader;
-        if (this.requestOptions && this.requestOptions.headers) {
-            const headerValue = lowercaseKeys(this.requestOptions.headers)[Headers.ContentType];
-            if (headerValue) {
-                if (typeof headerValue === 'number') {
-                    clientHeader = String(headerValue);
-                }
-                else if (Array.isArray(headerValue)) {
-                    clientHeader = headerValue.join(', ');
-                }
-                else {
-                    clientHeader = headerValue;
-                }
-            }
-        }
-        const additionalValue = additionalHeaders[Headers.ContentType];
-        // Return the first non-undefined value, converting numbers or arrays to strings if necessary
-        if (additionalValue !== undefined) {
-            if (typeof additionalValue === 'number') {
-                return String(additionalValue);
-            }
-            else if (Array.isArray(additionalValue)) {
-                return additionalValue.join(', ');
-            }
-            else {
-                return additionalValue;
-            }
-        }
-        if (clientHeader !== undefined) {
-            return clientHeader;
-        }
-        return _default;
-    }
-    _getAgent(parsedUrl) {
-        let agent;
-        const proxyUrl = pm.getProxyUrl(parsedUrl);
-        const useProxy = proxyUrl && proxyUrl.hostname;
-        if (this._keepAlive && useProxy) {
-            agent = this._proxyAgent;
-        }
-        if (!useProxy) {
-            agent = this._agent;
-        }
-        // if agent is already assigned use that agent.
-        if (agent) {
-            return agent;
-        }
-        const usingSsl = parsedUrl.protocol === 'https:';
-        let maxSockets = 100;
-        if (this.requestOptions) {
-            maxSockets = this.requestOptions.maxSockets || http.globalAgent.maxSockets;
-        }
-        // This is `useProxy` again, but we need to check `proxyURl` directly for TypeScripts's flow analysis.
-        if (proxyUrl && proxyUrl.hostname) {
-            const agentOptions = {
-                maxSockets,
-                keepAlive: this._keepAlive,
-                proxy: Object.assign(Object.assign({}, ((proxyUrl.username || proxyUrl.password) && {
-                    proxyAuth: `${proxyUrl.username}:${proxyUrl.password}`
-                })), { host: proxyUrl.hostname, port: proxyUrl.port })
-            };
-            let tunnelAgent;
-            const overHttps = proxyUrl.protocol === 'https:';
-            if (usingSsl) {
-                tunnelAgent = overHttps ? tunnel.httpsOverHttps : tunnel.httpsOverHttp;
-            }
-            else {
-                tunnelAgent = overHttps ? tunnel.httpOverHttps : tunnel.httpOverHttp;
-            }
-            agent = tunnelAgent(agentOptions);
-            this._proxyAgent = agent;
-        }
-        // if tunneling agent isn't assigned create a new agent
-        if (!agent) {
-            const options = { keepAlive: this._keepAlive, maxSockets };
-            agent = usingSsl ? new https.Agent(options) : new http.Agent(options);
-            this._agent = agent;
-        }
-        if (usingSsl && this._ignoreSslError) {
-            // we don't want to set NODE_TLS_REJECT_UNAUTHORIZED=0 since that will affect request for entire process
-            // http.RequestOptions doesn't expose a way to modify RequestOptions.agent.options
-            // we have to cast it to any and change it directly
-            agent.options = Object.assign(agent.options || {}, {
-                rejectUnauthorized: false
-            });
-        }
-        return agent;
-    }
-    _getProxyAgentDispatcher(parsedUrl, proxyUrl) {
-        let proxyAgent;
-        if (this._keepAlive) {
-            proxyAgent = this._proxyAgentDispatcher;
-        }
-        // if agent is already assigned use that agent.
-        if (proxyAgent) {
-            return proxyAgent;
-        }
-        const usingSsl = parsedUrl.protocol === 'https:';
-        proxyAgent = new ProxyAgent(Object.assign({ uri: proxyUrl.href, pipelining: !this._keepAlive ? 0 : 1 }, ((proxyUrl.username || proxyUrl.password) && {
-            token: `Basic ${Buffer.from(`${proxyUrl.username}:${proxyUrl.password}`).toString('base64')}`
-        })));
-        this._proxyAgentDispatcher = proxyAgent;
-        if (usingSsl && this._ignoreSslError) {
-            // we don't want to set NODE_TLS_REJECT_UNAUTHORIZED=0 since that will affect request for entire process
-            // http.RequestOptions doesn't expose a way to modify RequestOptions.agent.options
-            // we have to cast it to any and change it directly
-            proxyAgent.options = Object.assign(proxyAgent.options.requestTls || {}, {
-                rejectUnauthorized: false
-            });
-        }
-        return proxyAgent;
-    }
-    _getUserAgentWithOrchestrationId(userAgent) {
-        const baseUserAgent = userAgent || 'actions/http-client';
-        const orchId = process.env['ACTIONS_ORCHESTRATION_ID'];
-        if (orchId) {
-            // Sanitize the orchestration ID to ensure it contains only valid characters
-            // Valid characters: 0-9, a-z, _, -, .
-            const sanitizedId = orchId.replace(/[^a-z0-9_.-]/gi, '_');
-            return `${baseUserAgent} actions_orchestration_id/${sanitizedId}`;
-        }
-        return baseUserAgent;
-    }
-    _performExponentialBackoff(retryNumber) {
-        return __awaiter(this, void 0, void 0, function* () {
-            retryNumber = Math.min(ExponentialBackoffCeiling, retryNumber);
-            const ms = ExponentialBackoffTimeSlice * Math.pow(2, retryNumber);
-            return new Promise(resolve => setTimeout(() => resolve(), ms));
-        });
-    }
-    _processResponse(res, options) {
-        return __awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve, reject) => __awaiter(this, void 0, void 0, function* () {
-                const statusCode = res.message.statusCode || 0;
-                const response = {
-                    statusCode,
-                    result: null,
-                    headers: {}
-                };
-                // not found leads to null obj returned
-                if (statusCode === HttpCodes.NotFound) {
-                    resolve(response);
-                }
-                // get the result from the body
-                function dateTimeDeserializer(key, value) {
-                    if (typeof value === 'string') {
-                        const a = new Date(value);
-                        if (!isNaN(a.valueOf())) {
-                            return a;
-                        }
-                    }
-                    return value;
-                }
-                let obj;
-                let contents;
-                try {
-                    contents = yield res.readBody();
-                    if (contents && contents.length > 0) {
-                        if (options && options.deserializeDates) {
-                            obj = JSON.parse(contents, dateTimeDeserializer);
-                        }
-                        else {
-                            obj = JSON.parse(contents);
-                        }
-                        response.result = obj;
-                    }
-                    response.headers = res.message.headers;
-                }
-                catch (err) {
-                    // Invalid resource (contents not json);  leaving result obj null
-                }
-                // note that 3xx redirects are handled by the http layer.
-                if (statusCode > 299) {
-                    let msg;
-                    // if exception/error in body, attempt to get better error
-                    if (obj && obj.message) {
-                        msg = obj.message;
-                    }
-                    else if (contents && contents.length > 0) {
-                        // it may be the case that the exception is in the body message as string
-                        msg = contents;
-                    }
-                    else {
-                        msg = `Failed request: (${statusCode})`;
-                    }
-                    const err = new HttpClientError(msg, statusCode);
-                    err.result = response.result;
-                    reject(err);
-                }
-                else {
-                    resolve(response);
-                }
-            }));
-        });
-    }
-}
-const lowercaseKeys = (obj) => Object.keys(obj).reduce((c, k) => ((c[k.toLowerCase()] = obj[k]), c), {});
-//# sourceMappingURL=index.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/auth.js
-var auth_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-class BasicCredentialHandler {
-    constructor(username, password) {
-        this.username = username;
-        this.password = password;
-    }
-    prepareRequest(options) {
-        if (!options.headers) {
-            throw Error('The request has no headers');
-        }
-        options.headers['Authorization'] = `Basic ${Buffer.from(`${this.username}:${this.password}`).toString('base64')}`;
-    }
-    // This handler cannot handle 401
-    canHandleAuthentication() {
-        return false;
-    }
-    handleAuthentication() {
-        return auth_awaiter(this, void 0, void 0, function* () {
-            throw new Error('not implemented');
-        });
-    }
-}
-class auth_BearerCredentialHandler {
-    constructor(token) {
-        this.token = token;
-    }
-    // currently implements pre-authorization
-    // TODO: support preAuth = false where it hooks on 401
-    prepareRequest(options) {
-        if (!options.headers) {
-            throw Error('The request has no headers');
-        }
-        options.headers['Authorization'] = `Bearer ${this.token}`;
-    }
-    // This handler cannot handle 401
-    canHandleAuthentication() {
-        return false;
-    }
-    handleAuthentication() {
-        return auth_awaiter(this, void 0, void 0, function* () {
-            throw new Error('not implemented');
-        });
-    }
-}
-class PersonalAccessTokenCredentialHandler {
-    constructor(token) {
-        this.token = token;
-    }
-    // currently implements pre-authorization
-    // TODO: support preAuth = false where it hooks on 401
-    prepareRequest(options) {
-        if (!options.headers) {
-            throw Error('The request has no headers');
-        }
-        options.headers['Authorization'] = `Basic ${Buffer.from(`PAT:${this.token}`).toString('base64')}`;
-    }
-    // This handler cannot handle 401
-    canHandleAuthentication() {
-        return false;
-    }
-    handleAuthentication() {
-        return auth_awaiter(this, void 0, void 0, function* () {
-            throw new Error('not implemented');
-        });
-    }
-}
-//# sourceMappingURL=auth.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/oidc-utils.js
-var oidc_utils_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-class oidc_utils_OidcClient {
-    static createHttpClient(allowRetry = true, maxRetry = 10) {
-        const requestOptions = {
-            allowRetries: allowRetry,
-            maxRetries: maxRetry
-        };
-        return new HttpClient('actions/oidc-client', [new BearerCredentialHandler(oidc_utils_OidcClient.getRequestToken())], requestOptions);
-    }
-    static getRequestToken() {
-        const token = process.env['ACTIONS_ID_TOKEN_REQUEST_TOKEN'];
-        if (!token) {
-            throw new Error('Unable to get ACTIONS_ID_TOKEN_REQUEST_TOKEN env variable');
-        }
-        return token;
-    }
-    static getIDTokenUrl() {
-        const runtimeUrl = process.env['ACTIONS_ID_TOKEN_REQUEST_URL'];
-        if (!runtimeUrl) {
-            throw new Error('Unable to get ACTIONS_ID_TOKEN_REQUEST_URL env variable');
-        }
-        return runtimeUrl;
-    }
-    static getCall(id_token_url) {
-        return oidc_utils_awaiter(this, void 0, void 0, function* () {
-            var _a;
-            const httpclient = oidc_utils_OidcClient.createHttpClient();
-            const res = yield httpclient
-                .getJson(id_token_url)
-                .catch(error => {
-                throw new Error(`Failed to get ID Token. \n 
-        Error Code : ${error.statusCode}\n 
-        Error Message: ${error.message}`);
-            });
-            const id_token = (_a = res.result) === null || _a === void 0 ? void 0 : _a.value;
-            if (!id_token) {
-                throw new Error('Response json body do not have ID Token field');
-            }
-            return id_token;
-        });
-    }
-    static getIDToken(audience) {
-        return oidc_utils_awaiter(this, void 0, void 0, function* () {
-            try {
-                // New ID Token is requested from action service
-                let id_token_url = oidc_utils_OidcClient.getIDTokenUrl();
-                if (audience) {
-                    const encodedAudience = encodeURIComponent(audience);
-                    id_token_url = `${id_token_url}&audience=${encodedAudience}`;
-                }
-                debug(`ID token url is ${id_token_url}`);
-                const id_token = yield oidc_utils_OidcClient.getCall(id_token_url);
-                setSecret(id_token);
-                return id_token;
-            }
-            catch (error) {
-                throw new Error(`Error message: ${error.message}`);
-            }
-        });
-    }
-}
-//# sourceMappingURL=oidc-utils.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/summary.js
-var summary_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-const { access, appendFile, writeFile } = external_fs_.promises;
-const SUMMARY_ENV_VAR = 'GITHUB_STEP_SUMMARY';
-const SUMMARY_DOCS_URL = 'https://docs.github.com/actions/using-workflows/workflow-commands-for-github-actions#adding-a-job-summary';
-class Summary {
-    constructor() {
-        this._buffer = '';
-    }
-    /**
-     * Finds the summary file path from the environment, rejects if env var is not found or file does not exist
-     * Also checks r/w permissions.
-     *
-     * @returns step summary file path
-     */
-    filePath() {
-        return summary_awaiter(this, void 0, void 0, function* () {
-            if (this._filePath) {
-                return this._filePath;
-            }
-            const pathFromEnv = process.env[SUMMARY_ENV_VAR];
-            if (!pathFromEnv) {
-                throw new Error(`Unable to find environment variable for $${SUMMARY_ENV_VAR}. Check if your runtime environment supports job summaries.`);
-            }
-            try {
-                yield access(pathFromEnv, external_fs_.constants.R_OK | external_fs_.constants.W_OK);
-            }
-            catch (_a) {
-                throw new Error(`Unable to access summary file: '${pathFromEnv}'. Check if the file has correct read/write permissions.`);
-            }
-            this._filePath = pathFromEnv;
-            return this._filePath;
-        });
-    }
-    /**
-     * Wraps content in an HTML tag, adding any HTML attributes
-     *
-     * @param {string} tag HTML tag to wrap
-     * @param {string | null} content content within the tag
-     * @param {[attribute: string]: string} attrs key-value list of HTML attributes to add
-     *
-     * @returns {string} content wrapped in HTML element
-     */
-    wrap(tag, content, attrs = {}) {
-        const htmlAttrs = Object.entries(attrs)
-            .map(([key, value]) => ` ${key}="${value}"`)
-            .join('');
-        if (!content) {
-            return `<${tag}${htmlAttrs}>`;
-        }
-        return `<${tag}${htmlAttrs}>${content}</${tag}>`;
-    }
-    /**
-     * Writes text in the buffer to the summary buffer file and empties buffer. Will append by default.
-     *
-     * @param {SummaryWriteOptions} [options] (optional) options for write operation
-     *
-     * @returns {Promise<Summary>} summary instance
-     */
-    write(options) {
-        return summary_awaiter(this, void 0, void 0, function* () {
-            const overwrite = !!(options === null || options === void 0 ? void 0 : options.overwrite);
-            const filePath = yield this.filePath();
-            const writeFunc = overwrite ? writeFile : appendFile;
-            yield writeFunc(filePath, this._buffer, { encoding: 'utf8' });
-            return this.emptyBuffer();
-        });
-    }
-    /**
-     * Clears the summary buffer and wipes the summary file
-     *
-     * @returns {Summary} summary instance
-     */
-    clear() {
-        return summary_awaiter(this, void 0, void 0, function* () {
-            return this.emptyBuffer().write({ overwrite: true });
-        });
-    }
-    /**
-     * Returns the current summary buffer as a string
-     *
-     * @returns {string} string of summary buffer
-     */
-    stringify() {
-        return this._buffer;
-    }
-    /**
-     * If the summary buffer is empty
-     *
-     * @returns {boolen} true if the buffer is empty
-     */
-    isEmptyBuffer() {
-        return this._buffer.length === 0;
-    }
-    /**
-     * Resets the summary buffer without writing to summary file
-     *
-     * @returns {Summary} summary instance
-     */
-    emptyBuffer() {
-        this._buffer = '';
-        return this;
-    }
-    /**
-     * Adds raw text to the summary buffer
-     *
-     * @param {string} text content to add
-     * @param {boolean} [addEOL=false] (optional) append an EOL to the raw text (default: false)
-     *
-     * @returns {Summary} summary instance
-     */
-    addRaw(text, addEOL = false) {
-        this._buffer += text;
-        return addEOL ? this.addEOL() : this;
-    }
-    /**
-     * Adds the operating system-specific end-of-line marker to the buffer
-     *
-     * @returns {Summary} summary instance
-     */
-    addEOL() {
-        return this.addRaw(external_os_namespaceObject.EOL);
-    }
-    /**
-     * Adds an HTML codeblock to the summary buffer
-     *
-     * @param {string} code content to render within fenced code block
-     * @param {string} lang (optional) language to syntax highlight code
-     *
-     * @returns {Summary} summary instance
-     */
-    addCodeBlock(code, lang) {
-        const attrs = Object.assign({}, (lang && { lang }));
-        const element = this.wrap('pre', this.wrap('code', code), attrs);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML list to the summary buffer
-     *
-     * @param {string[]} items list of items to render
-     * @param {boolean} [ordered=false] (optional) if the rendered list should be ordered or not (default: false)
-     *
-     * @returns {Summary} summary instance
-     */
-    addList(items, ordered = false) {
-        const tag = ordered ? 'ol' : 'ul';
-        const listItems = items.map(item => this.wrap('li', item)).join('');
-        const element = this.wrap(tag, listItems);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML table to the summary buffer
-     *
-     * @param {SummaryTableCell[]} rows table rows
-     *
-     * @returns {Summary} summary instance
-     */
-    addTable(rows) {
-        const tableBody = rows
-            .map(row => {
-            const cells = row
-                .map(cell => {
-                if (typeof cell === 'string') {
-                    return this.wrap('td', cell);
-                }
-                const { header, data, colspan, rowspan } = cell;
-                const tag = header ? 'th' : 'td';
-                const attrs = Object.assign(Object.assign({}, (colspan && { colspan })), (rowspan && { rowspan }));
-                return this.wrap(tag, data, attrs);
-            })
-                .join('');
-            return this.wrap('tr', cells);
-        })
-            .join('');
-        const element = this.wrap('table', tableBody);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds a collapsable HTML details element to the summary buffer
-     *
-     * @param {string} label text for the closed state
-     * @param {string} content collapsable content
-     *
-     * @returns {Summary} summary instance
-     */
-    addDetails(label, content) {
-        const element = this.wrap('details', this.wrap('summary', label) + content);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML image tag to the summary buffer
-     *
-     * @param {string} src path to the image you to embed
-     * @param {string} alt text description of the image
-     * @param {SummaryImageOptions} options (optional) addition image attributes
-     *
-     * @returns {Summary} summary instance
-     */
-    addImage(src, alt, options) {
-        const { width, height } = options || {};
-        const attrs = Object.assign(Object.assign({}, (width && { width })), (height && { height }));
-        const element = this.wrap('img', null, Object.assign({ src, alt }, attrs));
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML section heading element
-     *
-     * @param {string} text heading text
-     * @param {number | string} [level=1] (optional) the heading level, default: 1
-     *
-     * @returns {Summary} summary instance
-     */
-    addHeading(text, level) {
-        const tag = `h${level}`;
-        const allowedTag = ['h1', 'h2', 'h3', 'h4', 'h5', 'h6'].includes(tag)
-            ? tag
-            : 'h1';
-        const element = this.wrap(allowedTag, text);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML thematic break (<hr>) to the summary buffer
-     *
-     * @returns {Summary} summary instance
-     */
-    addSeparator() {
-        const element = this.wrap('hr', null);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML line break (<br>) to the summary buffer
-     *
-     * @returns {Summary} summary instance
-     */
-    addBreak() {
-        const element = this.wrap('br', null);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML blockquote to the summary buffer
-     *
-     * @param {string} text quote text
-     * @param {string} cite (optional) citation url
-     *
-     * @returns {Summary} summary instance
-     */
-    addQuote(text, cite) {
-        const attrs = Object.assign({}, (cite && { cite }));
-        const element = this.wrap('blockquote', text, attrs);
-        return this.addRaw(element).addEOL();
-    }
-    /**
-     * Adds an HTML anchor tag to the summary buffer
-     *
-     * @param {string} text link text/content
-     * @param {string} href hyperlink
-     *
-     * @returns {Summary} summary instance
-     */
-    addLink(text, href) {
-        const element = this.wrap('a', text, { href });
-        return this.addRaw(element).addEOL();
-    }
-}
-const _summary = new Summary();
-/**
- * @deprecated use `core.summary`
- */
-const markdownSummary = (/* unused pure expression or super */ null && (_summary));
-const summary = _summary;
-//# sourceMappingURL=summary.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/path-utils.js
-
-/**
- * toPosixPath converts the given path to the posix form. On Windows, \\ will be
- * replaced with /.
- *
- * @param pth. Path to transform.
- * @return string Posix path.
- */
-function toPosixPath(pth) {
-    return pth.replace(/[\\]/g, '/');
-}
-/**
- * toWin32Path converts the given path to the win32 form. On Linux, / will be
- * replaced with \\.
- *
- * @param pth. Path to transform.
- * @return string Win32 path.
- */
-function toWin32Path(pth) {
-    return pth.replace(/[/]/g, '\\');
-}
-/**
- * toPlatformPath converts the given path to a platform-specific path. It does
- * this by replacing instances of / and \ with the platform-specific path
- * separator.
- *
- * @param pth The path to platformize.
- * @return string The platform-specific path.
- */
-function toPlatformPath(pth) {
-    return pth.replace(/[/\\]/g, path.sep);
-}
-//# sourceMappingURL=path-utils.js.map
-// EXTERNAL MODULE: external "string_decoder"
-var external_string_decoder_ = __nccwpck_require__(3193);
-// EXTERNAL MODULE: external "events"
-var external_events_ = __nccwpck_require__(4434);
-;// CONCATENATED MODULE: external "child_process"
-const external_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("child_process");
-// EXTERNAL MODULE: external "assert"
-var external_assert_ = __nccwpck_require__(2613);
-;// CONCATENATED MODULE: ./node_modules/@actions/io/lib/io-util.js
-var io_util_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-const { chmod, copyFile, lstat, mkdir, open: io_util_open, readdir, rename, rm, rmdir, stat, symlink, unlink } = external_fs_.promises;
-// export const {open} = 'fs'
-const IS_WINDOWS = process.platform === 'win32';
-/**
- * Custom implementation of readlink to ensure Windows junctions
- * maintain trailing backslash for backward compatibility with Node.js < 24
- *
- * In Node.js 20, Windows junctions (directory symlinks) always returned paths
- * with trailing backslashes. Node.js 24 removed this behavior, which breaks
- * code that relied on this format for path operations.
- *
- * This implementation restores the Node 20 behavior by adding a trailing
- * backslash to all junction results on Windows.
- */
-function readlink(fsPath) {
-    return io_util_awaiter(this, void 0, void 0, function* () {
-        const result = yield fs.promises.readlink(fsPath);
-        // On Windows, restore Node 20 behavior: add trailing backslash to all results
-        // since junctions on Windows are always directory links
-        if (IS_WINDOWS && !result.endsWith('\\')) {
-            return `${result}\\`;
-        }
-        return result;
-    });
-}
-// See https://github.com/nodejs/node/blob/d0153aee367422d0858105abec186da4dff0a0c5/deps/uv/include/uv/win.h#L691
-const UV_FS_O_EXLOCK = 0x10000000;
-const READONLY = external_fs_.constants.O_RDONLY;
-function exists(fsPath) {
-    return io_util_awaiter(this, void 0, void 0, function* () {
-        try {
-            yield stat(fsPath);
-        }
-        catch (err) {
-            if (err.code === 'ENOENT') {
-                return false;
-            }
-            throw err;
-        }
-        return true;
-    });
-}
-function isDirectory(fsPath_1) {
-    return io_util_awaiter(this, arguments, void 0, function* (fsPath, useStat = false) {
-        const stats = useStat ? yield stat(fsPath) : yield lstat(fsPath);
-        return stats.isDirectory();
-    });
-}
-/**
- * On OSX/Linux, true if path starts with '/'. On Windows, true for paths like:
- * \, \hello, \\hello\share, C:, and C:\hello (and corresponding alternate separator cases).
- */
-function isRooted(p) {
-    p = normalizeSeparators(p);
-    if (!p) {
-        throw new Error('isRooted() parameter "p" cannot be empty');
-    }
-    if (IS_WINDOWS) {
-        return (p.startsWith('\\') || /^[A-Z]:/i.test(p) // e.g. \ or \hello or \\hello
-        ); // e.g. C: or C:\hello
-    }
-    return p.startsWith('/');
-}
-/**
- * Best effort attempt to determine whether a file exists and is executable.
- * @param filePath    file path to check
- * @param extensions  additional file extensions to try
- * @return if file exists and is executable, returns the file path. otherwise empty string.
- */
-function tryGetExecutablePath(filePath, extensions) {
-    return io_util_awaiter(this, void 0, void 0, function* () {
-        let stats = undefined;
-        try {
-            // test file exists
-            stats = yield stat(filePath);
-        }
-        catch (err) {
-            if (err.code !== 'ENOENT') {
-                // eslint-disable-next-line no-console
-                console.log(`Unexpected error attempting to determine if executable file exists '${filePath}': ${err}`);
-            }
-        }
-        if (stats && stats.isFile()) {
-            if (IS_WINDOWS) {
-                // on Windows, test for valid extension
-                const upperExt = external_path_.extname(filePath).toUpperCase();
-                if (extensions.some(validExt => validExt.toUpperCase() === upperExt)) {
-                    return filePath;
-                }
-            }
-            else {
-                if (isUnixExecutable(stats)) {
-                    return filePath;
-                }
-            }
-        }
-        // try each extension
-        const originalFilePath = filePath;
-        for (const extension of extensions) {
-            filePath = originalFilePath + extension;
-            stats = undefined;
-            try {
-                stats = yield stat(filePath);
-            }
-            catch (err) {
-                if (err.code !== 'ENOENT') {
-                    // eslint-disable-next-line no-console
-                    console.log(`Unexpected error attempting to determine if executable file exists '${filePath}': ${err}`);
-                }
-            }
-            if (stats && stats.isFile()) {
-                if (IS_WINDOWS) {
-                    // preserve the case of the actual file (since an extension was appended)
-                    try {
-                        const directory = external_path_.dirname(filePath);
-                        const upperName = external_path_.basename(filePath).toUpperCase();
-                        for (const actualName of yield readdir(directory)) {
-                            if (upperName === actualName.toUpperCase()) {
-                                filePath = external_path_.join(directory, actualName);
-                                break;
-                            }
-                        }
-                    }
-                    catch (err) {
-                        // eslint-disable-next-line no-console
-                        console.log(`Unexpected error attempting to determine the actual case of the file '${filePath}': ${err}`);
-                    }
-                    return filePath;
-                }
-                else {
-                    if (isUnixExecutable(stats)) {
-                        return filePath;
-                    }
-                }
-            }
-        }
-        return '';
-    });
-}
-function normalizeSeparators(p) {
-    p = p || '';
-    if (IS_WINDOWS) {
-        // convert slashes on Windows
-        p = p.replace(/\//g, '\\');
-        // remove redundant slashes
-        return p.replace(/\\\\+/g, '\\');
-    }
-    // remove redundant slashes
-    return p.replace(/\/\/+/g, '/');
-}
-// on Mac/Linux, test the execute bit
-//     R   W  X  R  W X R W X
-//   256 128 64 32 16 8 4 2 1
-function isUnixExecutable(stats) {
-    return ((stats.mode & 1) > 0 ||
-        ((stats.mode & 8) > 0 &&
-            process.getgid !== undefined &&
-            stats.gid === process.getgid()) ||
-        ((stats.mode & 64) > 0 &&
-            process.getuid !== undefined &&
-            stats.uid === process.getuid()));
-}
-// Get the path of cmd.exe in windows
-function getCmdPath() {
-    var _a;
-    return (_a = process.env['COMSPEC']) !== null && _a !== void 0 ? _a : `cmd.exe`;
-}
-//# sourceMappingURL=io-util.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/io/lib/io.js
-var io_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-/**
- * Copies a file or folder.
- * Based off of shelljs - https://github.com/shelljs/shelljs/blob/9237f66c52e5daa40458f94f9565e18e8132f5a6/src/cp.js
- *
- * @param     source    source path
- * @param     dest      destination path
- * @param     options   optional. See CopyOptions.
- */
-function cp(source_1, dest_1) {
-    return io_awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
-        const { force, recursive, copySourceDirectory } = readCopyOptions(options);
-        const destStat = (yield ioUtil.exists(dest)) ? yield ioUtil.stat(dest) : null;
-        // Dest is an existing file, but not forcing
-        if (destStat && destStat.isFile() && !force) {
-            return;
-        }
-        // If dest is an existing directory, should copy inside.
-        const newDest = destStat && destStat.isDirectory() && copySourceDirectory
-            ? path.join(dest, path.basename(source))
-            : dest;
-        if (!(yield ioUtil.exists(source))) {
-            throw new Error(`no such file or directory: ${source}`);
-        }
-        const sourceStat = yield ioUtil.stat(source);
-        if (sourceStat.isDirectory()) {
-            if (!recursive) {
-                throw new Error(`Failed to copy. ${source} is a directory, but tried to copy without recursive flag.`);
-            }
-            else {
-                yield cpDirRecursive(source, newDest, 0, force);
-            }
-        }
-        else {
-            if (path.relative(source, newDest) === '') {
-                // a file cannot be copied to itself
-                throw new Error(`'${newDest}' and '${source}' are the same file`);
-            }
-            yield io_copyFile(source, newDest, force);
-        }
-    });
-}
-/**
- * Moves a path.
- *
- * @param     source    source path
- * @param     dest      destination path
- * @param     options   optional. See MoveOptions.
- */
-function mv(source_1, dest_1) {
-    return io_awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
-        if (yield ioUtil.exists(dest)) {
-            let destExists = true;
-            if (yield ioUtil.isDirectory(dest)) {
-                // If dest is directory copy src into dest
-                dest = path.join(dest, path.basename(source));
-                destExists = yield ioUtil.exists(dest);
-            }
-            if (destExists) {
-                if (options.force == null || options.force) {
-                    yield rmRF(dest);
-                }
-                else {
-                    throw new Error('Destination already exists');
-                }
-            }
-        }
-        yield mkdirP(path.dirname(dest));
-        yield ioUtil.rename(source, dest);
-    });
-}
-/**
- * Remove a path recursively with force
- *
- * @param inputPath path to remove
- */
-function rmRF(inputPath) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        if (ioUtil.IS_WINDOWS) {
-            // Check for invalid characters
-            // https://docs.microsoft.com/en-us/windows/win32/fileio/naming-a-file
-            if (/[*"<>|]/.test(inputPath)) {
-                throw new Error('File path must not contain `*`, `"`, `<`, `>` or `|` on Windows');
-            }
-        }
-        try {
-            // note if path does not exist, error is silent
-            yield ioUtil.rm(inputPath, {
-                force: true,
-                maxRetries: 3,
-                recursive: true,
-                retryDelay: 300
-            });
-        }
-        catch (err) {
-            throw new Error(`File was unable to be removed ${err}`);
-        }
-    });
-}
-/**
- * Make a directory.  Creates the full path with folders in between
- * Will throw if it fails
- *
- * @param   fsPath        path to create
- * @returns Promise<void>
- */
-function mkdirP(fsPath) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        ok(fsPath, 'a path argument must be provided');
-        yield ioUtil.mkdir(fsPath, { recursive: true });
-    });
-}
-/**
- * Returns path of a tool had the tool actually been invoked.  Resolves via paths.
- * If you check and the tool does not exist, it will throw.
- *
- * @param     tool              name of the tool
- * @param     check             whether to check if tool exists
- * @returns   Promise<string>   path to tool
- */
-function which(tool, check) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        if (!tool) {
-            throw new Error("parameter 'tool' is required");
-        }
-        // recursive when check=true
-        if (check) {
-            const result = yield which(tool, false);
-            if (!result) {
-                if (IS_WINDOWS) {
-                    throw new Error(`Unable to locate executable file: ${tool}. Please verify either the file path exists or the file can be found within a directory specified by the PATH environment variable. Also verify the file has a valid extension for an executable file.`);
-                }
-                else {
-                    throw new Error(`Unable to locate executable file: ${tool}. Please verify either the file path exists or the file can be found within a directory specified by the PATH environment variable. Also check the file mode to verify the file is executable.`);
-                }
-            }
-            return result;
-        }
-        const matches = yield findInPath(tool);
-        if (matches && matches.length > 0) {
-            return matches[0];
-        }
-        return '';
-    });
-}
-/**
- * Returns a list of all occurrences of the given tool on the system path.
- *
- * @returns   Promise<string[]>  the paths of the tool
- */
-function findInPath(tool) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        if (!tool) {
-            throw new Error("parameter 'tool' is required");
-        }
-        // build the list of extensions to try
-        const extensions = [];
-        if (IS_WINDOWS && process.env['PATHEXT']) {
-            for (const extension of process.env['PATHEXT'].split(external_path_.delimiter)) {
-                if (extension) {
-                    extensions.push(extension);
-                }
-            }
-        }
-        // if it's rooted, return it if exists. otherwise return empty.
-        if (isRooted(tool)) {
-            const filePath = yield tryGetExecutablePath(tool, extensions);
-            if (filePath) {
-                return [filePath];
-            }
-            return [];
-        }
-        // if any path separators, return empty
-        if (tool.includes(external_path_.sep)) {
-            return [];
-        }
-        // build the list of directories
-        //
-        // Note, technically "where" checks the current directory on Windows. From a toolkit perspective,
-        // it feels like we should not do this. Checking the current directory seems like more of a use
-        // case of a shell, and the which() function exposed by the toolkit should strive for consistency
-        // across platforms.
-        const directories = [];
-        if (process.env.PATH) {
-            for (const p of process.env.PATH.split(external_path_.delimiter)) {
-                if (p) {
-                    directories.push(p);
-                }
-            }
-        }
-        // find all matches
-        const matches = [];
-        for (const directory of directories) {
-            const filePath = yield tryGetExecutablePath(external_path_.join(directory, tool), extensions);
-            if (filePath) {
-                matches.push(filePath);
-            }
-        }
-        return matches;
-    });
-}
-function readCopyOptions(options) {
-    const force = options.force == null ? true : options.force;
-    const recursive = Boolean(options.recursive);
-    const copySourceDirectory = options.copySourceDirectory == null
-        ? true
-        : Boolean(options.copySourceDirectory);
-    return { force, recursive, copySourceDirectory };
-}
-function cpDirRecursive(sourceDir, destDir, currentDepth, force) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        // Ensure there is not a run away recursive copy
-        if (currentDepth >= 255)
-            return;
-        currentDepth++;
-        yield mkdirP(destDir);
-        const files = yield ioUtil.readdir(sourceDir);
-        for (const fileName of files) {
-            const srcFile = `${sourceDir}/${fileName}`;
-            const destFile = `${destDir}/${fileName}`;
-            const srcFileStat = yield ioUtil.lstat(srcFile);
-            if (srcFileStat.isDirectory()) {
-                // Recurse
-                yield cpDirRecursive(srcFile, destFile, currentDepth, force);
-            }
-            else {
-                yield io_copyFile(srcFile, destFile, force);
-            }
-        }
-        // Change the mode for the newly created directory
-        yield ioUtil.chmod(destDir, (yield ioUtil.stat(sourceDir)).mode);
-    });
-}
-// Buffered file copy
-function io_copyFile(srcFile, destFile, force) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        if ((yield ioUtil.lstat(srcFile)).isSymbolicLink()) {
-            // unlink/re-link it
-            try {
-                yield ioUtil.lstat(destFile);
-                yield ioUtil.unlink(destFile);
-            }
-            catch (e) {
-                // Try to override file permission
-                if (e.code === 'EPERM') {
-                    yield ioUtil.chmod(destFile, '0666');
-                    yield ioUtil.unlink(destFile);
-                }
-                // other errors = it doesn't exist, no work to do
-            }
-            // Copy over symlink
-            const symlinkFull = yield ioUtil.readlink(srcFile);
-            yield ioUtil.symlink(symlinkFull, destFile, ioUtil.IS_WINDOWS ? 'junction' : null);
-        }
-        else if (!(yield ioUtil.exists(destFile)) || force) {
-            yield ioUtil.copyFile(srcFile, destFile);
-        }
-    });
-}
-//# sourceMappingURL=io.js.map
-;// CONCATENATED MODULE: external "timers"
-const external_timers_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("timers");
-;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/toolrunner.js
-var toolrunner_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-
-
-
-
-/* eslint-disable @typescript-eslint/unbound-method */
-const toolrunner_IS_WINDOWS = process.platform === 'win32';
-/*
- * Class for running command line tools. Handles quoting and arg parsing in a platform agnostic way.
- */
-class ToolRunner extends external_events_.EventEmitter {
-    constructor(toolPath, args, options) {
-        super();
-        if (!toolPath) {
-            throw new Error("Parameter 'toolPath' cannot be null or empty.");
-        }
-        this.toolPath = toolPath;
-        this.args = args || [];
-        this.options = options || {};
-    }
-    _debug(message) {
-        if (this.options.listeners && this.options.listeners.debug) {
-            this.options.listeners.debug(message);
-        }
-    }
-    _getCommandString(options, noPrefix) {
-        const toolPath = this._getSpawnFileName();
-        const args = this._getSpawnArgs(options);
-        let cmd = noPrefix ? '' : '[command]'; // omit prefix when piped to a second tool
-        if (toolrunner_IS_WINDOWS) {
-            // Windows + cmd file
-            if (this._isCmdFile()) {
-                cmd += toolPath;
-                for (const a of args) {
-                    cmd += ` ${a}`;
-                }
-            }
-            // Windows + verbatim
-            else if (options.windowsVerbatimArguments) {
-                cmd += `"${toolPath}"`;
-                for (const a of args) {
-                    cmd += ` ${a}`;
-                }
-            }
-            // Windows (regular)
-            else {
-                cmd += this._windowsQuoteCmdArg(toolPath);
-                for (const a of args) {
-                    cmd += ` ${this._windowsQuoteCmdArg(a)}`;
-                }
-            }
-        }
-        else {
-            // OSX/Linux - this can likely be improved with some form of quoting.
-            // creating processes on Unix is fundamentally different than Windows.
-            // on Unix, execvp() takes an arg array.
-            cmd += toolPath;
-            for (const a of args) {
-                cmd += ` ${a}`;
-            }
-        }
-        return cmd;
-    }
-    _processLineBuffer(data, strBuffer, onLine) {
-        try {
-            let s = strBuffer + data.toString();
-            let n = s.indexOf(external_os_namespaceObject.EOL);
-            while (n > -1) {
-                const line = s.substring(0, n);
-                onLine(line);
-                // the rest of the string ...
-                s = s.substring(n + external_os_namespaceObject.EOL.length);
-                n = s.indexOf(external_os_namespaceObject.EOL);
-            }
-            return s;
-        }
-        catch (err) {
-            // streaming lines to console is best effort.  Don't fail a build.
-            this._debug(`error processing line. Failed with error ${err}`);
-            return '';
-        }
-    }
-    _getSpawnFileName() {
-        if (toolrunner_IS_WINDOWS) {
-            if (this._isCmdFile()) {
-                return process.env['COMSPEC'] || 'cmd.exe';
-            }
-        }
-        return this.toolPath;
-    }
-    _getSpawnArgs(options) {
-        if (toolrunner_IS_WINDOWS) {
-            if (this._isCmdFile()) {
-                let argline = `/D /S /C "${this._windowsQuoteCmdArg(this.toolPath)}`;
-                for (const a of this.args) {
-                    argline += ' ';
-                    argline += options.windowsVerbatimArguments
-                        ? a
-                        : this._windowsQuoteCmdArg(a);
-                }
-                argline += '"';
-                return [argline];
-            }
-        }
-        return this.args;
-    }
-    _endsWith(str, end) {
-        return str.endsWith(end);
-    }
-    _isCmdFile() {
-        const upperToolPath = this.toolPath.toUpperCase();
-        return (this._endsWith(upperToolPath, '.CMD') ||
-            this._endsWith(upperToolPath, '.BAT'));
-    }
-    _windowsQuoteCmdArg(arg) {
-        // for .exe, apply the normal quoting rules that libuv applies
-        if (!this._isCmdFile()) {
-            return this._uvQuoteCmdArg(arg);
-        }
-        // otherwise apply quoting rules specific to the cmd.exe command line parser.
-        // the libuv rules are generic and are not designed specifically for cmd.exe
-        // command line parser.
-        //
-        // for a detailed description of the cmd.exe command line parser, refer to
-        // http://stackoverflow.com/questions/4094699/how-does-the-windows-command-interpreter-cmd-exe-parse-scripts/7970912#7970912
-        // need quotes for empty arg
-        if (!arg) {
-            return '""';
-        }
-        // determine whether the arg needs to be quoted
-        const cmdSpecialChars = [
-            ' ',
-            '\t',
-            '&',
-            '(',
-            ')',
-            '[',
-            ']',
-            '{',
-            '}',
-            '^',
-            '=',
-            ';',
-            '!',
-            "'",
-            '+',
-            ',',
-            '`',
-            '~',
-            '|',
-            '<',
-            '>',
-            '"'
-        ];
-        let needsQuotes = false;
-        for (const char of arg) {
-            if (cmdSpecialChars.some(x => x === char)) {
-                needsQuotes = true;
-                break;
-            }
-        }
-        // short-circuit if quotes not needed
-        if (!needsQuotes) {
-            return arg;
-        }
-        // the following quoting rules are very similar to the rules that by libuv applies.
-        //
-        // 1) wrap the string in quotes
-        //
-        // 2) double-up quotes - i.e. " => ""
-        //
-        //    this is different from the libuv quoting rules. libuv replaces " with \", which unfortunately
-        //    doesn't work well with a cmd.exe command line.
-        //
-        //    note, replacing " with "" also works well if the arg is passed to a downstream .NET console app.
-        //    for example, the command line:
-        //          foo.exe "myarg:""my val"""
-        //    is parsed by a .NET console app into an arg array:
-        //          [ "myarg:\"my val\"" ]
-        //    which is the same end result when applying libuv quoting rules. although the actual
-        //    command line from libuv quoting rules would look like:
-        //          foo.exe "myarg:\"my val\""
-        //
-        // 3) double-up slashes that precede a quote,
-        //    e.g.  hello \world    => "hello \world"
-        //          hello\"world    => "hello\\""world"
-        //          hello\\"world   => "hello\\\\""world"
-        //          hello world\    => "hello world\\"
-        //
-        //    technically this is not required for a cmd.exe command line, or the batch argument parser.
-        //    the reasons for including this as a .cmd quoting rule are:
-        //
-        //    a) this is optimized for the scenario where the argument is passed from the .cmd file to an
-        //       external program. many programs (e.g. .NET console apps) rely on the slash-doubling rule.
-        //
-        //    b) it's what we've been doing previously (by deferring to node default behavior) and we
-        //       haven't heard any complaints about that aspect.
-        //
-        // note, a weakness of the quoting rules chosen here, is that % is not escaped. in fact, % cannot be
-        // escaped when used on the command line directly - even though within a .cmd file % can be escaped
-        // by using %%.
-        //
-        // the saving grace is, on the command line, %var% is left as-is if var is not defined. this contrasts
-        // the line parsing rules within a .cmd file, where if var is not defined it is replaced with nothing.
-        //
-        // one option that was explored was replacing % with ^% - i.e. %var% => ^%var^%. this hack would
-        // often work, since it is unlikely that var^ would exist, and the ^ character is removed when the
-        // variable is used. the problem, however, is that ^ is not removed when %* is used to pass the args
-        // to an external program.
-        //
-        // an unexplored potential solution for the % escaping problem, is to create a wrapper .cmd file.
-        // % can be escaped within a .cmd file.
-        let reverse = '"';
-        let quoteHit = true;
-        for (let i = arg.length; i > 0; i--) {
-            // walk the string in reverse
-            reverse += arg[i - 1];
-            if (quoteHit && arg[i - 1] === '\\') {
-                reverse += '\\'; // double the slash
-            }
-            else if (arg[i - 1] === '"') {
-                quoteHit = true;
-                reverse += '"'; // double the quote
-            }
-            else {
-                quoteHit = false;
-            }
-        }
-        reverse += '"';
-        return reverse.split('').reverse().join('');
-    }
-    _uvQuoteCmdArg(arg) {
-        // Tool runner wraps child_process.spawn() and needs to apply the same quoting as
-        // Node in certain cases where the undocumented spawn option windowsVerbatimArguments
-        // is used.
-        //
-        // Since this function is a port of quote_cmd_arg from Node 4.x (technically, lib UV,
-        // see https://github.com/nodejs/node/blob/v4.x/deps/uv/src/win/process.c for details),
-        // pasting copyright notice from Node within this function:
-        //
-        //      Copyright Joyent, Inc. and other Node contributors. All rights reserved.
-        //
-        //      Permission is hereby granted, free of charge, to any person obtaining a copy
-        //      of this software and associated documentation files (the "Software"), to
-        //      deal in the Software without restriction, including without limitation the
-        //      rights to use, copy, modify, merge, publish, distribute, sublicense, and/or
-        //      sell copies of the Software, and to permit persons to whom the Software is
-        //      furnished to do so, subject to the following conditions:
-        //
-        //      The above copyright notice and this permission notice shall be included in
-        //      all copies or substantial portions of the Software.
-        //
-        //      THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
-        //      IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
-        //      FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
-        //      AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
-        //      LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING
-        //      FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS
-        //      IN THE SOFTWARE.
-        if (!arg) {
-            // Need double quotation for empty argument
-            return '""';
-        }
-        if (!arg.includes(' ') && !arg.includes('\t') && !arg.includes('"')) {
-            // No quotation needed
-            return arg;
-        }
-        if (!arg.includes('"') && !arg.includes('\\')) {
-            // No embedded double quotes or backslashes, so I can just wrap
-            // quote marks around the whole thing.
-            return `"${arg}"`;
-        }
-        // Expected input/output:
-        //   input : hello"world
-        //   output: "hello\"world"
-        //   input : hello""world
-        //   output: "hello\"\"world"
-        //   input : hello\world
-        //   output: hello\world
-        //   input : hello\\world
-        //   output: hello\\world
-        //   input : hello\"world
-        //   output: "hello\\\"world"
-        //   input : hello\\"world
-        //   output: "hello\\\\\"world"
-        //   input : hello world\
-        //   output: "hello world\\" - note the comment in libuv actually reads "hello world\"
-        //                             but it appears the comment is wrong, it should be "hello world\\"
-        let reverse = '"';
-        let quoteHit = true;
-        for (let i = arg.length; i > 0; i--) {
-            // walk the string in reverse
-            reverse += arg[i - 1];
-            if (quoteHit && arg[i - 1] === '\\') {
-                reverse += '\\';
-            }
-            else if (arg[i - 1] === '"') {
-                quoteHit = true;
-                reverse += '\\';
-            }
-            else {
-                quoteHit = false;
-            }
-        }
-        reverse += '"';
-        return reverse.split('').reverse().join('');
-    }
-    _cloneExecOptions(options) {
-        options = options || {};
-        const result = {
-            cwd: options.cwd || process.cwd(),
-            env: options.env || process.env,
-            silent: options.silent || false,
-            windowsVerbatimArguments: options.windowsVerbatimArguments || false,
-            failOnStdErr: options.failOnStdErr || false,
-            ignoreReturnCode: options.ignoreReturnCode || false,
-            delay: options.delay || 10000
-        };
-        result.outStream = options.outStream || process.stdout;
-        result.errStream = options.errStream || process.stderr;
-        return result;
-    }
-    _getSpawnOptions(options, toolPath) {
-        options = options || {};
-        const result = {};
-        result.cwd = options.cwd;
-        result.env = options.env;
-        result['windowsVerbatimArguments'] =
-            options.windowsVerbatimArguments || this._isCmdFile();
-        if (options.windowsVerbatimArguments) {
-            result.argv0 = `"${toolPath}"`;
-        }
-        return result;
-    }
-    /**
-     * Exec a tool.
-     * Output will be streamed to the live console.
-     * Returns promise with return code
-     *
-     * @param     tool     path to tool to exec
-     * @param     options  optional exec options.  See ExecOptions
-     * @returns   number
-     */
-    exec() {
-        return toolrunner_awaiter(this, void 0, void 0, function* () {
-            // root the tool path if it is unrooted and contains relative pathing
-            if (!isRooted(this.toolPath) &&
-                (this.toolPath.includes('/') ||
-                    (toolrunner_IS_WINDOWS && this.toolPath.includes('\\')))) {
-                // prefer options.cwd if it is specified, however options.cwd may also need to be rooted
-                this.toolPath = external_path_.resolve(process.cwd(), this.options.cwd || process.cwd(), this.toolPath);
-            }
-            // if the tool is only a file name, then resolve it from the PATH
-            // otherwise verify it exists (add extension on Windows if necessary)
-            this.toolPath = yield which(this.toolPath, true);
-            return new Promise((resolve, reject) => toolrunner_awaiter(this, void 0, void 0, function* () {
-                this._debug(`exec tool: ${this.toolPath}`);
-                this._debug('arguments:');
-                for (const arg of this.args) {
-                    this._debug(`   ${arg}`);
-                }
-                const optionsNonNull = this._cloneExecOptions(this.options);
-                if (!optionsNonNull.silent && optionsNonNull.outStream) {
-                    optionsNonNull.outStream.write(this._getCommandString(optionsNonNull) + external_os_namespaceObject.EOL);
-                }
-                const state = new ExecState(optionsNonNull, this.toolPath);
-                state.on('debug', (message) => {
-                    this._debug(message);
-                });
-                if (this.options.cwd && !(yield exists(this.options.cwd))) {
-                    return reject(new Error(`The cwd: ${this.options.cwd} does not exist!`));
-                }
-                const fileName = this._getSpawnFileName();
-                const cp = external_child_process_namespaceObject.spawn(fileName, this._getSpawnArgs(optionsNonNull), this._getSpawnOptions(this.options, fileName));
-                let stdbuffer = '';
-                if (cp.stdout) {
-                    cp.stdout.on('data', (data) => {
-                        if (this.options.listeners && this.options.listeners.stdout) {
-                            this.options.listeners.stdout(data);
-                        }
-                        if (!optionsNonNull.silent && optionsNonNull.outStream) {
-                            optionsNonNull.outStream.write(data);
-                        }
-                        stdbuffer = this._processLineBuffer(data, stdbuffer, (line) => {
-                            if (this.options.listeners && this.options.listeners.stdline) {
-                                this.options.listeners.stdline(line);
-                            }
-                        });
-                    });
-                }
-                let errbuffer = '';
-                if (cp.stderr) {
-                    cp.stderr.on('data', (data) => {
-                        state.processStderr = true;
-                        if (this.options.listeners && this.options.listeners.stderr) {
-                            this.options.listeners.stderr(data);
-                        }
-                        if (!optionsNonNull.silent &&
-                            optionsNonNull.errStream &&
-                            optionsNonNull.outStream) {
-                            const s = optionsNonNull.failOnStdErr
-                                ? optionsNonNull.errStream
-                                : optionsNonNull.outStream;
-                            s.write(data);
-                        }
-                        errbuffer = this._processLineBuffer(data, errbuffer, (line) => {
-                            if (this.options.listeners && this.options.listeners.errline) {
-                                this.options.listeners.errline(line);
-                            }
-                        });
-                    });
-                }
-                cp.on('error', (err) => {
-                    state.processError = err.message;
-                    state.processExited = true;
-                    state.processClosed = true;
-                    state.CheckComplete();
-                });
-                cp.on('exit', (code) => {
-                    state.processExitCode = code;
-                    state.processExited = true;
-                    this._debug(`Exit code ${code} received from tool '${this.toolPath}'`);
-                    state.CheckComplete();
-                });
-                cp.on('close', (code) => {
-                    state.processExitCode = code;
-                    state.processExited = true;
-                    state.processClosed = true;
-                    this._debug(`STDIO streams have closed for tool '${this.toolPath}'`);
-                    state.CheckComplete();
-                });
-                state.on('done', (error, exitCode) => {
-                    if (stdbuffer.length > 0) {
-                        this.emit('stdline', stdbuffer);
-                    }
-                    if (errbuffer.length > 0) {
-                        this.emit('errline', errbuffer);
-                    }
-                    cp.removeAllListeners();
-                    if (error) {
-                        reject(error);
-                    }
-                    else {
-                        resolve(exitCode);
-                    }
-                });
-                if (this.options.input) {
-                    if (!cp.stdin) {
-                        throw new Error('child process missing stdin');
-                    }
-                    cp.stdin.end(this.options.input);
-                }
-            }));
-        });
-    }
-}
-/**
- * Convert an arg string to an array of args. Handles escaping
- *
- * @param    argString   string of arguments
- * @returns  string[]    array of arguments
- */
-function argStringToArray(argString) {
-    const args = [];
-    let inQuotes = false;
-    let escaped = false;
-    let arg = '';
-    function append(c) {
-        // we only escape double quotes.
-        if (escaped && c !== '"') {
-            arg += '\\';
-        }
-        arg += c;
-        escaped = false;
-    }
-    for (let i = 0; i < argString.length; i++) {
-        const c = argString.charAt(i);
-        if (c === '"') {
-            if (!escaped) {
-                inQuotes = !inQuotes;
-            }
-            else {
-                append(c);
-            }
-            continue;
-        }
-        if (c === '\\' && escaped) {
-            append(c);
-            continue;
-        }
-        if (c === '\\' && inQuotes) {
-            escaped = true;
-            continue;
-        }
-        if (c === ' ' && !inQuotes) {
-            if (arg.length > 0) {
-                args.push(arg);
-                arg = '';
-            }
-            continue;
-        }
-        append(c);
-    }
-    if (arg.length > 0) {
-        args.push(arg.trim());
-    }
-    return args;
-}
-class ExecState extends external_events_.EventEmitter {
-    constructor(options, toolPath) {
-        super();
-        this.processClosed = false; // tracks whether the process has exited and stdio is closed
-        this.processError = '';
-        this.processExitCode = 0;
-        this.processExited = false; // tracks whether the process has exited
-        this.processStderr = false; // tracks whether stderr was written to
-        this.delay = 10000; // 10 seconds
-        this.done = false;
-        this.timeout = null;
-        if (!toolPath) {
-            throw new Error('toolPath must not be empty');
-        }
-        this.options = options;
-        this.toolPath = toolPath;
-        if (options.delay) {
-            this.delay = options.delay;
-        }
-    }
-    CheckComplete() {
-        if (this.done) {
-            return;
-        }
-        if (this.processClosed) {
-            this._setResult();
-        }
-        else if (this.processExited) {
-            this.timeout = (0,external_timers_namespaceObject.setTimeout)(ExecState.HandleTimeout, this.delay, this);
-        }
-    }
-    _debug(message) {
-        this.emit('debug', message);
-    }
-    _setResult() {
-        // determine whether there is an error
-        let error;
-        if (this.processExited) {
-            if (this.processError) {
-                error = new Error(`There was an error when attempting to execute the process '${this.toolPath}'. This may indicate the process failed to start. Error: ${this.processError}`);
-            }
-            else if (this.processExitCode !== 0 && !this.options.ignoreReturnCode) {
-                error = new Error(`The process '${this.toolPath}' failed with exit code ${this.processExitCode}`);
-            }
-            else if (this.processStderr && this.options.failOnStdErr) {
-                error = new Error(`The process '${this.toolPath}' failed because one or more lines were written to the STDERR stream`);
-            }
-        }
-        // clear the timeout
-        if (this.timeout) {
-            clearTimeout(this.timeout);
-            this.timeout = null;
-        }
-        this.done = true;
-        this.emit('done', error, this.processExitCode);
-    }
-    static HandleTimeout(state) {
-        if (state.done) {
-            return;
-        }
-        if (!state.processClosed && state.processExited) {
-            const message = `The STDIO streams did not close within ${state.delay / 1000} seconds of the exit event from process '${state.toolPath}'. This may indicate a child process inherited the STDIO streams and has not yet exited.`;
-            state._debug(message);
-        }
-        state._setResult();
-    }
-}
-//# sourceMappingURL=toolrunner.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/exec.js
-var exec_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-/**
- * Exec a command.
- * Output will be streamed to the live console.
- * Returns promise with return code
- *
- * @param     commandLine        command to execute (can include additional args). Must be correctly escaped.
- * @param     args               optional arguments for tool. Escaping is handled by the lib.
- * @param     options            optional exec options.  See ExecOptions
- * @returns   Promise<number>    exit code
- */
-function exec_exec(commandLine, args, options) {
-    return exec_awaiter(this, void 0, void 0, function* () {
-        const commandArgs = tr.argStringToArray(commandLine);
-        if (commandArgs.length === 0) {
-            throw new Error(`Parameter 'commandLine' cannot be null or empty.`);
-        }
-        // Path to tool to execute should be first arg
-        const toolPath = commandArgs[0];
-        args = commandArgs.slice(1).concat(args || []);
-        const runner = new tr.ToolRunner(toolPath, args, options);
-        return runner.exec();
-    });
-}
-/**
- * Exec a command and get the output.
- * Output will be streamed to the live console.
- * Returns promise with the exit code and collected stdout and stderr
- *
- * @param     commandLine           command to execute (can include additional args). Must be correctly escaped.
- * @param     args                  optional arguments for tool. Escaping is handled by the lib.
- * @param     options               optional exec options.  See ExecOptions
- * @returns   Promise<ExecOutput>   exit code, stdout, and stderr
- */
-function getExecOutput(commandLine, args, options) {
-    return exec_awaiter(this, void 0, void 0, function* () {
-        var _a, _b;
-        let stdout = '';
-        let stderr = '';
-        //Using string decoder covers the case where a mult-byte character is split
-        const stdoutDecoder = new StringDecoder('utf8');
-        const stderrDecoder = new StringDecoder('utf8');
-        const originalStdoutListener = (_a = options === null || options === void 0 ? void 0 : options.listeners) === null || _a === void 0 ? void 0 : _a.stdout;
-        const originalStdErrListener = (_b = options === null || options === void 0 ? void 0 : options.listeners) === null || _b === void 0 ? void 0 : _b.stderr;
-        const stdErrListener = (data) => {
-            stderr += stderrDecoder.write(data);
-            if (originalStdErrListener) {
-                originalStdErrListener(data);
-            }
-        };
-        const stdOutListener = (data) => {
-            stdout += stdoutDecoder.write(data);
-            if (originalStdoutListener) {
-                originalStdoutListener(data);
-            }
-        };
-        const listeners = Object.assign(Object.assign({}, options === null || options === void 0 ? void 0 : options.listeners), { stdout: stdOutListener, stderr: stdErrListener });
-        const exitCode = yield exec_exec(commandLine, args, Object.assign(Object.assign({}, options), { listeners }));
-        //flush any remaining characters
-        stdout += stdoutDecoder.end();
-        stderr += stderrDecoder.end();
+/** The data nodes for the next step of a workflow. Plain data. */
+function nodesOf({ formation, observation }) {
+    const rows = observation.monitor.ok ? observation.monitor.value.nodes : [];
+    return membersOf(formation)
+        .slice(1)
+        .map(({ name, host }) => {
+        const row = rows.find((each) => each.name === name);
+        const read = observation.nodes[name];
+        const lag = lagOf(row?.nodeId, observation.nodes);
         return {
-            exitCode,
-            stdout,
-            stderr
+            name,
+            host,
+            port: formation.postgres.port,
+            state: row?.reportedState ?? null,
+            goal: row?.goalState ?? null,
+            healthy: row === undefined ? null : row.health === 1,
+            role: read?.ok ? (read.value.inRecovery ? 'standby' : 'primary') : null,
+            timeline: read?.ok ? read.value.timeline : null,
+            lagBytes: lag ?? null,
         };
     });
-}
-//# sourceMappingURL=exec.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/platform.js
-var platform_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-const getWindowsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
-    const { stdout: version } = yield exec.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Version"', undefined, {
-        silent: true
-    });
-    const { stdout: name } = yield exec.getExecOutput('powershell -command "(Get-CimInstance -ClassName Win32_OperatingSystem).Caption"', undefined, {
-        silent: true
-    });
-    return {
-        name: name.trim(),
-        version: version.trim()
-    };
-});
-const getMacOsInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
-    var _a, _b, _c, _d;
-    const { stdout } = yield exec.getExecOutput('sw_vers', undefined, {
-        silent: true
-    });
-    const version = (_b = (_a = stdout.match(/ProductVersion:\s*(.+)/)) === null || _a === void 0 ? void 0 : _a[1]) !== null && _b !== void 0 ? _b : '';
-    const name = (_d = (_c = stdout.match(/ProductName:\s*(.+)/)) === null || _c === void 0 ? void 0 : _c[1]) !== null && _d !== void 0 ? _d : '';
-    return {
-        name,
-        version
-    };
-});
-const getLinuxInfo = () => platform_awaiter(void 0, void 0, void 0, function* () {
-    const { stdout } = yield exec.getExecOutput('lsb_release', ['-i', '-r', '-s'], {
-        silent: true
-    });
-    const [name, version] = stdout.trim().split('\n');
-    return {
-        name,
-        version
-    };
-});
-const platform = external_os_namespaceObject.platform();
-const arch = external_os_namespaceObject.arch();
-const isWindows = platform === 'win32';
-const isMacOS = platform === 'darwin';
-const isLinux = platform === 'linux';
-function getDetails() {
-    return platform_awaiter(this, void 0, void 0, function* () {
-        return Object.assign(Object.assign({}, (yield (isWindows
-            ? getWindowsInfo()
-            : isMacOS
-                ? getMacOsInfo()
-                : getLinuxInfo()))), { platform,
-            arch,
-            isWindows,
-            isMacOS,
-            isLinux });
-    });
-}
-//# sourceMappingURL=platform.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/core.js
-var core_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-
-
-
-/**
- * The code to exit an action
- */
-var ExitCode;
-(function (ExitCode) {
-    /**
-     * A code indicating that the action was successful
-     */
-    ExitCode[ExitCode["Success"] = 0] = "Success";
-    /**
-     * A code indicating that the action was a failure
-     */
-    ExitCode[ExitCode["Failure"] = 1] = "Failure";
-})(ExitCode || (ExitCode = {}));
-//-----------------------------------------------------------------------
-// Variables
-//-----------------------------------------------------------------------
-/**
- * Sets env variable for this action and future actions in the job
- * @param name the name of the variable to set
- * @param val the value of the variable. Non-string values will be converted to a string via JSON.stringify
- */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-function exportVariable(name, val) {
-    const convertedVal = toCommandValue(val);
-    process.env[name] = convertedVal;
-    const filePath = process.env['GITHUB_ENV'] || '';
-    if (filePath) {
-        return issueFileCommand('ENV', prepareKeyValueMessage(name, val));
-    }
-    issueCommand('set-env', { name }, convertedVal);
-}
-/**
- * Registers a secret which will get masked from logs
- *
- * @param secret - Value of the secret to be masked
- * @remarks
- * This function instructs the Actions runner to mask the specified value in any
- * logs produced during the workflow run. Once registered, the secret value will
- * be replaced with asterisks (***) whenever it appears in console output, logs,
- * or error messages.
- *
- * This is useful for protecting sensitive information such as:
- * - API keys
- * - Access tokens
- * - Authentication credentials
- * - URL parameters containing signatures (SAS tokens)
- *
- * Note that masking only affects future logs; any previous appearances of the
- * secret in logs before calling this function will remain unmasked.
- *
- * @example
- * ```typescript
- * // Register an API token as a secret
- * const apiToken = "abc123xyz456";
- * setSecret(apiToken);
- *
- * // Now any logs containing this value will show *** instead
- * console.log(`Using token: ${apiToken}`); // Outputs: "Using token: ***"
- * ```
- */
-function core_setSecret(secret) {
-    command_issueCommand('add-mask', {}, secret);
-}
-/**
- * Prepends inputPath to the PATH (for this action and future actions)
- * @param inputPath
- */
-function addPath(inputPath) {
-    const filePath = process.env['GITHUB_PATH'] || '';
-    if (filePath) {
-        issueFileCommand('PATH', inputPath);
-    }
-    else {
-        issueCommand('add-path', {}, inputPath);
-    }
-    process.env['PATH'] = `${inputPath}${path.delimiter}${process.env['PATH']}`;
-}
-/**
- * Gets the value of an input.
- * Unless trimWhitespace is set to false in InputOptions, the value is also trimmed.
- * Returns an empty string if the value is not defined.
- *
- * @param     name     name of the input to get
- * @param     options  optional. See InputOptions.
- * @returns   string
- */
-function getInput(name, options) {
-    const val = process.env[`INPUT_${name.replace(/ /g, '_').toUpperCase()}`] || '';
-    if (options && options.required && !val) {
-        throw new Error(`Input required and not supplied: ${name}`);
-    }
-    if (options && options.trimWhitespace === false) {
-        return val;
-    }
-    return val.trim();
-}
-/**
- * Gets the values of an multiline input.  Each value is also trimmed.
- *
- * @param     name     name of the input to get
- * @param     options  optional. See InputOptions.
- * @returns   string[]
- *
- */
-function getMultilineInput(name, options) {
-    const inputs = getInput(name, options)
-        .split('\n')
-        .filter(x => x !== '');
-    if (options && options.trimWhitespace === false) {
-        return inputs;
-    }
-    return inputs.map(input => input.trim());
-}
-/**
- * Gets the input value of the boolean type in the YAML 1.2 "core schema" specification.
- * Support boolean input list: `true | True | TRUE | false | False | FALSE` .
- * The return value is also in boolean type.
- * ref: https://yaml.org/spec/1.2/spec.html#id2804923
- *
- * @param     name     name of the input to get
- * @param     options  optional. See InputOptions.
- * @returns   boolean
- */
-function getBooleanInput(name, options) {
-    const trueValue = ['true', 'True', 'TRUE'];
-    const falseValue = ['false', 'False', 'FALSE'];
-    const val = getInput(name, options);
-    if (trueValue.includes(val))
-        return true;
-    if (falseValue.includes(val))
-        return false;
-    throw new TypeError(`Input does not meet YAML 1.2 "Core Schema" specification: ${name}\n` +
-        `Support boolean input list: \`true | True | TRUE | false | False | FALSE\``);
-}
-/**
- * Sets the value of an output.
- *
- * @param     name     name of the output to set
- * @param     value    value to store. Non-string values will be converted to a string via JSON.stringify
- */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-function setOutput(name, value) {
-    const filePath = process.env['GITHUB_OUTPUT'] || '';
-    if (filePath) {
-        return file_command_issueFileCommand('OUTPUT', file_command_prepareKeyValueMessage(name, value));
-    }
-    process.stdout.write(external_os_namespaceObject.EOL);
-    command_issueCommand('set-output', { name }, utils_toCommandValue(value));
-}
-/**
- * Enables or disables the echoing of commands into stdout for the rest of the step.
- * Echoing is disabled by default if ACTIONS_STEP_DEBUG is not set.
- *
- */
-function setCommandEcho(enabled) {
-    issue('echo', enabled ? 'on' : 'off');
-}
-//-----------------------------------------------------------------------
-// Results
-//-----------------------------------------------------------------------
-/**
- * Sets the action status to failed.
- * When the action exits it will be with an exit code of 1
- * @param message add error issue message
- */
-function setFailed(message) {
-    process.exitCode = ExitCode.Failure;
-    core_error(message);
-}
-//-----------------------------------------------------------------------
-// Logging Commands
-//-----------------------------------------------------------------------
-/**
- * Gets whether Actions Step Debug is on or not
- */
-function isDebug() {
-    return process.env['RUNNER_DEBUG'] === '1';
-}
-/**
- * Writes debug message to user log
- * @param message debug message
- */
-function core_debug(message) {
-    command_issueCommand('debug', {}, message);
-}
-/**
- * Adds an error issue
- * @param message error issue message. Errors will be converted to string via toString()
- * @param properties optional properties to add to the annotation.
- */
-function core_error(message, properties = {}) {
-    command_issueCommand('error', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
-}
-/**
- * Adds a warning issue
- * @param message warning issue message. Errors will be converted to string via toString()
- * @param properties optional properties to add to the annotation.
- */
-function warning(message, properties = {}) {
-    command_issueCommand('warning', utils_toCommandProperties(properties), message instanceof Error ? message.toString() : message);
-}
-/**
- * Adds a notice issue
- * @param message notice issue message. Errors will be converted to string via toString()
- * @param properties optional properties to add to the annotation.
- */
-function notice(message, properties = {}) {
-    issueCommand('notice', toCommandProperties(properties), message instanceof Error ? message.toString() : message);
-}
-/**
- * Writes info to log with console.log.
- * @param message info message
- */
-function info(message) {
-    process.stdout.write(message + external_os_namespaceObject.EOL);
-}
-/**
- * Begin an output group.
- *
- * Output until the next `groupEnd` will be foldable in this group
- *
- * @param name The name of the output group
- */
-function startGroup(name) {
-    issue('group', name);
-}
-/**
- * End an output group.
- */
-function endGroup() {
-    issue('endgroup');
-}
-/**
- * Wrap an asynchronous function call in a group.
- *
- * Returns the same type as the function itself.
- *
- * @param name The name of the group
- * @param fn The function to wrap in the group
- */
-function group(name, fn) {
-    return core_awaiter(this, void 0, void 0, function* () {
-        startGroup(name);
-        let result;
-        try {
-            result = yield fn();
-        }
-        finally {
-            endGroup();
-        }
-        return result;
-    });
-}
-//-----------------------------------------------------------------------
-// Wrapper action state
-//-----------------------------------------------------------------------
-/**
- * Saves state for current action, the state can only be retrieved by this action's post job execution.
- *
- * @param     name     name of the state to store
- * @param     value    value to store. Non-string values will be converted to a string via JSON.stringify
- */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
-function saveState(name, value) {
-    const filePath = process.env['GITHUB_STATE'] || '';
-    if (filePath) {
-        return file_command_issueFileCommand('STATE', file_command_prepareKeyValueMessage(name, value));
-    }
-    command_issueCommand('save-state', { name }, utils_toCommandValue(value));
-}
-/**
- * Gets the value of an state set by this action's main execution.
- *
- * @param     name     name of the state to get
- * @returns   string
- */
-function getState(name) {
-    return process.env[`STATE_${name}`] || '';
-}
-function getIDToken(aud) {
-    return core_awaiter(this, void 0, void 0, function* () {
-        return yield OidcClient.getIDToken(aud);
-    });
-}
-/**
- * Summary exports
- */
-
-/**
- * @deprecated use core.summary
- */
-
-/**
- * Path exports
- */
-
-/**
- * Platform utilities exports
- */
-
-//# sourceMappingURL=core.js.map
-;// CONCATENATED MODULE: ./build/src/contract/outcome.js
-/** What an action concluded. DESIGN's contract: the same for every action and for the terminal. */
-const outcomes = ['pass', 'unhealthy', 'missed', 'error'];
-/** The process exit code that stands for an outcome (0 to 3). */
-function exitCodeOf(outcome) {
-    return outcomes.indexOf(outcome);
-}
-/** The outcome that stands where several apply: the one with the highest exit code; `pass` for none. */
-function worstOutcome(found) {
-    return found.reduce((worst, next) => (exitCodeOf(next) > exitCodeOf(worst) ? next : worst), 'pass');
-}
-
-;// CONCATENATED MODULE: ./build/src/disk/folder.js
-
-
-/**
- * Makes a folder and its parents where they are missing. Not by mkdirSync's own recursion: in a place such
- * as /proc that goes round for ever (Node 20 to 24).
- * @throws as mkdirSync
- */
-function makeFolder(folder) {
-    if ((0,external_node_fs_namespaceObject.existsSync)(folder))
-        return;
-    makeFolder((0,external_node_path_namespaceObject.dirname)(folder));
-    (0,external_node_fs_namespaceObject.mkdirSync)(folder);
-}
-
-;// CONCATENATED MODULE: ./build/src/runner/file-commands.js
-/**
- * The format of the files behind GITHUB_OUTPUT and GITHUB_STATE: `name=value`, or `name<<delimiter`, the
- * value's lines, and the delimiter. A later value of a name replaces an earlier one.
- */
-function parseFileCommands(text) {
-    const values = new Map();
-    const lines = text.split('\n');
-    for (let index = 0; index < lines.length; index++) {
-        const line = lines[index] ?? '';
-        const heredoc = /^([^=<]+)<<(.+)$/.exec(line);
-        if (heredoc) {
-            const [, name = '', delimiter = ''] = heredoc;
-            const end = lines.indexOf(delimiter, index + 1);
-            values.set(name, lines.slice(index + 1, end === -1 ? undefined : end).join('\n'));
-            index = end === -1 ? lines.length : end;
-        }
-        else if (line.includes('=')) {
-            values.set(line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1));
-        }
-    }
-    return values;
-}
-/**
- * A text that a runner shows and does not obey: it takes lines that begin with `::`, blanks aside, and `##[`
- * anywhere, for commands. What containers say may hold either.
- */
-function withoutCommands(text) {
-    return text.replace(/(^|[\r\n])([^\S\r\n]*):(?=:)/g, '$1$2: ').replaceAll('##[', '## [');
-}
-/** A line of a step's log: plain text, or one of the runner's workflow commands (`::warning::…`). */
-function parseWorkflowLine(line) {
-    const command = /^::([a-z-]+)(?: [^:]*)?::(.*)$/.exec(line);
-    if (!command)
-        return { kind: 'text', text: line };
-    const text = (command[2] ?? '').replaceAll('%0D', '\r').replaceAll('%0A', '\n').replaceAll('%25', '%');
-    const name = command[1] ?? '';
-    if (name === 'debug' || name === 'notice' || name === 'warning' || name === 'error')
-        return { kind: name, text };
-    return { kind: name === 'add-mask' ? 'mask' : 'command', text };
-}
-
-;// CONCATENATED MODULE: ./build/src/runner/inputs.js
-
-
-const lineBreak = /\r\n|\r|\n/;
-/** Masked by themselves, shorter lines of a longer secret would garble a log and hide nothing. */
-const shortestLine = 4;
-const inputs_text = { parse: (given) => given };
-const secret = { parse: (given) => given, secrets: (given) => [given] };
-/** Text that is one secret, or a YAML map of names and secrets. */
-const secretOrMap = { parse: (given) => given, secrets: secretsWithin };
-/** The map's values; of what cannot be read as a map, every line, and what stands after its colon. */
-function secretsWithin(given) {
-    const { entries, faults } = readTextMap(given);
-    const values = [...entries.values()].map((entry) => entry.text);
-    if (faults.length === 0)
-        return values;
-    const rest = given
-        .split(lineBreak)
-        .filter((line) => line.includes(': '))
-        .map((line) => withoutQuotes(line.slice(line.indexOf(': ') + 2).trim()))
-        .filter((text) => text.length >= shortestLine);
-    return [...values, given, ...rest];
-}
-const withoutQuotes = (text) => text.replace(/^["']/, '').replace(/["']$/, '');
-/** Seconds, fractions allowed. */
-function secondsInput(min, max) {
-    return {
-        parse(given) {
-            const value = Number(given);
-            if (given === '' || !/^\d+(?:\.\d+)?$/.test(given) || value < min || value > max) {
-                throw new Error(`must be seconds from ${min} to ${max}, such as ${Math.min(Math.max(60, min), max)}`);
-            }
-            return value;
-        },
-    };
-}
-/** The environment variable that a runner passes an input by. */
-const runnerName = (name) => `INPUT_${name.toUpperCase()}`;
-/** The same for shells, which cannot pass a name with a hyphen on. */
-const shellName = (name) => runnerName(name).replaceAll('-', '_');
-/** The raw text of an input, '' when it is not given. */
-function rawInput(name, env) {
-    return env[runnerName(name)] ?? env[shellName(name)] ?? '';
-}
-/**
- * What the log must mask: every secret of every input, and each line of one that has several, since runners
- * mask line by line. Lines that are no secret (PEM's first and last) stay readable.
- */
-function secretsOf(specs, env) {
-    const secrets = Object.entries(specs).flatMap(([name, spec]) => spec.secrets?.(rawInput(name, env)) ?? []);
-    const lines = secrets
-        .filter((whole) => lineBreak.test(whole))
-        .flatMap((whole) => whole.split(lineBreak).map((line) => line.trim()))
-        .filter((line) => line.length >= shortestLine && !/^-----(?:BEGIN|END) [A-Z0-9 ]+-----$/.test(line));
-    return [...new Set([...secrets, ...lines])].filter((each) => each.trim() !== '');
-}
-/** Takes the secrets out of the environment, which every process that we start would inherit. */
-function forgetSecrets(specs, env) {
-    for (const [name, spec] of Object.entries(specs))
-        if (spec.secrets) {
-            delete env[runnerName(name)];
-            delete env[shellName(name)];
-        }
-}
-/**
- * Reads every declared input.
- * @throws InputError with every fault
- */
-function readInputs(specs, env) {
-    const faults = [];
-    const values = Object.entries(specs).map(([name, spec]) => {
-        const given = rawInput(name, env);
-        try {
-            return [name, spec.parse(spec.secrets || given.includes('\n') ? given : given.trim())];
-        }
-        catch (error) {
-            faults.push(`input ${name}: ${error.message} (found ${spec.secrets ? 'something else' : JSON.stringify(given)})`);
-            return [name, undefined];
-        }
-    });
-    if (faults.length > 0)
-        throw new InputError(faults);
-    return Object.fromEntries(values);
-}
-function choice(allowed) {
-    return {
-        parse(given) {
-            const found = allowed.find((name) => name === given);
-            if (found === undefined)
-                throw new Error(`must be ${allowed.join(', ')}`);
-            return found;
-        },
-    };
-}
-const inputs_trueOrFalse = {
-    parse(given) {
-        if (given !== 'true' && given !== 'false')
-            throw new Error('must be true or false');
-        return given === 'true';
-    },
-};
-
-;// CONCATENATED MODULE: ./build/src/runner/run-action.js
-
-
-
-
-
-
-
-
-/** Written by every action, whatever happens. */
-const commonOutputs = ['exit-code', 'outcome', 'message', 'report'];
-/** Every action has it: where the JSON report goes. */
-const reportFolderInput = 'report-folder';
-/** Warnings and debug lines go by commands of the runner, which escape what they carry. */
-const coreLog = {
-    info: (line) => info(withoutCommands(line)),
-    warn: (line) => warning(line),
-    debug: core_debug,
-};
-/**
- * The way every action runs: inputs read and secrets masked, one abort signal for SIGINT, SIGTERM and our
- * own bugs, all outputs and the report written before the exit code is set.
- */
-async function runAction(action) {
-    const env = process.env;
-    const stop = new AbortController();
-    const folder = env['GITHUB_WORKSPACE'] || process.cwd();
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-        process.on(name, () => stop.abort(new CancelledError(`cancelled by ${name}`)));
-    }
-    process.on('uncaughtException', (error) => stop.abort(error));
-    // A runner that went away must not keep a drill from putting things right.
-    for (const stream of [process.stdout, process.stderr])
-        stream.on('error', () => { });
-    let result;
-    try {
-        for (const value of secretsOf(action.inputs, env))
-            core_setSecret(value);
-        const given = readInputs(action.inputs, env);
-        forgetSecrets(action.inputs, env);
-        result = await action.run(given, { log: coreLog, signal: stop.signal, folder });
-    }
-    catch (error) {
-        result = failureOf(action.name, error);
-    }
-    process.exitCode = exitCodeOf(result.outcome);
-    try {
-        await publish(action, result, (0,external_node_path_namespaceObject.resolve)(folder, rawInput(reportFolderInput, env) || 'pgha-reports'));
-    }
-    catch (error) {
-        // Without its outputs the verdict does not reach the workflow.
-        process.exitCode = exitCodeOf('error');
-        console.error(`${action.name}: the outputs could not be written: ${messageOf(error)}; the verdict was: ${result.message}`);
-    }
-    // Nothing should be left that keeps the process; if something is, the runner does not wait for it.
-    setTimeout(() => process.exit(), 2000).unref();
-}
-function failureOf(name, error) {
-    const known = [
-        InputError,
-        EnvironmentError,
-        CommandError,
-        DeadlineError,
-        CancelledError,
-        NotConvergedError,
-    ].some((kind) => error instanceof kind);
-    if (error instanceof Error && error.stack)
-        core_debug(error.stack);
-    const message = known
-        ? messageOf(error)
-        : `internal error of pgha, please report it with the debug log: ${messageOf(error)}`;
-    return {
-        outcome: error instanceof NotConvergedError ? 'missed' : 'error',
-        message,
-        outputs: {},
-        report: { name, content: error instanceof InputError ? { faults: error.faults } : {} },
-        summary: '',
-    };
-}
-async function publish(action, result, folder) {
-    const { outcome, message } = result;
-    const report = writeReport(folder, action.name, result);
-    const values = {
-        ...result.outputs,
-        'exit-code': String(exitCodeOf(outcome)),
-        outcome,
-        message,
-        report,
-    };
-    for (const name of [...commonOutputs, ...action.outputs])
-        setOutput(name, values[name] ?? '');
-    if (process.env['GITHUB_STEP_SUMMARY']) {
-        const text = result.summary || `### ❌ ${action.name}: ${message.replaceAll('<', '&lt;')}\n`;
-        try {
-            await summary.addRaw(text, true).write();
-        }
-        catch (error) {
-            warning(`the job summary could not be written: ${messageOf(error)}`);
-        }
-    }
-    if (outcome === 'pass')
-        coreLog.info(`${action.name}: ${message}`);
-    else
-        core_error(`${action.name}: ${message}`);
-    if (report)
-        info(`report: ${report}`);
-    if (report && result.picture)
-        info(`picture: ${report.replace(/\.json$/, '.svg')}`);
-}
-/** The report's path, or '' when it cannot be written: that alone fails no run. */
-function writeReport(folder, action, { outcome, message, report, picture }) {
-    // Not path.resolve: ncc takes a call with a template for a reference to an asset and rewrites it.
-    const path = `${folder}/${report.name}.json`;
-    try {
-        makeFolder(folder);
-        (0,external_node_fs_namespaceObject.writeFileSync)(path, `${JSON.stringify({ action, outcome, exitCode: exitCodeOf(outcome), message, ...report.content }, null, 2)}\n`);
-        if (picture)
-            (0,external_node_fs_namespaceObject.writeFileSync)(`${folder}/${report.name}.svg`, picture);
-        return path;
-    }
-    catch (error) {
-        warning(`the report could not be written to ${path}: ${messageOf(error)}; set the input ${reportFolderInput} to a folder that is writable`);
-        return '';
-    }
 }
 
 ;// CONCATENATED MODULE: ./build/actions/check-formation/contract.js
 
 
-const inputs = { formation: inputs_text, [reportFolderInput]: inputs_text };
-const outputs = ['healthy', 'primary', 'standbys', 'formation-uri', 'failed-checks'];
+const inputs = {
+    formation: inputs_text,
+    formations: inputs_text,
+    'wait-seconds': secondsInput(0, 86_400),
+    'rto-target-seconds': secondsInput(0.001, 86_400),
+    'fail-on': choice(['error', 'warning']),
+    'app-password': secret,
+    'client-uri': secretUri,
+    [reportFolderInput]: inputs_text,
+};
+const outputs = [
+    'healthy',
+    'primary',
+    'standbys',
+    'nodes',
+    'formation-uri',
+    'predicted-rto-seconds',
+    'fencing-margin-seconds',
+    'failed-checks',
+    'warnings',
+    'formations',
+    'junit',
+];
 
 ;// CONCATENATED MODULE: ./build/actions/check-formation/main.js
 
@@ -57605,53 +60770,75 @@ const outputs = ['healthy', 'primary', 'standbys', 'formation-uri', 'failed-chec
 
 
 
-async function checkFormation() {
-    await runAction({
-        name: 'check-formation',
-        inputs: inputs,
-        outputs: outputs,
-        async run({ formation: given }, { log, signal, folder }) {
-            const formation = loadFormation(given, folder);
-            const observation = await observe(formation, new Incus(formation.incus, log), signal);
-            const verdict = judge(observation, formation);
-            for (const line of checkLines(observation, verdict))
-                log.info(line);
-            return {
-                outcome: verdict.outcome,
-                message: verdict.message,
-                outputs: {
-                    healthy: verdict.outcome === 'error' ? '' : String(verdict.outcome === 'pass'),
-                    primary: verdict.primary ?? '',
-                    standbys: verdict.standbys.join(','),
-                    'formation-uri': formationUri(formation),
-                    'failed-checks': verdict.findings
-                        .filter((finding) => finding.status === 'fail')
-                        .map((finding) => finding.check)
-                        .join(','),
-                },
-                report: { name: `check-formation-${formation.name}`, content: { formation, verdict, observation } },
-                summary: checkMarkdown(observation, verdict),
-            };
-        },
-    });
+
+/** @param specs of the inputs; the acceptance leaves the caller no choice of some */
+async function checkFormation(by = runAction, specs = inputs) {
+    await by({ name: 'check-formation', inputs: specs, outputs: outputs, run });
 }
-
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-;// CONCATENATED MODULE: ./build/src/check/wait.js
-
-
-
-
-/** Reads the formation until it is healthy or the deadline has passed; returns the last verdict. */
-async function healthy(formation, incus, deadlineMs, signal) {
-    const until = now() + deadlineMs;
-    for (;;) {
-        const verdict = judge(await observe(formation, incus, signal), formation);
-        if (verdict.outcome === 'pass' || now() > until)
-            return verdict;
-        await sleep(300, signal);
+async function run(given, { log, signal, folder }) {
+    const subjects = subjectsOf(given, folder);
+    const [first] = subjects;
+    if (given.formations.trim() === everyOther) {
+        const beside = await formationsBeside(first.formation, log, signal);
+        const asked = { rtoTargetSeconds: given['rto-target-seconds'], withoutFile: true };
+        subjects.push(...beside.map((formation) => ({ formation, asked })));
     }
+    const checked = await checkFormations(subjects, {
+        waitMs: given['wait-seconds'] * 1000,
+        failOn: given['fail-on'],
+        log,
+        signal,
+    });
+    for (const line of checkLines(checked))
+        log.info(line);
+    const outcome = worstOutcome(checked.map(outcomeOf));
+    const [leading] = checked;
+    const verdict = leading?.judged ? leading.verdict : undefined;
+    return {
+        outcome,
+        message: checkMessage(checked),
+        outputs: {
+            healthy: outcome === 'error' ? '' : String(outcome === 'pass'),
+            primary: verdict?.primary ?? '',
+            standbys: verdict?.standbys.join(',') ?? '',
+            nodes: JSON.stringify(leading?.judged ? nodesOf(leading) : []),
+            'formation-uri': formationUri(first.formation),
+            'predicted-rto-seconds': figure(verdict?.prediction?.['crash-stop'].promotion?.most),
+            'fencing-margin-seconds': figure(fencingMargin(verdict?.prediction)),
+            'failed-checks': failedChecks(checked, 'error').join(','),
+            warnings: failedChecks(checked, 'warning').join(','),
+            formations: JSON.stringify(checked.map((each) => ({
+                formation: each.formation.name,
+                outcome: outcomeOf(each),
+                message: each.judged ? each.verdict.message : each.failed,
+                primary: (each.judged && each.verdict.primary) || null,
+            }))),
+        },
+        report: { name: `check-formation-${first.formation.name}`, content: { formations: checked } },
+        files: [{ output: 'junit', extension: '.junit.xml', content: checkJunit(checked, given['fail-on']) }],
+        annotations: annotationsOf(checked),
+        summary: checkMarkdown(checked),
+    };
+}
+const figure = (seconds) => seconds?.toFixed(3) ?? '';
+/** The word in place of paths. */
+const everyOther = 'monitor';
+function subjectsOf(given, folder) {
+    const common = { rtoTargetSeconds: given['rto-target-seconds'], clientUri: given['client-uri'] };
+    const more = given.formations.trim();
+    const paths = more === everyOther ? [] : more.split('\n').map((line) => line.trim());
+    const texts = [given.formation, ...paths.filter((path) => path !== '')];
+    // The faults of all files are told at once.
+    const loaded = together(Object.fromEntries(texts.map((text, index) => [index, () => loadFormation(text, folder)])));
+    return texts.map((text, index) => ({
+        formation: loaded[index],
+        asked: {
+            ...common,
+            formationPath: formationPath(text),
+            // It belongs to one application.
+            ...(index > 0 && { clientUri: undefined }),
+        },
+    }));
 }
 
 ;// CONCATENATED MODULE: ./build/src/monitor/lock.js
@@ -57736,222 +60923,9 @@ class FormationLock {
     }
 }
 
-;// CONCATENATED MODULE: ./build/src/monitor/notification.js
-/** The notification in a payload, or undefined when it is something else. Never throws. */
-function parseStateNotification(payload) {
-    let value;
-    try {
-        value = JSON.parse(payload);
-    }
-    catch {
-        return undefined;
-    }
-    if (typeof value !== 'object' || value === null)
-        return undefined;
-    const { type, formation, groupId, nodeId, name, reportedState, goalState, health } = value;
-    if (type !== 'state')
-        return undefined;
-    if (![formation, name, reportedState, goalState].every((field) => typeof field === 'string'))
-        return undefined;
-    const group = notification_wholeNumber(groupId);
-    const node = notification_wholeNumber(nodeId);
-    if (group === undefined || node === undefined)
-        return undefined;
-    return {
-        formation: formation,
-        groupId: group,
-        nodeId: node,
-        name: name,
-        reportedState: reportedState,
-        goalState: goalState,
-        health: parseHealth(health),
-    };
-}
-/** The payload spells health as a word in some releases and as a number in others. */
-function parseHealth(health) {
-    if (health === 'good')
-        return 1;
-    if (health === 'bad')
-        return 0;
-    const number = notification_wholeNumber(health);
-    return number === 1 || number === 0 ? number : -1;
-}
-/** A number, or a text that spells one; anything else, null included, is none. */
-function notification_wholeNumber(value) {
-    const number = typeof value === 'string' && value !== '' ? Number(value) : value;
-    return typeof number === 'number' && Number.isInteger(number) ? number : undefined;
-}
-
-;// CONCATENATED MODULE: ./build/src/monitor/watch.js
-
-
-
-
-
-/** The table is read this often besides, so that a lost notification or a dead session is noticed. */
-const sweepEveryMs = 500;
-const sweepDeadlineMs = 2000;
-const reconnectPauseMs = 500;
-/**
- * Watches a formation by the monitor's notifications. A lost session is opened again; a sweep of the node
- * table fills the gap. Everything heard is kept in order in `announcements`.
- */
-class MonitorWatch {
-    announcements = [];
-    nodes = new Map();
-    session;
-    stopped = new AbortController();
-    waiting = new Set();
-    loop = Promise.resolve();
-    formation;
-    openSession;
-    log;
-    constructor(formation, openSession, log) {
-        this.formation = formation;
-        this.openSession = openSession;
-        this.log = log;
-    }
-    /**
-     * Opens the first session and listens. @throws when that fails
-     * @param openSession opens a session on the monitor's database, under a deadline of its own
-     */
-    static async start(formation, openSession, log) {
-        const watch = new MonitorWatch(formation, openSession, log);
-        await watch.listen();
-        watch.loop = watch.keepWatching();
-        return watch;
-    }
-    /** The nodes as last heard of. */
-    get current() {
-        return [...this.nodes.values()].sort((a, b) => a.nodeId - b.nodeId);
-    }
-    /**
-     * Waits until `condition` holds of the announcements and the nodes, and returns what it returned.
-     * @throws DeadlineError that tells the last known state
-     */
-    async until(what, { deadlineMs, signal }, condition) {
-        let recheck = () => { };
-        try {
-            return await withDeadline(what, deadlineMs, () => new Promise((resolve) => {
-                recheck = () => {
-                    const found = condition(this.current, this.announcements);
-                    if (found !== undefined)
-                        resolve(found);
-                };
-                this.waiting.add(recheck);
-                recheck();
-            }), signal);
-        }
-        catch (error) {
-            if (error instanceof DeadlineError)
-                error.message += `; the monitor's last word: ${describeNodes(this.current)}`;
-            throw error;
-        }
-        finally {
-            this.waiting.delete(recheck);
-        }
-    }
-    async stop() {
-        this.stopped.abort();
-        this.session?.close();
-        await this.loop;
-    }
-    async listen() {
-        const session = await this.openSession(this.stopped.signal);
-        try {
-            await session.listen('state', (payload) => {
-                const at = now();
-                const heard = parseStateNotification(payload);
-                if (heard?.formation === this.formation)
-                    this.hear({ ...heard, at, heardBy: 'notification' });
-            });
-            this.session = session;
-            await this.sweep(session);
-        }
-        catch (error) {
-            session.close();
-            throw error;
-        }
-    }
-    async sweep(session) {
-        const found = await readNodes(session, this.formation, sweepDeadlineMs);
-        const at = now();
-        const known = new Set(found.map((node) => node.name));
-        for (const name of this.nodes.keys())
-            if (!known.has(name))
-                this.nodes.delete(name);
-        for (const node of found) {
-            this.hear({ ...node, at, heardBy: 'table' });
-            const view = this.nodes.get(node.name);
-            if (!view)
-                continue;
-            view.reportedAt = at - node.secondsSinceReport * 1000;
-            view.checkedAt = at - node.secondsSinceHealthCheck * 1000;
-        }
-        this.recheckAll();
-    }
-    hear(heard) {
-        const before = this.nodes.get(heard.name);
-        if (before?.reportedState === heard.reportedState &&
-            before.goalState === heard.goalState &&
-            before.health === heard.health)
-            return;
-        const { nodeId, name, reportedState, goalState, health, at, heardBy } = heard;
-        const { reportedAt, checkedAt } = before ?? {
-            reportedAt: Number.NEGATIVE_INFINITY,
-            checkedAt: Number.NEGATIVE_INFINITY,
-        };
-        this.nodes.set(name, { nodeId, name, reportedState, goalState, health, reportedAt, checkedAt });
-        this.announcements.push({ at, heardBy, name, reportedState, goalState, health });
-        this.recheckAll();
-    }
-    recheckAll() {
-        for (const recheck of this.waiting)
-            recheck();
-    }
-    async keepWatching() {
-        const { signal } = this.stopped;
-        while (!signal.aborted) {
-            try {
-                await sleep(this.session && this.session.lost === undefined ? sweepEveryMs : reconnectPauseMs, signal);
-                if (this.session && this.session.lost === undefined)
-                    await this.sweep(this.session);
-                else
-                    await this.listen();
-            }
-            catch (error) {
-                if (signal.aborted)
-                    return;
-                this.log.debug(`the watch on the monitor was interrupted and goes on: ${messageOf(error)}`);
-            }
-        }
-    }
-}
-
-;// CONCATENATED MODULE: ./build/src/postgres/member-session.js
-
-
-
-
-/**
- * A superuser session on a member of the formation: on `database`, or the monitor's own database there, and
- * `postgres` on a data node. It needs no password, HBA rule or network route.
- * @throws EnvironmentError within `deadlineMs`
- */
-async function openMemberSession(incus, formation, member, { database = member.role === 'monitor' ? monitorDatabase : 'postgres', deadlineMs = 5000, signal, } = {}) {
-    const stream = openSqlStream(incus, member.name, formation.postgres.port);
-    try {
-        return await Session.open(stream, { database, connectDeadlineMs: deadlineMs, signal });
-    }
-    catch (error) {
-        signal?.throwIfAborted();
-        throw new EnvironmentError(`Postgres in ${member.name} cannot be reached: ${messageOf(error)}`);
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/src/drill/faults.js
 /** Power loss: no shutdown, no flush, every connection gone. */
-const stop = {
+const faults_stop = {
     name: 'stop',
     deed: (container) => `the power of ${container} was cut`,
     inject: (incus, container) => incus.forceStop(container),
@@ -57960,7 +60934,7 @@ const stop = {
         return status === 'Stopped' ? 'Incus shows the container as Stopped' : undefined;
     },
 };
-const faults = { stop };
+const faults = { stop: faults_stop };
 
 ;// CONCATENATED MODULE: external "node:os"
 const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
@@ -58221,7 +61195,7 @@ async function drill(formation, incus, options) {
         tookSeconds: 0,
     };
     const { log, signal } = options;
-    record.baseline = judge(await observe(formation, incus, signal), formation);
+    record.baseline = judge(await observe(formation, incus, { signal }), formation);
     const interruptedBefore = record.baseline.findings.some((finding) => finding.check === 'no-interrupted-drill' && finding.status === 'fail');
     if (record.baseline.outcome !== 'pass' && !interruptedBefore)
         return finished(record, startedAt);
@@ -58712,8 +61686,8 @@ const exposedState = 'exposed';
 
 
 
-async function failoverDrill() {
-    await runAction({
+async function failoverDrill(run = runAction) {
+    await run({
         name: 'failover-drill',
         inputs: contract_inputs,
         outputs: contract_outputs,
@@ -58751,30 +61725,6 @@ async function failoverDrill() {
             };
         },
     });
-}
-
-;// CONCATENATED MODULE: ./build/actions/failover-drill/post.js
-
-
-
-
-
-
-/** Undoes the drill's fault once more, where main was killed before it could. */
-async function failoverDrillPost() {
-    await runPost(exposedState, async (drillId, log) => {
-        const formation = loadFormation(rawInput('formation', process.env), process.env['GITHUB_WORKSPACE'] || process.cwd());
-        const brought = await repair(formation, new Incus(formation.incus, log), log, drillId);
-        if (brought.length === 0)
-            log.info('the fault was undone already');
-    });
-}
-
-;// CONCATENATED MODULE: ./build/actions/guard.js
-
-/** The process that a drill leaves beside itself; see src/drill/guard.ts. */
-async function guard_guard() {
-    await keepGuard();
 }
 
 ;// CONCATENATED MODULE: ./build/src/provision/pem.js
@@ -59844,7 +62794,7 @@ async function readPackageFacts(incus, container, signal) {
     return parsePackageFacts(output.split('\n').map((line) => line.split(' ')));
 }
 /** The packages that a member of the formation needs (names as PGDG, Debian and Ubuntu have them), and the extra ones. */
-function packagesOf({ postgres }) {
+function packages_packagesOf({ postgres }) {
     const { version, packages } = postgres;
     return [
         ...new Set([
@@ -59860,7 +62810,7 @@ function packagesOf({ postgres }) {
 }
 /** What is not as the formation asks for, in words; none when there is nothing to do. */
 function packageWork(formation, facts) {
-    const missing = packagesOf(formation).filter((name) => !facts.versions.has(name));
+    const missing = packages_packagesOf(formation).filter((name) => !facts.versions.has(name));
     const repinned = mismatches(formation, facts).map(({ name, pin }) => `${name} ${pin}`);
     const source = formation.postgres.packages;
     const files = [
@@ -59987,7 +62937,7 @@ class Installation {
         const sourceChanged = differs(facts, sourcesPath, wanted);
         await this.put(sourcesPath, wanted);
         const packages = [
-            ...packagesOf(this.formation).filter((name) => !facts.versions.has(name)),
+            ...packages_packagesOf(this.formation).filter((name) => !facts.versions.has(name)),
             ...mismatches(this.formation, facts).map(({ name }) => name),
         ];
         if (packages.length === 0 && !sourceChanged)
@@ -60342,7 +63292,7 @@ function ingredients(formation) {
     return [
         [source, repository, suite, component, key, proxy].map((value) => value ?? null),
         Object.entries(pins).sort(([a], [b]) => (a < b ? -1 : 1)),
-        packagesOf(formation).sort(),
+        packages_packagesOf(formation).sort(),
     ];
 }
 function base_image_hash(parts) {
@@ -60475,7 +63425,7 @@ class Baking {
             'pgha.image': formation.image,
             'pgha.fingerprint': image.source,
             'pgha.recipe': String(recipeVersion),
-            'pgha.packages': packagesOf(formation).join(' '),
+            'pgha.packages': packages_packagesOf(formation).join(' '),
             'pgha.baked': new Date().toISOString(),
         };
     }
@@ -60567,8 +63517,7 @@ function outdated(images, mine, line) {
 
 
 
-const autoctlRole = 'autoctl_node';
-const replicationRole = 'pgautofailover_replicator';
+
 /**
  * libpq's password file of the user postgres. pg_autoctl and Postgres find both passwords there by
  * themselves, so neither stands in a command line, in pg_autoctl.cfg (which everybody in the container may
@@ -60624,41 +63573,7 @@ async function ensureRolePassword(session, container, role, password, steps) {
 
 ;// CONCATENATED MODULE: ./build/src/provision/service.js
 
-const unitPath = '/etc/systemd/system/pg_autoctl.service';
-const unitName = 'pg_autoctl.service';
-/**
- * The systemd unit of a member. Restart=on-failure and the open-file limit are the roadmap item's; the
- * start limit is off because pg_autoctl's own supervisor gives up after five restarts in 300 s and only
- * systemd can then bring it back. RES_OPTIONS: a primary that is cut off from its name server too would need
- * 20 s for each look-up, and fence itself too late or never (docs/timings.md).
- */
-function unitText(member, postgresVersion) {
-    return `# Written by pgha; provision-pgaf puts changes by hand back.
-[Unit]
-Description=pg_auto_failover ${member.role === 'monitor' ? 'monitor' : 'data node'}
-Documentation=man:pg_autoctl(1)
-Wants=network-online.target
-After=network-online.target
-StartLimitIntervalSec=0
 
-[Service]
-Type=simple
-User=postgres
-WorkingDirectory=/var/lib/postgresql
-Environment=PGDATA=${member.pgdata}
-Environment=PATH=/usr/lib/postgresql/${postgresVersion}/bin:/usr/local/bin:/usr/bin:/bin
-Environment="RES_OPTIONS=timeout:1 attempts:1"
-ExecStart=/usr/bin/pg_autoctl run
-ExecReload=/usr/bin/pg_autoctl reload
-KillMode=mixed
-Restart=on-failure
-RestartSec=1
-LimitNOFILE=65536
-
-[Install]
-WantedBy=multi-user.target
-`;
-}
 const runtimeFolderPath = '/etc/tmpfiles.d/pgha.conf';
 /**
  * pg_autoctl keeps its process ids in /tmp/pg_autoctl, and ends for good when they are gone: with exit code 0, so
@@ -60719,26 +63634,6 @@ async function systemctl(incus, member, args, signal) {
 
 /** Names of the settings that we set, one a line: what is no longer in the formation file is reset. */
 const managedSettingsPath = '/etc/pgha/settings';
-/** The monitor's clocks (pg_auto_failover's configuration reference; all reloadable). */
-function monitorSettings(timings) {
-    return {
-        'pgautofailover.health_check_period': `${timings.healthCheckPeriodMs}ms`,
-        'pgautofailover.health_check_timeout': `${timings.healthCheckTimeoutMs}ms`,
-        'pgautofailover.health_check_max_retries': String(timings.healthCheckMaxRetries),
-        'pgautofailover.health_check_retry_delay': `${timings.healthCheckRetryDelayMs}ms`,
-        'pgautofailover.node_considered_unhealthy_timeout': `${timings.nodeConsideredUnhealthyTimeoutMs}ms`,
-        'pgautofailover.primary_demote_timeout': `${timings.primaryDemoteTimeoutMs}ms`,
-    };
-}
-/** What a data node's Postgres needs besides what pg_auto_failover writes: its clock, and the file's settings. */
-function dataNodeSettings(formation) {
-    return {
-        wal_sender_timeout: `${formation.timings.walSenderTimeoutMs}ms`,
-        // An idle standby speaks only when asked, at half of wal_sender_timeout, and would be given up that much early.
-        wal_receiver_status_interval: '1s',
-        ...formation.postgres.settings,
-    };
-}
 /** A standby whose value is below its primary's does not start (Postgres, "Hot standby: administrator's overview"). */
 const notBelowPrimary = [
     'max_connections',
@@ -60828,14 +63723,7 @@ function asFiled(name, value) {
 ;// CONCATENATED MODULE: ./build/src/provision/tls.js
 
 
-/**
- * Key and certificate of a member in one file, so that a run that is killed leaves the old pair or the new.
- * Outside the data directory: a base backup would bring the primary's to the standby.
- */
-const serverPem = '/etc/pgha/server.pem';
-const caPem = '/etc/pgha/ca.pem';
-/** Self-signed certificates are made for a year and renewed when less than this is left. */
-const renewBeforeSeconds = 30 * 24 * 3600;
+
 /**
  * Prints what is wrong with the pair in a file: nothing, `missing`, `expiring`, `mismatch` or `other host`.
  * Runs in the container, so that the certificate's dates are held against the clock it serves by.
@@ -60889,21 +63777,11 @@ async function ensureCertificate(incus, member, given, facts, steps, signal) {
 function sha256(text) {
     return (0,external_node_crypto_.createHash)('sha256').update(text).digest('hex');
 }
-/** pg_autoctl's options for it, on `create` and on `enable ssl`. */
-function tlsOptions(formation) {
-    const own = ['--server-cert', serverPem, '--server-key', serverPem];
-    if (formation.tls === 'self-signed')
-        return ['--ssl-mode', 'require', ...own];
-    return ['--ssl-mode', formation.tls, '--ssl-ca-file', caPem, ...own];
-}
-/** The same as parameters of a connection string. */
-function tlsParameters(formation) {
-    return formation.tls === 'self-signed'
-        ? 'sslmode=require'
-        : `sslmode=${formation.tls}&sslrootcert=${caPem}`;
-}
 
 ;// CONCATENATED MODULE: ./build/src/provision/facts.js
+
+
+
 
 
 
@@ -60920,6 +63798,7 @@ const noFacts = {
     created: false,
     distributionClusters: [],
     keeperConfig: '',
+    standbyMemory: 'unknown',
     dataDirectories: [],
     hba: '',
     ident: '',
@@ -60948,6 +63827,7 @@ fi
 content hba "$pgdata/pg_hba.conf"
 content ident "$pgdata/pg_ident.conf"
 content keeper "$config$data/pg_autoctl.cfg"
+if [ -f "${stateFileOf('$pgdata')}" ]; then echo "state $(head -c ${stateBytes} "${stateFileOf('$pgdata')}" | base64 -w0)"; fi
 content passwords ${passwordFile}
 if [ -f ${passwordFile} ]; then echo "passwordmode $(stat -c %U:%a ${passwordFile})"; fi
 find ${configurations} -name pg_autoctl.cfg -printf "pgdata %P\\n" 2>/dev/null
@@ -60958,7 +63838,7 @@ exit 0
  * Prints `key value` lines, file contents in base64. Constant text; what varies comes as arguments:
  * data directory and host name. Of what is said as postgres only its own keys pass.
  */
-const probe = `
+const facts_probe = `
 pgdata=$1; host=$2
 ${packageProbe}
 ${certificateProbe}
@@ -60980,13 +63860,13 @@ if [ -f "$pgdata/postgresql.conf" ]; then echo created yes; fi
 if id postgres > /dev/null 2>&1; then
   # Taken for absent, they would be made anew.
   told=$(runuser -u postgres -- sh -c '${probeOfPostgres}' sh "$pgdata") || { echo "the files of postgres cannot be read" >&2; exit 1; }
-  printf '%s\\n' "$told" | grep -aE '^(hba|ident|keeper|passwords|passwordmode|pgdata|version) '
+  printf '%s\\n' "$told" | grep -aE '^(hba|ident|keeper|state|passwords|passwordmode|pgdata|version) '
 fi
 exit 0
 `;
 /** Reads a running container's facts. @throws as Incus.exec */
 async function readFacts(incus, member, signal) {
-    const command = ['sh', '-c', probe, 'sh', member.pgdata, member.host];
+    const command = ['sh', '-c', facts_probe, 'sh', member.pgdata, member.host];
     return parseFacts(await incus.read(member.name, command, { deadlineMs: 20_000, signal }));
 }
 function parseFacts(output) {
@@ -61010,6 +63890,7 @@ function parseFacts(output) {
             ? [`${version} ${name}`]
             : []),
         keeperConfig: content('keeper'),
+        standbyMemory: standbyMemory(Buffer.from(value('state'), 'base64')),
         dataDirectories: lines.flatMap(([key, path]) => key === 'pgdata' && path ? [`/${path.replace(/\/?pg_autoctl\.cfg$/, '')}`] : []),
         hba: content('hba'),
         ident: content('ident'),
@@ -61109,67 +63990,7 @@ class Context {
     }
 }
 
-;// CONCATENATED MODULE: ./build/src/provision/hba.js
-
-
-
-/**
- * pg_hba.conf of monitor and data nodes, written whole: pg_autoctl is told to leave it alone
- * (`--skip-pg-hba`). Its own version trusts everybody in the container and on 127.0.0.1 (initdb's rules),
- * opens the monitor to the whole network, and has no rule for the application's clients, so that after a
- * perfect promotion they get "no pg_hba.conf entry". The user postgres comes in by peer authentication.
- */
-const head = '# Written by pgha; provision-pgaf puts changes by hand back.';
-/** What pg_autoctl connects as on the monitor itself, as the user postgres. */
-const autoctlOwner = 'autoctl';
-/**
- * A registered node's host as an address of pg_hba.conf, undefined for what is neither a host's name nor an
- * address. Whoever has the nodes' account at the monitor can register any text, and with it whole lines of rules;
- * and `all`, `samenet` and `.incus` mean networks.
- */
-function hbaAddress(host) {
-    const family = (0,external_node_net_.isIP)(host);
-    if (family !== 0)
-        return `${host}/${family === 4 ? 32 : 128}`;
-    const isName = /^[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?)*$/;
-    if (host.length > 253 || !isName.test(host))
-        return undefined;
-    return ['all', 'samehost', 'samenet'].includes(host.toLowerCase()) ? undefined : host;
-}
-/** @param hosts the data nodes */
-function monitorHba(hosts) {
-    return lines([
-        head,
-        'local all postgres peer',
-        `local ${monitorDatabase} ${autoctlRole},${autoctlOwner} peer map=pgha`,
-        ...hosts.map((host) => `hostssl ${monitorDatabase} ${autoctlRole} ${host} scram-sha-256`),
-    ]);
-}
-/** pg_ident.conf of the monitor: postgres may be the accounts that pg_autoctl uses locally. */
-function monitorIdent() {
-    return lines([head, `pgha postgres ${autoctlRole}`, `pgha postgres ${autoctlOwner}`]);
-}
-/**
- * @param monitorHost where the monitor's health checks come from: they log in as pgautofailover_monitor, which
- *   has no rights and a password that is written in upstream's source, hence trust from that host alone
- * @param hosts the data nodes
- */
-function nodeHba(formation, monitorHost, hosts) {
-    return lines([
-        head,
-        'local all postgres peer',
-        `hostssl postgres pgautofailover_monitor ${monitorHost} trust`,
-        ...hosts.map((host) => `hostssl postgres,replication ${replicationRole} ${host} scram-sha-256`),
-        '# clients',
-        ...clientRules(formation).flatMap(({ user, database, clients, method }) => clients.map((network) => `hostssl "${database}" "${user}" ${network} ${method}`)),
-    ]);
-}
-function lines(rules) {
-    return `${rules.join('\n')}\n`;
-}
-
 ;// CONCATENATED MODULE: ./build/src/provision/autoctl.js
-
 
 
 
@@ -61208,20 +64029,6 @@ async function pgAutoctl(incus, formation, container, args, deadlineMs, signal) 
         throw told.length === 0 ? error : new CommandError(error.argv, error.reason, told.join('\n'));
     }
 }
-/** libpq waits for an answer without end: a cut in the midst of one would keep a primary from fencing itself. */
-const impatience = 'keepalives_idle=1&keepalives_interval=1&keepalives_count=2&tcp_user_timeout=3000';
-/** The monitor's connection string for keepers; the password is in the password file. */
-function monitorUri(formation, monitor) {
-    return `postgres://${autoctlRole}@${monitor.host}:${formation.postgres.port}/${monitorDatabase}?${tlsParameters(formation)}&${impatience}`;
-}
-/** Whether a keeper's configuration has that connection string; pg_autoctl writes its parameters in an order of its own. */
-function hasMonitorUri(formation, monitor, keeperConfig) {
-    const parts = (uri) => {
-        const [base = '', parameters = ''] = uri.split('?');
-        return [base.replace(/^postgresql:/, 'postgres:'), ...parameters.split('&').sort()].join('&');
-    };
-    return parts(configured(keeperConfig, 'monitor')) === parts(monitorUri(formation, monitor));
-}
 /** Another connection string to the same monitor; it takes effect at the next start or reload. */
 async function setMonitorUri(incus, formation, member, monitor, signal) {
     const pair = ['pg_autoctl.monitor', monitorUri(formation, monitor)];
@@ -61254,32 +64061,9 @@ async function dropNode(incus, formation, monitor, name, signal) {
     const args = ['--formation', formation.name, '--name', name, '--force'];
     await onMember(incus, formation, monitor, ['drop', 'node'], args, signal);
 }
-/** What a pg_autoctl.cfg says, '' for a key that is not there. In time linear to its length, whatever it holds. */
-function configured(keeperConfig, key) {
-    return (new RegExp(`^[ \\t]*${key}[ \\t]*=(.*)$`, 'm').exec(keeperConfig)?.[1] ?? '').trim();
-}
-/** The keeper's network_partition_timeout as its configuration file has it (upstream's default is 20 s). */
-function partitionTimeoutOf(keeperConfig) {
-    return Number(configured(keeperConfig, 'network_partition_timeout') || 20);
-}
-/** Whether a member's configuration has the formation's TLS mode and files. */
-function hasTls(formation, keeperConfig) {
-    const options = tlsOptions(formation);
-    const option = (name) => options[options.indexOf(name) + 1] ?? '';
-    const wanted = [
-        ['sslmode', option('--ssl-mode')],
-        ['cert_file', option('--server-cert')],
-        ['key_file', option('--server-key')],
-        ['ca_file', options.includes('--ssl-ca-file') ? option('--ssl-ca-file') : ''],
-    ];
-    return wanted.every(([key, value]) => configured(keeperConfig, key) === value);
-}
-/** Whether a node was told to forget its monitor. */
-function isMonitorDisabled(keeperConfig) {
-    return configured(keeperConfig, 'monitor') === 'PG_AUTOCTL_DISABLED';
-}
 
 ;// CONCATENATED MODULE: ./build/src/provision/creation.js
+
 
 
 
@@ -61437,6 +64221,39 @@ async function whileItGrows(incus, member, signal, work) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/src/provision/fencing.js
+
+
+/**
+ * Writes the memory, eight bytes at once, and looks again: a keeper that runs reads its state at the start of a
+ * round, once a second, and writes it at the end. Held over two rounds it stays.
+ */
+const remember = `
+use strict;
+my ($file, $offset, $rounds) = @ARGV;
+my $held = 0;
+for (1 .. $rounds) {
+  open(my $state, "+<", $file) or die "$file: $!\\n";
+  sysseek($state, $offset, 0); sysread($state, my $bytes, 8) == 8 or die "$file is too short\\n";
+  if (unpack("q<", $bytes) > 0) { exit 0 if ++$held > 1 }
+  else { $held = 0; sysseek($state, $offset, 0); syswrite($state, pack("q<", time)) == 8 or die "$file: $!\\n" }
+  close($state);
+  exit 0 if $rounds == 1;
+  select(undef, undef, undef, 1.3);
+}
+die "the keeper does not keep it\\n";
+`;
+/**
+ * Gives a keeper its memory of a standby.
+ * @param runs whether the keeper runs, and may write its state meanwhile
+ * @throws as Incus.exec
+ */
+async function rememberStandby(incus, member, runs, signal) {
+    const rounds = runs ? 20 : 1;
+    const args = [stateFileOf(member.pgdata), String(layout.lastStandbyContact), String(rounds)];
+    await incus.exec(member.name, asPostgres('perl', '-e', remember, ...args), { deadlineMs: 45_000, signal });
+}
+
 ;// CONCATENATED MODULE: ./build/src/provision/policy.js
 
 
@@ -61526,6 +64343,11 @@ async function ensureWritable(primary, container, steps) {
 
 
 
+
+
+
+
+
 /** Brings single members, monitor and data nodes, to what the formation asks of them. */
 /** A large cache on a slow disk; the base backup goes on without. */
 const checkpointDeadlineMs = 120_000;
@@ -61584,6 +64406,7 @@ async function createDataNode(ctx, node, hosts, source) {
         if (source)
             await checkpoint(ctx, source);
         await create(incus, formation, node, monitor, signal);
+        await rememberStandby(incus, node, false, signal);
         const facts = await readFacts(incus, node, signal);
         await dataNodeUp(ctx, node, facts, hosts, steps.within);
         ctx.facts.set(node.name, facts);
@@ -61627,6 +64450,13 @@ async function dataNodeUp(ctx, node, facts, hosts, steps) {
         await steps.take(node.name, "set the monitor's connection string", () => setMonitorUri(incus, formation, node, ctx.monitor, signal));
     }
     await runs(ctx, node, facts, steps, certificate || hba || clock || uri);
+}
+/** A keeper that fences itself when it is cut off, whatever it has seen so far. */
+async function ensureFencing(ctx, node, facts) {
+    const { incus, steps, signal } = ctx;
+    if (facts.standbyMemory !== 'no')
+        return;
+    await steps.take(node.name, 'have its keeper remember a standby, so that it fences itself in a cut', () => rememberStandby(incus, node, true, signal));
 }
 /** What is to be changed of a node's settings; undefined where nothing is. */
 async function settingsToChange(ctx, node) {
@@ -61726,6 +64556,8 @@ async function ensureFile(ctx, member, name, found, wanted, steps) {
 
 
 
+
+
 /** The data nodes together: which are put right, registered again, dropped, made anew, restarted, and in what order. */
 /**
  * The nodes of a formation whose monitor is gone forget it before a new one comes up: one that does not know
@@ -61788,6 +64620,7 @@ async function dataNodesUp(ctx, hosts, registration, options) {
     if (isTlsChanged && isWhole && !steps.planning)
         await options.settled();
     await registerAgain(ctx, existing.filter(({ name }) => registration.orphans.includes(name)));
+    await Promise.all(existing.map((node) => fences(ctx, node, registration)));
     await dropGone(ctx, registration);
     if (existing.length > 0)
         await passwordOfStandbys(ctx, options);
@@ -61802,6 +64635,12 @@ async function dataNodesUp(ctx, hosts, registration, options) {
         if (isFirst && !steps.planning)
             await passwordOfStandbys(ctx, { ...options, quietly: true });
     }
+}
+/** One that has registered again begins with a new state. */
+async function fences(ctx, node, { orphans }) {
+    const isNew = orphans.includes(node.name) && !ctx.steps.planning;
+    const facts = isNew ? await readFacts(ctx.incus, node, ctx.signal) : ctx.factsOf(node);
+    await ensureFencing(ctx, node, facts);
 }
 /** The replicator's password, set on the primary: on a standby it arrives by replication. */
 async function passwordOfStandbys(ctx, { convergeDeadlineMs, quietly }) {
@@ -62156,7 +64995,7 @@ class Provisioning {
         const { formation, incus, signal } = this.ctx;
         const until = now() + (changed ? proofDeadlineMs : 0);
         for (;;) {
-            const observation = await observe(formation, incus, signal);
+            const observation = await observe(formation, incus, { signal });
             const verdict = judge(observation, formation);
             if (verdict.outcome === 'pass' || now() > until)
                 return { verdict, observation };
@@ -62326,7 +65165,7 @@ function provisionMarkdown({ mode, changes, proof }) {
     const headings = mode === 'plan' ? ['container', 'would change', ''] : ['container', 'change', 'seconds'];
     const changed = changes.length === 0 ? nothing : markdownTable({ headings, rows });
     const title = mode === 'plan' ? '### Plan\n\n' : '';
-    return `${proof ? `${checkMarkdown(proof.observation, proof.verdict)}\n` : title}${changed}\n`;
+    return `${proof ? `${judgedMarkdown(proof)}\n` : title}${changed}\n`;
 }
 
 ;// CONCATENATED MODULE: ./build/actions/provision-pgaf/contract.js
@@ -62336,7 +65175,7 @@ const provision_pgaf_contract_inputs = {
     formation: inputs_text,
     mode: choice(['apply', 'plan', 'destroy']),
     confirm: inputs_text,
-    prune: inputs_trueOrFalse,
+    prune: trueOrFalse,
     'app-password': secret,
     'user-passwords': secretOrMap,
     'autoctl-password': secret,
@@ -62362,10 +65201,11 @@ const provision_pgaf_contract_outputs = ['changed', 'primary', 'standbys', 'form
 
 
 
-async function provisionPgaf() {
-    await runAction({
+/** @param specs of the inputs; the acceptance leaves the caller no choice of some */
+async function provisionPgaf(run = runAction, specs = provision_pgaf_contract_inputs) {
+    await run({
         name: 'provision-pgaf',
-        inputs: provision_pgaf_contract_inputs,
+        inputs: specs,
         outputs: provision_pgaf_contract_outputs,
         async run(given, context) {
             const formation = loadFormation(given.formation, context.folder);
@@ -62396,11 +65236,11 @@ async function provisioned(given, mode, formation, incus, { log, signal }) {
     });
     const { changed, changes, proof } = done;
     if (proof)
-        for (const line of checkLines(proof.observation, proof.verdict))
+        for (const line of judgedLines(proof))
             log.info(line);
     return {
         outcome: proof?.verdict.outcome ?? 'pass',
-        message: told(done),
+        message: main_told(done),
         outputs: {
             changed: String(changed),
             primary: proof?.verdict.primary ?? '',
@@ -62414,7 +65254,7 @@ async function provisioned(given, mode, formation, incus, { log, signal }) {
         summary: provisionMarkdown(done),
     };
 }
-function told({ changes, proof }) {
+function main_told({ changes, proof }) {
     const count = `${changes.length} change${changes.length === 1 ? '' : 's'}`;
     if (proof === undefined)
         return changes.length === 0 ? 'plan: nothing to change' : `plan: ${count} to make`;
@@ -62436,6 +65276,56 @@ async function destroyed(given, formation, incus, { log, signal }) {
         },
         summary: `### ${message}\n`,
     };
+}
+
+;// CONCATENATED MODULE: ./build/actions/acceptance/contract.js
+
+
+
+
+/** The root action.yml: what its three actions take and tell. */
+const { mode: _mode, confirm: _confirm, ...provisioning } = provision_pgaf_contract_inputs;
+const { formations: _formations, ...ofOneFormation } = inputs;
+/** An acceptance applies; a plan or a destruction is provision-pgaf's own business. */
+const applying = { ...provision_pgaf_contract_inputs, mode: always('apply'), confirm: always('') };
+/** An acceptance is of one formation. */
+const checking = { ...inputs, formations: always('') };
+const acceptance_contract_inputs = { ...provisioning, ...ofOneFormation, ...contract_inputs };
+const acceptance_contract_outputs = ['changed', 'formation-uri', 'healthy', ...contract_outputs];
+
+;// CONCATENATED MODULE: ./build/actions/acceptance/main.js
+
+
+
+
+
+/** The whole acceptance as one step: provision, check, drill; each only if the one before it passed. */
+async function acceptance() {
+    await runInOrder([(run) => provisionPgaf(run, applying), (run) => checkFormation(run, checking), failoverDrill], [...commonOutputs, ...acceptance_contract_outputs]);
+}
+
+;// CONCATENATED MODULE: ./build/actions/failover-drill/post.js
+
+
+
+
+
+
+/** Undoes the drill's fault once more, where main was killed before it could. */
+async function failoverDrillPost() {
+    await runPost(exposedState, async (drillId, log) => {
+        const formation = loadFormation(rawInput('formation', process.env), process.env['GITHUB_WORKSPACE'] || process.cwd());
+        const brought = await repair(formation, new Incus(formation.incus, log), log, drillId);
+        if (brought.length === 0)
+            log.info('the fault was undone already');
+    });
+}
+
+;// CONCATENATED MODULE: ./build/actions/guard.js
+
+/** The process that a drill leaves beside itself; see src/drill/guard.ts. */
+async function guard_guard() {
+    await keepGuard();
 }
 
 ;// CONCATENATED MODULE: external "node:readline"
@@ -62651,7 +65541,7 @@ async function runEntry(path, env, debug) {
         const { kind, text } = parseWorkflowLine(raw);
         if (kind === 'mask' && text !== '')
             masks.push(text);
-        if (kind === 'mask' || kind === 'command' || (kind === 'debug' && !debug))
+        if (kind === 'mask' || kind === 'command' || kind === 'annotation' || (kind === 'debug' && !debug))
             return;
         const shown = masks.reduce((line, mask) => line.replaceAll(mask, '***'), text);
         process.stdout.write(kind === 'text' ? `${shown}\n` : `${kind}: ${shown}\n`);
@@ -62701,10 +65591,12 @@ async function terminal() {
 
 
 
+
+var __webpack_exports__acceptance = __webpack_exports__.mF;
 var __webpack_exports__checkFormation = __webpack_exports__.al;
 var __webpack_exports__failoverDrill = __webpack_exports__.OS;
 var __webpack_exports__failoverDrillPost = __webpack_exports__.cY;
 var __webpack_exports__guard = __webpack_exports__.ah;
 var __webpack_exports__provisionPgaf = __webpack_exports__.C9;
 var __webpack_exports__terminal = __webpack_exports__.Fo;
-export { __webpack_exports__checkFormation as checkFormation, __webpack_exports__failoverDrill as failoverDrill, __webpack_exports__failoverDrillPost as failoverDrillPost, __webpack_exports__guard as guard, __webpack_exports__provisionPgaf as provisionPgaf, __webpack_exports__terminal as terminal };
+export { __webpack_exports__acceptance as acceptance, __webpack_exports__checkFormation as checkFormation, __webpack_exports__failoverDrill as failoverDrill, __webpack_exports__failoverDrillPost as failoverDrillPost, __webpack_exports__guard as guard, __webpack_exports__provisionPgaf as provisionPgaf, __webpack_exports__terminal as terminal };

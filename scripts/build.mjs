@@ -52,4 +52,15 @@ if (existsSync('actions/terminal.ts')) stub('dist/terminal/main.js', 'terminal')
 if (existsSync('actions/guard.ts')) stub('dist/guard/main.js', 'guard');
 const { formationFile } = await import('../build/src/formation/schema.js');
 writeFileSync('formation.schema.json', publishedSchema(formationFile));
-writeTables();
+mkdirSync('schemas', { recursive: true });
+for (const action of ['check']) {
+  const module = await import(`../build/src/report/schema/${action}-report.js`);
+  const about = {
+    name: `${action}-report`,
+    title: `pgha ${action} report`,
+    description: `What the output \`report\` of pgha's action leads to.`,
+  };
+  writeFileSync(`schemas/${action}-report.schema.json`, publishedSchema(module[`${action}Report`], about));
+}
+const { catalogue } = await import('../build/src/check/catalogue/catalogue.js');
+writeTables(catalogue);

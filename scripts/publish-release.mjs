@@ -21,7 +21,9 @@ if (found.ok) {
 } else {
   const made = await call('POST', releases, { tag_name: tag, name: tag, body: readFileSync(notes, 'utf8') });
   if (!made.ok) {
-    console.error(`the release ${tag} could not be made: ${made.status} ${(await made.text()).slice(0, 300)}`);
+    console.error(
+      `the release ${tag} could not be made: ${made.status} ${(await made.text()).slice(0, 300)}`,
+    );
     process.exitCode = 3;
   } else console.log(`the release ${tag} is published`);
 }

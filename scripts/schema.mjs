@@ -1,4 +1,4 @@
-// Makes the published JSON Schema of the formation file from the valibot schema that the actions check it by,
+// Makes the published JSON Schemas, that of the formation file from the valibot schema that the actions check it by,
 // and tables of its keys for the documentation. Draft 7: what yaml-language-server knows best.
 import { toJsonSchema } from '@valibot/to-json-schema';
 
@@ -52,12 +52,18 @@ function tidy(value) {
   );
 }
 
-export function publishedSchema(schema) {
+const formationFile = {
+  name: 'formation',
+  title: 'pgha formation file',
+  description: 'A Postgres HA formation: see docs/formation.md of pgha.',
+};
+
+export function publishedSchema(schema, { name, title, description } = formationFile) {
   const published = {
     $schema: 'http://json-schema.org/draft-07/schema#',
-    $id: 'urn:veza:pgha:formation',
-    title: 'pgha formation file',
-    description: 'A Postgres HA formation: see docs/formation.md of pgha.',
+    $id: `urn:veza:pgha:${name}`,
+    title,
+    description,
     ...tidy(convert(schema)),
   };
   const text = JSON.stringify(published, null, 2);

@@ -36,7 +36,13 @@ export function withTables(markdown) {
   );
 }
 
-export function writeTables() {
+/** The catalogue of checks, between `<!-- checks -->` and `<!-- end -->`. */
+function checksTable(catalogue) {
+  const rows = catalogue.map(({ id, severity, meaning }) => [`\`${id}\``, meaning, severity]);
+  return `| check | what must hold | severity |\n| --- | --- | --- |\n${table(rows)}`;
+}
+
+export function writeTables(catalogue) {
   const readmes = [
     'README.md',
     ...readdirSync('docs')
@@ -45,6 +51,14 @@ export function writeTables() {
     ...readdirSync('actions').map((name) => join('actions', name, 'README.md')),
   ];
   for (const path of readmes.filter((candidate) => existsSync(candidate))) {
-    writeFileSync(path, withTables(readFileSync(path, 'utf8')));
+    const checks = checksTable(catalogue);
+    const text = withTables(readFileSync(path, 'utf8'));
+    writeFileSync(
+      path,
+      text.replace(
+        /(<!-- checks -->\n)[\s\S]*?(<!-- end -->)/,
+        (_, start, end) => `${start}${checks}\n${end}`,
+      ),
+    );
   }
 }

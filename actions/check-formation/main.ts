@@ -1,38 +1,99 @@
-import { observe } from '../../src/check/observe.ts';
-import { judge } from '../../src/check/verdict.ts';
+import type { Subject } from '../../src/check/many.ts';
+import { checkFormations, formationsBeside } from '../../src/check/many.ts';
+import { together } from '../../src/contract/errors.ts';
+import { worstOutcome } from '../../src/contract/outcome.ts';
 import { formationUri } from '../../src/formation/formation.ts';
-import { loadFormation } from '../../src/formation/load.ts';
-import { Incus } from '../../src/incus/incus.ts';
-import { checkLines, checkMarkdown } from '../../src/report/check-report.ts';
-import { type Run, runAction } from '../../src/runner/run-action.ts';
+import { formationPath, loadFormation } from '../../src/formation/load.ts';
+import { checkJunit } from '../../src/report/check-junit.ts';
+import {
+  annotationsOf,
+  checkLines,
+  checkMarkdown,
+  checkMessage,
+  failedChecks,
+  fencingMargin,
+  nodesOf,
+  outcomeOf,
+} from '../../src/report/check-report.ts';
+import type { InputsOf } from '../../src/runner/inputs.ts';
+import { type ActionContext, type ActionResult, type Run, runAction } from '../../src/runner/run-action.ts';
 import { inputs, outputs } from './contract.ts';
 
-export async function checkFormation(run: Run = runAction): Promise<void> {
-  await run({
-    name: 'check-formation',
-    inputs,
-    outputs,
-    async run({ formation: given }, { log, signal, folder }) {
-      const formation = loadFormation(given, folder);
-      const observation = await observe(formation, new Incus(formation.incus, log), signal);
-      const verdict = judge(observation, formation);
-      for (const line of checkLines(observation, verdict)) log.info(line);
-      return {
-        outcome: verdict.outcome,
-        message: verdict.message,
-        outputs: {
-          healthy: verdict.outcome === 'error' ? '' : String(verdict.outcome === 'pass'),
-          primary: verdict.primary ?? '',
-          standbys: verdict.standbys.join(','),
-          'formation-uri': formationUri(formation),
-          'failed-checks': verdict.findings
-            .filter((finding) => finding.status === 'fail')
-            .map((finding) => finding.check)
-            .join(','),
-        },
-        report: { name: `check-formation-${formation.name}`, content: { formation, verdict, observation } },
-        summary: checkMarkdown(observation, verdict),
-      };
-    },
+type Given = InputsOf<typeof inputs>;
+
+/** @param specs of the inputs; the acceptance leaves the caller no choice of some */
+export async function checkFormation(by: Run = runAction, specs: typeof inputs = inputs): Promise<void> {
+  await by({ name: 'check-formation', inputs: specs, outputs, run });
+}
+
+async function run(given: Given, { log, signal, folder }: ActionContext): Promise<ActionResult> {
+  const subjects = subjectsOf(given, folder);
+  const [first] = subjects as [Subject, ...Subject[]];
+  if (given.formations.trim() === everyOther) {
+    const beside = await formationsBeside(first.formation, log, signal);
+    const asked = { rtoTargetSeconds: given['rto-target-seconds'], withoutFile: true };
+    subjects.push(...beside.map((formation) => ({ formation, asked })));
+  }
+  const checked = await checkFormations(subjects, {
+    waitMs: given['wait-seconds'] * 1000,
+    failOn: given['fail-on'],
+    log,
+    signal,
   });
+  for (const line of checkLines(checked)) log.info(line);
+  const outcome = worstOutcome(checked.map(outcomeOf));
+  const [leading] = checked;
+  const verdict = leading?.judged ? leading.verdict : undefined;
+  return {
+    outcome,
+    message: checkMessage(checked),
+    outputs: {
+      healthy: outcome === 'error' ? '' : String(outcome === 'pass'),
+      primary: verdict?.primary ?? '',
+      standbys: verdict?.standbys.join(',') ?? '',
+      nodes: JSON.stringify(leading?.judged ? nodesOf(leading) : []),
+      'formation-uri': formationUri(first.formation),
+      'predicted-rto-seconds': figure(verdict?.prediction?.['crash-stop'].promotion?.most),
+      'fencing-margin-seconds': figure(fencingMargin(verdict?.prediction)),
+      'failed-checks': failedChecks(checked, 'error').join(','),
+      warnings: failedChecks(checked, 'warning').join(','),
+      formations: JSON.stringify(
+        checked.map((each) => ({
+          formation: each.formation.name,
+          outcome: outcomeOf(each),
+          message: each.judged ? each.verdict.message : each.failed,
+          primary: (each.judged && each.verdict.primary) || null,
+        })),
+      ),
+    },
+    report: { name: `check-formation-${first.formation.name}`, content: { formations: checked } },
+    files: [{ output: 'junit', extension: '.junit.xml', content: checkJunit(checked, given['fail-on']) }],
+    annotations: annotationsOf(checked),
+    summary: checkMarkdown(checked),
+  };
+}
+
+const figure = (seconds: number | undefined) => seconds?.toFixed(3) ?? '';
+
+/** The word in place of paths. */
+const everyOther = 'monitor';
+
+function subjectsOf(given: Given, folder: string): Subject[] {
+  const common = { rtoTargetSeconds: given['rto-target-seconds'], clientUri: given['client-uri'] };
+  const more = given.formations.trim();
+  const paths = more === everyOther ? [] : more.split('\n').map((line) => line.trim());
+  const texts = [given.formation, ...paths.filter((path) => path !== '')];
+  // The faults of all files are told at once.
+  const loaded = together(
+    Object.fromEntries(texts.map((text, index) => [index, () => loadFormation(text, folder)])),
+  );
+  return texts.map((text, index) => ({
+    formation: loaded[index] as Subject['formation'],
+    asked: {
+      ...common,
+      formationPath: formationPath(text),
+      // It belongs to one application.
+      ...(index > 0 && { clientUri: undefined }),
+    },
+  }));
 }

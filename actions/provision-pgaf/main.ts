@@ -7,7 +7,7 @@ import { destroy } from '../../src/provision/destroy.ts';
 import { accountPasswordsOf, passwordsOf } from '../../src/provision/passwords.ts';
 import { type Provisioned, provision } from '../../src/provision/provision.ts';
 import type { Mode } from '../../src/provision/steps.ts';
-import { checkLines } from '../../src/report/check-report.ts';
+import { judgedLines } from '../../src/report/check-report.ts';
 import { provisionMarkdown } from '../../src/report/provision-report.ts';
 import type { InputsOf } from '../../src/runner/inputs.ts';
 import { type ActionContext, type ActionResult, type Run, runAction } from '../../src/runner/run-action.ts';
@@ -64,7 +64,7 @@ async function provisioned(
     signal,
   });
   const { changed, changes, proof } = done;
-  if (proof) for (const line of checkLines(proof.observation, proof.verdict)) log.info(line);
+  if (proof) for (const line of judgedLines(proof)) log.info(line);
   return {
     outcome: proof?.verdict.outcome ?? 'pass',
     message: told(done),

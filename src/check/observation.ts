@@ -1,5 +1,6 @@
 import type { MonitorNode } from '../monitor/nodes.ts';
 import type { HbaRule } from '../postgres/hba.ts';
+import type { ObservedContainer } from './container-probe.ts';
 
 /**
  * Everything that the checks judge, read at one time, as plain data: a recorded observation can be judged
@@ -10,9 +11,13 @@ export interface Observation {
   observedAt: string;
   /** By name: every container of the formation's file. */
   instances: Record<string, ObservedInstance>;
+  /** By name: what the containers themselves say, that of the monitor among them. */
+  containers: Record<string, Read<ObservedContainer>>;
   monitor: Read<ObservedMonitor>;
   /** By name: the data nodes of the formation's file. */
   nodes: Record<string, Read<ObservedNode>>;
+  /** By name: whether the application could log in with its password; empty where no password was given. */
+  logins: Record<string, Read<ObservedLogin>>;
 }
 
 export type Read<T> = { ok: true; value: T } | { ok: false; failed: string };
@@ -22,11 +27,22 @@ export interface ObservedInstance {
   status: string;
   /** The mark that a drill leaves on a container while its fault is in force. */
   drillMark: string | undefined;
+  /** Its own `limits.cpu`, `limits.memory` and root disk's size, as Incus has them; those of profiles left out. */
+  limits: { cpu: string | undefined; memory: string | undefined; disk: string | undefined };
 }
 
 export interface ObservedMonitor {
+  serverVersion: number;
+  /** Of pgautofailover: what runs, and what the installed package brings. */
   extensionVersion: string;
+  availableExtensionVersion: string;
   numberSyncStandbys: number;
+  /** The monitor's clocks: `pgautofailover.…` without its prefix, in milliseconds or as a number. */
+  clocks: Record<string, number>;
+  /** Names of every formation that this monitor knows. */
+  formations: string[];
+  /** What `pg_autoctl show uri` gives clients. */
+  formationUri: string;
   nodes: MonitorNode[];
 }
 
@@ -40,12 +56,57 @@ export interface ObservedNode {
   timeline: number;
   synchronousStandbyNames: string;
   /** pg_stat_replication on this node: the standbys that stream from it. */
-  standbys: { applicationName: string; state: string; syncState: string; lagBytes: number }[];
+  standbys: ObservedStandby[];
   /** pg_stat_wal_receiver's status, or empty when there is no receiver. */
   walReceiver: string;
+  replayPaused: boolean;
+  /** Sessions whose commit waits for a standby, and for how long the longest has waited. */
+  waitingCommits: { count: number; longestSeconds: number };
+  slots: ObservedSlot[];
+  /** Size of pg_wal; and of what wal_keep_size and max_wal_size may keep there anyway. */
+  walBytes: number;
+  maxWalBytes: number;
+  /** Whether WAL is archived, and whether the last attempt failed. */
+  archiver: { enabled: boolean; failing: boolean };
+  /** What bears on durability and fencing, as in force: by name. */
+  settings: Record<string, string>;
+  /** What ALTER SYSTEM has written, by name, and which of all settings wait for a restart. */
+  alteredSettings: Record<string, string>;
+  pendingRestart: string[];
+  /** `ALTER ROLE … SET`, `ALTER DATABASE … SET` of synchronous_commit: `veza: off`. */
+  commitOverrides: string[];
   /** Of the formation's users, those that may log in; of its databases, those that exist. */
   roles: string[];
   databases: string[];
   /** pg_hba.conf, in its order. */
   hbaRules: HbaRule[];
+  /** Its text, to be held against the one that it should be. */
+  hbaText: string;
+}
+
+export interface ObservedStandby {
+  applicationName: string;
+  state: string;
+  syncState: string;
+  /** WAL that it has still to flush, and to replay. */
+  lagBytes: number;
+  replayLagBytes: number;
+  /** pg_stat_replication.replay_lag: by the primary's clock; undefined while nothing is to be told. */
+  replayLagSeconds: number | undefined;
+}
+
+export interface ObservedSlot {
+  name: string;
+  active: boolean;
+  /** WAL that it keeps from being removed. */
+  retainedBytes: number;
+  /** `reserved`, `extended`, `unreserved`, `lost`, or '' for a slot that was never used. */
+  walStatus: string;
+}
+
+/** A session of the application's, through its own way in. */
+export interface ObservedLogin {
+  user: string;
+  database: string;
+  tls: boolean;
 }

@@ -5,13 +5,19 @@ import { type Formation, type Member, membersOf, monitorDatabase } from '../form
 import type { Incus, Instance } from '../incus/incus.ts';
 import { drillMarkKey } from '../incus/labels.ts';
 import { openSqlStream } from '../incus/sql-stream.ts';
-import { readNodes } from '../monitor/nodes.ts';
-import type { HbaRule } from '../postgres/hba.ts';
 import { Session } from '../postgres/session.ts';
-import type { Observation, ObservedInstance, ObservedMonitor, ObservedNode, Read } from './observation.ts';
+import { containerProbe, type ObservedContainer, parseContainer } from './container-probe.ts';
+import type { Observation, ObservedInstance, ObservedNode, Read } from './observation.ts';
+import { observeMonitor, observeNode } from './sql-probe.ts';
 
 /** How long one container may take to answer. A healthy one takes a tenth of a second. */
 export const memberDeadlineMs = 5000;
+
+export interface ObserveOptions {
+  signal?: AbortSignal | undefined;
+  /** The instances of the formation's remote and project, where they are read for several formations at once. */
+  instances?: Promise<Map<string, Instance>>;
+}
 
 /**
  * Reads the whole formation at once, each container in parallel and under its own deadline.
@@ -20,125 +26,114 @@ export const memberDeadlineMs = 5000;
 export async function observe(
   formation: Formation,
   incus: Incus,
-  signal?: AbortSignal,
+  { signal, instances = incus.instances(signal) }: ObserveOptions = {},
 ): Promise<Observation> {
   const observedAt = wallClock(now());
-  const instances = incus.instances(signal);
-  const read = <T>(member: Member, work: (session: Session) => Promise<T>, database: string) =>
-    readMember(member, instances, formation, incus, database, work, signal);
-
-  const [monitorMember, ...dataMembers] = membersOf(formation);
-  const [found, monitor, ...nodes] = await Promise.all([
+  const reader = new Reader(formation, incus, instances, signal);
+  const members = membersOf(formation);
+  const [monitorMember, ...dataMembers] = members;
+  const [found, monitor, nodes, containers] = await Promise.all([
     instances,
-    read(monitorMember as Member, (session) => observeMonitor(session, formation.name), monitorDatabase),
-    ...dataMembers.map((member) => read(member, (session) => observeNode(session, formation), 'postgres')),
+    reader.sql(monitorMember, monitorDatabase, (session) => observeMonitor(session, formation.name)),
+    Promise.all(
+      dataMembers.map((member) =>
+        reader.sql(member, 'postgres', (session) => observeNode(session, formation)),
+      ),
+    ),
+    Promise.all(members.map((member) => reader.container(member))),
   ]);
+  const byName = <T>(of: readonly Member[], values: readonly T[]): Record<string, T> =>
+    Object.fromEntries(of.map(({ name }, index) => [name, values[index] as T]));
   return {
     observedAt,
-    instances: Object.fromEntries(
-      membersOf(formation).map(({ name }) => [name, observedInstance(found.get(name))]),
+    instances: byName(
+      members,
+      members.map(({ name }) => observedInstance(found.get(name))),
     ),
+    containers: byName<Read<ObservedContainer>>(members, containers),
     monitor,
-    nodes: Object.fromEntries(
-      dataMembers.map(({ name }, index) => [name, nodes[index] as Read<ObservedNode>]),
-    ),
+    nodes: byName<Read<ObservedNode>>(dataMembers, nodes),
+    logins: {},
   };
 }
 
 function observedInstance(instance: Instance | undefined): ObservedInstance {
-  return { status: instance?.status ?? 'missing', drillMark: instance?.config[drillMarkKey] };
-}
-
-/** Opens a session in one container and reads it, unless Incus says meanwhile that it does not run. */
-async function readMember<T>(
-  member: Member,
-  instances: Promise<Map<string, Instance>>,
-  formation: Formation,
-  incus: Incus,
-  database: string,
-  work: (session: Session) => Promise<T>,
-  signal?: AbortSignal,
-): Promise<Read<T>> {
-  const stream = openSqlStream(incus, member.name, formation.postgres.port);
-  const reading = withDeadline(
-    `Postgres in ${member.name}`,
-    memberDeadlineMs,
-    async (inner): Promise<Read<T>> => {
-      const session = await Session.open(stream, {
-        database,
-        connectDeadlineMs: memberDeadlineMs,
-        signal: inner,
-      });
-      return { ok: true, value: await work(session) };
+  return {
+    status: instance?.status ?? 'missing',
+    drillMark: instance?.config[drillMarkKey],
+    limits: {
+      cpu: instance?.config['limits.cpu'],
+      memory: instance?.config['limits.memory'],
+      disk: instance?.devices['root']?.['size'],
     },
-    signal,
-  ).catch((error: unknown): Read<T> => ({ ok: false, failed: messageOf(error) }));
-  // A container that does not run need not be waited for: a frozen one would use up the deadline.
-  const notRunning = instances.then((all): Promise<Read<T>> | Read<T> => {
-    const status = all.get(member.name)?.status;
-    if (status === undefined) return { ok: false, failed: `there is no container ${member.name}` };
-    return status === 'Running' ? reading : { ok: false, failed: `the container is ${status}` };
-  });
-  try {
-    return await notRunning;
-  } finally {
-    stream.destroy();
-    signal?.throwIfAborted();
+  };
+}
+
+/** Reads single members. What cannot be read says why, and hides nothing else. */
+class Reader {
+  private readonly formation: Formation;
+  private readonly incus: Incus;
+  private readonly instances: Promise<Map<string, Instance>>;
+  private readonly signal: AbortSignal | undefined;
+
+  constructor(
+    formation: Formation,
+    incus: Incus,
+    instances: Promise<Map<string, Instance>>,
+    signal: AbortSignal | undefined,
+  ) {
+    this.formation = formation;
+    this.incus = incus;
+    this.instances = instances;
+    this.signal = signal;
   }
-}
 
-async function observeMonitor(session: Session, formation: string): Promise<ObservedMonitor> {
-  const [settings, nodes] = await Promise.all([
-    session.query(
-      `SELECT (SELECT extversion FROM pg_extension WHERE extname = 'pgautofailover') AS version,
-              (SELECT number_sync_standbys FROM pgautofailover.formation WHERE formationid = $1) AS number`,
-      [formation],
-    ),
-    readNodes(session, formation),
-  ]);
-  return {
-    extensionVersion: String(settings[0]?.['version'] ?? ''),
-    numberSyncStandbys: Number(settings[0]?.['number'] ?? -1),
-    nodes,
-  };
-}
+  /** Opens a session in a member's container and reads it. */
+  async sql<T>(member: Member, database: string, work: (session: Session) => Promise<T>): Promise<Read<T>> {
+    const stream = openSqlStream(this.incus, member.name, this.formation.postgres.port);
+    try {
+      return await this.unlessStopped(member, `Postgres in ${member.name}`, async (signal) => {
+        const session = await Session.open(stream, { database, connectDeadlineMs: memberDeadlineMs, signal });
+        return await work(session);
+      });
+    } finally {
+      stream.destroy();
+    }
+  }
 
-async function observeNode(session: Session, formation: Formation): Promise<ObservedNode> {
-  const { users, databases } = formation.postgres;
-  const [row] = await session.query(
-    `SELECT current_setting('server_version_num')::int AS version,
-            extract(epoch FROM now() - pg_postmaster_start_time())::float8 AS since_start,
-            pg_is_in_recovery() AS in_recovery,
-            current_setting('default_transaction_read_only') = 'on' AS read_only,
-            coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
-                     (SELECT timeline_id FROM pg_control_checkpoint())) AS timeline,
-            current_setting('synchronous_standby_names') AS sync_names,
-            (SELECT coalesce(json_agg(json_build_object(
-                      'applicationName', application_name, 'state', state, 'syncState', sync_state,
-                      'lagBytes', CASE WHEN pg_is_in_recovery() THEN 0
-                                  ELSE coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn), -1) END)), '[]')
-               FROM pg_stat_replication) AS standbys,
-            coalesce((SELECT status FROM pg_stat_wal_receiver), '') AS receiver,
-            (SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles
-              WHERE rolname = ANY($1) AND rolcanlogin) AS roles,
-            (SELECT coalesce(json_agg(datname), '[]') FROM pg_database WHERE datname = ANY($2)) AS databases,
-            (SELECT coalesce(json_agg(json_build_object(
-                      'type', type, 'databases', database, 'users', user_name, 'address', address,
-                      'netmask', netmask, 'method', auth_method, 'error', error) ORDER BY line_number), '[]')
-               FROM pg_hba_file_rules) AS hba_rules`,
-    [users.map(({ name }) => name), databases.map(({ name }) => name)],
-  );
-  return {
-    serverVersion: Number(row?.['version']),
-    secondsSinceStart: Number(row?.['since_start']),
-    inRecovery: row?.['in_recovery'] === true,
-    readOnly: row?.['read_only'] === true,
-    timeline: Number(row?.['timeline']),
-    synchronousStandbyNames: String(row?.['sync_names'] ?? ''),
-    standbys: (row?.['standbys'] ?? []) as ObservedNode['standbys'],
-    walReceiver: String(row?.['receiver'] ?? ''),
-    roles: (row?.['roles'] ?? []) as string[],
-    databases: (row?.['databases'] ?? []) as string[],
-    hbaRules: (row?.['hba_rules'] ?? []) as HbaRule[],
-  };
+  /** Has a member's container tell of itself. */
+  async container(member: Member): Promise<Read<ObservedContainer>> {
+    const hosts = membersOf(this.formation).map(({ host }) => host);
+    return await this.unlessStopped(member, `the container ${member.name}`, async (signal) => {
+      const fromMs = Date.now();
+      const command = containerProbe(member, hosts);
+      const output = await this.incus.read(member.name, command, { deadlineMs: memberDeadlineMs, signal });
+      return parseContainer(output, { fromMs, toMs: Date.now() });
+    });
+  }
+
+  /** A container that does not run need not be waited for: a frozen one would use up the deadline. */
+  private async unlessStopped<T>(
+    { name }: Member,
+    what: string,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<Read<T>> {
+    const given = new AbortController();
+    const { signal } = this;
+    const stop = () => given.abort(signal?.reason);
+    signal?.addEventListener('abort', stop, { once: true });
+    const reading = withDeadline(what, memberDeadlineMs, work, given.signal).then(
+      (value): Read<T> => ({ ok: true, value }),
+      (error: unknown): Read<T> => ({ ok: false, failed: messageOf(error) }),
+    );
+    try {
+      const status = (await this.instances).get(name)?.status;
+      if (status === undefined) return { ok: false, failed: `there is no container ${name}` };
+      return status === 'Running' ? await reading : { ok: false, failed: `the container is ${status}` };
+    } finally {
+      given.abort();
+      signal?.removeEventListener('abort', stop);
+      signal?.throwIfAborted();
+    }
+  }
 }

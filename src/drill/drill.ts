@@ -65,7 +65,7 @@ export async function drill(formation: Formation, incus: Incus, options: DrillOp
     tookSeconds: 0,
   };
   const { log, signal } = options;
-  record.baseline = judge(await observe(formation, incus, signal), formation);
+  record.baseline = judge(await observe(formation, incus, { signal }), formation);
   const interruptedBefore = record.baseline.findings.some(
     (finding) => finding.check === 'no-interrupted-drill' && finding.status === 'fail',
   );

@@ -26,6 +26,11 @@ export function loadFormation(input: string, folder: string): Formation {
   return parseFormation(readFormationFile(isAbsolute(text) ? text : resolve(folder, text), text), text);
 }
 
+/** How a command line names what `loadFormation` was given; undefined for YAML, which is no word of one. */
+export function formationPath(input: string): string | undefined {
+  return isInlineYaml(input.trim()) ? undefined : input.trim();
+}
+
 /** Several lines, a flow map, or `key:` at the start: none of these is a sensible path. */
 function isInlineYaml(text: string): boolean {
   return text.includes('\n') || text.startsWith('{') || /^[\w-]+:(?:\s|$)/.test(text);

@@ -1,4 +1,13 @@
 import { seconds } from '../clock/clock.ts';
+import { detection, reportMs, silentChecksFail } from './detection.ts';
+import {
+  demotingFenced,
+  firstLook,
+  fullCutFenced,
+  lookEveryMs,
+  mayNeverSeeStandby,
+  standbyReportMs,
+} from './fencing.ts';
 
 /**
  * The clocks that decide how soon a formation fails over, and whether the old primary has fenced itself
@@ -61,69 +70,25 @@ export const timingsProfiles = {
 export type TimingsProfile = keyof typeof timingsProfiles;
 export const timingsProfileNames = Object.keys(timingsProfiles) as TimingsProfile[];
 
-/** Keepers report once a second, so the last report of a node may be that old when it is cut off. */
-const reportMs = 1000;
-
-/**
- * A keeper whose monitor does not answer looks for its standby first 2 to 4.5 s after the cut, and again
- * every 4 s: its connections for notifications and for the report take 2 s each to fail, and it may have been
- * about to sleep for 1 s (which leaves out the first of them) or have been busy.
- */
-const firstLookMs = { least: 2000, most: 4500 };
-const lookEveryMs = 4000;
-
-/** A standby tells its position once a second, so its connection may end that much before W is over. */
-const standbyReportMs = 1000;
-
-/** From the order to fence until Postgres takes no more writes, or until a standby has left it. */
-const stopMs = 300;
-
-/** The least time in which the monitor's health checks of a node that does not answer fail. */
-function healthChecksFailAfterMs(t: Timings): number {
-  return (
-    t.healthCheckTimeoutMs + t.healthCheckMaxRetries * (t.healthCheckRetryDelayMs + t.healthCheckTimeoutMs)
-  );
-}
-
-/** How soon after a full cut the standby may take writes. */
-function promotesAfterMs(t: Timings): number {
-  const detectionMs = Math.max(t.nodeConsideredUnhealthyTimeoutMs - reportMs, healthChecksFailAfterMs(t));
-  return detectionMs + t.primaryDemoteTimeoutMs;
-}
-
-/** How long after its last sight of a standby the keeper fences: N is over when more than N whole seconds have passed. */
-function fencesAfterMs(t: Timings, everyMs: number): number {
-  return Math.ceil(((t.networkPartitionTimeoutSeconds + 1) * 1000) / everyMs) * everyMs + stopMs;
-}
-
-/** How long a primary that is cut off from everything may take writes. */
-function fencedAfterFullCutMs(t: Timings): number {
-  // Where connections fail at once the keeper looks all the time, so it sees the standby's connection to its end.
-  const whenRefused = t.walSenderTimeoutMs + fencesAfterMs(t, 1000);
-  const looks = Math.max(0, Math.ceil((t.walSenderTimeoutMs - firstLookMs.least) / lookEveryMs) - 1);
-  const lastSeenMs = Math.min(t.walSenderTimeoutMs, firstLookMs.most + looks * lookEveryMs);
-  return Math.max(whenRefused, lastSeenMs + fencesAfterMs(t, lookEveryMs));
-}
-
 /** The faults of a set of timings, each a sentence that spells out the broken invariant; empty when sound. */
 export function timingsFaults(t: Timings): string[] {
   const faults: string[] = [];
   const [u, d, w] = [t.nodeConsideredUnhealthyTimeoutMs, t.primaryDemoteTimeoutMs, t.walSenderTimeoutMs];
   const n = t.networkPartitionTimeoutSeconds;
-  const promotedMs = promotesAfterMs(t);
-  const fencedMs = fencedAfterFullCutMs(t);
+  const promotedMs = detection(t, silentChecksFail(t)).least + d;
+  const fencedMs = fullCutFenced(t, standbyReportMs).most;
   if (promotedMs <= fencedMs) {
-    const detection =
+    const deciding =
       promotedMs === u - reportMs + d
         ? `node-considered-unhealthy-timeout ${seconds(u)} s - ${seconds(reportMs)} s`
-        : `health checks ${seconds(healthChecksFailAfterMs(t))} s`;
+        : `health checks ${seconds(silentChecksFail(t).least)} s`;
     faults.push(
       `two primaries after a full cut: the standby may take writes ${seconds(promotedMs)} s after it ` +
-        `(${detection} + primary-demote-timeout ${seconds(d)} s), the old primary until ${seconds(fencedMs)} s ` +
+        `(${deciding} + primary-demote-timeout ${seconds(d)} s), the old primary until ${seconds(fencedMs)} s ` +
         `(wal-sender-timeout ${seconds(w)} s, network-partition-timeout ${n} s, and the keeper's rounds)`,
     );
   }
-  const leftMs = fencesAfterMs(t, lookEveryMs) + stopMs;
+  const leftMs = demotingFenced(t).most;
   if (d <= leftMs) {
     faults.push(
       `two primaries after a cut between primary and monitor: the standby takes writes ` +
@@ -131,8 +96,8 @@ export function timingsFaults(t: Timings): string[] {
         `${seconds(leftMs)} s more (network-partition-timeout ${n} s in the keeper's rounds of ${seconds(lookEveryMs)} s)`,
     );
   }
-  const seenMs = firstLookMs.most + standbyReportMs;
-  if (w < seenMs) {
+  if (mayNeverSeeStandby(t, standbyReportMs)) {
+    const seenMs = firstLook.most + standbyReportMs;
     faults.push(
       `two primaries after a full cut: wal-sender-timeout ${seconds(w)} s is less than ${seconds(seenMs)} s, so the ` +
         `standby's connection may end before the old primary's keeper first looks for it, and a keeper that ` +

@@ -1,8 +1,8 @@
 import { CommandError } from '../contract/errors.ts';
-import { type Formation, type Member, monitorDatabase } from '../formation/formation.ts';
+import type { Formation, Member } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
-import { autoctlRole } from './secrets.ts';
-import { tlsOptions, tlsParameters } from './tls.ts';
+import { monitorUri } from '../member/keeper-config.ts';
+import { tlsOptions } from '../member/tls.ts';
 
 /** pg_autoctl's commands, run in the containers as postgres. */
 
@@ -45,23 +45,6 @@ export async function pgAutoctl(
     const told = errors.filter((line) => !/see above|sub-process supervision/i.test(line));
     throw told.length === 0 ? error : new CommandError(error.argv, error.reason, told.join('\n'));
   }
-}
-
-/** libpq waits for an answer without end: a cut in the midst of one would keep a primary from fencing itself. */
-const impatience = 'keepalives_idle=1&keepalives_interval=1&keepalives_count=2&tcp_user_timeout=3000';
-
-/** The monitor's connection string for keepers; the password is in the password file. */
-export function monitorUri(formation: Formation, monitor: Member): string {
-  return `postgres://${autoctlRole}@${monitor.host}:${formation.postgres.port}/${monitorDatabase}?${tlsParameters(formation)}&${impatience}`;
-}
-
-/** Whether a keeper's configuration has that connection string; pg_autoctl writes its parameters in an order of its own. */
-export function hasMonitorUri(formation: Formation, monitor: Member, keeperConfig: string): boolean {
-  const parts = (uri: string) => {
-    const [base = '', parameters = ''] = uri.split('?');
-    return [base.replace(/^postgresql:/, 'postgres:'), ...parameters.split('&').sort()].join('&');
-  };
-  return parts(configured(keeperConfig, 'monitor')) === parts(monitorUri(formation, monitor));
 }
 
 /** Another connection string to the same monitor; it takes effect at the next start or reload. */
@@ -148,32 +131,4 @@ export async function dropNode(
 ): Promise<void> {
   const args = ['--formation', formation.name, '--name', name, '--force'];
   await onMember(incus, formation, monitor, ['drop', 'node'], args, signal);
-}
-
-/** What a pg_autoctl.cfg says, '' for a key that is not there. In time linear to its length, whatever it holds. */
-export function configured(keeperConfig: string, key: string): string {
-  return (new RegExp(`^[ \\t]*${key}[ \\t]*=(.*)$`, 'm').exec(keeperConfig)?.[1] ?? '').trim();
-}
-
-/** The keeper's network_partition_timeout as its configuration file has it (upstream's default is 20 s). */
-export function partitionTimeoutOf(keeperConfig: string): number {
-  return Number(configured(keeperConfig, 'network_partition_timeout') || 20);
-}
-
-/** Whether a member's configuration has the formation's TLS mode and files. */
-export function hasTls(formation: Formation, keeperConfig: string): boolean {
-  const options = tlsOptions(formation);
-  const option = (name: string) => options[options.indexOf(name) + 1] ?? '';
-  const wanted: [string, string][] = [
-    ['sslmode', option('--ssl-mode')],
-    ['cert_file', option('--server-cert')],
-    ['key_file', option('--server-key')],
-    ['ca_file', options.includes('--ssl-ca-file') ? option('--ssl-ca-file') : ''],
-  ];
-  return wanted.every(([key, value]) => configured(keeperConfig, key) === value);
-}
-
-/** Whether a node was told to forget its monitor. */
-export function isMonitorDisabled(keeperConfig: string): boolean {
-  return configured(keeperConfig, 'monitor') === 'PG_AUTOCTL_DISABLED';
 }

@@ -3,8 +3,9 @@ import { sleep } from '../clock/deadline.ts';
 import { EnvironmentError } from '../contract/errors.ts';
 import type { Formation, Member } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
-import { monitorUri, pgAutoctl } from './autoctl.ts';
-import { tlsOptions } from './tls.ts';
+import { monitorUri } from '../member/keeper-config.ts';
+import { tlsOptions } from '../member/tls.ts';
+import { pgAutoctl } from './autoctl.ts';
 
 /** `pg_autoctl create …`, which makes a member's data directory: a standby's by copying all data of its primary. */
 

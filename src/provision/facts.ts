@@ -1,10 +1,13 @@
 import type { Member } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
+import { type StandbyMemory, standbyMemory, stateBytes, stateFileOf } from '../member/keeper-state.ts';
+import { caPem, serverPem } from '../member/tls.ts';
+import { unitPath } from '../member/unit.ts';
 import { type PackageFacts, packageProbe, parsePackageFacts } from './packages.ts';
 import { passwordFile } from './secrets.ts';
-import { runtimeFolderPath, unitPath } from './service.ts';
+import { runtimeFolderPath } from './service.ts';
 import { managedSettingsPath } from './settings.ts';
-import { caPem, certificateProbe, serverPem } from './tls.ts';
+import { certificateProbe } from './tls.ts';
 
 /** What a container holds now, as far as provisioning cares. Read in one round trip. */
 export interface Facts {
@@ -26,6 +29,8 @@ export interface Facts {
   distributionClusters: string[];
   /** pg_autoctl's own configuration file, '' when there is none. */
   keeperConfig: string;
+  /** Whether the keeper remembers a standby, without which it never fences itself. */
+  standbyMemory: StandbyMemory;
   /** Data directories that pg_autoctl is configured for in this container, ours or not. */
   dataDirectories: string[];
   /** pg_hba.conf and pg_ident.conf of the data directory, '' when there is none. */
@@ -54,6 +59,7 @@ export const noFacts: Facts = {
   created: false,
   distributionClusters: [],
   keeperConfig: '',
+  standbyMemory: 'unknown',
   dataDirectories: [],
   hba: '',
   ident: '',
@@ -86,6 +92,7 @@ fi
 content hba "$pgdata/pg_hba.conf"
 content ident "$pgdata/pg_ident.conf"
 content keeper "$config$data/pg_autoctl.cfg"
+if [ -f "${stateFileOf('$pgdata')}" ]; then echo "state $(head -c ${stateBytes} "${stateFileOf('$pgdata')}" | base64 -w0)"; fi
 content passwords ${passwordFile}
 if [ -f ${passwordFile} ]; then echo "passwordmode $(stat -c %U:%a ${passwordFile})"; fi
 find ${configurations} -name pg_autoctl.cfg -printf "pgdata %P\\n" 2>/dev/null
@@ -119,7 +126,7 @@ if [ -f "$pgdata/postgresql.conf" ]; then echo created yes; fi
 if id postgres > /dev/null 2>&1; then
   # Taken for absent, they would be made anew.
   told=$(runuser -u postgres -- sh -c '${probeOfPostgres}' sh "$pgdata") || { echo "the files of postgres cannot be read" >&2; exit 1; }
-  printf '%s\\n' "$told" | grep -aE '^(hba|ident|keeper|passwords|passwordmode|pgdata|version) '
+  printf '%s\\n' "$told" | grep -aE '^(hba|ident|keeper|state|passwords|passwordmode|pgdata|version) '
 fi
 exit 0
 `;
@@ -154,6 +161,7 @@ export function parseFacts(output: string): Facts {
         : [],
     ),
     keeperConfig: content('keeper'),
+    standbyMemory: standbyMemory(Buffer.from(value('state'), 'base64')),
     dataDirectories: lines.flatMap(([key, path]) =>
       key === 'pgdata' && path ? [`/${path.replace(/\/?pg_autoctl\.cfg$/, '')}`] : [],
     ),

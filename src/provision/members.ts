@@ -1,34 +1,25 @@
 import { retryUntil } from '../clock/deadline.ts';
 import { DeadlineError, messageOf } from '../contract/errors.ts';
 import { type Member, sslMode } from '../formation/formation.ts';
+import { monitorHba, monitorIdent, nodeHba } from '../member/hba.ts';
+import { hasMonitorUri, hasTls, isMonitorDisabled, partitionTimeoutOf } from '../member/keeper-config.ts';
+import { autoctlRole } from '../member/roles.ts';
+import { dataNodeSettings, monitorSettings } from '../member/settings.ts';
+import { caPem } from '../member/tls.ts';
 import type { Session } from '../postgres/session.ts';
-import {
-  enableTls,
-  hasMonitorUri,
-  hasTls,
-  isMonitorDisabled,
-  partitionTimeoutOf,
-  setMonitorUri,
-  setPartitionTimeout,
-} from './autoctl.ts';
+import { enableTls, setMonitorUri, setPartitionTimeout } from './autoctl.ts';
 import type { Context } from './context.ts';
 import { create } from './creation.ts';
 import { type Facts, readFacts } from './facts.ts';
+import { rememberStandby } from './fencing.ts';
 import { writeFile } from './files.ts';
-import { monitorHba, monitorIdent, nodeHba } from './hba.ts';
 import { disableDistributionClusters, installPackages, packageWork } from './packages.ts';
 import { ensureFormation } from './policy.ts';
-import { autoctlRole, ensurePasswordFile, ensureRolePassword } from './secrets.ts';
+import { ensurePasswordFile, ensureRolePassword } from './secrets.ts';
 import { ensureRuntimeFolder, ensureService, reloadService, restartPostgres } from './service.ts';
-import {
-  applySettings,
-  dataNodeSettings,
-  monitorSettings,
-  type SettingsDifference,
-  settingsDifference,
-} from './settings.ts';
+import { applySettings, type SettingsDifference, settingsDifference } from './settings.ts';
 import type { Steps } from './steps.ts';
-import { caPem, ensureCertificate } from './tls.ts';
+import { ensureCertificate } from './tls.ts';
 
 /** Brings single members, monitor and data nodes, to what the formation asks of them. */
 
@@ -99,6 +90,7 @@ export async function createDataNode(
     await beforeCreation(ctx, node, ctx.factsOf(node), steps.within);
     if (source) await checkpoint(ctx, source);
     await create(incus, formation, node, monitor, signal);
+    await rememberStandby(incus, node, false, signal);
     const facts = await readFacts(incus, node, signal);
     await dataNodeUp(ctx, node, facts, hosts, steps.within);
     ctx.facts.set(node.name, facts);
@@ -160,6 +152,15 @@ export async function dataNodeUp(
     );
   }
   await runs(ctx, node, facts, steps, certificate || hba || clock || uri);
+}
+
+/** A keeper that fences itself when it is cut off, whatever it has seen so far. */
+export async function ensureFencing(ctx: Context, node: Member, facts: Facts): Promise<void> {
+  const { incus, steps, signal } = ctx;
+  if (facts.standbyMemory !== 'no') return;
+  await steps.take(node.name, 'have its keeper remember a standby, so that it fences itself in a cut', () =>
+    rememberStandby(incus, node, true, signal),
+  );
 }
 
 /** What is to be changed of a node's settings; undefined where nothing is. */

@@ -3,13 +3,15 @@ import { retryUntil, sleep } from '../clock/deadline.ts';
 import { EnvironmentError, InputError, NotConvergedError } from '../contract/errors.ts';
 import type { Member } from '../formation/formation.ts';
 import { formationKey } from '../incus/labels.ts';
+import { hasTls, isMonitorDisabled } from '../member/keeper-config.ts';
+import { replicationRole } from '../member/roles.ts';
 import { describeNodes, readNodes, settledPrimary } from '../monitor/nodes.ts';
-import { disableMonitor, dropNode, enableMonitor, hasTls, isMonitorDisabled } from './autoctl.ts';
+import { disableMonitor, dropNode, enableMonitor } from './autoctl.ts';
 import type { Context } from './context.ts';
 import { readFacts } from './facts.ts';
-import { changeSettings, createDataNode, dataNodeUp, settingsToChange } from './members.ts';
+import { changeSettings, createDataNode, dataNodeUp, ensureFencing, settingsToChange } from './members.ts';
 import type { Registration } from './registration.ts';
-import { ensureRolePassword, replicationRole } from './secrets.ts';
+import { ensureRolePassword } from './secrets.ts';
 import type { SettingsDifference } from './settings.ts';
 
 /** The data nodes together: which are put right, registered again, dropped, made anew, restarted, and in what order. */
@@ -97,6 +99,7 @@ export async function dataNodesUp(
     ctx,
     existing.filter(({ name }) => registration.orphans.includes(name)),
   );
+  await Promise.all(existing.map((node) => fences(ctx, node, registration)));
   await dropGone(ctx, registration);
   if (existing.length > 0) await passwordOfStandbys(ctx, options);
   if (options.prune) await pruneStrays(ctx, registration);
@@ -108,6 +111,13 @@ export async function dataNodesUp(
     await createDataNode(ctx, node, hosts, steps.planning || isFirst ? undefined : source);
     if (isFirst && !steps.planning) await passwordOfStandbys(ctx, { ...options, quietly: true });
   }
+}
+
+/** One that has registered again begins with a new state. */
+async function fences(ctx: Context, node: Member, { orphans }: Registration): Promise<void> {
+  const isNew = orphans.includes(node.name) && !ctx.steps.planning;
+  const facts = isNew ? await readFacts(ctx.incus, node, ctx.signal) : ctx.factsOf(node);
+  await ensureFencing(ctx, node, facts);
 }
 
 /** The replicator's password, set on the primary: on a standby it arrives by replication. */

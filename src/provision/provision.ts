@@ -10,6 +10,7 @@ import { timingsFaults } from '../formation/timings.ts';
 import { type ContainerLock, lockInContainer } from '../incus/container-lock.ts';
 import type { Incus, Instance } from '../incus/incus.ts';
 import { drillMarkKey } from '../incus/labels.ts';
+import { hbaAddress } from '../member/hba.ts';
 import { lockFormation, ownerReturnsMs } from '../monitor/lock.ts';
 import { type MonitorNode, readNodes } from '../monitor/nodes.ts';
 import type { Session } from '../postgres/session.ts';
@@ -18,7 +19,6 @@ import { ensureBaseImage } from './base-image.ts';
 import { ensureRunning, foreignFaults, settledInstance } from './containers.ts';
 import { Context } from './context.ts';
 import { readFacts } from './facts.ts';
-import { hbaAddress } from './hba.ts';
 import { installMember, monitorUp } from './members.ts';
 import { dataNodesUp, forgetMonitor, namedPrimary, primaryOf, writableNode } from './nodes.ts';
 import type { AccountPasswords } from './passwords.ts';
@@ -156,7 +156,7 @@ class Provisioning {
     const { formation, incus, signal } = this.ctx;
     const until = now() + (changed ? proofDeadlineMs : 0);
     for (;;) {
-      const observation = await observe(formation, incus, signal);
+      const observation = await observe(formation, incus, { signal });
       const verdict = judge(observation, formation);
       if (verdict.outcome === 'pass' || now() > until) return { verdict, observation };
       await sleep(200, signal);

@@ -1,6 +1,6 @@
 import { type Formation, membersOf } from '../formation/formation.ts';
+import { configured, isMonitorDisabled } from '../member/keeper-config.ts';
 import { type MonitorNode, settledPrimary } from '../monitor/nodes.ts';
-import { configured, isMonitorDisabled } from './autoctl.ts';
 import type { Facts } from './facts.ts';
 import { pinFaults } from './packages.ts';
 

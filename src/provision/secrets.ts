@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Member } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
+import { autoctlRole, replicationRole } from '../member/roles.ts';
 import { quoteIdentifier, quoteLiteral } from '../postgres/identifier.ts';
 import { matchesVerifier, scramVerifier } from '../postgres/scram.ts';
 import type { Session } from '../postgres/session.ts';
@@ -16,9 +17,6 @@ export interface Secrets {
   /** Standbys at the primary: `pgautofailover_replicator`, a superuser. */
   replication: string;
 }
-
-export const autoctlRole = 'autoctl_node';
-export const replicationRole = 'pgautofailover_replicator';
 
 /**
  * libpq's password file of the user postgres. pg_autoctl and Postgres find both passwords there by

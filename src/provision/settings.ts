@@ -1,38 +1,13 @@
-import type { Formation, Member } from '../formation/formation.ts';
-import type { Timings } from '../formation/timings.ts';
+import type { Member } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
+import type { Settings } from '../member/settings.ts';
 import { quoteIdentifier, quoteLiteral } from '../postgres/identifier.ts';
 import type { Session } from '../postgres/session.ts';
 import { writeFile } from './files.ts';
 import type { Steps } from './steps.ts';
 
-/** Postgres settings, by name, as postgresql.conf has them. */
-export type Settings = Record<string, string>;
-
 /** Names of the settings that we set, one a line: what is no longer in the formation file is reset. */
 export const managedSettingsPath = '/etc/pgha/settings';
-
-/** The monitor's clocks (pg_auto_failover's configuration reference; all reloadable). */
-export function monitorSettings(timings: Timings): Settings {
-  return {
-    'pgautofailover.health_check_period': `${timings.healthCheckPeriodMs}ms`,
-    'pgautofailover.health_check_timeout': `${timings.healthCheckTimeoutMs}ms`,
-    'pgautofailover.health_check_max_retries': String(timings.healthCheckMaxRetries),
-    'pgautofailover.health_check_retry_delay': `${timings.healthCheckRetryDelayMs}ms`,
-    'pgautofailover.node_considered_unhealthy_timeout': `${timings.nodeConsideredUnhealthyTimeoutMs}ms`,
-    'pgautofailover.primary_demote_timeout': `${timings.primaryDemoteTimeoutMs}ms`,
-  };
-}
-
-/** What a data node's Postgres needs besides what pg_auto_failover writes: its clock, and the file's settings. */
-export function dataNodeSettings(formation: Formation): Settings {
-  return {
-    wal_sender_timeout: `${formation.timings.walSenderTimeoutMs}ms`,
-    // An idle standby speaks only when asked, at half of wal_sender_timeout, and would be given up that much early.
-    wal_receiver_status_interval: '1s',
-    ...formation.postgres.settings,
-  };
-}
 
 /** A standby whose value is below its primary's does not start (Postgres, "Hot standby: administrator's overview"). */
 const notBelowPrimary = [

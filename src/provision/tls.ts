@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { Formation, Member } from '../formation/formation.ts';
+import type { Member } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
+import { caPem, renewBeforeSeconds, serverPem } from '../member/tls.ts';
 import type { Facts } from './facts.ts';
 import { writeFile } from './files.ts';
 import type { Steps } from './steps.ts';
@@ -11,16 +12,6 @@ export interface MemberCertificate {
   certificate: string;
   key: string;
 }
-
-/**
- * Key and certificate of a member in one file, so that a run that is killed leaves the old pair or the new.
- * Outside the data directory: a base backup would bring the primary's to the standby.
- */
-export const serverPem = '/etc/pgha/server.pem';
-export const caPem = '/etc/pgha/ca.pem';
-
-/** Self-signed certificates are made for a year and renewed when less than this is left. */
-const renewBeforeSeconds = 30 * 24 * 3600;
 
 /**
  * Prints what is wrong with the pair in a file: nothing, `missing`, `expiring`, `mismatch` or `other host`.
@@ -87,18 +78,4 @@ export async function ensureCertificate(
 
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
-}
-
-/** pg_autoctl's options for it, on `create` and on `enable ssl`. */
-export function tlsOptions(formation: Formation): string[] {
-  const own = ['--server-cert', serverPem, '--server-key', serverPem];
-  if (formation.tls === 'self-signed') return ['--ssl-mode', 'require', ...own];
-  return ['--ssl-mode', formation.tls, '--ssl-ca-file', caPem, ...own];
-}
-
-/** The same as parameters of a connection string. */
-export function tlsParameters(formation: Formation): string {
-  return formation.tls === 'self-signed'
-    ? 'sslmode=require'
-    : `sslmode=${formation.tls}&sslrootcert=${caPem}`;
 }

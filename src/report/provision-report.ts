@@ -1,5 +1,5 @@
 import type { Provisioned } from '../provision/provision.ts';
-import { checkMarkdown } from './check-report.ts';
+import { judgedMarkdown } from './check-report.ts';
 import { markdownTable } from './table.ts';
 
 /** The job summary's section: what was changed, or would be, then the proof. */
@@ -13,5 +13,5 @@ export function provisionMarkdown({ mode, changes, proof }: Provisioned): string
   const headings = mode === 'plan' ? ['container', 'would change', ''] : ['container', 'change', 'seconds'];
   const changed = changes.length === 0 ? nothing : markdownTable({ headings, rows });
   const title = mode === 'plan' ? '### Plan\n\n' : '';
-  return `${proof ? `${checkMarkdown(proof.observation, proof.verdict)}\n` : title}${changed}\n`;
+  return `${proof ? `${judgedMarkdown(proof)}\n` : title}${changed}\n`;
 }

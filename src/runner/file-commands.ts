@@ -29,16 +29,18 @@ export function withoutCommands(text: string): string {
 }
 
 export type WorkflowLine = {
-  kind: 'text' | 'debug' | 'notice' | 'warning' | 'error' | 'mask' | 'command';
+  kind: 'text' | 'debug' | 'notice' | 'warning' | 'error' | 'annotation' | 'mask' | 'command';
   text: string;
 };
 
 /** A line of a step's log: plain text, or one of the runner's workflow commands (`::warning::…`). */
 export function parseWorkflowLine(line: string): WorkflowLine {
-  const command = /^::([a-z-]+)(?: [^:]*)?::(.*)$/.exec(line);
+  const command = /^::([a-z-]+)(?: ([^:]*))?::(.*)$/.exec(line);
   if (!command) return { kind: 'text', text: line };
-  const text = (command[2] ?? '').replaceAll('%0D', '\r').replaceAll('%0A', '\n').replaceAll('%25', '%');
+  const text = (command[3] ?? '').replaceAll('%0D', '\r').replaceAll('%0A', '\n').replaceAll('%25', '%');
   const name = command[1] ?? '';
+  // What is annotated with a title stands in the log already.
+  if (/\btitle=/.test(command[2] ?? '')) return { kind: 'annotation', text };
   if (name === 'debug' || name === 'notice' || name === 'warning' || name === 'error')
     return { kind: name, text };
   return { kind: name === 'add-mask' ? 'mask' : 'command', text };

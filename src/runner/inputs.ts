@@ -22,6 +22,23 @@ const shortestLine = 4;
 
 export const text: InputSpec<string> = { parse: (given) => given };
 export const secret: InputSpec<string> = { parse: (given) => given, secrets: (given) => [given] };
+/** A connection string, whose password is a secret by itself as well. */
+export const secretUri: InputSpec<string> = {
+  parse: (given) => given.trim(),
+  secrets(given) {
+    const password = /^[a-z]+:\/\/[^:@/]*:([^@]*)@/.exec(given.trim())?.[1] ?? '';
+    return [given, password, decoded(password)].filter((each) => each !== '');
+  },
+};
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
+}
+
 /** Text that is one secret, or a YAML map of names and secrets. */
 export const secretOrMap: InputSpec<string> = { parse: (given) => given, secrets: secretsWithin };
 

@@ -27,8 +27,25 @@ export interface ActionResult {
   report: { name: string; content: object };
   /** A picture beside the report, under the same name: SVG. */
   picture?: string;
+  /** Further files beside the report: what to call each in the log and in an output, its ending, and its content. */
+  files?: readonly ReportFile[];
+  /** Lines that a runner shows at the top of the job, besides the verdict. */
+  annotations?: readonly Annotation[];
   /** Markdown for the job summary. */
   summary: string;
+}
+
+export interface ReportFile {
+  /** Its output's name, such as `junit`. */
+  output: string;
+  extension: string;
+  content: string;
+}
+
+export interface Annotation {
+  severity: 'warning' | 'error';
+  title: string;
+  text: string;
 }
 
 export interface ActionContext {
@@ -159,8 +176,10 @@ async function publish<S extends InputSpecs>(
 ): Promise<void> {
   const { outcome, message } = result;
   const report = writeReport(folder, action.name, result);
+  const files = report === '' ? [] : (result.files ?? []);
   const values: Record<string, string> = {
     ...result.outputs,
+    ...Object.fromEntries(files.map((file) => [file.output, besides(report, file)])),
     'exit-code': String(exitCodeOf(outcome)),
     outcome,
     message,
@@ -175,17 +194,22 @@ async function publish<S extends InputSpecs>(
       core.warning(`the job summary could not be written: ${messageOf(error)}`);
     }
   }
+  for (const { severity, title, text } of result.annotations ?? [])
+    (severity === 'error' ? core.error : core.warning)(text, { title });
   if (outcome === 'pass') coreLog.info(`${action.name}: ${message}`);
   else core.error(`${action.name}: ${message}`);
   if (report) core.info(`report: ${report}`);
   if (report && result.picture) core.info(`picture: ${report.replace(/\.json$/, '.svg')}`);
+  for (const file of files) core.info(`${file.output}: ${besides(report, file)}`);
 }
+
+const besides = (report: string, { extension }: ReportFile) => report.replace(/\.json$/, extension);
 
 /** The report's path, or '' when it cannot be written: that alone fails no run. */
 function writeReport(
   folder: string,
   action: string,
-  { outcome, message, report, picture }: ActionResult,
+  { outcome, message, report, picture, files = [] }: ActionResult,
 ): string {
   // Not path.resolve: ncc takes a call with a template for a reference to an asset and rewrites it.
   const path = `${folder}/${report.name}.json`;
@@ -196,6 +220,7 @@ function writeReport(
       `${JSON.stringify({ action, outcome, exitCode: exitCodeOf(outcome), message, ...report.content }, null, 2)}\n`,
     );
     if (picture) writeFileSync(`${folder}/${report.name}.svg`, picture);
+    for (const file of files) writeFileSync(besides(path, file), file.content);
     return path;
   } catch (error) {
     core.warning(

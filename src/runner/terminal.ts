@@ -244,7 +244,8 @@ async function runEntry(path: string, env: NodeJS.ProcessEnv, debug: boolean): P
   lines.on('line', (raw) => {
     const { kind, text } = parseWorkflowLine(raw);
     if (kind === 'mask' && text !== '') masks.push(text);
-    if (kind === 'mask' || kind === 'command' || (kind === 'debug' && !debug)) return;
+    if (kind === 'mask' || kind === 'command' || kind === 'annotation' || (kind === 'debug' && !debug))
+      return;
     const shown = masks.reduce((line, mask) => line.replaceAll(mask, '***'), text);
     process.stdout.write(kind === 'text' ? `${shown}\n` : `${kind}: ${shown}\n`);
   });

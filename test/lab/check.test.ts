@@ -23,7 +23,7 @@ describe('check-formation', () => {
     });
     expect([outputs['primary'], outputs['standbys']].sort()).toEqual([...formation.nodes].sort());
     expect(summary).toContain('| node |');
-    expect(log).toContain('11 of 11 checks passed');
+    expect(log).toMatch(/^(\d+) of \1 checks passed$/m);
 
     // Whatever else the machine does only adds to a time: the aim is held against the quickest of five.
     const times = await inTurn(5, async () => (await check()).tookMs);

@@ -1,15 +1,15 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { type Moment, now } from '../../src/clock/clock.ts';
 import { sleep, withDeadline } from '../../src/clock/deadline.ts';
 import { messageOf } from '../../src/contract/errors.ts';
 import { type Formation, type Member, membersOf } from '../../src/formation/formation.ts';
 import { parseFormation } from '../../src/formation/load.ts';
 import { Incus } from '../../src/incus/incus.ts';
-import { MonitorWatch } from '../../src/monitor/watch.ts';
+import { type Announcement, MonitorWatch } from '../../src/monitor/watch.ts';
 import { openMemberSession } from '../../src/postgres/member-session.ts';
 import type { Session } from '../../src/postgres/session.ts';
-import { eventually, incus, inside, statusOf } from './harness.ts';
+import { pgAutoctl } from '../../src/provision/autoctl.ts';
+import { eventually, incus, inside, loadAverage, statusOf } from './harness.ts';
 
 /**
  * What a fault on the primary leads to, measured on the one monotonic clock of this process: when the old
@@ -35,7 +35,24 @@ export type FaultName =
   /** The primary's interface is down, so that it cannot even try. */
   | 'link-down'
   /** Nothing arrives between primary and monitor; the standby and the name server do answer. */
-  | 'monitor-cut';
+  | 'monitor-cut'
+  /** An operator hands the primary's role over. */
+  | 'switchover';
+
+/**
+ * When the monitor announced the steps of a failover, in seconds since just before the fault: undefined for what
+ * it did not announce.
+ */
+export interface Steps {
+  /** The old primary is given up: its goal is draining, or a standby's report_lsn or prepare_promotion. */
+  detected: number | undefined;
+  /** The successor is chosen: its goal is prepare_promotion. */
+  chosen: number | undefined;
+  /** The old primary's time to demote itself begins: the successor's goal is stop_replication. */
+  demoting: number | undefined;
+  /** The successor may take writes: its goal is wait_primary. */
+  permitted: number | undefined;
+}
 
 export interface Measured {
   oldPrimary: string;
@@ -52,6 +69,7 @@ export interface Measured {
   thawed: number | undefined;
   /** Writes that the old primary acknowledged after the new one had taken its first. */
   writesAfterPromotion: number;
+  steps: Steps;
   /** The machine's load average of a minute at the end. */
   load: string;
 }
@@ -156,6 +174,7 @@ export async function measure(
       margin: Math.round(writableAt - end) / 1000,
       thawed: thawedAt === undefined ? undefined : since(thawedAt),
       writesAfterPromotion: late.length,
+      steps: stepsOf(watch.announcements, successor.member.name, faultAt),
       load: loadAverage(),
     };
   } finally {
@@ -163,6 +182,20 @@ export async function measure(
     await watch.stop();
     await fault.undo();
   }
+}
+
+function stepsOf(heard: readonly Announcement[], successor: string, faultAt: Moment): Steps {
+  const first = (is: (one: Announcement) => boolean) => {
+    const found = heard.find((one) => one.at > faultAt && is(one));
+    return found && Math.round(found.at - faultAt) / 1000;
+  };
+  const given = (goal: string) => first((one) => one.name === successor && one.goalState === goal);
+  return {
+    detected: first(({ goalState }) => ['draining', 'report_lsn', 'prepare_promotion'].includes(goalState)),
+    chosen: given('prepare_promotion'),
+    demoting: given('stop_replication'),
+    permitted: given('wait_primary'),
+  };
 }
 
 export interface RiddenOut {
@@ -175,9 +208,42 @@ export interface RiddenOut {
 
 /** Freezes the primary for a while, and watches the monitor for what it makes of that. */
 export async function freezeFor(yaml: string, frozenMs: number, afterMs: number): Promise<RiddenOut> {
+  return await rideOut(yaml, afterMs, async (scene) => {
+    const fault = await faultOf('freeze', scene);
+    try {
+      await fault.inflict();
+      await fault.prove();
+      await sleep(frozenMs);
+    } finally {
+      await fault.undo();
+    }
+  });
+}
+
+/** Kills the primary's Postgres, whose keeper lives, and watches the monitor for what it makes of that. */
+export async function crashPostgres(yaml: string, afterMs: number): Promise<RiddenOut> {
+  return await rideOut(yaml, afterMs, async ({ primary: { name, pgdata } }) => {
+    const postmaster = async () => (await inside(name, 'head', '-n1', `${pgdata}/postmaster.pid`)).trim();
+    const killed = await postmaster();
+    await inside(name, 'kill', '-KILL', killed);
+    await eventually('another postmaster', 20_000, async () => {
+      const pid = await postmaster().catch(() => killed);
+      return pid !== killed;
+    });
+  });
+}
+
+/**
+ * Does what the formation is to ride out without a failover.
+ * @param afterMs how long the monitor is watched afterwards
+ */
+async function rideOut(
+  yaml: string,
+  afterMs: number,
+  inflict: (scene: Scene) => Promise<void>,
+): Promise<RiddenOut> {
   const scene = await setScene(yaml);
   const { formation, monitor, primary } = scene;
-  const fault = await faultOf('freeze', scene);
   const watch = await MonitorWatch.start(
     formation.name,
     (signal) => openMemberSession(lab, formation, monitor, { signal }),
@@ -187,21 +253,21 @@ export async function freezeFor(yaml: string, frozenMs: number, afterMs: number)
   try {
     await eventually('writes on the primary', 5000, () => Promise.resolve(writer.acknowledged.length > 10));
     const before = watch.announcements.length;
-    await fault.inflict();
-    await fault.prove();
-    await sleep(frozenMs);
-    await fault.undo();
+    await inflict(scene);
     await sleep(afterMs);
     const states = watch.announcements
       .slice(before)
       .flatMap(({ name, reportedState, goalState }) => [`${name} ${reportedState}/${goalState}`])
       .filter((state) => !/ (primary\/primary|secondary\/secondary)$/.test(state));
     const gaps = writer.acknowledged.map((at, i) => at - (writer.acknowledged[i - 1] ?? at));
-    return { otherStates: [...new Set(states)], outage: Math.max(...gaps) / 1000, load: loadAverage() };
+    return {
+      otherStates: [...new Set(states)],
+      outage: Math.round(Math.max(...gaps)) / 1000,
+      load: loadAverage(),
+    };
   } finally {
     await writer.stop();
     await watch.stop();
-    await fault.undo();
   }
 }
 
@@ -212,10 +278,6 @@ async function holdAnswers(formation: Formation, monitor: Member): Promise<() =>
   await session.query('LOCK TABLE pgautofailover.node IN ACCESS EXCLUSIVE MODE');
   await sleep(1500);
   return () => session.close();
-}
-
-export function loadAverage(): string {
-  return readFileSync('/proc/loadavg', 'utf8').split(' ')[0] ?? '';
 }
 
 /**
@@ -293,7 +355,7 @@ class Writer {
   }
 }
 
-async function faultOf(name: FaultName, { monitor, primary }: Scene): Promise<Fault> {
+async function faultOf(name: FaultName, { formation, monitor, primary }: Scene): Promise<Fault> {
   const node = primary.name;
   for (const { name: member } of [monitor, primary]) await addressOf(member);
   const isStatus = async (wanted: string) => {
@@ -322,6 +384,16 @@ async function faultOf(name: FaultName, { monitor, primary }: Scene): Promise<Fa
         inflict: async () => void (await inside(node, 'ip', 'link', 'set', 'eth0', 'down')),
         prove: () => cannotReach(monitor.name, primary),
         undo: async () => void (await inside(node, 'ip', 'link', 'set', 'eth0', 'up')),
+      };
+    case 'switchover':
+      return {
+        inflict: () => {
+          const command = ['perform', 'switchover', '--pgdata', monitor.pgdata];
+          return pgAutoctl(lab, formation, monitor.name, command, 90_000);
+        },
+        // It is over when the command is.
+        prove: () => Promise.resolve(),
+        undo: () => Promise.resolve(),
       };
     case 'full-cut':
     case 'full-cut-amid-report':
@@ -397,61 +469,4 @@ async function addressOf(container: string): Promise<void> {
   const address = network['eth0']?.addresses.find(({ family }) => family === 'inet')?.address;
   if (!address) throw new Error(`${container} has no address`);
   addresses.set(container, address);
-}
-
-/**
- * Has the keeper believe that it once saw a standby while the monitor was away: one that never did never
- * fences (service_keeper.c, in_network_partition). It is a number of seconds in its state file, which the
- * keeper reads anew in every round and writes at its end (state.h, last_secondary_contact).
- */
-async function rememberStandby(container: string): Promise<void> {
-  const file = '/var/lib/postgresql/.local/share/pg_autoctl/var/lib/postgresql/pgaf/node/pg_autoctl.state';
-  const seen = async () =>
-    Number((await inside(container, 'od', '-A', 'n', '-j', '64', '-N', '8', '-t', 'd8', file)).trim()) > 0;
-  await eventually('the keeper to remember a standby', 30_000, async () => {
-    if (await seen()) return true;
-    const write = `printf '\\001' | dd of=${file} bs=1 seek=64 count=1 conv=notrunc`;
-    await inside(container, 'sh', '-c', write);
-    await sleep(2500);
-    return await seen();
-  });
-}
-
-/**
- * What a node needs to fence itself in every cut, where provision-pgaf has not given it that already; the
- * reasons are in docs/timings.md. Name look-ups that give up after a second, reports to the monitor that end
- * when it is gone, a standby that tells its position once a second, and a keeper that remembers a standby.
- */
-export async function helpToFence(formation: Formation, container: string): Promise<void> {
-  const script = `
-    set -e
-    file=$(find /var/lib/postgresql/.config -name pg_autoctl.cfg)
-    dropin=/etc/systemd/system/pg_autoctl.service.d
-    changed=
-    if ! systemctl show --property=Environment pg_autoctl.service | grep -q RES_OPTIONS=; then
-      mkdir -p $dropin
-      printf '[Service]\\nEnvironment="RES_OPTIONS=timeout:1 attempts:1"\\n' >$dropin/resolver.conf
-      systemctl daemon-reload
-      changed=1
-    fi
-    if ! grep -q '^monitor.*keepalives_idle=' $file; then
-      sed -i '/^monitor *=/s/$/\\&keepalives_idle=1\\&keepalives_interval=1\\&keepalives_count=2\\&tcp_user_timeout=3000/' $file
-      changed=1
-    fi
-    if [ -n "$changed" ]; then systemctl restart pg_autoctl.service; fi
-    echo done`;
-  await inside(container, 'sh', '-c', script);
-  const member = membersOf(formation).find(({ name }) => name === container) as Member;
-  await eventually('the node to be back', 30_000, async () => {
-    try {
-      const session = await openMemberSession(lab, formation, member);
-      await session.query("ALTER SYSTEM SET wal_receiver_status_interval = '1s'");
-      await session.query('SELECT pg_reload_conf()');
-      session.close();
-      return true;
-    } catch {
-      return false;
-    }
-  });
-  await rememberStandby(container);
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { Ajv } from 'ajv';
 import { parse } from 'yaml';
 import { Incus } from '../../src/incus/incus.ts';
 import { parseFileCommands } from '../../src/runner/file-commands.ts';
@@ -91,6 +92,8 @@ export function startAction(
       const report = outputs['report']
         ? (JSON.parse(readFileSync(outputs['report'], 'utf8')) as Record<string, unknown>)
         : undefined;
+      const faults = report && schemaFaults(action, report);
+      if (faults) return failed(new Error(`the report of ${action} is not as its schema says: ${faults}`));
       done({
         code,
         signal,
@@ -111,6 +114,22 @@ export function startAction(
       return Promise.resolve(typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text));
     });
   return { child, log: () => text, says, finished };
+}
+
+const ajv = new Ajv({ allErrors: true });
+const reportSchemas = new Map(
+  ['check'].map((name) => [
+    name === 'check' ? 'check-formation' : 'failover-drill',
+    ajv.compile(
+      JSON.parse(readFileSync(join(root, 'schemas', `${name}-report.schema.json`), 'utf8')) as object,
+    ),
+  ]),
+);
+
+/** Every report of a lab test is held against the published schema. */
+function schemaFaults(action: string, report: object): string | undefined {
+  const validate = reportSchemas.get(action);
+  return !validate || validate(report) ? undefined : ajv.errorsText(validate.errors);
 }
 
 export async function runAction(
@@ -191,4 +210,9 @@ export function isAlive(pid: number): boolean {
 export function figure(what: string, value: number | string, unit = 's'): void {
   const shown = typeof value === 'number' ? value.toFixed(unit === 's' ? 3 : 1) : value;
   process.stdout.write(`figure: ${what}: ${shown} ${unit}\n`);
+}
+
+/** The machine's load average over a minute: what a figure has to be read with. */
+export function loadAverage(): string {
+  return readFileSync('/proc/loadavg', 'utf8').split(' ')[0] ?? '';
 }

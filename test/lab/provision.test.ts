@@ -2,6 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { stateFileOf } from '../../src/member/keeper-state.ts';
 import { containersOf, labFormation } from './formations.ts';
 import { becomesHealthy, figure, incus, inside, runAction, startAction } from './harness.ts';
 
@@ -119,6 +120,7 @@ describe('provision-pgaf puts right what has drifted', () => {
       'a changed clock of the monitor',
       () => psql(formation.monitor, 'ALTER SYSTEM SET pgautofailover.primary_demote_timeout = 1000'),
     ],
+    ['a keeper that forgot its standby, and would not fence itself', () => forgetStandby(beta)],
     ['a lost database password', () => primarySql("ALTER ROLE veza PASSWORD 'somethingelse'")],
   ])('%s', async (_, drift) => {
     await drift();
@@ -129,6 +131,19 @@ describe('provision-pgaf puts right what has drifted', () => {
     expect(again.code, again.log).toBe(0);
     expect(again.outputs['changed'], again.log).toBe('false');
   });
+
+  /** The keeper writes its state once a second: until it has kept the zero. */
+  async function forgetStandby(container: string): Promise<void> {
+    const script = `
+      my ($file, $held) = (@ARGV, 0);
+      for (1 .. 30) {
+        open(my $state, "+<", $file) or die; sysseek($state, 64, 0); sysread($state, my $bytes, 8);
+        exit 0 if unpack("q", $bytes) == 0 && ++$held > 1;
+        sysseek($state, 64, 0); syswrite($state, pack("q", 0)); close($state); select(undef, undef, undef, 1.3);
+      }
+      die "it does not forget";`;
+    await inside(container, 'perl', '-e', script, stateFileOf('/var/lib/postgresql/pgaf/node'));
+  }
 
   async function psql(container: string, sql: string): Promise<string> {
     return await inside(container, 'runuser', '-u', 'postgres', '--', 'psql', '-Atc', sql);

@@ -1,17 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parseFormation } from '../../src/formation/load.ts';
 import { markdownTable } from '../../src/report/table.ts';
-import {
-  type FaultName,
-  freezeFor,
-  helpToFence,
-  liftCut,
-  loadAverage,
-  type Measured,
-  measure,
-} from './fencing.ts';
+import { type FaultName, freezeFor, liftCut, type Measured, measure } from './fencing.ts';
 import { labFormation } from './formations.ts';
-import { becomesHealthy, figure, runAction } from './harness.ts';
+import { becomesHealthy, figure, loadAverage, runAction } from './harness.ts';
 
 /**
  * What the timings profiles claim, measured. `PGHA_RUNS=5` measures everything five times, upstream as well,
@@ -35,6 +26,7 @@ const told: Record<FaultName, string> = {
   'full-cut-amid-report': 'full cut amid a report',
   'link-down': 'full cut, link down',
   'monitor-cut': 'monitor cut',
+  switchover: 'switchover',
 };
 
 const profiles = (['fast', 'balanced', 'upstream'] as const).filter((name) => aims[name] || runs > 1);
@@ -67,7 +59,6 @@ describe.each(profiles)(`timings: %s, Debian ${debian}`, (profile) => {
     for (const name of names) await liftCut(name);
     const { code, log } = await runAction('provision-pgaf', { formation: yaml });
     expect(code, log).toBe(0);
-    for (const name of names) await helpToFence(parseFormation(yaml, 'formation.yml'), name);
   });
   beforeEach(() => becomesHealthy(yaml, 90_000));
   afterAll(() => {

@@ -1,9 +1,19 @@
-import type { Observation, ObservedMonitor, ObservedNode } from '../../src/check/observation.ts';
+import type { ObservedContainer } from '../../src/check/container-probe.ts';
+import type {
+  Observation,
+  ObservedInstance,
+  ObservedMonitor,
+  ObservedNode,
+} from '../../src/check/observation.ts';
 import { judge, type Verdict } from '../../src/check/verdict.ts';
 import type { Log } from '../../src/contract/log.ts';
 import type { DrillRecord } from '../../src/drill/record.ts';
-import type { Formation } from '../../src/formation/formation.ts';
+import { type Formation, type Member, membersOf } from '../../src/formation/formation.ts';
 import { loadFormation, parseFormation } from '../../src/formation/load.ts';
+import { nodeHba } from '../../src/member/hba.ts';
+import { monitorUri } from '../../src/member/keeper-config.ts';
+import { dataNodeSettings, monitorSettings } from '../../src/member/settings.ts';
+import { unitText } from '../../src/member/unit.ts';
 import type { MonitorNode } from '../../src/monitor/nodes.ts';
 import type { HbaRule } from '../../src/postgres/hba.ts';
 
@@ -47,7 +57,8 @@ export function hbaRule(given: Partial<HbaRule> = {}): HbaRule {
   };
 }
 
-function dataNode(primary: boolean, standbys: number): ObservedNode {
+function dataNode(formation: Formation, primary: boolean): ObservedNode {
+  const [monitor, ...nodes] = membersOf(formation);
   return {
     serverVersion: 160_004,
     secondsSinceStart: 3600,
@@ -55,41 +66,127 @@ function dataNode(primary: boolean, standbys: number): ObservedNode {
     readOnly: false,
     timeline: 1,
     synchronousStandbyNames: primary ? 'ANY 1 (pgautofailover_standby_2)' : '',
-    standbys: Array.from({ length: primary ? standbys : 0 }, (_, index) => ({
+    standbys: (primary ? nodes.slice(1) : []).map((_, index) => ({
       applicationName: `pgautofailover_standby_${index + 2}`,
       state: 'streaming',
       syncState: 'quorum',
       lagBytes: 0,
+      replayLagBytes: 0,
+      replayLagSeconds: undefined,
     })),
     walReceiver: primary ? '' : 'streaming',
+    replayPaused: false,
+    waitingCommits: { count: 0, longestSeconds: 0 },
+    slots: [{ name: 'pgautofailover_standby_2', active: primary, retainedBytes: 0, walStatus: 'reserved' }],
+    walBytes: 32 * 1024 * 1024,
+    maxWalBytes: 1024 ** 3,
+    archiver: { enabled: false, failing: false },
+    settings: {
+      archive_mode: 'off',
+      fsync: 'on',
+      full_page_writes: 'on',
+      recovery_min_apply_delay: '0',
+      synchronous_commit: 'on',
+      wal_receiver_status_interval: '1s',
+      wal_sender_timeout: '16s',
+    },
+    alteredSettings: dataNodeSettings(formation),
+    pendingRestart: [],
+    commitOverrides: [],
     roles: ['veza'],
     databases: ['veza'],
     hbaRules: [hbaRule()],
+    hbaText: nodeHba(
+      formation,
+      monitor.host,
+      nodes.map(({ host }) => host),
+    ),
+  };
+}
+
+function container(formation: Formation, member: Member): ObservedContainer {
+  const members = membersOf(formation);
+  const addressOf = (host: string) => `10.77.7.${members.findIndex((each) => each.host === host) + 10}`;
+  return {
+    service: {
+      active: 'active',
+      enabled: 'enabled',
+      unit: unitText(member, formation.postgres.version),
+      restarts: 0,
+    },
+    openFiles: { limit: 65_536, possible: 1_048_576 },
+    disk: { sizeBytes: 100e9, availableBytes: 80e9, inodes: 1_000_000, inodesAvailable: 900_000 },
+    certificate: {
+      subject: `CN=${member.name}`,
+      notAfter: '2026-01-01T00:00:00.000Z',
+      secondsLeft: 360 * 86_400,
+      selfSigned: true,
+    },
+    keeperConfig:
+      member.role === 'monitor'
+        ? '[pg_autoctl]\nrole = monitor\n'
+        : `[pg_autoctl]\nmonitor = ${monitorUri(formation, members[0])}\n[timeout]\nnetwork_partition_timeout = ${formation.timings.networkPartitionTimeoutSeconds}\n`,
+    standbyMemory: member.role === 'monitor' ? 'unknown' : 'yes',
+    packages: { [`postgresql-${formation.postgres.version}`]: '16.4-1', 'pg-auto-failover-cli': '2.2-1' },
+    addresses: [addressOf(member.host)],
+    names: Object.fromEntries(
+      members.map(({ host }) => [host, { addresses: [addressOf(host)], reverse: [host] }]),
+    ),
+    clock: { aheadSeconds: 0.01, uncertainSeconds: 0.05 },
   };
 }
 
 /** A formation in perfect health; its first node is the primary. */
 export function healthyObservation(formation: Formation = builtInFormation()): Observation {
   const names = formation.nodes.map((node) => node.name);
+  const members = membersOf(formation);
   return {
     observedAt: '2025-01-01T00:00:00.000Z',
-    instances: Object.fromEntries(
-      [formation.monitor.name, ...names].map((name) => [name, { status: 'Running', drillMark: undefined }]),
+    instances: Object.fromEntries(members.map(({ name }) => [name, observedInstance()])),
+    containers: Object.fromEntries(
+      members.map((member) => [member.name, { ok: true, value: container(formation, member) }]),
     ),
     monitor: {
       ok: true,
       value: {
+        serverVersion: 160_004,
         extensionVersion: '2.2',
+        availableExtensionVersion: '2.2',
         numberSyncStandbys: names.length <= 2 ? 0 : formation.replication.syncStandbys,
+        clocks: Object.fromEntries(
+          Object.entries(monitorSettings(formation.timings)).map(([name, value]) => [
+            name.replace('pgautofailover.', ''),
+            Number.parseInt(value, 10),
+          ]),
+        ),
+        formations: [formation.name],
+        formationUri: 'postgres://pgaf-primary.incus:5432,pgaf-replica.incus:5432/veza',
         nodes: names.map((name, index) =>
           monitorNode({ nodeId: index + 1, name, goalState: index === 0 ? 'primary' : 'secondary' }),
         ),
       },
     },
     nodes: Object.fromEntries(
-      names.map((name, index) => [name, { ok: true, value: dataNode(index === 0, names.length - 1) }]),
+      names.map((name, index) => [name, { ok: true, value: dataNode(formation, index === 0) }]),
     ),
+    logins: {},
   };
+}
+
+export function observedInstance(given: Partial<ObservedInstance> = {}): ObservedInstance {
+  return {
+    status: 'Running',
+    drillMark: undefined,
+    limits: { cpu: undefined, memory: undefined, disk: undefined },
+    ...given,
+  };
+}
+
+/** What was read of a container, to be changed by a test. */
+export function containerOf(observation: Observation, name: string): ObservedContainer {
+  const read = observation.containers[name];
+  if (!read?.ok) throw new Error(`the test's observation holds no readable container ${name}`);
+  return read.value;
 }
 
 /** What was read of a data node, to be changed by a test. */
@@ -116,7 +213,10 @@ export const healthyVerdict = (): Verdict => judge(healthyObservation(), builtIn
 /** The verdict on a formation whose standby is still catching up. */
 export function unhealthyVerdict(): Verdict {
   const observation = healthyObservation();
-  rowOf(observation, 'pgaf-replica').reportedState = 'catchingup';
+  Object.assign(rowOf(observation, 'pgaf-replica'), {
+    reportedState: 'catchingup',
+    secondsSinceStateChange: 3,
+  });
   return judge(observation, builtInFormation());
 }
 

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 /** Releases in a repository of the tests' own, with an origin: this checkout's files, real git, npm and build. */
 
@@ -13,7 +13,9 @@ const files = execFileSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'ut
 const made: string[] = [];
 afterAll(() => {
   for (const folder of made) rmSync(folder, { recursive: true, force: true });
-});
+}, 60_000);
+// npm ci and a whole build, several times over, on a machine that may be busy with a lab.
+vi.setConfig({ testTimeout: 900_000, hookTimeout: 60_000 });
 
 let repository: string;
 let origin: string;

@@ -70,8 +70,8 @@ describe.each(contracts)('%s', (name, { inputs, outputs }) => {
 
 describe('the root action', () => {
   const file = actionFile();
-  // An acceptance applies; a plan or a destruction is provision-pgaf's own business.
-  const own = ['mode', 'confirm'];
+  // An acceptance applies, and is of one formation; plans, destructions and lists are the actions' own business.
+  const own = ['mode', 'confirm', 'formations'];
 
   it('takes every input of its actions, with the same default, and reads it', () => {
     const wanted = contracts.flatMap(([name]) => Object.entries(actionFile('actions', name).inputs));
@@ -84,7 +84,9 @@ describe('the root action', () => {
 
   it('leaves its callers no choice of what is not theirs', () => {
     expect(acceptance.applying.mode.parse('destroy')).toBe('apply');
+    expect(acceptance.checking.formations.parse('monitor')).toBe('');
     expect(Object.keys(acceptance.applying)).toEqual(Object.keys(provision.inputs));
+    expect(Object.keys(acceptance.checking)).toEqual(Object.keys(check.inputs));
   });
 
   it('declares exactly the outputs that it writes, all of them outputs of its actions', () => {
@@ -124,6 +126,7 @@ describe('the README', () => {
       'src/incus/',
       'src/postgres/',
       'src/monitor/',
+      'src/member/',
       'src/provision/',
       'src/check/',
       'src/drill/',

@@ -43,7 +43,7 @@ describe.each(documents)('%s', (path) => {
   it('names commands that exist, with flags that they take', () => {
     const code = [...text.matchAll(/`([^`\n]+)`/g)].map(([, span = '']) => span);
     const lines = [...blocks(text, 'sh'), ...code].join('\n').split('\n');
-    const calls = lines.flatMap((line) => [...line.matchAll(/(?:^|[\s("])(?:\.\/)?pgha ([^#|;)"]+)/g)]);
+    const calls = lines.flatMap((line) => [...line.matchAll(/(?:^(?:\.\/)?|[\s("]\.\/)pgha ([^#|;)"]+)/g)]);
     const faults = calls
       .filter(([, words = '']) => /^[a-z]/.test(words))
       .map(([, words = '']) => faultOfCommand(words.trim().split(/\s+/)))

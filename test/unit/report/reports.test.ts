@@ -1,72 +1,111 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
+import { catalogue } from '../../../src/check/catalogue/catalogue.ts';
 import { judge } from '../../../src/check/verdict.ts';
 import { judgeDrill } from '../../../src/drill/verdict.ts';
-import { checkLines, checkMarkdown } from '../../../src/report/check-report.ts';
+import { judgedLines, judgedMarkdown } from '../../../src/report/check-report.ts';
 import { drillLines, drillMarkdown, eventsTable } from '../../../src/report/drill-report.ts';
 import { provisionMarkdown } from '../../../src/report/provision-report.ts';
 import {
   builtInFormation,
   healthyObservation,
   nodeOf,
+  observedInstance,
   passingDrill,
   rowOf,
   unhealthyVerdict,
 } from '../builders.ts';
 
 const formation = builtInFormation();
+const published = readFileSync(
+  join(import.meta.dirname, '..', '..', '..', 'schemas', 'check-report.schema.json'),
+  'utf8',
+);
 
 describe("a check's report", () => {
   it('shows the nodes as the monitor and Postgres have them', () => {
     const observation = healthyObservation();
-    expect(checkLines(observation, judge(observation, formation))).toEqual([
+    const lines = judgedLines({ observation, verdict: judge(observation, formation) });
+    expect(lines.slice(0, 4)).toEqual([
       'node          container  state      health  postgres  timeline  lag',
       '------------  ---------  ---------  ------  --------  --------  ---',
       'pgaf-primary  Running    primary    good    writable  1',
       'pgaf-replica  Running    secondary  good    standby   1         0 B',
-      '11 of 11 checks passed',
     ]);
+    expect(lines.at(-1)).toBe(`${catalogue.length} of ${catalogue.length} checks passed`);
+  });
+
+  it('is as its published schema says', () => {
+    const observation = healthyObservation();
+    observation.nodes['pgaf-replica'] = { ok: false, failed: 'silence' };
+    const judgedOne = { formation, judged: true, observation, verdict: judge(observation, formation) };
+    const report = {
+      ...{ action: 'check-formation', outcome: 'unhealthy', exitCode: 1, message: 'm' },
+      formations: [judgedOne, { formation, judged: false, failed: 'no incus' }],
+    };
+    const ajv = new Ajv({ allErrors: true });
+    const validate = ajv.compile(JSON.parse(published) as object);
+    expect(validate(JSON.parse(JSON.stringify(report))), ajv.errorsText(validate.errors)).toBe(true);
+    expect(validate({ ...report, outcome: 'fine' })).toBe(false);
+  });
+
+  it('shows what to expect of a failover', () => {
+    const observation = healthyObservation();
+    const text = judgedLines({ observation, verdict: judge(observation, formation) }).join('\n');
+    expect(text).toMatch(
+      /crash-stop +[\d.]+ to [\d.]+ s +[\d.]+ to [\d.]+ s +pgautofailover\.\w+ \([\d.]+ s\)/,
+    );
+    expect(text).toMatch(/postgres-crash +none +0\.2 to 6\.0 s/);
   });
 
   it('shows what failed, with what was read and what to do', () => {
     const observation = healthyObservation();
-    Object.assign(rowOf(observation, 'pgaf-replica'), { reportedState: 'catchingup', health: 0 });
+    Object.assign(rowOf(observation, 'pgaf-replica'), {
+      reportedState: 'catchingup',
+      secondsSinceStateChange: 3,
+    });
     nodeOf(observation, 'pgaf-primary').readOnly = true;
-    const text = checkLines(observation, judge(observation, formation)).join('\n');
-    expect(text).toMatch(/pgaf-replica +Running +catchingup → secondary +bad +standby/);
+    const text = judgedLines({ observation, verdict: judge(observation, formation) }).join('\n');
+    expect(text).toMatch(/pgaf-replica +Running +catchingup → secondary +good +standby/);
     expect(text).toMatch(/pgaf-primary +Running +primary +good +read-only/);
-    expect(text).toContain('8 of 11 checks passed');
+    expect(text).toContain(`${catalogue.length - 3} of ${catalogue.length} checks passed`);
     expect(text).toMatch(/FAILED +states-converged +pgaf-replica +reported catchingup.* To do: wait/);
+    expect(text).toMatch(/follows +failover-possible .* Follows from states-converged$/m);
   });
 
   it('shows question marks for what could not be read, and unknown for what it would have told', () => {
     const observation = healthyObservation();
     observation.monitor = { ok: false, failed: 'silence' };
     observation.nodes['pgaf-replica'] = { ok: false, failed: 'silence' };
-    const text = checkLines(observation, judge(observation, formation)).join('\n');
+    const text = judgedLines({ observation, verdict: judge(observation, formation) }).join('\n');
     expect(text).toMatch(/pgaf-replica +Running +\? +\? +no answer +\?/);
     expect(text).toMatch(/unknown +states-converged +could not be read/);
   });
 
   it('shows a warning as one', () => {
     const observation = healthyObservation();
-    observation.instances['pgaf-primary'] = { status: 'Running', drillMark: 'x' };
-    expect(checkLines(observation, judge(observation, formation)).join('\n')).toMatch(
+    observation.instances['pgaf-primary'] = observedInstance({ drillMark: 'x' });
+    expect(judgedLines({ observation, verdict: judge(observation, formation) }).join('\n')).toMatch(
       /warning +no-interrupted-drill +pgaf-primary/,
     );
   });
 
   it('in the job summary starts with the verdict, and is open where there is something to do', () => {
     const observation = healthyObservation();
-    const healthy = checkMarkdown(observation, judge(observation, formation));
+    const healthy = judgedMarkdown({ observation, verdict: judge(observation, formation) });
     expect(healthy).toMatch(/^### ✅ formation default is healthy: primary pgaf-primary/);
     expect(healthy).toContain('<details><summary>Checks</summary>');
-    expect(checkMarkdown(observation, unhealthyVerdict())).toMatch(/^### ❌ .*[\s\S]*<details open>/);
+    expect(judgedMarkdown({ observation, verdict: unhealthyVerdict() })).toMatch(
+      /^### ❌ .*[\s\S]*<details open>/,
+    );
   });
 
   it('lets nothing that was read become markup of the page', () => {
     const observation = healthyObservation();
     observation.monitor = { ok: false, failed: '<img src=x> | `a` **b**' };
-    const text = checkMarkdown(observation, judge(observation, formation));
+    const text = judgedMarkdown({ observation, verdict: judge(observation, formation) });
     expect(text).not.toContain('<img');
     expect(text).toContain('&lt;img src=x> \\| \\`a\\` \\*\\*b\\*\\*');
   });

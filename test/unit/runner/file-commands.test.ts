@@ -58,6 +58,8 @@ describe('a line of a step in a terminal', () => {
     ['::add-mask::secret', { kind: 'mask', text: 'secret' }],
     ['::save-state name=x::y', { kind: 'command', text: 'y' }],
     ['a ::warning:: in the middle', { kind: 'text', text: 'a ::warning:: in the middle' }],
+    ['::error title=disk-space%3A alpha::full', { kind: 'annotation', text: 'full' }],
+    ['::error file=a.ts::title=b', { kind: 'error', text: 'title=b' }],
     ['::not a command', { kind: 'text', text: '::not a command' }],
   ])('%j', (line, expected) => {
     expect(parseWorkflowLine(line)).toEqual(expected);

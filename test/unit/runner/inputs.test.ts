@@ -11,6 +11,7 @@ import {
   secret,
   secretOrMap,
   secretsOf,
+  secretUri,
   text,
 } from '../../../src/runner/inputs.ts';
 import { expectSentences, faultsOf } from '../refusal.ts';
@@ -227,5 +228,16 @@ describe('secrets that were read', () => {
     forgetSecrets(specs, given);
     const { 'INPUT_APP-PASSWORD': _, ...rest } = env;
     expect(given).toEqual({ ...rest, PATH: '/bin' });
+  });
+});
+
+describe('a connection string', () => {
+  it.each([
+    ['postgres://veza:p%40ss@a,b/veza', ['postgres://veza:p%40ss@a,b/veza', 'p%40ss', 'p@ss']],
+    ['postgres://veza:%zz@a/veza', ['postgres://veza:%zz@a/veza', '%zz']],
+    ['postgres://veza@a/veza', ['postgres://veza@a/veza']],
+    ['', []],
+  ])('%j is masked whole, and so is its password', (given, secrets) => {
+    expect(secretUri.secrets?.(given)).toEqual(secrets);
   });
 });

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { clientRules, type Formation, monitorDatabase } from '../formation/formation.ts';
-import { autoctlRole, replicationRole } from './secrets.ts';
+import { autoctlRole, replicationRole } from './roles.ts';
 
 /**
  * pg_hba.conf of monitor and data nodes, written whole: pg_autoctl is told to leave it alone

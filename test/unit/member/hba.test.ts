@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hbaAddress, monitorHba, monitorIdent, nodeHba } from '../../../src/provision/hba.ts';
+import { hbaAddress, monitorHba, monitorIdent, nodeHba } from '../../../src/member/hba.ts';
 import { builtInFormation, formationOf } from '../builders.ts';
 
 const hosts = ['pgaf-primary.incus', 'pgaf-replica.incus'];

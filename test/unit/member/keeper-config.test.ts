@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { configured } from '../../../src/provision/autoctl.ts';
+import { configured } from '../../../src/member/keeper-config.ts';
 
 const config = `[pg_autoctl]
 role = keeper

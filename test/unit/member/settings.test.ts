@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { formationUri, membersOf, numberSyncStandbys } from '../../../src/formation/formation.ts';
 import { timingsProfiles } from '../../../src/formation/timings.ts';
-import { monitorUri, partitionTimeoutOf } from '../../../src/provision/autoctl.ts';
-import { unitText } from '../../../src/provision/service.ts';
-import { dataNodeSettings, monitorSettings } from '../../../src/provision/settings.ts';
+import { monitorUri, partitionTimeoutOf } from '../../../src/member/keeper-config.ts';
+import { dataNodeSettings, monitorSettings } from '../../../src/member/settings.ts';
+import { unitText } from '../../../src/member/unit.ts';
 import { builtInFormation, formationOf } from '../builders.ts';
 
 describe("a formation's clocks as Postgres settings", () => {

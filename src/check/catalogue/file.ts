@@ -1,0 +1,124 @@
+import { type Formation, type Member, membersOf } from '../../formation/formation.ts';
+import { nodeHba } from '../../member/hba.ts';
+import { hasMonitorUri, partitionTimeoutOf } from '../../member/keeper-config.ts';
+import { dataNodeSettings, monitorSettings } from '../../member/settings.ts';
+import type { Check, Fault } from '../check.ts';
+import type { Observation } from '../observation.ts';
+import { Remedies } from '../remedies.ts';
+import { differences } from './reach.ts';
+import { answeringContainers, answeringNodes, monitorNodes } from './reading.ts';
+
+/** The formation against its file, and what a drill left behind. */
+
+const matchesFile: Check = {
+  id: 'matches-file',
+  meaning: 'the formation is what its file says: clocks, settings, rules, priorities, limits',
+  severity: 'warning',
+  follows: {
+    'application-login': 'same',
+    'failover-possible': 'any',
+    'synchronous-replication': 'any',
+    'nodes-registered': 'any',
+  },
+  faults(observation, formation, asked) {
+    if (asked.withoutFile) return [];
+    const remedy = new Remedies(formation, asked).provision();
+    const told: [string, string[]][] = [
+      [formation.monitor.name, monitorDrift(observation, formation)],
+      ...membersOf(formation).flatMap((member): [string, string[]][] => [
+        [member.name, memberDrift(observation, formation, member)],
+      ]),
+    ];
+    return told
+      .filter(([, drift]) => drift.length > 0)
+      .map(([subject, drift]): Fault => ({ subject, evidence: drift.join('; '), remedy }));
+  },
+};
+
+function monitorDrift({ monitor }: Observation, formation: Formation): string[] {
+  if (!monitor.ok) return [];
+  return Object.entries(monitorSettings(formation.timings)).flatMap(([setting, wanted]) => {
+    const name = setting.replace('pgautofailover.', '');
+    const found = monitor.value.clocks[name];
+    const number = Number.parseInt(wanted, 10);
+    return found === undefined || found === number
+      ? []
+      : [`${name} is ${found}, the file asks for ${number}`];
+  });
+}
+
+function memberDrift(observation: Observation, formation: Formation, member: Member): string[] {
+  const drift = limitsDrift(observation, member);
+  if (member.role === 'monitor') return drift;
+  const container = new Map(answeringContainers(observation)).get(member.name);
+  const node = new Map(answeringNodes(observation)).get(member.name);
+  const row = monitorNodes(observation)?.find(({ name }) => name === member.name);
+  const wanted = formation.nodes.find(({ name }) => name === member.name);
+  if (container !== undefined && container.keeperConfig !== '') {
+    const seconds = partitionTimeoutOf(container.keeperConfig);
+    const asked = formation.timings.networkPartitionTimeoutSeconds;
+    if (seconds !== asked)
+      drift.push(`network_partition_timeout is ${seconds} s, the file asks for ${asked} s`);
+    if (!hasMonitorUri(formation, membersOf(formation)[0], container.keeperConfig))
+      drift.push("its keeper's connection string of the monitor is another");
+  }
+  if (node !== undefined) {
+    for (const [name, value] of Object.entries(dataNodeSettings(formation)))
+      if (squeezed(node.alteredSettings[name]) !== squeezed(value))
+        drift.push(`${name} is ${node.alteredSettings[name] ?? 'not set'}, the file asks for ${value}`);
+    // Nodes that the monitor knows and the file does not are let in as well.
+    const hosts = [
+      ...membersOf(formation)
+        .slice(1)
+        .map(({ host }) => host),
+      ...(monitorNodes(observation) ?? [])
+        .map(({ host }) => host)
+        .filter((host) => !membersOf(formation).some((each) => each.host === host)),
+    ];
+    const hba = nodeHba(formation, membersOf(formation)[0].host, hosts);
+    if (node.hbaText !== hba) drift.push(`pg_hba.conf has ${differences(node.hbaText, hba)}`);
+  }
+  if (row !== undefined && wanted !== undefined) {
+    if (row.candidatePriority !== wanted.candidatePriority)
+      drift.push(
+        `its candidate priority is ${row.candidatePriority}, the file asks for ${wanted.candidatePriority}`,
+      );
+    if (row.replicationQuorum !== wanted.quorum)
+      drift.push(`it is ${row.replicationQuorum ? 'in' : 'not in'} the quorum, the file asks otherwise`);
+  }
+  return drift;
+}
+
+/** ALTER SYSTEM writes lists with blanks of its own. */
+const squeezed = (value: string | undefined) => value?.replace(/\s*,\s*/g, ',').replaceAll('"', '');
+
+function limitsDrift({ instances }: Observation, { name, limits }: Member): string[] {
+  const found = instances[name]?.limits;
+  if (found === undefined) return [];
+  const wanted: [string, string | undefined, string | undefined][] = [
+    ['limits.cpu', limits.cpu === undefined ? undefined : String(limits.cpu), found.cpu],
+    ['limits.memory', limits.memory, found.memory],
+    ['the size of its disk', limits.disk, found.disk],
+  ];
+  return wanted
+    .filter(([, asked, has]) => asked !== undefined && asked !== has)
+    .map(([what, asked, has]) => `${what} is ${has ?? 'not set'}, the file asks for ${asked}`);
+}
+
+const noInterruptedDrill: Check = {
+  id: 'no-interrupted-drill',
+  meaning: 'a drill that was killed left its mark on a container',
+  severity: 'warning',
+  faults: (observation, formation, asked) =>
+    Object.entries(observation.instances)
+      .filter(([, instance]) => instance.drillMark !== undefined)
+      .map(([name, instance]) => ({
+        subject: name,
+        evidence: `marked by a drill: ${instance.drillMark}`,
+        remedy: new Remedies(formation, asked).provision(
+          'wait for the drill that runs, or run failover-drill or provision-pgaf: each undoes what was left behind',
+        ),
+      })),
+};
+
+export const fileChecks: readonly Check[] = [matchesFile, noInterruptedDrill];

@@ -1,0 +1,266 @@
+import { isConverged, type MonitorNode } from '../../monitor/nodes.ts';
+import type { Check, Fault, Remedy } from '../check.ts';
+import { Remedies } from '../remedies.ts';
+import { answeringNodes, clockSeconds, monitorNodes } from './reading.ts';
+
+/** What the monitor knows and wants of its nodes. */
+
+const nodesRegistered: Check = {
+  id: 'nodes-registered',
+  meaning: 'the monitor knows the nodes of the formation file, and no others',
+  severity: 'error',
+  faults(observation, formation, asked) {
+    const known = monitorNodes(observation)?.map((node) => node.name);
+    if (!known) return undefined;
+    const remedies = new Remedies(formation, asked);
+    const wanted = formation.nodes.map((node) => node.name);
+    const drop = (name: string) =>
+      `${remedies.autoctl(remedies.monitor, 'drop node')} --formation ${formation.name} --name ${name}`;
+    return [
+      ...wanted
+        .filter((name) => !known.includes(name))
+        .map((name) => ({
+          subject: name,
+          evidence: 'the monitor does not know it',
+          remedy: remedies.provision(),
+        })),
+      ...known
+        .filter((name) => !wanted.includes(name))
+        .map((name) => ({
+          subject: name,
+          evidence: 'the monitor knows it, the formation file does not',
+          remedy: {
+            say: 'add it to the file, have provision-pgaf drop it with prune: true, or drop it by hand',
+            run: drop(name),
+          },
+        })),
+    ];
+  },
+};
+
+/** A keeper reports once a second; one cut off from a name server takes four. */
+const silentAfterSeconds = { least: 4, most: 10 };
+
+const keepersReport: Check = {
+  id: 'keepers-report',
+  meaning: "every node's keeper reports to the monitor: one that is silent takes no order",
+  severity: 'error',
+  follows: { 'nodes-reachable': 'same', 'services-run': 'same', 'monitor-reachable': 'any' },
+  faults(observation, formation, asked) {
+    const unhealthySeconds = clockSeconds(observation, 'node_considered_unhealthy_timeout', 20);
+    const { least, most } = silentAfterSeconds;
+    const limit = Math.max(least, Math.min(most, unhealthySeconds));
+    const remedies = new Remedies(formation, asked);
+    return monitorNodes(observation)
+      ?.filter((node) => node.secondsSinceReport > limit)
+      .map((node) => ({
+        subject: node.name,
+        evidence: `its last report is ${node.secondsSinceReport.toFixed(1)} s old`,
+        remedy: {
+          say: 'where its network is whole, restart its pg_autoctl (a failover, if it is the primary)',
+          run: remedies.inside(node.name, 'systemctl restart pg_autoctl'),
+        },
+      }));
+  },
+};
+
+/** A transition that lasts longer than this many times primary_demote_timeout does not end by itself. */
+const stuckFactor = 2;
+
+const noStuckTransition: Check = {
+  id: 'no-stuck-transition',
+  meaning: 'a node that has been on its way for longer than any transition takes does not arrive by itself',
+  severity: 'error',
+  follows: { 'nodes-reachable': 'any', 'services-run': 'any', 'keepers-report': 'any' },
+  faults(observation, formation, asked) {
+    const nodes = monitorNodes(observation);
+    if (!nodes) return undefined;
+    const limit = stuckFactor * clockSeconds(observation, 'primary_demote_timeout', 30);
+    const remedies = new Remedies(formation, asked);
+    return nodes
+      .filter((node) => isUnderWay(node) && node.secondsSinceStateChange > limit)
+      .map(
+        (node): Fault => ({
+          subject: node.name,
+          evidence: `${described(node)} for ${node.secondsSinceStateChange.toFixed(0)} s, more than ${stuckFactor} × primary_demote_timeout`,
+          remedy: unstick(
+            node,
+            nodes,
+            observation.monitor.ok ? observation.monitor.value.numberSyncStandbys : 0,
+          ),
+        }),
+      );
+
+    /** Ways out that upstream's users have found (#1025, #774, #1113). */
+    function unstick(node: MonitorNode, all: readonly MonitorNode[], numberSyncStandbys: number): Remedy {
+      const candidates = all.filter(
+        (each) => each.candidatePriority > 0 && each.health === 1 && each.reportedState === 'report_lsn',
+      ).length;
+      if (node.goalState === 'report_lsn' && candidates < numberSyncStandbys + 1) {
+        return {
+          say: `an election needs ${numberSyncStandbys + 1} candidates and has ${candidates}: bring the missing standby back, or ask for fewer`,
+          run: `${remedies.autoctl(remedies.monitor, 'set formation number-sync-standbys')} --formation ${formation.name} ${Math.max(0, candidates - 1)}`,
+        };
+      }
+      return {
+        say: 'restart its pg_autoctl, which takes its orders anew',
+        run: remedies.inside(node.name, 'systemctl restart pg_autoctl'),
+      };
+    }
+  },
+};
+
+/** States that a node passes through, and must not stay in. */
+const passing: readonly string[] = ['report_lsn', 'draining', 'demote_timeout', 'stop_replication'];
+
+const isUnderWay = (node: MonitorNode) => !isConverged(node) || passing.includes(node.goalState);
+
+const described = ({ reportedState, goalState }: MonitorNode) =>
+  `reported ${reportedState}, goal ${goalState}`;
+
+const statesConverged: Check = {
+  id: 'states-converged',
+  meaning: 'every node is in the state that the monitor wants of it, primary or secondary',
+  severity: 'error',
+  follows: {
+    'nodes-reachable': 'any',
+    'services-run': 'any',
+    'keepers-report': 'any',
+    'no-stuck-transition': 'any',
+    'standbys-streaming': 'any',
+    'nodes-healthy': 'any',
+  },
+  faults(observation, formation, asked) {
+    const remedies = new Remedies(formation, asked);
+    return monitorNodes(observation)
+      ?.filter((node) => !isConverged(node) || !['primary', 'secondary'].includes(node.goalState))
+      .map((node): Fault => {
+        const journal = remedies.journal(node.name);
+        const evidence = `${described(node)}, for ${node.secondsSinceStateChange.toFixed(1)} s; last report ${node.secondsSinceReport.toFixed(1)} s ago`;
+        if (/^maintenance$/.test(node.goalState) && isConverged(node)) {
+          return {
+            subject: node.name,
+            evidence,
+            remedy: { say: 'end its maintenance', run: remedies.autoctl(node.name, 'disable maintenance') },
+            // Nothing else explains it: somebody has asked for it.
+            own: true,
+          };
+        }
+        return {
+          subject: node.name,
+          evidence,
+          remedy: { ...journal, say: 'wait for it to converge; if it does not, read why' },
+        };
+      });
+  },
+};
+
+const nodesHealthy: Check = {
+  id: 'nodes-healthy',
+  meaning: "the monitor's health checks reach every node",
+  severity: 'error',
+  follows: { 'nodes-reachable': 'same', 'services-run': 'same' },
+  faults: (observation, formation, asked) =>
+    monitorNodes(observation)?.flatMap((node): Fault[] => {
+      const remedies = new Remedies(formation, asked);
+      const read = observation.nodes[node.name];
+      if (node.health !== 1) {
+        const lacksRule = read?.ok && !read.value.hbaText.includes('pgautofailover_monitor');
+        return [
+          {
+            subject: node.name,
+            evidence: `health ${node.health === 0 ? 'bad' : 'not known yet'}${lacksRule ? ', and its pg_hba.conf does not let the monitor in' : ''}`,
+            remedy: lacksRule
+              ? remedies.provision()
+              : {
+                  say: `let ${remedies.monitor} reach ${node.host}:${node.port} (firewall, network); this tells whether it does`,
+                  run: remedies.inside(
+                    remedies.monitor,
+                    `runuser -u postgres -- pg_isready --host ${node.host} --port ${node.port} --timeout 5`,
+                  ),
+                },
+          },
+        ];
+      }
+      // What the monitor knew before the node's Postgres started says nothing about it. Ages, not clocks.
+      const age = read?.ok ? read.value.secondsSinceStart : Number.POSITIVE_INFINITY;
+      if (Math.max(node.secondsSinceReport, node.secondsSinceHealthCheck) < age) return [];
+      return [
+        {
+          subject: node.name,
+          evidence: `its Postgres started ${age.toFixed(1)} s ago, and the monitor has not heard of it and checked it since`,
+          remedy: {
+            ...remedies.journal(node.name),
+            say: 'check again in a few seconds; if it stays so, read why',
+          },
+        },
+      ];
+    }),
+};
+
+const oneWritablePrimary: Check = {
+  id: 'one-writable-primary',
+  meaning: 'exactly one node takes writes, and it is the one the monitor names',
+  severity: 'error',
+  follows: {
+    'monitor-reachable': 'any',
+    'nodes-reachable': 'any',
+    'services-run': 'any',
+    'keepers-report': 'any',
+    'no-stuck-transition': 'any',
+    'nodes-registered': 'any',
+  },
+  faults(observation, formation, asked) {
+    const nodes = monitorNodes(observation);
+    if (!nodes) return undefined;
+    const named = nodes
+      .filter((node) => ['primary', 'wait_primary', 'single'].includes(node.goalState) && isConverged(node))
+      .map((node) => node.name);
+    const writable = answeringNodes(observation).flatMap(([name, node]) =>
+      node.inRecovery || node.readOnly ? [] : [name],
+    );
+    if (named.length === 1 && writable.length === 1 && named[0] === writable[0]) return [];
+    const remedies = new Remedies(formation, asked);
+    const list = (names: string[]) => (names.length === 0 ? 'none' : names.join(' and '));
+    const stray = writable.find((name) => !named.includes(name));
+    const evidence = `the monitor names ${list(named)} as primary; writes are taken by ${list(writable)}`;
+    if (writable.length > 1 && stray !== undefined) {
+      return [
+        {
+          subject: formation.name,
+          evidence,
+          remedy: {
+            say: 'stop the node that the monitor does not name',
+            run: remedies.inside(stray, 'systemctl stop pg_autoctl'),
+          },
+          own: true,
+        },
+      ];
+    }
+    const readOnly = answeringNodes(observation).find(([, node]) => !node.inRecovery && node.readOnly)?.[0];
+    return [
+      {
+        subject: formation.name,
+        evidence: readOnly === undefined ? evidence : `${evidence}; ${readOnly} is set read-only`,
+        remedy:
+          readOnly === undefined
+            ? {
+                say: "see the monitor's events",
+                run: `${remedies.autoctl(remedies.monitor, 'show events')} --formation ${formation.name}`,
+              }
+            : remedies.provision(
+                'where no failover is under way, run provision-pgaf, which ends a read-only state that pg_auto_failover left behind',
+              ),
+      },
+    ];
+  },
+};
+
+export const stateChecks: readonly Check[] = [
+  nodesRegistered,
+  keepersReport,
+  noStuckTransition,
+  statesConverged,
+  nodesHealthy,
+  oneWritablePrimary,
+];

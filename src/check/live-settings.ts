@@ -1,0 +1,60 @@
+import type { Formation } from '../formation/formation.ts';
+import { configured, partitionTimeoutOf } from '../member/keeper-config.ts';
+import { settledPrimary } from '../monitor/nodes.ts';
+import type { LiveNode, LiveSettings } from '../prediction/settings.ts';
+import type { Observation } from './observation.ts';
+
+/**
+ * What a prediction is made from, as an observation holds it; undefined where the monitor, its primary or a part of a
+ * node could not be read. Pure.
+ */
+export function liveSettings(observation: Observation, formation: Formation): LiveSettings | undefined {
+  const { monitor } = observation;
+  if (!monitor.ok) return undefined;
+  const primary = settledPrimary(monitor.value.nodes)?.name;
+  const { clocks, numberSyncStandbys } = monitor.value;
+  const clock = (name: string) => clocks[name] ?? Number.NaN;
+  const settings = {
+    healthCheckPeriodMs: clock('health_check_period'),
+    healthCheckTimeoutMs: clock('health_check_timeout'),
+    healthCheckRetryDelayMs: clock('health_check_retry_delay'),
+    healthCheckMaxRetries: clock('health_check_max_retries'),
+    nodeConsideredUnhealthyTimeoutMs: clock('node_considered_unhealthy_timeout'),
+    primaryDemoteTimeoutMs: clock('primary_demote_timeout'),
+  };
+  const nodes = formation.nodes.map(({ name }) => liveNode(observation, name));
+  const isWhole = nodes.every((node) => node !== undefined) && !Object.values(settings).some(Number.isNaN);
+  if (primary === undefined || !isWhole || !nodes.some((node) => node.name === primary)) return undefined;
+  return { monitor: settings, numberSyncStandbys, nodes, primary };
+}
+
+function liveNode({ monitor, nodes, containers }: Observation, name: string): LiveNode | undefined {
+  const row = monitor.ok ? monitor.value.nodes.find((each) => each.name === name) : undefined;
+  const [node, container] = [nodes[name], containers[name]];
+  if (!row || !node?.ok || !container?.ok) return undefined;
+  const { keeperConfig, service, standbyMemory } = container.value;
+  const { settings } = node.value;
+  return {
+    name,
+    candidatePriority: row.candidatePriority,
+    replicationQuorum: row.replicationQuorum,
+    networkPartitionTimeoutSeconds: partitionTimeoutOf(keeperConfig),
+    walSenderTimeoutMs: milliseconds(settings['wal_sender_timeout']),
+    walReceiverStatusIntervalMs: milliseconds(settings['wal_receiver_status_interval']),
+    helpers: {
+      quickNameLookups: service.unit.includes('RES_OPTIONS=timeout:1 attempts:1'),
+      monitorKeepalives: /keepalives_idle=1&.*tcp_user_timeout=3000/.test(
+        configured(keeperConfig, 'monitor').split('?')[1]?.split('&').sort().join('&') ?? '',
+      ),
+      remembersStandby: standbyMemory === 'yes',
+    },
+  };
+}
+
+const units: Record<string, number> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A time as Postgres shows a setting: `6s`, `500ms`, `1min`, `0`. */
+function milliseconds(shown = ''): number {
+  const [, number = 'NaN', unit = 'ms'] = /^(\d+)(\w*)$/.exec(shown) ?? [];
+  return Number(number) * (units[unit || 'ms'] ?? Number.NaN);
+}

@@ -1,0 +1,137 @@
+import type { Formation } from '../formation/formation.ts';
+import { readNodes } from '../monitor/nodes.ts';
+import type { HbaRule } from '../postgres/hba.ts';
+import type { Session } from '../postgres/session.ts';
+import type { ObservedMonitor, ObservedNode, ObservedSlot, ObservedStandby } from './observation.ts';
+
+/** What Postgres says, one query a database. Each is read with the rights of the superuser and changes nothing. */
+
+export async function observeMonitor(session: Session, formation: string): Promise<ObservedMonitor> {
+  const [settings, nodes] = await Promise.all([
+    session.query(
+      `SELECT current_setting('server_version_num')::int AS server,
+              (SELECT extversion FROM pg_extension WHERE extname = 'pgautofailover') AS version,
+              (SELECT default_version FROM pg_available_extensions WHERE name = 'pgautofailover') AS available,
+              (SELECT number_sync_standbys FROM pgautofailover.formation WHERE formationid = $1) AS number,
+              (SELECT coalesce(json_object_agg(replace(name, 'pgautofailover.', ''), setting), '{}')
+                 FROM pg_settings WHERE name LIKE 'pgautofailover.%' AND vartype = 'integer') AS clocks,
+              (SELECT coalesce(json_agg(formationid ORDER BY formationid), '[]')
+                 FROM pgautofailover.formation) AS formations,
+              pgautofailover.formation_uri($1) AS uri`,
+      [formation],
+    ),
+    readNodes(session, formation),
+  ]);
+  const [row] = settings;
+  return {
+    serverVersion: Number(row?.['server']),
+    extensionVersion: String(row?.['version'] ?? ''),
+    availableExtensionVersion: String(row?.['available'] ?? ''),
+    numberSyncStandbys: Number(row?.['number'] ?? -1),
+    clocks: Object.fromEntries(
+      Object.entries((row?.['clocks'] ?? {}) as Record<string, string>).map(([name, value]) => [
+        name,
+        Number(value),
+      ]),
+    ),
+    formations: (row?.['formations'] ?? []) as string[],
+    formationUri: String(row?.['uri'] ?? ''),
+    nodes,
+  };
+}
+
+/** Settings whose value in force bears on durability, replication or fencing. */
+const watchedSettings = [
+  'archive_mode',
+  'fsync',
+  'full_page_writes',
+  'recovery_min_apply_delay',
+  'synchronous_commit',
+  'wal_receiver_status_interval',
+  'wal_sender_timeout',
+];
+
+export async function observeNode(session: Session, formation: Formation): Promise<ObservedNode> {
+  const { users, databases } = formation.postgres;
+  const [row] = await session.query(
+    `WITH position AS MATERIALIZED (
+       SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END AS lsn)
+     SELECT current_setting('server_version_num')::int AS version,
+            extract(epoch FROM now() - pg_postmaster_start_time())::float8 AS since_start,
+            pg_is_in_recovery() AS in_recovery,
+            current_setting('default_transaction_read_only') = 'on' AS read_only,
+            coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
+                     (SELECT timeline_id FROM pg_control_checkpoint())) AS timeline,
+            current_setting('synchronous_standby_names') AS sync_names,
+            (SELECT coalesce(json_agg(json_build_object(
+                      'applicationName', application_name, 'state', state, 'syncState', sync_state,
+                      'lagBytes', coalesce(pg_wal_lsn_diff((SELECT lsn FROM position), flush_lsn), -1),
+                      'replayLagBytes', coalesce(pg_wal_lsn_diff((SELECT lsn FROM position), replay_lsn), -1),
+                      'replayLagSeconds', extract(epoch FROM replay_lag)::float8)), '[]')
+               FROM pg_stat_replication) AS standbys,
+            coalesce((SELECT status FROM pg_stat_wal_receiver), '') AS receiver,
+            CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() ELSE false END AS paused,
+            (SELECT json_build_object('count', count(*), 'longestSeconds',
+                      coalesce(extract(epoch FROM max(clock_timestamp() - query_start)), 0)::float8)
+               FROM pg_stat_activity WHERE wait_event = 'SyncRep') AS waiting,
+            (SELECT coalesce(json_agg(json_build_object(
+                      'name', slot_name, 'active', active, 'walStatus', coalesce(wal_status, ''),
+                      'retainedBytes', greatest(0, coalesce(
+                         pg_wal_lsn_diff((SELECT lsn FROM position), restart_lsn), 0)))), '[]')
+               FROM pg_replication_slots) AS slots,
+            (SELECT coalesce(sum(size), 0)::float8 FROM pg_ls_waldir()) AS wal_bytes,
+            (SELECT (sum(setting::float8) * 1024 * 1024)::float8 FROM pg_settings
+              WHERE name IN ('max_wal_size', 'wal_keep_size')) AS max_wal_bytes,
+            (SELECT json_build_object('enabled', current_setting('archive_mode') <> 'off', 'failing',
+                      coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false))
+               FROM pg_stat_archiver) AS archiver,
+            (SELECT json_object_agg(name, current_setting(name)) FROM pg_settings WHERE name = ANY($3)) AS settings,
+            (SELECT coalesce(json_object_agg(name, setting), '{}') FROM
+              (SELECT DISTINCT ON (name) name, setting FROM pg_file_settings
+                WHERE sourcefile LIKE '%/postgresql.auto.conf' ORDER BY name, seqno DESC) AS file) AS altered,
+            (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM pg_settings WHERE pending_restart) AS pending,
+            (SELECT coalesce(json_agg(concat_ws(' in ', coalesce(rolname, 'every role'), datname) || ': '
+                      || split_part(setting, '=', 2)), '[]')
+               FROM pg_db_role_setting
+               LEFT JOIN pg_roles ON pg_roles.oid = setrole LEFT JOIN pg_database ON pg_database.oid = setdatabase,
+               unnest(setconfig) AS setting
+              WHERE setting LIKE 'synchronous_commit=%'
+                AND split_part(setting, '=', 2) NOT IN ('on', 'remote_apply', 'true', 'yes', '1')) AS overrides,
+            (SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles
+              WHERE rolname = ANY($1) AND rolcanlogin) AS roles,
+            (SELECT coalesce(json_agg(datname), '[]') FROM pg_database WHERE datname = ANY($2)) AS databases,
+            (SELECT coalesce(json_agg(json_build_object(
+                      'type', type, 'databases', database, 'users', user_name, 'address', address,
+                      'netmask', netmask, 'method', auth_method, 'error', error) ORDER BY line_number), '[]')
+               FROM pg_hba_file_rules) AS hba_rules,
+            convert_from(pg_read_binary_file(current_setting('hba_file'), 0, 1048576, true), 'LATIN1') AS hba_text`,
+    [users.map(({ name }) => name), databases.map(({ name }) => name), watchedSettings],
+  );
+  return {
+    serverVersion: Number(row?.['version']),
+    secondsSinceStart: Number(row?.['since_start']),
+    inRecovery: row?.['in_recovery'] === true,
+    readOnly: row?.['read_only'] === true,
+    timeline: Number(row?.['timeline']),
+    synchronousStandbyNames: String(row?.['sync_names'] ?? ''),
+    standbys: ((row?.['standbys'] ?? []) as ObservedStandby[]).map((standby) => ({
+      ...standby,
+      replayLagSeconds: standby.replayLagSeconds ?? undefined,
+    })),
+    walReceiver: String(row?.['receiver'] ?? ''),
+    replayPaused: row?.['paused'] === true,
+    waitingCommits: row?.['waiting'] as ObservedNode['waitingCommits'],
+    slots: (row?.['slots'] ?? []) as ObservedSlot[],
+    walBytes: Number(row?.['wal_bytes']),
+    maxWalBytes: Number(row?.['max_wal_bytes']),
+    archiver: row?.['archiver'] as ObservedNode['archiver'],
+    settings: (row?.['settings'] ?? {}) as Record<string, string>,
+    alteredSettings: (row?.['altered'] ?? {}) as Record<string, string>,
+    pendingRestart: (row?.['pending'] ?? []) as string[],
+    commitOverrides: (row?.['overrides'] ?? []) as string[],
+    roles: (row?.['roles'] ?? []) as string[],
+    databases: (row?.['databases'] ?? []) as string[],
+    hbaRules: (row?.['hba_rules'] ?? []) as HbaRule[],
+    hbaText: String(row?.['hba_text'] ?? ''),
+  };
+}

@@ -1,0 +1,54 @@
+import { type Interval, together } from '../clock/interval.ts';
+import type { Timings } from './timings.ts';
+
+/**
+ * When the monitor may give a primary up. It takes both: no report for longer than
+ * node_considered_unhealthy_timeout, and failed health checks (group_state_machine.c, IsUnhealthy).
+ */
+
+/** Keepers report once a second (PG_AUTOCTL_KEEPER_SLEEP_TIME), so a node's last report may be that old at a fault. */
+export const reportMs = 1000;
+
+export type Detection = Pick<
+  Timings,
+  | 'healthCheckPeriodMs'
+  | 'healthCheckTimeoutMs'
+  | 'healthCheckRetryDelayMs'
+  | 'healthCheckMaxRetries'
+  | 'nodeConsideredUnhealthyTimeoutMs'
+>;
+
+/**
+ * How long after a node fell silent its health checks have failed (health_check_worker.c): a round of them begins
+ * every period, tries once and max_retries times more, waits for the time-out at each try and for the
+ * delay after it, the last delay included. The least leaves the last delay out, to be on the safe side of a fence.
+ */
+export function silentChecksFail(t: Detection): Interval {
+  const retries = t.healthCheckMaxRetries;
+  return {
+    least: t.healthCheckTimeoutMs + retries * (t.healthCheckRetryDelayMs + t.healthCheckTimeoutMs),
+    most: t.healthCheckPeriodMs + (retries + 1) * (t.healthCheckTimeoutMs + t.healthCheckRetryDelayMs),
+  };
+}
+
+/**
+ * The same for a node that is gone. Its name and address outlive it for a while; who asks for an address that nobody has
+ * is told so after 3 s (Linux, neigh/mcast_solicit 3 times retrans_time_ms 1000), where the time-out is longer.
+ */
+export function goneChecksFail(t: Detection): Interval {
+  const retries = t.healthCheckMaxRetries;
+  const tryMs = Math.min(t.healthCheckTimeoutMs, addressUnansweredMs);
+  return { least: tryMs + retries * (t.healthCheckRetryDelayMs + tryMs), most: silentChecksFail(t).most };
+}
+
+const addressUnansweredMs = 3000;
+
+/**
+ * How long after a fault the monitor may give the node up; it does so when a standby next reports.
+ *
+ * @param reportAgeMs how old the node's last report may be at the fault
+ */
+export function detection(t: Detection, checks: Interval, reportAgeMs = reportMs): Interval {
+  const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
+  return together({ least: overdueMs - reportAgeMs, most: overdueMs }, checks);
+}

@@ -1,0 +1,40 @@
+import type { Member } from '../formation/formation.ts';
+
+export const unitName = 'pg_autoctl.service';
+export const unitPath = `/etc/systemd/system/${unitName}`;
+/** The unit's LimitNOFILE: the roadmap item's. */
+export const openFileLimit = 65536;
+
+/**
+ * The systemd unit of a member. Restart=on-failure and the open-file limit are the roadmap item's; the
+ * start limit is off because pg_autoctl's own supervisor gives up after five restarts in 300 s and only
+ * systemd can then bring it back. RES_OPTIONS: a primary that is cut off from its name server too would need
+ * 20 s for each look-up, and fence itself too late or never (docs/timings.md).
+ */
+export function unitText(member: Member, postgresVersion: number): string {
+  return `# Written by pgha; provision-pgaf puts changes by hand back.
+[Unit]
+Description=pg_auto_failover ${member.role === 'monitor' ? 'monitor' : 'data node'}
+Documentation=man:pg_autoctl(1)
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=simple
+User=postgres
+WorkingDirectory=/var/lib/postgresql
+Environment=PGDATA=${member.pgdata}
+Environment=PATH=/usr/lib/postgresql/${postgresVersion}/bin:/usr/local/bin:/usr/bin:/bin
+Environment="RES_OPTIONS=timeout:1 attempts:1"
+ExecStart=/usr/bin/pg_autoctl run
+ExecReload=/usr/bin/pg_autoctl reload
+KillMode=mixed
+Restart=on-failure
+RestartSec=1
+LimitNOFILE=${openFileLimit}
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
