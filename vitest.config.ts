@@ -21,7 +21,7 @@ export default defineConfig({
           globalSetup: ['test/lab/only-in-a-lab.ts'],
           fileParallelism: false,
           maxWorkers: 1,
-          testTimeout: 180_000,
+          testTimeout: 500_000,
           hookTimeout: 180_000,
         },
       },

@@ -29,7 +29,8 @@ const seconds = /^\d+\.\d{3}$/;
 describe(`on ${runner.name}`, () => {
   it('the root action, on Node 20, provisions, checks and drills, and its outputs are there in a later step', async () => {
     const run = await runner.start('test/runner/workflows/acceptance.yml', { files, node: node(20) });
-    await run.says(/fault: stop/, 120_000);
+    // The base image is made as well.
+    await run.says(/fault: stop/, 400_000);
     expect(nodesAtWork('/dist/acceptance/main.js')).toEqual([expect.stringMatching(/^v20\./)]);
     const { succeeded, log, seen } = await run.ended;
     expect(succeeded, told(log)).toBe(true);
