@@ -140,13 +140,21 @@ function release(version, { dryRun, push }) {
     git('fetch', '--quiet', clone, 'HEAD');
     git('merge', '--quiet', '--ff-only', 'FETCH_HEAD');
     git('tag', '--annotate', tag, '--message', `pgha ${version}`);
-    git('tag', '--force', moved);
-    const args = ['push', '--atomic', 'origin', 'main', `refs/tags/${tag}`, `+refs/tags/${moved}`];
-    if (push) run('git', args, { deadlineMs: 5 * minuteMs });
-    console.log(
-      `${tag} is made, and ${moved} points to it${push ? '; both are at origin' : `; now:\n  git ${args.join(' ')}`}`,
-    );
+    git('update-ref', `refs/tags/${moved}`, 'HEAD');
+    console.log(`${tag} is made, and ${moved} points to it`);
+    const sending = ['push', '--atomic', 'origin', 'main', `refs/tags/${tag}`, `+refs/tags/${moved}`];
+    if (push) send(sending);
+    else console.log(`to send them:\n  git ${sending.join(' ')}`);
   });
+}
+
+function send(args) {
+  try {
+    run('git', args, { deadlineMs: 5 * minuteMs });
+  } catch (error) {
+    throw new Refusal(`${error.message}\nnothing was sent; once that is mended:\n  git ${args.join(' ')}`);
+  }
+  console.log('they are at origin');
 }
 
 function verify(tag) {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { becomesHealthy, figure, incus, runAction } from '../lab/harness.ts';
+import { becomesHealthy, eventually, figure, incus, runAction } from '../lab/harness.ts';
 import { allRun, stopped } from './faults.ts';
 import { containers, formation, formationWith, nodes, provisionInputs } from './formation.ts';
 import { type Ended, Runner, reporterPassword, secrets, told } from './runner.ts';
@@ -114,7 +114,10 @@ describe(`a drill that ${runner.name} ends in the middle of its fault leaves the
     expect(tookMs).toBeLessThan(90_000);
     expect(ended.log).not.toContain('promotion:');
     await allRun(target);
-    await becomesHealthy(slow, 60_000);
+    await eventually('a healthy formation', 60_000, async () => {
+      const asked = { formation: slow, 'rto-target-seconds': '150' };
+      return (await runAction('check-formation', asked)).code === 0;
+    });
     figure(
       'from the start of a step of one minute to a healthy formation',
       (performance.now() - startedAt) / 1000,
