@@ -36,6 +36,9 @@ function run(file, args, { cwd = root, deadlineMs = 10 * minuteMs } = {}) {
 const git = (...args) => run('git', args).trim();
 const lines = (text) => text.split('\n').filter(Boolean);
 
+const changedFiles = (cwd) =>
+  lines(run('git', ['status', '--porcelain'], { cwd })).map((line) => line.slice(3));
+
 /** Numbers of a version, or undefined. */
 export function parseVersion(text) {
   const match = /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$/.exec(text ?? '');
@@ -70,11 +73,8 @@ function faults(version) {
   const say = (wrong, what) => wrong && found.push(what);
   const branch = git('branch', '--show-current');
   say(branch !== 'main', `releases are made on main (this is ${branch || 'no branch'})`);
-  const dirty = lines(git('status', '--porcelain'));
-  say(
-    dirty.length > 0,
-    `the tree has changes that are not committed: ${dirty.map((line) => line.slice(3)).join(', ')}`,
-  );
+  const dirty = changedFiles(root);
+  say(dirty.length > 0, `the tree has changes that are not committed: ${dirty.join(', ')}`);
   say(
     !isNewer(version, versionOf(root)),
     `${version} is not newer than the ${versionOf(root)} of package.json`,
@@ -99,10 +99,7 @@ function verifyBuild(folder, changed = []) {
   console.log('building from a clean clone');
   run('npm', ['ci', '--no-audit', '--no-fund', '--prefer-offline', '--silent'], { cwd: folder });
   run('npm', ['run', '--silent', 'build'], { cwd: folder });
-  const differing = lines(run('git', ['status', '--porcelain'], { cwd: folder })).map((line) =>
-    line.slice(3),
-  );
-  const stale = differing.filter((path) => !changed.includes(path));
+  const stale = changedFiles(folder).filter((path) => !changed.includes(path));
   if (stale.length > 0)
     throw new Refusal(`not what the sources build: ${stale.join(', ')}; run \`npm run build\` and commit`);
   console.log('dist/ and everything else that is generated is byte for byte what the sources build');
