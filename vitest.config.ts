@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Three kinds of tests, each with its own command; see test/run. No test is ever retried. */
+/** Four kinds of tests, each with its own command; see test/run. No test is ever retried. */
 export default defineConfig({
   test: {
     projects: [
@@ -12,6 +12,17 @@ export default defineConfig({
           testTimeout: 60_000,
           // It imports JSON without the attribute that Node asks for; Vite does not mind.
           server: { deps: { inline: [/@actions\/(workflow-parser|expressions)/] } },
+        },
+      },
+      {
+        test: {
+          name: 'runner',
+          include: ['test/runner/**/*.test.ts'],
+          globalSetup: ['test/lab/only-in-a-lab.ts'],
+          fileParallelism: false,
+          maxWorkers: 1,
+          testTimeout: 500_000,
+          hookTimeout: 180_000,
         },
       },
       {

@@ -47,6 +47,7 @@ for (const name of actions) {
   const note = `# Written by the build from actions/${name}/action.yml: change it there.\n`;
   writeFileSync(join(name, 'action.yml'), note + source.replaceAll('../../dist/', '../dist/'));
 }
+if (existsSync('actions/acceptance/main.ts')) stub('dist/acceptance/main.js', 'acceptance');
 if (existsSync('actions/terminal.ts')) stub('dist/terminal/main.js', 'terminal');
 if (existsSync('actions/guard.ts')) stub('dist/guard/main.js', 'guard');
 const { formationFile } = await import('../build/src/formation/schema.js');

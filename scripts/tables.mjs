@@ -57,7 +57,9 @@ export function withTables(markdown, catalogues) {
 export function writeTables(catalogues) {
   const readmes = [
     'README.md',
-    'docs/formation.md',
+    ...readdirSync('docs')
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => join('docs', name)),
     ...readdirSync('actions').map((name) => join('actions', name, 'README.md')),
   ];
   for (const path of readmes.filter((candidate) => existsSync(candidate))) {

@@ -16,13 +16,14 @@ import {
   outcomeOf,
 } from '../../src/report/check-report.ts';
 import type { InputsOf } from '../../src/runner/inputs.ts';
-import { type ActionContext, type ActionResult, runAction } from '../../src/runner/run-action.ts';
+import { type ActionContext, type ActionResult, type Run, runAction } from '../../src/runner/run-action.ts';
 import { inputs, outputs } from './contract.ts';
 
 type Given = InputsOf<typeof inputs>;
 
-export async function checkFormation(): Promise<void> {
-  await runAction({ name: 'check-formation', inputs, outputs, run });
+/** @param specs of the inputs; the acceptance leaves the caller no choice of some */
+export async function checkFormation(by: Run = runAction, specs: typeof inputs = inputs): Promise<void> {
+  await by({ name: 'check-formation', inputs: specs, outputs, run });
 }
 
 async function run(given: Given, { log, signal, folder }: ActionContext): Promise<ActionResult> {

@@ -4,12 +4,12 @@ import { loadFormation } from '../../src/formation/load.ts';
 import { Incus } from '../../src/incus/incus.ts';
 import { drillLines, drillMarkdown } from '../../src/report/drill-report.ts';
 import { drillTimeline } from '../../src/report/timeline.ts';
-import { runAction } from '../../src/runner/run-action.ts';
+import { type Run, runAction } from '../../src/runner/run-action.ts';
 import { saveState } from '../../src/runner/run-post.ts';
 import { exposedState, inputs, outputs } from './contract.ts';
 
-export async function failoverDrill(): Promise<void> {
-  await runAction({
+export async function failoverDrill(run: Run = runAction): Promise<void> {
+  await run({
     name: 'failover-drill',
     inputs,
     outputs,

@@ -10,15 +10,16 @@ import type { Mode } from '../../src/provision/steps.ts';
 import { judgedLines } from '../../src/report/check-report.ts';
 import { provisionMarkdown } from '../../src/report/provision-report.ts';
 import type { InputsOf } from '../../src/runner/inputs.ts';
-import { type ActionContext, type ActionResult, runAction } from '../../src/runner/run-action.ts';
+import { type ActionContext, type ActionResult, type Run, runAction } from '../../src/runner/run-action.ts';
 import { inputs, outputs } from './contract.ts';
 
 type Given = InputsOf<typeof inputs>;
 
-export async function provisionPgaf(): Promise<void> {
-  await runAction({
+/** @param specs of the inputs; the acceptance leaves the caller no choice of some */
+export async function provisionPgaf(run: Run = runAction, specs: typeof inputs = inputs): Promise<void> {
+  await run({
     name: 'provision-pgaf',
-    inputs,
+    inputs: specs,
     outputs,
     async run(given, context) {
       const formation = loadFormation(given.formation, context.folder);

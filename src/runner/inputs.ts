@@ -57,6 +57,11 @@ function secretsWithin(given: string): string[] {
 
 const withoutQuotes = (text: string) => text.replace(/^["']/, '').replace(/["']$/, '');
 
+/** An input whose value is ours to say, whatever is given. */
+export function always<const T>(value: T): InputSpec<T> {
+  return { parse: () => value };
+}
+
 /** Seconds, fractions allowed. */
 export function secondsInput(min: number, max: number): InputSpec<number> {
   return {

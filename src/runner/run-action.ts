@@ -77,27 +77,61 @@ export const coreLog: Log = {
   debug: core.debug,
 };
 
+/** Runs one action; what a step of runInOrder is given to run its own by. */
+export type Run = <S extends InputSpecs>(action: Action<S>) => Promise<void>;
+
 /**
  * The way every action runs: inputs read and secrets masked, one abort signal for SIGINT, SIGTERM and our
  * own bugs, all outputs and the report written before the exit code is set.
  */
-export async function runAction<S extends InputSpecs>(action: Action<S>): Promise<void> {
-  const env = process.env;
+export const runAction: Run = (action) => runInOrder([(run) => run(action)]);
+
+/**
+ * Runs several actions as one step of a workflow, each as it runs by itself, until one does not pass. Outputs of
+ * one name are those of the last that ran.
+ *
+ * @param outputs names that are written empty first, so that all are there however far it comes
+ */
+export async function runInOrder(
+  steps: readonly ((run: Run) => Promise<void>)[],
+  outputs: readonly string[] = [],
+): Promise<void> {
   const stop = new AbortController();
-  const folder = env['GITHUB_WORKSPACE'] || process.cwd();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => stop.abort(new CancelledError(`cancelled by ${name}`)));
   }
   process.on('uncaughtException', (error) => stop.abort(error));
   // A runner that went away must not keep a drill from putting things right.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  // Each takes its secrets out of the environment; the next may ask for the same.
+  const given = { ...process.env };
 
+  try {
+    for (const name of outputs) core.setOutput(name, '');
+  } catch {
+    // The first action that writes its own tells of it.
+  }
+  for (const step of steps) {
+    await step((action) => runOne(action, given, stop.signal));
+    if (process.exitCode !== 0) break;
+  }
+  // Nothing should be left that keeps the process; if something is, the runner does not wait for it.
+  setTimeout(() => process.exit(), 2000).unref();
+}
+
+async function runOne<S extends InputSpecs>(
+  action: Action<S>,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<void> {
+  const folder = env['GITHUB_WORKSPACE'] || process.cwd();
   let result: ActionResult;
   try {
     for (const value of secretsOf(action.inputs, env)) core.setSecret(value);
     const given = readInputs(action.inputs, env);
-    forgetSecrets(action.inputs, env);
-    result = await action.run(given, { log: coreLog, signal: stop.signal, folder });
+    forgetSecrets(action.inputs, process.env);
+    signal.throwIfAborted();
+    result = await action.run(given, { log: coreLog, signal, folder });
   } catch (error) {
     result = failureOf(action.name, error);
   }
@@ -111,8 +145,6 @@ export async function runAction<S extends InputSpecs>(action: Action<S>): Promis
       `${action.name}: the outputs could not be written: ${messageOf(error)}; the verdict was: ${result.message}`,
     );
   }
-  // Nothing should be left that keeps the process; if something is, the runner does not wait for it.
-  setTimeout(() => process.exit(), 2000).unref();
 }
 
 function failureOf(name: string, error: unknown): ActionResult {

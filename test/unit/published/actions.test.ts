@@ -3,27 +3,23 @@ import { join } from 'node:path';
 import { NoOperationTraceWriter } from '@actions/workflow-parser';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import * as check from '../../actions/check-formation/contract.ts';
-import * as drill from '../../actions/failover-drill/contract.ts';
-import * as provision from '../../actions/provision-pgaf/contract.ts';
-import { catalogue, faultNames, told } from '../../src/faults/catalogue.ts';
-import type { InputSpecs } from '../../src/runner/inputs.ts';
-import { commonOutputs } from '../../src/runner/run-action.ts';
+import * as acceptance from '../../../actions/acceptance/contract.ts';
+import * as check from '../../../actions/check-formation/contract.ts';
+import * as drill from '../../../actions/failover-drill/contract.ts';
+import * as provision from '../../../actions/provision-pgaf/contract.ts';
+import { catalogue, faultNames, told } from '../../../src/faults/catalogue.ts';
+import type { InputSpecs } from '../../../src/runner/inputs.ts';
+import { commonOutputs } from '../../../src/runner/run-action.ts';
 
 /** action.yml, the code, both published addresses and the READMEs say the same. */
 
 interface ActionFile {
   inputs: Record<string, { description: string; default: string }>;
-  outputs: Record<string, { description: string; value?: string }>;
-  runs: {
-    using: string;
-    main: string;
-    post?: string;
-    steps: { id: string; env: Record<string, string>; run: string }[];
-  };
+  outputs: Record<string, { description: string }>;
+  runs: { using: string; main: string; post?: string };
 }
 
-const root = join(import.meta.dirname, '..', '..');
+const root = join(import.meta.dirname, '..', '..', '..');
 const text = (...path: string[]) => readFileSync(join(root, ...path), 'utf8');
 const actionFile = (...path: string[]) => parse(text(...path, 'action.yml')) as ActionFile;
 
@@ -73,43 +69,47 @@ describe.each(contracts)('%s', (name, { inputs, outputs }) => {
   });
 });
 
-describe('the composite root action', () => {
+describe('the root action', () => {
   const file = actionFile();
-  const step = (id: string) => file.runs.steps.find((candidate) => candidate.id === id);
-  const steps: [string, string, InputSpecs, readonly string[]][] = [
-    ['provision', 'provision-pgaf', provision.inputs, provision.outputs],
-    ['check', 'check-formation', check.inputs, check.outputs],
-    ['drill', 'failover-drill', drill.inputs, drill.outputs],
-  ];
+  // An acceptance applies, and is of one formation; plans, destructions and lists are the actions' own business.
+  const own = ['mode', 'confirm', 'formations'];
 
-  it('takes every input of its steps, with the same default, and passes it on', () => {
-    // An acceptance applies, and is of one formation; plans, destructions and lists are the actions' own business.
-    const own = ['mode', 'confirm', 'formations'];
-    const passedOn = (inputs: InputSpecs) => Object.keys(inputs).filter((name) => !own.includes(name));
-    const all = new Set(steps.flatMap(([, , inputs]) => passedOn(inputs)));
-    expect(Object.keys(file.inputs).sort()).toEqual([...all].sort());
-    for (const [id, action, inputs] of steps) {
-      const wanted = passedOn(inputs).map((name) => [
-        `INPUT_${name.toUpperCase().replaceAll('-', '_')}`,
-        `\${{ inputs.${name} }}`,
-      ]);
-      expect(step(id)?.env, id).toEqual(Object.fromEntries(wanted));
-      expect(step(id)?.run).toBe(`exec node "$GITHUB_ACTION_PATH/dist/${action}/main.js"`);
-      for (const name of passedOn(inputs)) {
-        expect(file.inputs[name]?.default, name).toBe(actionFile('actions', action).inputs[name]?.default);
-      }
-    }
+  it('takes every input of its actions, with the same default, and reads it', () => {
+    const wanted = contracts.flatMap(([name]) => Object.entries(actionFile('actions', name).inputs));
+    const passedOn = new Map(wanted.filter(([input]) => !own.includes(input)));
+    expect(Object.keys(file.inputs).sort()).toEqual([...passedOn.keys()].sort());
+    expect(Object.keys(acceptance.inputs).sort()).toEqual([...passedOn.keys()].sort());
+    for (const [input, { default: value }] of wanted)
+      if (!own.includes(input)) expect(file.inputs[input]?.default, input).toBe(value);
   });
 
-  it('passes on only outputs that its steps write', () => {
-    for (const [name, { value = '' }] of Object.entries(file.outputs)) {
-      const sources = [...value.matchAll(/steps\.(\w+)\.outputs\.([\w-]+)/g)];
-      expect(sources.length, name).toBeGreaterThan(0);
-      for (const [, id, output] of sources) {
-        const [, , , outputs = []] = steps.find(([candidate]) => candidate === id) ?? [];
-        expect([...commonOutputs, ...outputs], `${name} from ${id}`).toContain(output);
-      }
-    }
+  it('leaves its callers no choice of what is not theirs', () => {
+    expect(acceptance.applying.mode.parse('destroy')).toBe('apply');
+    expect(acceptance.checking.formations.parse('monitor')).toBe('');
+    expect(Object.keys(acceptance.applying)).toEqual(Object.keys(provision.inputs));
+    expect(Object.keys(acceptance.checking)).toEqual(Object.keys(check.inputs));
+  });
+
+  it('declares exactly the outputs that it writes, all of them outputs of its actions', () => {
+    expect(Object.keys(file.outputs)).toEqual([...commonOutputs, ...acceptance.outputs]);
+    const written = contracts.flatMap(([, { outputs }]) => outputs);
+    for (const output of acceptance.outputs) expect(written).toContain(output);
+    for (const output of drill.outputs) expect(acceptance.outputs).toContain(output);
+  });
+
+  it("runs on node24 from an entry that exists, and undoes as the drill's own post does", () => {
+    expect(file.runs.using).toBe('node24');
+    expect(existsSync(join(root, file.runs.main))).toBe(true);
+    expect(`../${file.runs.post}`).toBe(actionFile('failover-drill').runs.post);
+  });
+});
+
+describe("the root action's page", () => {
+  it('shows its inputs and outputs', () => {
+    const page = text('actions', 'acceptance', 'README.md');
+    const file = actionFile();
+    for (const key of [...Object.keys(file.inputs), ...Object.keys(file.outputs)])
+      expect(page).toContain(`| \`${key}\` |`);
   });
 });
 
@@ -130,11 +130,8 @@ describe("the drill's faults", () => {
 });
 
 describe('the README', () => {
-  it('shows the inputs and outputs of the root action, and every exit code', () => {
+  it('tells every exit code', () => {
     const readme = text('README.md');
-    const file = actionFile();
-    for (const key of [...Object.keys(file.inputs), ...Object.keys(file.outputs)])
-      expect(readme).toContain(`| \`${key}\` |`);
     for (const code of [0, 1, 2, 3]) expect(readme).toMatch(new RegExp(`^\\| ${code} +\\|`, 'm'));
   });
 
@@ -159,6 +156,9 @@ describe('the README', () => {
       'lab/',
       'test/unit/',
       'test/lab/',
+      'test/runner/',
+      'examples/',
+      '.gitea/workflows/',
       'scripts/',
     ];
     for (const folder of folders) {

@@ -1,0 +1,2 @@
+import { acceptance } from '../pgha.js';
+await acceptance();
