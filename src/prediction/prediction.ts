@@ -8,6 +8,7 @@ import {
   chosen,
   commanded,
   demotionAwaited,
+  demotionGranted,
   givenUp,
   handedOver,
   nextReport,
@@ -31,7 +32,7 @@ export const faultClasses = [
   'full-cut',
   /** Nothing arrives between it and the monitor. */
   'monitor-cut',
-  /** Only its Postgres was killed: its keeper starts it again, and nothing is promoted. */
+  /** Only its Postgres was killed: its keeper starts it again, and as a rule nothing is promoted. */
   'postgres-crash',
   /** An operator has the role handed over. */
   'switchover',
@@ -69,8 +70,17 @@ export interface FaultPrediction {
   parts: Part[];
   /** The part whose setting costs most. */
   costliest: Part | null;
+  /** A failover that need not come, but may; null where there is no such doubt. */
+  mayFailOver: PossibleFailover | null;
   /** Null where the fault leaves no old primary that could take writes. */
   fencing: Fencing | null;
+}
+
+export interface PossibleFailover {
+  why: string;
+  promotion: Span;
+  outage: Span;
+  parts: Part[];
 }
 
 /** As Fence, in seconds: null for times that are not to be relied upon, or have no end. */
@@ -104,15 +114,7 @@ export function predict(live: LiveSettings): Prediction {
     freeze: failover('freeze', silent, () => frozen),
     'full-cut': failover('full-cut', silent, (writable) => fullCutFence(live, primary, writable)),
     'monitor-cut': failover('monitor-cut', silent, () => monitorCutFence(live, primary)),
-    'postgres-crash': {
-      fault: 'postgres-crash',
-      promotion: null,
-      notPromoted: 'its keeper lives and starts Postgres again, which is no failover',
-      outage: span(restarted.takes),
-      parts: [part(restarted)],
-      costliest: null,
-      fencing: null,
-    },
+    'postgres-crash': postgresCrash(live, blocked),
     switchover: promoting(
       'switchover',
       switchover,
@@ -138,6 +140,39 @@ function failoverSteps({ monitor, nodes }: LiveSettings, checks: Interval): Step
 
 function switchoverSteps({ nodes }: LiveSettings): Step[] {
   return [commanded, chosen(nodes.length), handedOver, opened, announced(nodes.length)];
+}
+
+function postgresCrash({ monitor, nodes }: LiveSettings, blocked: string | null): FaultPrediction {
+  const steps = [
+    nextReport('its keeper reports that Postgres does not run'),
+    nextReport('a standby reports, and the failover begins'),
+    chosen(nodes.length),
+    demotionGranted(monitor.primaryDemoteTimeoutMs),
+    nextReport('the standby reports, and may take writes'),
+    opened,
+    announced(nodes.length),
+  ];
+  return {
+    fault: 'postgres-crash',
+    promotion: null,
+    notPromoted: 'its keeper lives and starts Postgres again, which is no failover',
+    outage: span(restarted.takes),
+    parts: [part(restarted)],
+    costliest: null,
+    mayFailOver:
+      blocked === null
+        ? {
+            // keeper.c, ReportPgIsRunning: it hides a Postgres that is down only once it has tried to start it.
+            why:
+              'the keeper may look before it has tried to start Postgres again, and report that it does not run: the ' +
+              'monitor then fails over at once',
+            promotion: span(inTurn(...steps.map(({ takes }) => takes))),
+            outage: span(inTurn(...steps.slice(0, -1).map(({ takes }) => takes))),
+            parts: steps.map(part),
+          }
+        : null,
+    fencing: null,
+  };
 }
 
 /** Why no standby can be promoted whatever happens, or null. */
@@ -172,6 +207,7 @@ function promoting(
       outage: null,
       parts: [],
       costliest: null,
+      mayFailOver: null,
       fencing: null,
     };
   const parts = steps.map(part);
@@ -182,6 +218,7 @@ function promoting(
     outage: span(outage),
     parts,
     costliest: costliestOf(parts),
+    mayFailOver: null,
     fencing: fence && inSeconds(fence),
   };
 }

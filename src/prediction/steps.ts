@@ -66,12 +66,12 @@ export function chosen(nodes: number): Step {
     ? {
         name: 'the standbys report their positions, and the one that is chosen prepares its promotion',
         cost: null,
-        takes: { least: 2000, most: 7000 },
+        takes: { least: 2000, most: 7500 },
       }
     : {
         name: 'the standby prepares its promotion',
         cost: null,
-        takes: { least: 50, most: 700 },
+        takes: { least: 50, most: 1100 },
       };
 }
 
@@ -103,7 +103,7 @@ export function announced(nodes: number): Step {
   return {
     name: 'the new primary reports and the monitor announces it',
     cost: null,
-    takes: { least: 10, most: nodes > 2 ? 2500 : 600 },
+    takes: { least: 10, most: nodes > 2 ? 2500 : 900 },
   };
 }
 
@@ -121,11 +121,11 @@ export const commanded: Step = {
 export const handedOver: Step = {
   name: 'the old primary shuts down, while the standby is promoted',
   cost: null,
-  takes: { least: 300, most: 3500 },
+  takes: { least: 300, most: 3100 },
 };
 
 /**
- * The keeper's supervisor starts Postgres again at once, and what remains is recovery: 1.1 to 4.2 s on a machine whose disk
+ * The keeper's supervisor starts Postgres again at once, and what remains is recovery: 0.8 to 4.2 s on a machine whose disk
  * others keep busy, with next to nothing written since the last checkpoint. More than that, and it takes longer.
  */
 export const restarted: Step = {
@@ -133,3 +133,13 @@ export const restarted: Step = {
   cost: null,
   takes: { least: 200, most: 6000 },
 };
+
+/** Its keeper is there to demote the old primary, and D limits how long it may take over that. */
+export function demotionGranted(demoteTimeoutMs: number): Step {
+  const awaited = demotionAwaited(demoteTimeoutMs);
+  return {
+    ...awaited,
+    name: 'the old primary demotes itself, while the standby is promoted',
+    takes: { ...awaited.takes, least: promoteMs.least },
+  };
+}

@@ -110,7 +110,7 @@ describe('the profiles', () => {
   it.each([
     ['fast', 2, 6],
     ['balanced', 2, 8],
-    ['upstream', 2, 12.5],
+    ['upstream', 2, 13],
     ['fast', 3, 13],
     ['balanced', 3, 15],
   ] as const)('%s with %i data nodes: no interval is wider than is of use', (profile, nodes, width) => {
@@ -135,6 +135,24 @@ describe('the profiles', () => {
   it("upstream's own defaults may leave two primaries after a full cut", () => {
     const { fencing } = predict(liveOf(timingsProfiles.upstream))['full-cut'];
     expect(fencing?.overlapSeconds).toBeCloseTo(3.8, 6);
+  });
+});
+
+describe('a Postgres that was killed', () => {
+  it('is started again by its keeper, and may cost a failover all the same', () => {
+    const { promotion, notPromoted, mayFailOver } = predict(liveOf(timingsProfiles.fast))['postgres-crash'];
+    expect(promotion).toBeNull();
+    expect(notPromoted).toMatch(/starts Postgres again/);
+    // Seen in the lab: 6.7 s.
+    expect(mayFailOver?.promotion.least).toBeLessThan(6.7);
+    expect(mayFailOver?.promotion.most).toBeGreaterThan(6.7);
+    const sum = mayFailOver?.parts.reduce((seconds, { most }) => seconds + most, 0);
+    expect(sum).toBeCloseTo(mayFailOver?.promotion.most as number, 6);
+  });
+
+  it('costs none where there is nobody to fail over to', () => {
+    const live = liveOf(timingsProfiles.fast, 3, { candidatePriority: 0 });
+    expect(predict(live)['postgres-crash'].mayFailOver).toBeNull();
   });
 });
 
