@@ -7,8 +7,8 @@ import {
   announced,
   chosen,
   commanded,
+  demotedAfterCrash,
   demotionAwaited,
-  demotionGranted,
   givenUp,
   handedOver,
   nextReport,
@@ -108,13 +108,14 @@ export function predict(live: LiveSettings): Prediction {
     return promoting(fault, steps, writable, fence(writable), blocked);
   };
   const silent = silentChecksFail(live.monitor);
-  const switchover = switchoverSteps(live);
+  const retryMs = slowestRetryMs(live, primary);
+  const switchover = switchoverSteps(live, retryMs);
   return {
     'crash-stop': failover('crash-stop', goneChecksFail(live.monitor), () => null),
     freeze: failover('freeze', silent, () => frozen),
     'full-cut': failover('full-cut', silent, (writable) => fullCutFence(live, primary, writable)),
     'monitor-cut': failover('monitor-cut', silent, () => monitorCutFence(live, primary)),
-    'postgres-crash': postgresCrash(live, blocked),
+    'postgres-crash': postgresCrash(live, retryMs, blocked),
     switchover: promoting(
       'switchover',
       switchover,
@@ -138,16 +139,20 @@ function failoverSteps({ monitor, nodes }: LiveSettings, checks: Interval): Step
   ];
 }
 
-function switchoverSteps({ nodes }: LiveSettings): Step[] {
-  return [commanded, chosen(nodes.length), handedOver, opened, announced(nodes.length)];
+function switchoverSteps({ nodes: { length } }: LiveSettings, retryMs: number): Step[] {
+  return [commanded, chosen(length), handedOver(length, retryMs), opened, announced(length)];
 }
 
-function postgresCrash({ monitor, nodes }: LiveSettings, blocked: string | null): FaultPrediction {
+function postgresCrash(
+  { monitor, nodes }: LiveSettings,
+  retryMs: number,
+  blocked: string | null,
+): FaultPrediction {
   const steps = [
     nextReport('its keeper reports that Postgres does not run'),
     nextReport('a standby reports, and the failover begins'),
     chosen(nodes.length),
-    demotionGranted(monitor.primaryDemoteTimeoutMs),
+    demotedAfterCrash(nodes.length, monitor.primaryDemoteTimeoutMs, retryMs),
     nextReport('the standby reports, and may take writes'),
     opened,
     announced(nodes.length),
@@ -173,6 +178,12 @@ function postgresCrash({ monitor, nodes }: LiveSettings, blocked: string | null)
         : null,
     fencing: null,
   };
+}
+
+/** Any of the standbys may be the one that is promoted. */
+function slowestRetryMs({ nodes }: LiveSettings, primary: LiveNode): number {
+  const standbys = nodes.filter((node) => node !== primary);
+  return Math.max(0, ...standbys.map(({ walRetrieveRetryIntervalMs }) => walRetrieveRetryIntervalMs));
 }
 
 /** Why no standby can be promoted whatever happens, or null. */

@@ -57,6 +57,7 @@ async function readLiveNode(
     networkPartitionTimeoutSeconds: partitionTimeoutOf(config),
     walSenderTimeoutMs: settings('wal_sender_timeout'),
     walReceiverStatusIntervalMs: settings('wal_receiver_status_interval'),
+    walRetrieveRetryIntervalMs: settings('wal_retrieve_retry_interval'),
     helpers: {
       quickNameLookups: unit.includes('RES_OPTIONS=timeout:1 attempts:1'),
       monitorKeepalives:
