@@ -1,21 +1,10 @@
 import { seconds } from '../clock/clock.ts';
 import { type Interval, inTurn } from '../clock/interval.ts';
 import { goneChecksFail, silentChecksFail } from '../formation/detection.ts';
+import { crashCourse, failoverCourse, noSuccessor, switchoverCourse } from './courses.ts';
 import { type Fence, frozen, fullCutFence, lateMs, monitorCutFence } from './fences.ts';
 import type { LiveNode, LiveSettings } from './settings.ts';
-import {
-  announced,
-  chosen,
-  commanded,
-  demotedAfterCrash,
-  demotionAwaited,
-  givenUp,
-  handedOver,
-  nextReport,
-  opened,
-  restarted,
-  type Step,
-} from './steps.ts';
+import { restarted, type Step } from './steps.ts';
 
 /**
  * What a formation's settings lead to, fault by fault, before any fault has come: how long until the promotion, which
@@ -103,60 +92,31 @@ export function predict(live: LiveSettings): Prediction {
   if (!primary) throw new Error(`${live.primary} is none of the nodes that a prediction was asked for`);
   const blocked = noSuccessor(live, primary);
   const failover = (fault: FaultClass, checks: Interval, fence: (writable: Interval) => Fence | null) => {
-    const steps = failoverSteps(live, checks);
-    const writable = inTurn(...steps.slice(0, -1).map(({ takes }) => takes));
+    const steps = failoverCourse(live, checks);
+    const writable = wholeOf(steps.slice(0, -1));
     return promoting(fault, steps, writable, fence(writable), blocked);
   };
   const silent = silentChecksFail(live.monitor);
-  const retryMs = slowestRetryMs(live, primary);
-  const switchover = switchoverSteps(live, retryMs);
+  const switchover = switchoverCourse(live, primary);
   return {
     'crash-stop': failover('crash-stop', goneChecksFail(live.monitor), () => null),
     freeze: failover('freeze', silent, () => frozen),
     'full-cut': failover('full-cut', silent, (writable) => fullCutFence(live, primary, writable)),
     'monitor-cut': failover('monitor-cut', silent, () => monitorCutFence(live, primary)),
-    'postgres-crash': postgresCrash(live, retryMs, blocked),
+    'postgres-crash': postgresCrash(live, primary, blocked),
     switchover: promoting(
       'switchover',
       switchover,
       // Writes go on until the primary is told, and come back before the announcement.
-      inTurn(...switchover.slice(1, -1).map(({ takes }) => takes)),
+      wholeOf(switchover.slice(1, -1)),
       null,
       blocked,
     ),
   };
 }
 
-function failoverSteps({ monitor, nodes }: LiveSettings, checks: Interval): Step[] {
-  return [
-    givenUp(monitor, checks),
-    nextReport('a standby reports, and the failover begins'),
-    chosen(nodes.length),
-    demotionAwaited(monitor.primaryDemoteTimeoutMs),
-    nextReport('the standby reports, and may take writes'),
-    opened,
-    announced(nodes.length),
-  ];
-}
-
-function switchoverSteps({ nodes: { length } }: LiveSettings, retryMs: number): Step[] {
-  return [commanded, chosen(length), handedOver(length, retryMs), opened, announced(length)];
-}
-
-function postgresCrash(
-  { monitor, nodes }: LiveSettings,
-  retryMs: number,
-  blocked: string | null,
-): FaultPrediction {
-  const steps = [
-    nextReport('its keeper reports that Postgres does not run'),
-    nextReport('a standby reports, and the failover begins'),
-    chosen(nodes.length),
-    demotedAfterCrash(nodes.length, monitor.primaryDemoteTimeoutMs, retryMs),
-    nextReport('the standby reports, and may take writes'),
-    opened,
-    announced(nodes.length),
-  ];
+function postgresCrash(live: LiveSettings, primary: LiveNode, blocked: string | null): FaultPrediction {
+  const steps = crashCourse(live, primary);
   return {
     fault: 'postgres-crash',
     promotion: null,
@@ -167,40 +127,16 @@ function postgresCrash(
     mayFailOver:
       blocked === null
         ? {
-            // keeper.c, ReportPgIsRunning: it hides a Postgres that is down only once it has tried to start it.
             why:
               'the keeper may look before it has tried to start Postgres again, and report that it does not run: the ' +
               'monitor then fails over at once',
-            promotion: span(inTurn(...steps.map(({ takes }) => takes))),
-            outage: span(inTurn(...steps.slice(0, -1).map(({ takes }) => takes))),
+            promotion: span(wholeOf(steps)),
+            outage: span(wholeOf(steps.slice(0, -1))),
             parts: steps.map(part),
           }
         : null,
     fencing: null,
   };
-}
-
-/** Any of the standbys may be the one that is promoted. */
-function slowestRetryMs({ nodes }: LiveSettings, primary: LiveNode): number {
-  const standbys = nodes.filter((node) => node !== primary);
-  return Math.max(0, ...standbys.map(({ walRetrieveRetryIntervalMs }) => walRetrieveRetryIntervalMs));
-}
-
-/** Why no standby can be promoted whatever happens, or null. */
-function noSuccessor({ nodes, numberSyncStandbys }: LiveSettings, primary: LiveNode): string | null {
-  const standbys = nodes.filter((node) => node !== primary);
-  if (standbys.length === 0) return 'there is no other data node';
-  if (standbys.every(({ candidatePriority }) => candidatePriority === 0))
-    return 'every other data node has candidate priority 0; give one of them a higher one';
-  // Of two nodes the standby needs no quorum; of more, number_sync_standbys + 1 of them must report their position
-  // (group_state_machine.c, ProceedGroupStateForMSFailover).
-  const quorum = standbys.filter(({ replicationQuorum }) => replicationQuorum).length;
-  if (standbys.length > 1 && numberSyncStandbys > 0 && quorum < numberSyncStandbys + 1)
-    return (
-      `number_sync_standbys ${numberSyncStandbys} asks for ${numberSyncStandbys + 1} standbys of the replication quorum, and ` +
-      `there are ${quorum}; lower it, or add a standby`
-    );
-  return null;
 }
 
 function promoting(
@@ -224,7 +160,7 @@ function promoting(
   const parts = steps.map(part);
   return {
     fault,
-    promotion: span(inTurn(...steps.map(({ takes }) => takes))),
+    promotion: span(wholeOf(steps)),
     notPromoted: null,
     outage: span(outage),
     parts,
@@ -241,6 +177,8 @@ function costliestOf(parts: readonly Part[]): Part | null {
     null,
   );
 }
+
+const wholeOf = (steps: readonly Step[]) => inTurn(...steps.map(({ takes }) => takes));
 
 const span = ({ least, most }: Interval): Span => ({ least: seconds(least), most: seconds(most) });
 
