@@ -60,13 +60,14 @@ function detectionCost(t: Detection, checks: Interval): Cost {
  * prepare_promotion asks nothing of a single standby: it reports it at once, and is told to stop replication. Of
  * several, each first starts its Postgres anew without the primary and reports its position (report_lsn), and the
  * monitor chooses when the last has (ProceedGroupStateForMSFailover); the chosen one may hear of it at its next round.
+ * The slowest of the starts decides: 2.9 to 6.6 s in all as a rule, 9 s once, at a load of 24.
  */
 export function chosen(nodes: number): Step {
   return nodes > 2
     ? {
         name: 'the standbys report their positions, and the one that is chosen prepares its promotion',
         cost: null,
-        takes: { least: 2000, most: 7500 },
+        takes: { least: 2000, most: 10_000 },
       }
     : {
         name: 'the standby prepares its promotion',

@@ -170,14 +170,15 @@ function tableOf(profile: string, compared: readonly Compared[]): string {
     const sorted = of.map(({ measured }) => measured).sort((a, b) => a - b);
     const least = Math.min(...of.map(({ predicted }) => predicted.least));
     const most = Math.max(...of.map(({ predicted }) => predicted.most));
-    const shown = [sorted[0], sorted[Math.floor(sorted.length / 2)], sorted.at(-1)];
+    const shown =
+      sorted.length > 2 ? [sorted[0], sorted[Math.floor(sorted.length / 2)], sorted.at(-1)] : sorted;
     const loads = of.map(({ load }) => Number(load));
     return [
       profile,
       ...kind.split('|'),
       String(of.length),
       `${least.toFixed(1)} to ${most.toFixed(1)}`,
-      shown.map((value) => value?.toFixed(1)).join(' / '),
+      shown.map((value) => value?.toFixed(1)).join(sorted.length > 2 ? ' / ' : ', '),
       `${Math.min(...loads).toFixed(0)} to ${Math.max(...loads).toFixed(0)}`,
     ];
   });
