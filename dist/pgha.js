@@ -49984,6 +49984,7 @@ const watchedSettings = [
     'recovery_min_apply_delay',
     'synchronous_commit',
     'wal_receiver_status_interval',
+    'wal_retrieve_retry_interval',
     'wal_sender_timeout',
 ];
 async function observeNode(session, formation) {
@@ -50175,7 +50176,6 @@ class Reader {
 }
 
 ;// CONCATENATED MODULE: ./build/src/clock/interval.js
-const nothing = { least: 0, most: 0 };
 const exactly = (durationMs) => ({ least: durationMs, most: durationMs });
 /** One after the other. */
 function inTurn(...intervals) {
@@ -50209,24 +50209,21 @@ function either(...intervals) {
 const reportMs = 1000;
 /**
  * How long after a node fell silent its health checks have failed (health_check_worker.c): a round of them begins
- * every period, tries once and max_retries times more, waits for the time-out at each try and for the
- * delay after it, the last delay included. The least leaves the last delay out, to be on the safe side of a fence.
+ * every period, tries once and max_retries times more, waits for the time-out at each try and for the delay after it,
+ * the last delay included (WaitForEvent, before ManageHealthCheck counts the tries).
  */
 function silentChecksFail(t) {
-    const retries = t.healthCheckMaxRetries;
-    return {
-        least: t.healthCheckTimeoutMs + retries * (t.healthCheckRetryDelayMs + t.healthCheckTimeoutMs),
-        most: t.healthCheckPeriodMs + (retries + 1) * (t.healthCheckTimeoutMs + t.healthCheckRetryDelayMs),
-    };
+    const least = (t.healthCheckMaxRetries + 1) * (t.healthCheckTimeoutMs + t.healthCheckRetryDelayMs);
+    return { least, most: t.healthCheckPeriodMs + least };
 }
 /**
  * The same for a node that is gone. Its name and address outlive it for a while; who asks for an address that nobody has
  * is told so after 3 s (Linux, neigh/mcast_solicit 3 times retrans_time_ms 1000), where the time-out is longer.
  */
 function goneChecksFail(t) {
-    const retries = t.healthCheckMaxRetries;
     const tryMs = Math.min(t.healthCheckTimeoutMs, addressUnansweredMs);
-    return { least: tryMs + retries * (t.healthCheckRetryDelayMs + tryMs), most: silentChecksFail(t).most };
+    const least = (t.healthCheckMaxRetries + 1) * (tryMs + t.healthCheckRetryDelayMs);
+    return { least, most: silentChecksFail(t).most };
 }
 const addressUnansweredMs = 3000;
 /**
@@ -50234,7 +50231,7 @@ const addressUnansweredMs = 3000;
  *
  * @param reportAgeMs how old the node's last report may be at the fault
  */
-function detection(t, checks, reportAgeMs = reportMs) {
+function detection(t, checks, reportAgeMs) {
     const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
     return interval_together({ least: overdueMs - reportAgeMs, most: overdueMs }, checks);
 }
@@ -50252,7 +50249,216 @@ function decidesWithinMs(t) {
  */
 function ridesOutMs(t) {
     const heardMs = t.nodeConsideredUnhealthyTimeoutMs - 2 * reportMs;
-    return Math.floor(Math.max(heardMs, silentChecksFail(t).least - reportMs) / 1000) * 1000;
+    return Math.floor(Math.max(heardMs, cautiousChecksMs(t) - reportMs) / 1000) * 1000;
+}
+/**
+ * How long after a cut the node is certainly not given up: what its fence may count on. The last delay of the health
+ * checks is left out, to be on the safe side.
+ */
+function keptForMs(t) {
+    return Math.max(t.nodeConsideredUnhealthyTimeoutMs - reportMs, cautiousChecksMs(t));
+}
+function cautiousChecksMs(t) {
+    return silentChecksFail(t).least - t.healthCheckRetryDelayMs;
+}
+
+;// CONCATENATED MODULE: ./build/src/prediction/steps.js
+
+
+/** A keeper's round is a second of waiting (PG_AUTOCTL_KEEPER_SLEEP_TIME), and its work, up to 0.5 s on a busy machine. */
+const roundMs = 1500;
+/**
+ * The monitor acts on a node's report and on nothing else (ProceedGroupState in group_state_machine.c, called by
+ * node_active): whatever has become true waits for the next one.
+ */
+function nextReport(name) {
+    return { name, cost: null, takes: { least: 0, most: roundMs } };
+}
+/** @param checks how long the health checks of this fault take to fail */
+function givenUp(t, checks) {
+    return {
+        name: 'the monitor may give the primary up',
+        takes: detection(t, checks, roundMs),
+        cost: detectionCost(t, checks),
+    };
+}
+/** Reports and health checks run side by side: the later decides, and is worth lowering down to the earlier. */
+function detectionCost(t, checks) {
+    const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
+    const setting = 'pgautofailover.node_considered_unhealthy_timeout';
+    if (overdueMs >= checks.most)
+        return { setting, costMs: overdueMs, gainMs: overdueMs - checks.most };
+    const tries = t.healthCheckMaxRetries + 1;
+    const shares = [
+        ['pgautofailover.health_check_timeout', tries * t.healthCheckTimeoutMs],
+        ['pgautofailover.health_check_retry_delay', tries * t.healthCheckRetryDelayMs],
+        ['pgautofailover.health_check_period', t.healthCheckPeriodMs],
+    ];
+    const [longest, costMs] = shares.reduce((most, one) => (one[1] > most[1] ? one : most));
+    return { setting: longest, costMs, gainMs: Math.min(costMs, checks.most - overdueMs) };
+}
+/**
+ * prepare_promotion asks nothing of a single standby: it reports it at once, and is told to stop replication. Of
+ * several, each first starts its Postgres anew without the primary and reports its position (report_lsn), and the
+ * monitor chooses when the last has (ProceedGroupStateForMSFailover); the chosen one may hear of it at its next round.
+ * The slowest of the starts decides: 2.9 to 6.6 s in all as a rule, 9 s once, at a load of 24.
+ */
+function chosen(nodes) {
+    return nodes > 2
+        ? {
+            name: 'the standbys report their positions, and the one that is chosen prepares its promotion',
+            cost: null,
+            takes: { least: 2000, most: 10_000 },
+        }
+        : {
+            name: 'the standby prepares its promotion',
+            cost: null,
+            takes: { least: 50, most: 1100 },
+        };
+}
+/** From the order to stop replication until Postgres is out of recovery; it runs while D does. */
+const promoteMs = { least: 50, most: 3000 };
+/** The old primary does not answer, so its whole time to demote itself must pass (IsDrainTimeExpired). */
+function demotionAwaited(demoteTimeoutMs) {
+    return {
+        name: 'the old primary has its time to demote itself, while the standby is promoted',
+        takes: interval_together(exactly(demoteTimeoutMs), promoteMs),
+        cost: {
+            setting: 'pgautofailover.primary_demote_timeout',
+            costMs: demoteTimeoutMs,
+            gainMs: Math.max(0, demoteTimeoutMs - promoteMs.most),
+        },
+    };
+}
+/** default_transaction_read_only goes off, the first thing that wait_primary does. */
+const opened = {
+    name: 'the new primary opens for writes',
+    cost: null,
+    takes: { least: 20, most: 500 },
+};
+/** Its keeper reports as soon as it has done all that its new state asks for; for other standbys that is more. */
+function announced(nodes) {
+    return {
+        name: 'the new primary reports and the monitor announces it',
+        cost: null,
+        takes: { least: 10, most: nodes > 2 ? 2500 : 900 },
+    };
+}
+/** From the start of pg_autoctl perform switchover until the monitor has given its orders. */
+const commanded = {
+    name: "the operator's command reaches the monitor",
+    cost: null,
+    takes: { least: 30, most: 800 },
+};
+/**
+ * A single standby whose primary ended the replication tries to connect once more, and then sleeps for
+ * wal_retrieve_retry_interval: an order to be promoted that comes meanwhile waits for its end (seen in Postgres 15: 5.0 s
+ * from "received promote request" to "redo done"). A primary that falls silent leaves it connected, and several standbys
+ * have been restarted without a primary before: neither sleeps.
+ */
+function promotedAfterParting(nodes, retryMs) {
+    if (nodes > 2)
+        return { most: promoteMs.most, cost: null };
+    const cost = { setting: 'wal_retrieve_retry_interval', costMs: retryMs, gainMs: retryMs };
+    return { most: 2000 + retryMs, cost };
+}
+/**
+ * The old primary answers, so nobody waits for primary_demote_timeout: its Postgres shuts down, with a checkpoint, and
+ * its keeper says so; the standby is promoted meanwhile.
+ */
+function handedOver(nodes, retryMs) {
+    const { most, cost } = promotedAfterParting(nodes, retryMs);
+    return {
+        name: 'the old primary shuts down, while the standby is promoted',
+        cost,
+        takes: { least: 300, most: Math.max(3100, most) },
+    };
+}
+/** The same where Postgres had crashed: D limits how long the old primary may take, but not the standby. */
+function demotedAfterCrash(nodes, demoteTimeoutMs, retryMs) {
+    const promoted = promotedAfterParting(nodes, retryMs);
+    return {
+        name: 'the old primary demotes itself, while the standby is promoted',
+        cost: demoteTimeoutMs >= promoted.most
+            ? {
+                setting: 'pgautofailover.primary_demote_timeout',
+                costMs: demoteTimeoutMs,
+                gainMs: demoteTimeoutMs - promoted.most,
+            }
+            : promoted.cost,
+        takes: { least: promoteMs.least, most: Math.max(demoteTimeoutMs, promoted.most) },
+    };
+}
+/**
+ * The keeper's supervisor starts Postgres again at once, and what remains is recovery: 0.8 to 4.2 s on a machine whose disk
+ * others keep busy, with next to nothing written since the last checkpoint. More than that, and it takes longer.
+ */
+const restarted = {
+    name: 'the keeper starts Postgres again, which recovers',
+    cost: null,
+    takes: { least: 200, most: 6000 },
+};
+
+;// CONCATENATED MODULE: ./build/src/prediction/courses.js
+
+/** Which steps lead to a promotion, by what brings it about; the announcement is the last. */
+/** @param checks how long the health checks of this fault take to fail */
+function failoverCourse({ monitor, nodes }, checks) {
+    return [
+        givenUp(monitor, checks),
+        nextReport('a standby reports, and the failover begins'),
+        chosen(nodes.length),
+        demotionAwaited(monitor.primaryDemoteTimeoutMs),
+        nextReport('the standby reports, and may take writes'),
+        opened,
+        announced(nodes.length),
+    ];
+}
+function switchoverCourse(live, primary) {
+    const { length } = live.nodes;
+    return [
+        commanded,
+        chosen(length),
+        handedOver(length, slowestRetryMs(live, primary)),
+        opened,
+        announced(length),
+    ];
+}
+/**
+ * A failover that the keeper itself asks for: it hides a Postgres that is down only once it has tried to start it
+ * (keeper.c, ReportPgIsRunning), so one that looks before that gives its node up.
+ */
+function crashCourse(live, primary) {
+    const { monitor, nodes } = live;
+    return [
+        nextReport('its keeper reports that Postgres does not run'),
+        nextReport('a standby reports, and the failover begins'),
+        chosen(nodes.length),
+        demotedAfterCrash(nodes.length, monitor.primaryDemoteTimeoutMs, slowestRetryMs(live, primary)),
+        nextReport('the standby reports, and may take writes'),
+        opened,
+        announced(nodes.length),
+    ];
+}
+/** Any of the standbys may be the one that is promoted. */
+function slowestRetryMs({ nodes }, primary) {
+    const standbys = nodes.filter((node) => node !== primary);
+    return Math.max(0, ...standbys.map(({ walRetrieveRetryIntervalMs }) => walRetrieveRetryIntervalMs));
+}
+/** Why no standby can be promoted whatever happens, or null. */
+function noSuccessor({ nodes, numberSyncStandbys }, primary) {
+    const standbys = nodes.filter((node) => node !== primary);
+    if (standbys.length === 0)
+        return 'there is no other data node';
+    if (standbys.every(({ candidatePriority }) => candidatePriority === 0))
+        return 'every other data node has candidate priority 0; give one of them a higher one';
+    // Of two nodes the standby needs no quorum; of more, number_sync_standbys + 1 of them must report their position
+    // (group_state_machine.c, ProceedGroupStateForMSFailover).
+    const quorum = standbys.filter(({ replicationQuorum }) => replicationQuorum).length;
+    if (standbys.length > 1 && numberSyncStandbys > 0 && quorum < numberSyncStandbys + 1)
+        return (`number_sync_standbys ${numberSyncStandbys} asks for ${numberSyncStandbys + 1} standbys of the replication quorum, and ` +
+            `there are ${quorum}; lower it, or add a standby`);
+    return null;
 }
 
 ;// CONCATENATED MODULE: ./build/src/formation/fencing.js
@@ -50310,7 +50516,11 @@ function fullCutFenced(t, statusIntervalMs) {
     const silent = inTurn(lastSight(ends), partitionNoticed(t, lookEveryMs), stop);
     // Where connections fail at once the keeper looks all the time, so it sees the standby's connection to its end.
     const refused = inTurn(ends, partitionNoticed(t, 1000), stop);
-    return either(silent, refused);
+    if (!mayNeverSeeStandby(t, statusIntervalMs))
+        return either(silent, refused);
+    // One that saw a standby in an earlier cut, and none in this, need only miss the monitor for N.
+    const soonestMs = Math.max(firstLook.least, t.networkPartitionTimeoutSeconds * 1000);
+    return either(silent, refused, { least: soonestMs, most: refused.most });
 }
 /**
  * How long a primary that is cut off from the monitor alone takes writes after its standby was told to leave it: the
@@ -50321,112 +50531,6 @@ function demotingFenced(t) {
     return inTurn({ least: least - lookEveryMs, most }, stop, stop);
 }
 
-;// CONCATENATED MODULE: ./build/src/prediction/steps.js
-
-
-/** A keeper's round is a second of waiting (PG_AUTOCTL_KEEPER_SLEEP_TIME), and its work, up to 0.5 s on a busy machine. */
-const roundMs = 1500;
-/**
- * The monitor acts on a node's report and on nothing else (ProceedGroupState in group_state_machine.c, called by
- * node_active): whatever has become true waits for the next one.
- */
-function nextReport(name) {
-    return { name, cost: null, takes: { least: 0, most: roundMs } };
-}
-/** @param checks how long the health checks of this fault take to fail */
-function givenUp(t, checks) {
-    return {
-        name: 'the monitor may give the primary up',
-        takes: detection(t, checks, roundMs),
-        cost: detectionCost(t, checks),
-    };
-}
-/** Reports and health checks run side by side: the later decides, and is worth lowering down to the earlier. */
-function detectionCost(t, checks) {
-    const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
-    const setting = 'pgautofailover.node_considered_unhealthy_timeout';
-    if (overdueMs >= checks.most)
-        return { setting, costMs: overdueMs, gainMs: overdueMs - checks.most };
-    const tries = t.healthCheckMaxRetries + 1;
-    const shares = [
-        ['pgautofailover.health_check_timeout', tries * t.healthCheckTimeoutMs],
-        ['pgautofailover.health_check_retry_delay', tries * t.healthCheckRetryDelayMs],
-        ['pgautofailover.health_check_period', t.healthCheckPeriodMs],
-    ];
-    const [longest, costMs] = shares.reduce((most, one) => (one[1] > most[1] ? one : most));
-    return { setting: longest, costMs, gainMs: Math.min(costMs, checks.most - overdueMs) };
-}
-/**
- * prepare_promotion asks nothing of a single standby: it reports it at once, and is told to stop replication. Of
- * several, each first starts its Postgres anew without the primary and reports its position (report_lsn), and the
- * monitor chooses when the last has (ProceedGroupStateForMSFailover); the chosen one may hear of it at its next round.
- */
-function chosen(nodes) {
-    return nodes > 2
-        ? {
-            name: 'the standbys report their positions, and the one that is chosen prepares its promotion',
-            cost: null,
-            takes: { least: 2000, most: 7000 },
-        }
-        : {
-            name: 'the standby prepares its promotion',
-            cost: null,
-            takes: { least: 50, most: 700 },
-        };
-}
-/** From the order to stop replication until Postgres is out of recovery; it runs while D does. */
-const promoteMs = { least: 50, most: 3000 };
-/** The old primary does not answer, so its whole time to demote itself must pass (IsDrainTimeExpired). */
-function demotionAwaited(demoteTimeoutMs) {
-    return {
-        name: 'the old primary has its time to demote itself, while the standby is promoted',
-        takes: interval_together(exactly(demoteTimeoutMs), promoteMs),
-        cost: {
-            setting: 'pgautofailover.primary_demote_timeout',
-            costMs: demoteTimeoutMs,
-            gainMs: Math.max(0, demoteTimeoutMs - promoteMs.most),
-        },
-    };
-}
-/** default_transaction_read_only goes off, the first thing that wait_primary does. */
-const opened = {
-    name: 'the new primary opens for writes',
-    cost: null,
-    takes: { least: 20, most: 500 },
-};
-/** Its keeper reports as soon as it has done all that its new state asks for; for other standbys that is more. */
-function announced(nodes) {
-    return {
-        name: 'the new primary reports and the monitor announces it',
-        cost: null,
-        takes: { least: 10, most: nodes > 2 ? 2500 : 600 },
-    };
-}
-/** From the start of pg_autoctl perform switchover until the monitor has given its orders. */
-const commanded = {
-    name: "the operator's command reaches the monitor",
-    cost: null,
-    takes: { least: 30, most: 800 },
-};
-/**
- * The old primary answers, so nobody waits for primary_demote_timeout: its Postgres shuts down, with a checkpoint, and
- * its keeper says so; the standby is promoted meanwhile.
- */
-const handedOver = {
-    name: 'the old primary shuts down, while the standby is promoted',
-    cost: null,
-    takes: { least: 300, most: 3500 },
-};
-/**
- * The keeper's supervisor starts Postgres again at once, and what remains is recovery: 1.1 to 4.2 s on a machine whose disk
- * others keep busy, with next to nothing written since the last checkpoint. More than that, and it takes longer.
- */
-const restarted = {
-    name: 'the keeper starts Postgres again, which recovers',
-    cost: null,
-    takes: { least: 200, most: 6000 },
-};
-
 ;// CONCATENATED MODULE: ./build/src/prediction/fences.js
 
 
@@ -50435,8 +50539,8 @@ const restarted = {
 
 /** A cut amid a report costs up to tcp_user_timeout more: docs/timings.md, "Why these values". */
 const lateMs = 3000;
-/** A thawed primary was demoted 0.2 to 1.8 s after the thaw (docs/timings.md): its keeper's first report tells it. */
-const thawMs = 3000;
+/** A thawed primary was demoted 0.2 to 3.4 s after the thaw: its keeper's first report tells it. */
+const thawMs = 4000;
 const unreliable = (reason) => ({
     fenced: null,
     margin: null,
@@ -50469,9 +50573,8 @@ function fullCutFence(live, primary, writable) {
             `looks for it, after up to ${seconds(firstLook.most)} s; raise wal_sender_timeout, or set ` +
             'wal_receiver_status_interval to 1s');
     const fenced = fullCutFenced(primary, statusMs);
-    const soonestMs = detection(live.monitor, silentChecksFail(live.monitor)).least;
     const margin = {
-        least: soonestMs + live.monitor.primaryDemoteTimeoutMs - fenced.most,
+        least: keptForMs(live.monitor) + live.monitor.primaryDemoteTimeoutMs - fenced.most,
         most: writable.most - fenced.least,
     };
     const missesWhenLate = ends < firstLook.most + lateMs && !helpers.remembersStandby;
@@ -50488,7 +50591,7 @@ function monitorCutFence(live, primary) {
     const choice = chosen(nodes.length).takes;
     // Of several standbys each leaves before it reports its position; a single one when D begins.
     const leavesLate = nodes.length > 2 ? 0 : choice.least;
-    const leaves = inTurn(given, nextReport('').takes, { least: leavesLate, most: choice.most });
+    const leaves = inTurn(given, { least: 0, most: roundMs }, { least: leavesLate, most: choice.most });
     const afterwards = demotingFenced(primary);
     const demotionMs = demotionAwaited(monitor.primaryDemoteTimeoutMs).takes.most;
     const margin = {
@@ -50530,6 +50633,7 @@ function standbysSpeakEveryMs({ nodes }, primary) {
 
 
 
+
 /**
  * What a formation's settings lead to, fault by fault, before any fault has come: how long until the promotion, which
  * setting costs most of it, and whether two primaries may take writes. docs/prediction.md has the model, its
@@ -50544,7 +50648,7 @@ const faultClasses = (/* unused pure expression or super */ null && ([
     'full-cut',
     /** Nothing arrives between it and the monitor. */
     'monitor-cut',
-    /** Only its Postgres was killed: its keeper starts it again, and nothing is promoted. */
+    /** Only its Postgres was killed: its keeper starts it again, and as a rule nothing is promoted. */
     'postgres-crash',
     /** An operator has the role handed over. */
     'switchover',
@@ -50556,59 +50660,43 @@ function predict(live) {
         throw new Error(`${live.primary} is none of the nodes that a prediction was asked for`);
     const blocked = noSuccessor(live, primary);
     const failover = (fault, checks, fence) => {
-        const steps = failoverSteps(live, checks);
-        const writable = inTurn(...steps.slice(0, -1).map(({ takes }) => takes));
+        const steps = failoverCourse(live, checks);
+        const writable = wholeOf(steps.slice(0, -1));
         return promoting(fault, steps, writable, fence(writable), blocked);
     };
     const silent = silentChecksFail(live.monitor);
-    const switchover = switchoverSteps(live);
+    const switchover = switchoverCourse(live, primary);
     return {
         'crash-stop': failover('crash-stop', goneChecksFail(live.monitor), () => null),
         freeze: failover('freeze', silent, () => frozen),
         'full-cut': failover('full-cut', silent, (writable) => fullCutFence(live, primary, writable)),
         'monitor-cut': failover('monitor-cut', silent, () => monitorCutFence(live, primary)),
-        'postgres-crash': {
-            fault: 'postgres-crash',
-            promotion: null,
-            notPromoted: 'its keeper lives and starts Postgres again, which is no failover',
-            outage: span(restarted.takes),
-            parts: [part(restarted)],
-            costliest: null,
-            fencing: null,
-        },
+        'postgres-crash': postgresCrash(live, primary, blocked),
         switchover: promoting('switchover', switchover, 
         // Writes go on until the primary is told, and come back before the announcement.
-        inTurn(...switchover.slice(1, -1).map(({ takes }) => takes)), null, blocked),
+        wholeOf(switchover.slice(1, -1)), null, blocked),
     };
 }
-function failoverSteps({ monitor, nodes }, checks) {
-    return [
-        givenUp(monitor, checks),
-        nextReport('a standby reports, and the failover begins'),
-        chosen(nodes.length),
-        demotionAwaited(monitor.primaryDemoteTimeoutMs),
-        nextReport('the standby reports, and may take writes'),
-        opened,
-        announced(nodes.length),
-    ];
-}
-function switchoverSteps({ nodes }) {
-    return [commanded, chosen(nodes.length), handedOver, opened, announced(nodes.length)];
-}
-/** Why no standby can be promoted whatever happens, or null. */
-function noSuccessor({ nodes, numberSyncStandbys }, primary) {
-    const standbys = nodes.filter((node) => node !== primary);
-    if (standbys.length === 0)
-        return 'there is no other data node';
-    if (standbys.every(({ candidatePriority }) => candidatePriority === 0))
-        return 'every other data node has candidate priority 0; give one of them a higher one';
-    // Of two nodes the standby needs no quorum; of more, number_sync_standbys + 1 of them must report their position
-    // (group_state_machine.c, ProceedGroupStateForMSFailover).
-    const quorum = standbys.filter(({ replicationQuorum }) => replicationQuorum).length;
-    if (standbys.length > 1 && numberSyncStandbys > 0 && quorum < numberSyncStandbys + 1)
-        return (`number_sync_standbys ${numberSyncStandbys} asks for ${numberSyncStandbys + 1} standbys of the replication quorum, and ` +
-            `there are ${quorum}; lower it, or add a standby`);
-    return null;
+function postgresCrash(live, primary, blocked) {
+    const steps = crashCourse(live, primary);
+    return {
+        fault: 'postgres-crash',
+        promotion: null,
+        notPromoted: 'its keeper lives and starts Postgres again, which is no failover',
+        outage: span(restarted.takes),
+        parts: [part(restarted)],
+        costliest: null,
+        mayFailOver: blocked === null
+            ? {
+                why: 'the keeper may look before it has tried to start Postgres again, and report that it does not run: the ' +
+                    'monitor then fails over at once',
+                promotion: span(wholeOf(steps)),
+                outage: span(wholeOf(steps.slice(0, -1))),
+                parts: steps.map(part),
+            }
+            : null,
+        fencing: null,
+    };
 }
 function promoting(fault, steps, outage, fence, blocked) {
     if (blocked !== null)
@@ -50619,16 +50707,18 @@ function promoting(fault, steps, outage, fence, blocked) {
             outage: null,
             parts: [],
             costliest: null,
+            mayFailOver: null,
             fencing: null,
         };
     const parts = steps.map(part);
     return {
         fault,
-        promotion: span(inTurn(...steps.map(({ takes }) => takes))),
+        promotion: span(wholeOf(steps)),
         notPromoted: null,
         outage: span(outage),
         parts,
         costliest: costliestOf(parts),
+        mayFailOver: null,
         fencing: fence && inSeconds(fence),
     };
 }
@@ -50636,6 +50726,7 @@ function costliestOf(parts) {
     const settable = parts.filter(({ setting }) => setting !== null);
     return settable.reduce((most, one) => (most && most.costSeconds >= one.costSeconds ? most : one), null);
 }
+const wholeOf = (steps) => inTurn(...steps.map(({ takes }) => takes));
 const span = ({ least, most }) => ({ least: seconds(least), most: seconds(most) });
 function part({ name, takes, cost }) {
     return {
@@ -51739,8 +51830,9 @@ const unplannedFaults = [
 /** Judges a prediction against a target for the promotion, as the drill measures it. Pure. */
 function meetsTarget(prediction, targetSeconds, faults = unplannedFaults) {
     const [first, ...rest] = faults.map((fault) => prediction[fault]);
-    const { fault, promotion, outage, notPromoted, costliest } = rest.reduce((worst, one) => (mostOf(one) > mostOf(worst) ? one : worst), first);
-    const takes = promotion ?? outage;
+    const worst = rest.reduce((most, one) => (mostOf(one) > mostOf(most) ? one : most), first);
+    const { fault, notPromoted, costliest } = worst;
+    const takes = takesOf(worst);
     if (!takes)
         return { meets: 'no', fault, sentence: `after a ${fault} nothing is promoted: ${notPromoted ?? ''}` };
     const what = `a ${fault} takes ${takes.least} to ${takes.most} s`;
@@ -51755,7 +51847,14 @@ function meetsTarget(prediction, targetSeconds, faults = unplannedFaults) {
         : 'no setting of the formation makes it shorter: raise the target';
     return { meets, fault, sentence: `${what} and ${target}; ${change}` };
 }
-const mostOf = ({ promotion, outage }) => (promotion ?? outage)?.most ?? Number.POSITIVE_INFINITY;
+const mostOf = (prediction) => takesOf(prediction)?.most ?? Number.POSITIVE_INFINITY;
+/** What a target is held against: the promotion, or the outage where none is due; a failover that may come counts. */
+function takesOf({ promotion, outage, mayFailOver }) {
+    const takes = promotion ?? outage;
+    if (!takes || !mayFailOver)
+        return takes;
+    return { least: takes.least, most: Math.max(takes.most, mayFailOver.promotion.most) };
+}
 /** @param over seconds by which the most is beyond the target */
 function advice({ setting, gainSeconds }, over) {
     const change = over <= gainSeconds
@@ -51808,6 +51907,7 @@ function liveNode({ monitor, nodes, containers }, name) {
         networkPartitionTimeoutSeconds: partitionTimeoutOf(keeperConfig),
         walSenderTimeoutMs: milliseconds(settings['wal_sender_timeout']),
         walReceiverStatusIntervalMs: milliseconds(settings['wal_receiver_status_interval']),
+        walRetrieveRetryIntervalMs: milliseconds(settings['wal_retrieve_retry_interval']),
         helpers: {
             quickNameLookups: service.unit.includes('RES_OPTIONS=timeout:1 attempts:1'),
             monitorKeepalives: /keepalives_idle=1&.*tcp_user_timeout=3000/.test(configured(keeperConfig, 'monitor').split('?')[1]?.split('&').sort().join('&') ?? ''),
@@ -53130,12 +53230,12 @@ function timingsFaults(t) {
     const faults = [];
     const [u, d, w] = [t.nodeConsideredUnhealthyTimeoutMs, t.primaryDemoteTimeoutMs, t.walSenderTimeoutMs];
     const n = t.networkPartitionTimeoutSeconds;
-    const promotedMs = detection(t, silentChecksFail(t)).least + d;
+    const promotedMs = keptForMs(t) + d;
     const fencedMs = fullCutFenced(t, standbyReportMs).most;
     if (promotedMs <= fencedMs) {
         const deciding = promotedMs === u - reportMs + d
             ? `node-considered-unhealthy-timeout ${seconds(u)} s - ${seconds(reportMs)} s`
-            : `health checks ${seconds(silentChecksFail(t).least)} s`;
+            : `health checks ${seconds(cautiousChecksMs(t))} s`;
         faults.push(`two primaries after a full cut: the standby may take writes ${seconds(promotedMs)} s after it ` +
             `(${deciding} + primary-demote-timeout ${seconds(d)} s), the old primary until ${seconds(fencedMs)} s ` +
             `(wal-sender-timeout ${seconds(w)} s, network-partition-timeout ${n} s, and the keeper's rounds)`);
