@@ -49382,6 +49382,8 @@ function tlsOf(mode, ca) {
 
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(7030);
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
 ;// CONCATENATED MODULE: ./build/src/incus/addresses.js
 
 /** The addresses that others reach an instance by, as Incus sees them: none while it is stopped. Throws as Incus.query does. */
@@ -49702,6 +49704,7 @@ class TcpRelay {
 
 
 
+
 const probeDeadlineMs = 700;
 const relayDeadlineMs = 10_000;
 const pings = 21;
@@ -49716,7 +49719,8 @@ async function openRoute(options) {
     const { incus, nodes, via, log, signal } = options;
     const names = nodes.map(({ name }) => name);
     const addresses = await KnownAddresses.ask(incus, names, signal);
-    if (via === 'vantage')
+    const isNear = names.every((name) => addresses.of(name).some((address) => isOnOwnNetwork(address)));
+    if (via === 'vantage' || (via === 'auto' && !isNear))
         return await openVantage(options, addresses);
     const all = await everyNodeAnswers(directSocket, options, addresses);
     if (!all && via === 'auto')
@@ -49729,6 +49733,16 @@ async function openRoute(options) {
         onBroken: () => { },
         close: () => { },
     };
+}
+/** Whether an interface of this machine is on the network of an address. */
+function isOnOwnNetwork(address, interfaces = (0,external_node_os_namespaceObject.networkInterfaces)()) {
+    const own = new external_node_net_.BlockList();
+    for (const { cidr, internal, family } of Object.values(interfaces).flatMap((each) => each ?? [])) {
+        const [network, prefix] = cidr?.split('/') ?? [];
+        if (!internal && network !== undefined)
+            own.addSubnet(network, Number(prefix), family === 'IPv4' ? 'ipv4' : 'ipv6');
+    }
+    return own.check(address, (0,external_node_net_.isIP)(address) === 4 ? 'ipv4' : 'ipv6');
 }
 async function openVantage(options, addresses) {
     const { incus, monitor, log, signal } = options;
@@ -62953,8 +62967,6 @@ async function failoverSign(watch, faultAt, primary, patience) {
     }
 }
 
-;// CONCATENATED MODULE: external "node:os"
-const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
 ;// CONCATENATED MODULE: ./build/src/drill/guard.js
 
 
