@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -14,7 +14,8 @@ import {
   untilTold,
 } from './breakage.ts';
 import { containersOf, labFormation } from './formations.ts';
-import { becomesHealthy, type Finished, figure, incus, inside, runAction, startAction } from './harness.ts';
+import { becomesHealthy, figure, incus, inside, runAction } from './harness.ts';
+import { type Metered, meteredAction } from './meter.ts';
 
 /** What surrounds a check may fail, hang, or lie: it ends all the same, in time, and says what it met. */
 
@@ -181,21 +182,14 @@ describe('a frozen container', () => {
 });
 
 /** Runs check-formation with an incus of ours on PATH, and tells how much memory it took at most. */
-async function checkWith(
-  script: string,
-  on: 'query' | 'exec' | '*',
-): Promise<{ finished: Finished; peakMegabytes: number }> {
+async function checkWith(script: string, on: 'query' | 'exec' | '*'): Promise<Metered> {
   const folder = mkdtempSync(join(tmpdir(), 'pgha-bin-'));
   const real = `PATH='${process.env['PATH'] ?? ''}' exec incus "$@"`;
   const client = `#!/bin/sh\ncase "$1" in ${on}) ${script} ;; esac\n${real}\n`;
   writeFileSync(join(folder, 'incus'), client, { mode: 0o755 });
-  const peak = join(folder, 'peak');
-  const meter = join(folder, 'meter.cjs');
-  writeFileSync(
-    meter,
-    `process.on('exit', () => require('node:fs').writeFileSync('${peak}', String(process.resourceUsage().maxRSS)));\n`,
+  return await meteredAction(
+    'check-formation',
+    { formation: path },
+    { PATH: `${folder}:${process.env['PATH'] ?? ''}` },
   );
-  const env = { PATH: `${folder}:${process.env['PATH'] ?? ''}`, NODE_OPTIONS: `--require ${meter}` };
-  const finished = await startAction('check-formation', { formation: path }, { env }).finished;
-  return { finished, peakMegabytes: Number(readFileSync(peak, 'utf8')) / 1024 };
 }
