@@ -32,7 +32,12 @@ export function judge(observation: Observation, formation: Formation, options: J
     .filter((node) => node.goalState === 'secondary' && node.reportedState === 'secondary')
     .map((node) => node.name);
   const failing = failingFindings(findings, options.failOn ?? 'error');
-  return { ...conclude(findings, failing, formation, primary, standbys), findings, primary, standbys };
+  return {
+    ...conclude(observation, findings, failing, formation, primary, standbys),
+    findings,
+    primary,
+    standbys,
+  };
 }
 
 const weight = (severity: Severity) => severities.indexOf(severity);
@@ -115,6 +120,7 @@ function failingFindings(findings: readonly Finding[], failOn: Severity): Findin
 }
 
 function conclude(
+  observation: Observation,
   findings: readonly Finding[],
   failing: readonly Finding[],
   formation: Formation,
@@ -134,7 +140,7 @@ function conclude(
   if (findings.some((finding) => finding.status === 'unknown')) {
     return {
       outcome: 'error',
-      message: `formation ${formation.name}: what was read does not suffice for a verdict`,
+      message: `formation ${formation.name}: what was read does not suffice for a verdict${firstUnread(observation)}`,
     };
   }
   const warnings = findings.filter((finding) => finding.status === 'fail').map(({ check }) => check);
@@ -143,4 +149,11 @@ function conclude(
     outcome: 'pass',
     message: `formation ${formation.name} is healthy: primary ${primary}, standby${standbys.length === 1 ? '' : 's'} ${standbys.join(', ')}${noted}`,
   };
+}
+
+/** Where reading failed, and why: for what could not be judged. */
+function firstUnread({ monitor, nodes, containers }: Observation): string {
+  const reads = Object.entries({ ...nodes, ...containers });
+  const [name, read] = reads.find(([, each]) => !each.ok) ?? ['the monitor', monitor];
+  return read.ok ? '' : `: ${name}: ${read.failed}`;
 }

@@ -1,6 +1,6 @@
 import type { Check } from '../check.ts';
 import { Remedies } from '../remedies.ts';
-import { answeringContainers } from './reading.ts';
+import { answeringContainers, onContainers } from './reading.ts';
 
 /** Whether the formation, as it is set, can do what is asked of it when something fails. */
 
@@ -19,4 +19,4 @@ const keepersFence: Check = {
       })),
 };
 
-export const objectiveChecks: readonly Check[] = [keepersFence];
+export const objectiveChecks: readonly Check[] = [onContainers(keepersFence)];

@@ -175,6 +175,7 @@ const nodesHealthy: Check = {
   follows: {
     'nodes-reachable': 'same',
     'services-run': 'same',
+    'keepers-report': 'same',
     'nodes-registered': 'same',
     'timelines-agree': 'same',
   },
