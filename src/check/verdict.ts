@@ -38,7 +38,7 @@ export function judge(observation: Observation, formation: Formation, options: J
   const failing = failingFindings(findings, options.failOn ?? 'error');
   const live = liveSettings(observation, formation);
   return {
-    ...conclude(findings, failing, formation, primary, standbys),
+    ...conclude(observation, findings, failing, formation, primary, standbys),
     findings,
     primary,
     standbys,
@@ -126,6 +126,7 @@ function failingFindings(findings: readonly Finding[], failOn: Severity): Findin
 }
 
 function conclude(
+  observation: Observation,
   findings: readonly Finding[],
   failing: readonly Finding[],
   formation: Formation,
@@ -145,7 +146,7 @@ function conclude(
   if (findings.some((finding) => finding.status === 'unknown')) {
     return {
       outcome: 'error',
-      message: `formation ${formation.name}: what was read does not suffice for a verdict`,
+      message: `formation ${formation.name}: what was read does not suffice for a verdict${firstUnread(observation)}`,
     };
   }
   const warnings = findings.filter((finding) => finding.status === 'fail').map(({ check }) => check);
@@ -154,4 +155,11 @@ function conclude(
     outcome: 'pass',
     message: `formation ${formation.name} is healthy: primary ${primary}, standby${standbys.length === 1 ? '' : 's'} ${standbys.join(', ')}${noted}`,
   };
+}
+
+/** Where reading failed, and why: for what could not be judged. */
+function firstUnread({ monitor, nodes, containers }: Observation): string {
+  const reads = Object.entries({ ...nodes, ...containers });
+  const [name, read] = reads.find(([, each]) => !each.ok) ?? ['the monitor', monitor];
+  return read.ok ? '' : `: ${name}: ${read.failed}`;
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { Duplex, pipeline } from 'node:stream';
+import { Duplex, pipeline, Writable } from 'node:stream';
 import { withDeadline } from '../clock/deadline.ts';
 import { EnvironmentError, lastLines } from '../contract/errors.ts';
 import type { Incus } from './incus.ts';
@@ -62,7 +62,13 @@ export function openSqlStream(incus: Incus, instance: string, port: number): Sql
   });
 
   const readable = pipeline(child.stdout, new SqlFrames(), () => {});
-  const stream = Duplex.from({ readable, writable: child.stdin }) as SqlStream;
+  // A client that has ended is known by the end of its output, and by what it said: not by our broken pipe.
+  child.stdin.on('error', () => {});
+  const writable = new Writable({
+    write: (chunk, _, done) => void child.stdin.write(chunk, () => done()),
+    final: (done) => void child.stdin.end(() => done()),
+  });
+  const stream = Duplex.from({ readable, writable }) as SqlStream;
   stream.complaint = () => lastLines(stderr, 2);
   const ended = new Promise<void>((done) => {
     child.on('close', () => done());
@@ -79,7 +85,12 @@ export function openSqlStream(incus: Incus, instance: string, port: number): Sql
     );
   });
   // The client ends by itself when its input closes, unless the server is silent.
-  stream.on('close', () => child.kill('SIGKILL'));
+  // A child of its own that outlives it must not keep us.
+  stream.on('close', () => {
+    child.kill('SIGKILL');
+    child.stdin.destroy();
+    setTimeout(() => child.stderr.destroy(), lastWordsMs).unref();
+  });
 
   // What pg calls on a net.Socket. There is nothing to connect, delay or keep alive on a pipe.
   return Object.assign(stream, {

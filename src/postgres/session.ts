@@ -92,6 +92,8 @@ export class Session {
       const isSilent = error instanceof DeadlineError || signal?.aborted;
       const complaint = isSilent || !stream.lastWords ? stream.complaint() : await stream.lastWords();
       stream.destroy();
+      // What is no Postgres is told by what it sent.
+      if (error instanceof EnvironmentError) throw error;
       throw complaint ? new Error(complaint, { cause: error }) : error;
     }
   }

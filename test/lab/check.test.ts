@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, figure, incus, loadAverage, runAction } from './harness.ts';
+import { meteredAction } from './meter.ts';
 
 const formation = labFormation(12);
 const check = (env: Record<string, string> = {}) =>
@@ -35,6 +36,11 @@ describe('check-formation', () => {
       'check-formation, whole process, quickest and median of 5',
       `${seconds(times[0])} and ${seconds(times[2])}`,
     );
+    const { cpuSeconds, peakMegabytes } = await meteredAction('check-formation', {
+      formation: formation.yaml,
+    });
+    figure('CPU time of its own process', cpuSeconds);
+    figure('peak memory of its own process', peakMegabytes, 'MB');
     figure('load average of that minute', loadAverage(), '');
     figure(
       "of which Node's bare start, quickest and median of 5",

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { transitions } from '../../src/monitor/transitions.ts';
 import {
   allRun,
   alterSystem,
@@ -111,6 +112,29 @@ const breakages: Breakage[] = [
 
 describe('check-formation tells, and its remedy mends', () => {
   it.each(breakages)('$check: $what', (breakage) => isToldAndMended(path, breakage));
+});
+
+describe('the orders that a keeper can follow', () => {
+  it('are those that we know of: an order on no way of theirs is taken back', async () => {
+    const env = ['env', 'PG_AUTOCTL_DEBUG=1', 'PATH=/usr/lib/postgresql/15/bin:/usr/bin:/bin'];
+    const told = await inside(
+      standby,
+      'runuser',
+      '-u',
+      'postgres',
+      '--',
+      ...env,
+      'pg_autoctl',
+      'do',
+      'fsm',
+      'gv',
+    );
+    const ways = [...told.matchAll(/^\s*(\w+) -> (\w+) \[/gm)].map(([, from, to]) => `${from} → ${to}`);
+    const known = Object.entries(transitions).flatMap(([from, goals]) =>
+      goals.map((to) => `${from} → ${to}`),
+    );
+    expect(known.sort()).toEqual([...new Set(ways)].sort());
+  });
 });
 
 /** As in #774 and #1025: a goal that lies on no way from the state that the node is in. */

@@ -63,7 +63,7 @@ describe('check-formation tells, and its remedy mends', () => {
       breakIt: async () => {
         await inside(third, 'sh', '-c', fill, 'sh', pgdata, '1');
         const write =
-          "pg_logical_emit_message(false, 'pgha', repeat('x', 1000000)) FROM generate_series(1, 400)";
+          "pg_logical_emit_message(false, 'pgha', repeat('x', 1000000)) FROM generate_series(1, 250)";
         await sql(primary, `SELECT ${write}`);
         await eventually('the standby to give up', 30_000, async () => {
           const rows = await sql(
@@ -150,13 +150,13 @@ describe('a node that the file does not name', () => {
   });
 });
 
-/** Moves a node's data to a file system of its own, of 900 MB. */
+/** Moves a node's data to a file system of its own, of 1200 MB. */
 async function ontoSmallDisk(container: string): Promise<void> {
   const script = `
 set -e
 systemctl stop pg_autoctl
 cp -a /var/lib/postgresql/pgaf /root/pgaf
-mount -t tmpfs -o size=900m tmpfs /var/lib/postgresql/pgaf
+mount -t tmpfs -o size=1200m tmpfs /var/lib/postgresql/pgaf
 cp -a /root/pgaf/. /var/lib/postgresql/pgaf
 chown --reference=/root/pgaf /var/lib/postgresql/pgaf
 chmod --reference=/root/pgaf /var/lib/postgresql/pgaf

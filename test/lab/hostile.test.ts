@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -14,7 +14,8 @@ import {
   untilTold,
 } from './breakage.ts';
 import { containersOf, labFormation } from './formations.ts';
-import { becomesHealthy, type Finished, figure, incus, inside, runAction, startAction } from './harness.ts';
+import { becomesHealthy, figure, incus, inside, runAction } from './harness.ts';
+import { type Metered, meteredAction } from './meter.ts';
 
 /** What surrounds a check may fail, hang, or lie: it ends all the same, in time, and says what it met. */
 
@@ -94,12 +95,12 @@ const lies: [string, string, 'query' | 'exec' | '*', RegExp, number][] = [
     /gave up after 15 s waiting for `incus query/,
     3,
   ],
-  ['prints garbage', 'exec head -c 100000 /dev/urandom', '*', /something that is not JSON/, 3],
+  ['prints garbage', 'exec seq 100000', '*', /something that is not JSON/, 3],
   ['prints 50 MB', 'exec head -c 50000000 /dev/zero', 'query', /printed more than 16777216 bytes/, 3],
-  ['prints JSON of another kind', 'echo "{}"', 'query', /did not answer with a list of instances/, 3],
+  ['prints JSON of another kind', 'exec echo "{}"', 'query', /did not answer with a list of instances/, 3],
   ['fails at once', 'echo "Error: it is broken" >&2; exit 1', 'exec', /Error: it is broken/, 1],
   ['hangs', 'exec sleep 1000', 'exec', /gave up after 5 s/, 1],
-  ['prints garbage', 'exec head -c 100000 /dev/urandom', 'exec', /no Postgres/, 1],
+  ['prints garbage', 'exec seq 100000', 'exec', /no Postgres/, 1],
   ['prints 50 MB', 'exec head -c 50000000 /dev/zero', 'exec', /no Postgres/, 1],
   ['prints without end', 'exec yes', 'exec', /no Postgres/, 1],
   ['ends at once and says nothing', 'exit 0', 'exec', /connection|closed|ended/i, 1],
@@ -181,21 +182,14 @@ describe('a frozen container', () => {
 });
 
 /** Runs check-formation with an incus of ours on PATH, and tells how much memory it took at most. */
-async function checkWith(
-  script: string,
-  on: 'query' | 'exec' | '*',
-): Promise<{ finished: Finished; peakMegabytes: number }> {
+async function checkWith(script: string, on: 'query' | 'exec' | '*'): Promise<Metered> {
   const folder = mkdtempSync(join(tmpdir(), 'pgha-bin-'));
   const real = `PATH='${process.env['PATH'] ?? ''}' exec incus "$@"`;
   const client = `#!/bin/sh\ncase "$1" in ${on}) ${script} ;; esac\n${real}\n`;
   writeFileSync(join(folder, 'incus'), client, { mode: 0o755 });
-  const peak = join(folder, 'peak');
-  const meter = join(folder, 'meter.cjs');
-  writeFileSync(
-    meter,
-    `process.on('exit', () => require('node:fs').writeFileSync('${peak}', String(process.resourceUsage().maxRSS)));\n`,
+  return await meteredAction(
+    'check-formation',
+    { formation: path },
+    { PATH: `${folder}:${process.env['PATH'] ?? ''}` },
   );
-  const env = { PATH: `${folder}:${process.env['PATH'] ?? ''}`, NODE_OPTIONS: `--require ${meter}` };
-  const finished = await startAction('check-formation', { formation: path }, { env }).finished;
-  return { finished, peakMegabytes: Number(readFileSync(peak, 'utf8')) / 1024 };
 }

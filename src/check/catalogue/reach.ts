@@ -5,7 +5,7 @@ import { canFollow } from '../../monitor/transitions.ts';
 import type { Asked, Check, Fault, Remedy } from '../check.ts';
 import type { Observation } from '../observation.ts';
 import { Remedies } from '../remedies.ts';
-import { answeringContainers, monitorNodes } from './reading.ts';
+import { answeringContainers, monitorNodes, onContainers } from './reading.ts';
 
 /** Whether the members run and answer. */
 
@@ -162,7 +162,5 @@ const openFiles: Check = {
 export const reachChecks: readonly Check[] = [
   monitorReachable,
   nodesReachable,
-  servicesRun,
-  unitFile,
-  openFiles,
+  ...[servicesRun, unitFile, openFiles].map(onContainers),
 ];

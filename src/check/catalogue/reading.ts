@@ -1,4 +1,5 @@
 import { isConverged, type MonitorNode } from '../../monitor/nodes.ts';
+import type { Check } from '../check.ts';
 import type { ObservedContainer } from '../container-probe.ts';
 import type { Observation, ObservedNode } from '../observation.ts';
 
@@ -14,6 +15,26 @@ export function answeringContainers({ containers }: Observation): [string, Obser
   return Object.entries(containers).flatMap(([name, read]) =>
     read.ok ? [[name, read.value] as [string, ObservedContainer]] : [],
   );
+}
+
+/**
+ * A check on what containers say, which cannot tell where it finds nothing and one could not be read: that of a member
+ * whose Postgres answers is told by no other check.
+ */
+export function onContainers(check: Check): Check {
+  return {
+    ...check,
+    faults(observation, formation, asked) {
+      const faults = check.faults(observation, formation, asked);
+      return faults?.length === 0 && isBlind(observation) ? undefined : faults;
+    },
+  };
+}
+
+function isBlind({ containers, monitor, nodes }: Observation): boolean {
+  const unread = Object.entries(containers).filter(([, read]) => !read.ok);
+  const answers = (name: string) => (nodes[name] ?? monitor).ok;
+  return unread.length === Object.keys(containers).length || unread.some(([name]) => answers(name));
 }
 
 /** The formation's rows on the monitor; undefined where no monitor answers. */

@@ -50,6 +50,7 @@ const keepersReport: Check = {
     'nodes-reachable': 'same',
     'services-run': 'same',
     'monitor-reachable': 'any',
+    'nodes-registered': 'same',
     'timelines-agree': 'same',
   },
   faults(observation, formation, asked) {
@@ -79,6 +80,7 @@ const noStuckTransition: Check = {
     'nodes-reachable': 'any',
     'services-run': 'any',
     'keepers-report': 'any',
+    'nodes-registered': 'same',
     'timelines-agree': 'same',
   },
   faults(observation, formation, asked) {
@@ -134,6 +136,7 @@ const statesConverged: Check = {
     'standbys-streaming': 'any',
     'timelines-agree': 'any',
     'nodes-healthy': 'any',
+    'nodes-registered': 'same',
   },
   faults(observation, formation, asked) {
     const remedies = new Remedies(formation, asked);
@@ -169,7 +172,13 @@ const nodesHealthy: Check = {
   id: 'nodes-healthy',
   meaning: "the monitor's health checks reach every node",
   severity: 'error',
-  follows: { 'nodes-reachable': 'same', 'services-run': 'same', 'timelines-agree': 'same' },
+  follows: {
+    'nodes-reachable': 'same',
+    'services-run': 'same',
+    'keepers-report': 'same',
+    'nodes-registered': 'same',
+    'timelines-agree': 'same',
+  },
   faults: (observation, formation, asked) =>
     monitorNodes(observation)?.flatMap((node): Fault[] => {
       const remedies = new Remedies(formation, asked);

@@ -1,6 +1,6 @@
 import type { Check, Fault } from '../check.ts';
 import { Remedies, word } from '../remedies.ts';
-import { answeringContainers, answeringNodes, isOwnSlot, size } from './reading.ts';
+import { answeringContainers, answeringNodes, isOwnSlot, onContainers, size } from './reading.ts';
 
 /** What fills disks. */
 
@@ -132,4 +132,4 @@ const walRetention: Check = {
   },
 };
 
-export const storageChecks: readonly Check[] = [diskSpace, replicationSlots, walRetention];
+export const storageChecks: readonly Check[] = [onContainers(diskSpace), replicationSlots, walRetention];

@@ -1,7 +1,7 @@
 import { membersOf } from '../../formation/formation.ts';
 import type { Check, Fault } from '../check.ts';
 import { Remedies, word } from '../remedies.ts';
-import { answeringContainers, answeringNodes } from './reading.ts';
+import { answeringContainers, answeringNodes, onContainers } from './reading.ts';
 
 /** Certificates, names, clocks and versions. */
 
@@ -198,9 +198,6 @@ const settingsInForce: Check = {
 };
 
 export const surroundingChecks: readonly Check[] = [
-  certificateValid,
-  namesResolve,
-  clocksAgree,
-  versionsEqual,
+  ...[certificateValid, namesResolve, clocksAgree, versionsEqual].map(onContainers),
   settingsInForce,
 ];

@@ -3,7 +3,14 @@ import { told } from '../../../src/check/check.ts';
 import type { Observation } from '../../../src/check/observation.ts';
 import { judge, type Verdict } from '../../../src/check/verdict.ts';
 import type { Formation } from '../../../src/formation/formation.ts';
-import { builtInFormation, formationOf, healthyObservation, observedInstance, rowOf } from '../builders.ts';
+import {
+  builtInFormation,
+  containerOf,
+  formationOf,
+  healthyObservation,
+  observedInstance,
+  rowOf,
+} from '../builders.ts';
 
 function unreachable(name: string, status: string, formation: Formation = builtInFormation()): Observation {
   const observation = healthyObservation(formation);
@@ -104,5 +111,35 @@ describe('data nodes none of which answers', () => {
   it('are each a fault', () => {
     const found = verdict.findings.find((finding) => finding.check === 'nodes-reachable');
     expect(found?.faults.map((fault) => fault.subject)).toEqual(['pgaf-primary', 'pgaf-replica']);
+  });
+});
+
+describe('a container that could not be read, with a Postgres that answers', () => {
+  it('is never a pass: what only it could tell is unknown, and the message says why', () => {
+    const observation = healthyObservation();
+    observation.containers['pgaf-replica'] = { ok: false, failed: 'the probe was lost' };
+    const verdict = judge(observation, builtInFormation());
+    expect(withStatus(verdict, 'unknown')).toEqual([
+      'services-run',
+      'unit-file',
+      'open-files',
+      'disk-space',
+      'certificate-valid',
+      'names-resolve',
+      'clocks-agree',
+      'versions-equal',
+      'keepers-fence',
+    ]);
+    expect(verdict.outcome).toBe('error');
+    expect(verdict.message).toContain('pgaf-replica: the probe was lost');
+  });
+
+  it('does not hide what the others say', () => {
+    const observation = healthyObservation();
+    observation.containers['pgaf-replica'] = { ok: false, failed: 'the probe was lost' };
+    containerOf(observation, 'pgaf-primary').service.active = 'failed';
+    const verdict = judge(observation, builtInFormation());
+    expect(withStatus(verdict, 'fail')).toEqual(['services-run']);
+    expect(verdict.outcome).toBe('unhealthy');
   });
 });
