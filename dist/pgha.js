@@ -48699,7 +48699,13 @@ function openSqlStream(incus, instance, port) {
         stderr = (stderr + text).slice(-2000);
     });
     const readable = (0,external_node_stream_.pipeline)(child.stdout, new SqlFrames(), () => { });
-    const stream = external_node_stream_.Duplex.from({ readable, writable: child.stdin });
+    // A client that has ended is known by the end of its output, and by what it said: not by our broken pipe.
+    child.stdin.on('error', () => { });
+    const writable = new external_node_stream_.Writable({
+        write: (chunk, _, done) => void child.stdin.write(chunk, () => done()),
+        final: (done) => void child.stdin.end(() => done()),
+    });
+    const stream = external_node_stream_.Duplex.from({ readable, writable });
     stream.complaint = () => lastLines(stderr, 2);
     const ended = new Promise((done) => {
         child.on('close', () => done());
@@ -48714,7 +48720,12 @@ function openSqlStream(incus, instance, port) {
             : error);
     });
     // The client ends by itself when its input closes, unless the server is silent.
-    stream.on('close', () => child.kill('SIGKILL'));
+    // A child of its own that outlives it must not keep us.
+    stream.on('close', () => {
+        child.kill('SIGKILL');
+        child.stdin.destroy();
+        setTimeout(() => child.stderr.destroy(), lastWordsMs).unref();
+    });
     // What pg calls on a net.Socket. There is nothing to connect, delay or keep alive on a pipe.
     return Object.assign(stream, {
         connect: () => {
@@ -48806,6 +48817,9 @@ class Session {
             const isSilent = error instanceof DeadlineError || signal?.aborted;
             const complaint = isSilent || !stream.lastWords ? stream.complaint() : await stream.lastWords();
             stream.destroy();
+            // What is no Postgres is told by what it sent.
+            if (error instanceof EnvironmentError)
+                throw error;
             throw complaint ? new Error(complaint, { cause: error }) : error;
         }
     }
@@ -50893,6 +50907,24 @@ function answeringNodes({ nodes }) {
 function answeringContainers({ containers }) {
     return Object.entries(containers).flatMap(([name, read]) => read.ok ? [[name, read.value]] : []);
 }
+/**
+ * A check on what containers say, which cannot tell where it finds nothing and one could not be read: that of a member
+ * whose Postgres answers is told by no other check.
+ */
+function onContainers(check) {
+    return {
+        ...check,
+        faults(observation, formation, asked) {
+            const faults = check.faults(observation, formation, asked);
+            return faults?.length === 0 && isBlind(observation) ? undefined : faults;
+        },
+    };
+}
+function isBlind({ containers, monitor, nodes }) {
+    const unread = Object.entries(containers).filter(([, read]) => !read.ok);
+    const answers = (name) => (nodes[name] ?? monitor).ok;
+    return unread.length === Object.keys(containers).length || unread.some(([name]) => answers(name));
+}
 /** The formation's rows on the monitor; undefined where no monitor answers. */
 function monitorNodes({ monitor }) {
     return monitor.ok ? monitor.value.nodes : undefined;
@@ -51711,9 +51743,7 @@ const openFiles = {
 const reachChecks = [
     monitorReachable,
     nodesReachable,
-    servicesRun,
-    unitFile,
-    openFiles,
+    ...[servicesRun, unitFile, openFiles].map(onContainers),
 ];
 
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/file.js
@@ -52005,7 +52035,7 @@ const keepersFence = {
         remedy: new Remedies(formation, asked).provision(),
     })),
 };
-const objectiveChecks = [rtoTarget, oneWriterInCuts, keepersFence];
+const objectiveChecks = [rtoTarget, oneWriterInCuts, onContainers(keepersFence)];
 
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/replication.js
 
@@ -52391,6 +52421,7 @@ const keepersReport = {
         'nodes-reachable': 'same',
         'services-run': 'same',
         'monitor-reachable': 'any',
+        'nodes-registered': 'same',
         'timelines-agree': 'same',
     },
     faults(observation, formation, asked) {
@@ -52419,6 +52450,7 @@ const noStuckTransition = {
         'nodes-reachable': 'any',
         'services-run': 'any',
         'keepers-report': 'any',
+        'nodes-registered': 'same',
         'timelines-agree': 'same',
     },
     faults(observation, formation, asked) {
@@ -52464,6 +52496,7 @@ const statesConverged = {
         'standbys-streaming': 'any',
         'timelines-agree': 'any',
         'nodes-healthy': 'any',
+        'nodes-registered': 'same',
     },
     faults(observation, formation, asked) {
         const remedies = new Remedies(formation, asked);
@@ -52496,7 +52529,13 @@ const nodesHealthy = {
     id: 'nodes-healthy',
     meaning: "the monitor's health checks reach every node",
     severity: 'error',
-    follows: { 'nodes-reachable': 'same', 'services-run': 'same', 'timelines-agree': 'same' },
+    follows: {
+        'nodes-reachable': 'same',
+        'services-run': 'same',
+        'keepers-report': 'same',
+        'nodes-registered': 'same',
+        'timelines-agree': 'same',
+    },
     faults: (observation, formation, asked) => monitorNodes(observation)?.flatMap((node) => {
         const remedies = new Remedies(formation, asked);
         const read = observation.nodes[node.name];
@@ -52716,7 +52755,7 @@ const walRetention = {
         });
     },
 };
-const storageChecks = [diskSpace, replicationSlots, walRetention];
+const storageChecks = [onContainers(diskSpace), replicationSlots, walRetention];
 
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/surroundings.js
 
@@ -52890,10 +52929,7 @@ const settingsInForce = {
     }),
 };
 const surroundingChecks = [
-    certificateValid,
-    namesResolve,
-    clocksAgree,
-    versionsEqual,
+    ...[certificateValid, namesResolve, clocksAgree, versionsEqual].map(onContainers),
     settingsInForce,
 ];
 
@@ -52945,7 +52981,7 @@ function judge(observation, formation, options = {}) {
     const failing = failingFindings(findings, options.failOn ?? 'error');
     const live = liveSettings(observation, formation);
     return {
-        ...conclude(findings, failing, formation, primary, standbys),
+        ...conclude(observation, findings, failing, formation, primary, standbys),
         findings,
         primary,
         standbys,
@@ -53010,7 +53046,7 @@ function failingFindings(findings, failOn) {
         ...grave.filter(({ status }) => status === 'follows'),
     ];
 }
-function conclude(findings, failing, formation, primary, standbys) {
+function conclude(observation, findings, failing, formation, primary, standbys) {
     const [first] = failing;
     const [fault] = first?.faults ?? [];
     if (first && fault) {
@@ -53024,7 +53060,7 @@ function conclude(findings, failing, formation, primary, standbys) {
     if (findings.some((finding) => finding.status === 'unknown')) {
         return {
             outcome: 'error',
-            message: `formation ${formation.name}: what was read does not suffice for a verdict`,
+            message: `formation ${formation.name}: what was read does not suffice for a verdict${firstUnread(observation)}`,
         };
     }
     const warnings = findings.filter((finding) => finding.status === 'fail').map(({ check }) => check);
@@ -53033,6 +53069,12 @@ function conclude(findings, failing, formation, primary, standbys) {
         outcome: 'pass',
         message: `formation ${formation.name} is healthy: primary ${primary}, standby${standbys.length === 1 ? '' : 's'} ${standbys.join(', ')}${noted}`,
     };
+}
+/** Where reading failed, and why: for what could not be judged. */
+function firstUnread({ monitor, nodes, containers }) {
+    const reads = Object.entries({ ...nodes, ...containers });
+    const [name, read] = reads.find(([, each]) => !each.ok) ?? ['the monitor', monitor];
+    return read.ok ? '' : `: ${name}: ${read.failed}`;
 }
 
 ;// CONCATENATED MODULE: ./build/src/check/wait.js
