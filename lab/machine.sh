@@ -50,6 +50,7 @@ missing_packages() {
 		nft nftables
 		ip iproute2
 		unsquashfs squashfs-tools
+		mkfs.btrfs btrfs-progs
 		debootstrap debootstrap
 		busybox busybox
 		gpg gpg

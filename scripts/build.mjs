@@ -62,5 +62,6 @@ for (const action of ['check']) {
   };
   writeFileSync(`schemas/${action}-report.schema.json`, publishedSchema(module[`${action}Report`], about));
 }
-const { catalogue } = await import('../build/src/check/catalogue/catalogue.js');
-writeTables(catalogue);
+const { catalogue: checks } = await import('../build/src/check/catalogue/catalogue.js');
+const { catalogue: faults } = await import('../build/src/faults/catalogue.js');
+writeTables({ checks, faults });

@@ -1,6 +1,7 @@
 // Writes the tables of inputs and outputs in the READMEs, between `<!-- inputs: ACTION -->` (or `outputs`)
 // and `<!-- end -->`, from action.yml. `ACTION` is a folder of actions/, or `root`. Those of the formation
-// file stand between `<!-- keys: MAP -->` and `<!-- end -->`, from formation.schema.json.
+// file stand between `<!-- keys: MAP -->` and `<!-- end -->`, from formation.schema.json; the drill's faults
+// between `<!-- faults: all -->` and `<!-- end -->`, and the checks likewise, from the catalogues as just compiled.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -9,7 +10,24 @@ import { keyRows } from './schema.mjs';
 const cell = (text) => String(text).replaceAll('|', '\\|').replaceAll('<', '&lt;');
 const table = (rows) => rows.map((cells) => `| ${cells.map(cell).join(' | ')} |`).join('\n');
 
-export function tableOf(action, kind) {
+// Of a description of several lines the first is for tables; what follows is told in full elsewhere.
+const firstLine = (text) => text.split('\n')[0];
+const expectations = { failover: 'failover', none: 'no failover', either: 'either' };
+
+export function tableOf(action, kind, { faults, checks }) {
+  if (kind === 'faults') {
+    const rows = Object.entries(faults).map(([name, { does, expected, because }]) => [
+      `\`${name}\``,
+      does,
+      expectations[expected],
+      because,
+    ]);
+    return `| fault | what is done | expected | because |\n| --- | --- | --- | --- |\n${table(rows)}`;
+  }
+  if (kind === 'checks') {
+    const rows = checks.map(({ id, severity, meaning }) => [`\`${id}\``, meaning, severity]);
+    return `| check | what must hold | severity |\n| --- | --- | --- |\n${table(rows)}`;
+  }
   if (kind === 'keys') {
     const rows = keyRows(JSON.parse(readFileSync('formation.schema.json', 'utf8')), action);
     return `| key | meaning | allowed | default |\n| --- | --- | --- | --- |\n${table(rows)}`;
@@ -23,26 +41,20 @@ export function tableOf(action, kind) {
   }
   const rows = entries.map(([name, input]) => [
     `\`${name}\``,
-    input.description,
+    firstLine(input.description),
     input.default === '' ? '' : `\`${input.default}\``,
   ]);
   return `| input | meaning | default |\n| --- | --- | --- |\n${table(rows)}`;
 }
 
-export function withTables(markdown) {
+export function withTables(markdown, catalogues) {
   return markdown.replace(
-    /(<!-- (inputs|outputs|keys): ([\w.-]+) -->\n)[\s\S]*?(<!-- end -->)/g,
-    (_, start, kind, action, end) => `${start}${tableOf(action, kind)}\n${end}`,
+    /(<!-- (inputs|outputs|keys|faults|checks): ([\w.-]+) -->\n)[\s\S]*?(<!-- end -->)/g,
+    (_, start, kind, action, end) => `${start}${tableOf(action, kind, catalogues)}\n${end}`,
   );
 }
 
-/** The catalogue of checks, between `<!-- checks -->` and `<!-- end -->`. */
-function checksTable(catalogue) {
-  const rows = catalogue.map(({ id, severity, meaning }) => [`\`${id}\``, meaning, severity]);
-  return `| check | what must hold | severity |\n| --- | --- | --- |\n${table(rows)}`;
-}
-
-export function writeTables(catalogue) {
+export function writeTables(catalogues) {
   const readmes = [
     'README.md',
     ...readdirSync('docs')
@@ -51,14 +63,6 @@ export function writeTables(catalogue) {
     ...readdirSync('actions').map((name) => join('actions', name, 'README.md')),
   ];
   for (const path of readmes.filter((candidate) => existsSync(candidate))) {
-    const checks = checksTable(catalogue);
-    const text = withTables(readFileSync(path, 'utf8'));
-    writeFileSync(
-      path,
-      text.replace(
-        /(<!-- checks -->\n)[\s\S]*?(<!-- end -->)/,
-        (_, start, end) => `${start}${checks}\n${end}`,
-      ),
-    );
+    writeFileSync(path, withTables(readFileSync(path, 'utf8'), catalogues));
   }
 }

@@ -8,6 +8,7 @@ export const inputs = {
   'rto-target-seconds': secondsInput(0.001, 86_400),
   'fail-on': choice(['error', 'warning']),
   'app-password': secret,
+  'tls-ca': text,
   'client-uri': secretUri,
   [reportFolderInput]: text,
 } as const;

@@ -92,8 +92,9 @@ function subjectsOf(given: Given, folder: string): Subject[] {
     asked: {
       ...common,
       formationPath: formationPath(text),
-      // It belongs to one application.
+      // It belongs to one application, as the password does.
       ...(index > 0 && { clientUri: undefined }),
     },
+    ...(index === 0 && { credentials: { password: given['app-password'], ca: given['tls-ca'] } }),
   }));
 }

@@ -16,11 +16,13 @@ export async function failoverDrill(run: Run = runAction): Promise<void> {
     async run(given, { log, signal, folder }) {
       const formation = loadFormation(given.formation, folder);
       const targetMs = given['rto-target-seconds'] * 1000;
+      const held = given['hold-seconds'];
       const record = await drill(formation, new Incus(formation.incus, log), {
         fault: given.fault,
         rtoTargetMs: targetMs,
         promotionDeadlineMs: Math.max(given['promotion-deadline-seconds'] * 1000, targetMs),
         rejoinDeadlineMs: given['rejoin-deadline-seconds'] * 1000,
+        holdMs: held === undefined ? undefined : held * 1000,
         log,
         signal,
         onExposed: (id) => saveState(exposedState, id ?? ''),
@@ -34,7 +36,7 @@ export async function failoverDrill(run: Run = runAction): Promise<void> {
         outputs: {
           'rto-seconds': figure(verdict.rtoSeconds),
           'rejoin-seconds': figure(verdict.rejoinSeconds),
-          'old-primary': record.target ?? '',
+          'old-primary': record.primary ?? '',
           'new-primary': record.promotion?.node ?? '',
         },
         report: {

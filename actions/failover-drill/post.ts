@@ -1,4 +1,4 @@
-import { repair } from '../../src/drill/repair.ts';
+import { repair } from '../../src/faults/repair.ts';
 import { loadFormation } from '../../src/formation/load.ts';
 import { Incus } from '../../src/incus/incus.ts';
 import { rawInput } from '../../src/runner/inputs.ts';

@@ -7,12 +7,15 @@ import type { MonitorNode } from '../monitor/nodes.ts';
 import { readNodes } from '../monitor/nodes.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
 import type { Asked, Severity } from './check.ts';
+import type { Credentials } from './login.ts';
 import { type Judged, untilHealthy } from './wait.ts';
 
 /** A formation that is to be checked, and what is asked of it. */
 export interface Subject {
   formation: Formation;
   asked: Asked;
+  /** The application's, where every node is to be logged in on. */
+  credentials?: Credentials | undefined;
 }
 
 export interface CheckOptions {
@@ -44,7 +47,7 @@ export async function checkFormations(
   const listings = new Map<string, Promise<Map<string, Instance>>>();
   const alone = subjects.length === 1;
   return await Promise.all(
-    subjects.map(({ formation, asked }) =>
+    subjects.map(({ formation, asked, credentials }) =>
       limit(async (): Promise<Checked> => {
         const incus = new Incus(formation.incus, log);
         const where = `${incus.remote}:${incus.project}`;
@@ -56,7 +59,7 @@ export async function checkFormations(
           const judged = await untilHealthy(formation, incus, {
             waitMs,
             judging: { ...asked, failOn },
-            observing: shared ? { instances: listing } : {},
+            observing: { credentials, ...(shared && { instances: listing }) },
             log: alone ? log : named(log, formation.name),
             signal,
           });

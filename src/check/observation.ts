@@ -108,5 +108,6 @@ export interface ObservedSlot {
 export interface ObservedLogin {
   user: string;
   database: string;
-  tls: boolean;
+  /** `direct` from this machine, `vantage` from the monitor's container. */
+  via: 'direct' | 'vantage';
 }

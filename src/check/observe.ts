@@ -7,6 +7,7 @@ import { drillMarkKey } from '../incus/labels.ts';
 import { openSqlStream } from '../incus/sql-stream.ts';
 import { Session } from '../postgres/session.ts';
 import { containerProbe, type ObservedContainer, parseContainer } from './container-probe.ts';
+import { type Credentials, observeLogins } from './login.ts';
 import type { Observation, ObservedInstance, ObservedNode, Read } from './observation.ts';
 import { observeMonitor, observeNode } from './sql-probe.ts';
 
@@ -17,6 +18,8 @@ export interface ObserveOptions {
   signal?: AbortSignal | undefined;
   /** The instances of the formation's remote and project, where they are read for several formations at once. */
   instances?: Promise<Map<string, Instance>>;
+  /** With them every node is logged in on as the application does. */
+  credentials?: Credentials | undefined;
 }
 
 /**
@@ -26,13 +29,13 @@ export interface ObserveOptions {
 export async function observe(
   formation: Formation,
   incus: Incus,
-  { signal, instances = incus.instances(signal) }: ObserveOptions = {},
+  { signal, instances = incus.instances(signal), credentials }: ObserveOptions = {},
 ): Promise<Observation> {
   const observedAt = wallClock(now());
   const reader = new Reader(formation, incus, instances, signal);
   const members = membersOf(formation);
   const [monitorMember, ...dataMembers] = members;
-  const [found, monitor, nodes, containers] = await Promise.all([
+  const [found, monitor, nodes, containers, logins] = await Promise.all([
     instances,
     reader.sql(monitorMember, monitorDatabase, (session) => observeMonitor(session, formation.name)),
     Promise.all(
@@ -41,6 +44,7 @@ export async function observe(
       ),
     ),
     Promise.all(members.map((member) => reader.container(member))),
+    observeLogins(formation, incus, credentials, signal),
   ]);
   const byName = <T>(of: readonly Member[], values: readonly T[]): Record<string, T> =>
     Object.fromEntries(of.map(({ name }, index) => [name, values[index] as T]));
@@ -53,7 +57,7 @@ export async function observe(
     containers: byName<Read<ObservedContainer>>(members, containers),
     monitor,
     nodes: byName<Read<ObservedNode>>(dataMembers, nodes),
-    logins: {},
+    logins,
   };
 }
 

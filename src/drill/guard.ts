@@ -6,20 +6,23 @@ import { now, wallClock } from '../clock/clock.ts';
 import { withDeadline } from '../clock/deadline.ts';
 import { EnvironmentError, messageOf } from '../contract/errors.ts';
 import { makeFolder } from '../disk/folder.ts';
+import type { DrillMark } from '../faults/mark.ts';
+import { uncertainHoldMs, undoDeadlineMs, undoFault } from '../faults/undo.ts';
 import { Incus } from '../incus/incus.ts';
-import { uncertainHoldMs, undoDeadlineMs, undoFault } from './undo.ts';
 
 /**
  * The guard is a process of its own session that undoes the fault when the drill dies. Runners kill a
- * cancelled step with SIGKILL, often the whole process group, and delete its folders: nothing inside the
- * drill's own process can be relied on. It hears of the drill's death by the closing of the channel between
+ * cancelled step with SIGKILL, often the whole process group, and delete its folders, the checkout with this
+ * very program included: nothing inside the drill's own process can be relied on, and the guard has loaded all
+ * that it needs before it says that it is armed (the bundle imports nothing later). It hears of the drill's death by the closing of the channel between
  * the two, which no signal prevents.
  */
 interface Orders {
   remote: string;
   project: string;
-  drill: string;
   container: string;
+  /** What the mark on the container says, or would say if the drill was killed before it stood. */
+  mark: Omit<DrillMark, 'since'>;
   /** The fault is undone after this time even if the drill still lives. */
   overrunMs: number;
 }
@@ -106,6 +109,7 @@ export async function keepGuard(): Promise<void> {
       await undoFault(new Incus(orders), orders.container, {
         deadlineMs: guardDeadlineMs,
         holdMs: uncertainHoldMs,
+        known: orders.mark,
       }),
     );
   } catch (error) {
@@ -120,7 +124,7 @@ function note(orders: Orders, line: string): void {
     makeFolder(folder);
     appendFileSync(
       join(folder, 'guard.log'),
-      `${wallClock(now())} drill ${orders.drill}, ${orders.container}: ${line}\n`,
+      `${wallClock(now())} drill ${orders.mark.drill}, ${orders.mark.fault} on ${orders.container}: ${line}\n`,
     );
   } catch {
     // The log is for people; the container comes first.

@@ -1,6 +1,7 @@
 import type { Outcome } from '../contract/outcome.ts';
 import { worstOutcome } from '../contract/outcome.ts';
-import { faults } from './faults.ts';
+import { catalogue } from '../faults/catalogue.ts';
+import { isFailoverSign } from './failover.ts';
 import type { DrillRecord } from './record.ts';
 
 export interface DrillVerdict {
@@ -10,6 +11,8 @@ export interface DrillVerdict {
   rtoSeconds: number | undefined;
   rejoinSeconds: number | undefined;
 }
+
+type Conclusion = [Outcome, string];
 
 /** Judges a recorded drill. Pure. */
 export function judgeDrill(record: DrillRecord): DrillVerdict {
@@ -27,14 +30,28 @@ export function judgeDrill(record: DrillRecord): DrillVerdict {
   return { outcome, message, rtoSeconds, rejoinSeconds };
 }
 
-function conclusions(record: DrillRecord, rejoinSeconds: number | undefined): [Outcome, string][] {
-  const found: [Outcome, string][] = [];
-  const { baseline, target, promotion, rtoTargetSeconds, final } = record;
+function conclusions(record: DrillRecord, rejoinSeconds: number | undefined): Conclusion[] {
+  const found = [...trouble(record), ...unfit(record)];
+  const { target } = record;
+  if (record.faultAt === undefined || target === undefined)
+    return found.length > 0 ? found : [['error', 'no fault was injected']];
+  found.push(...unproven(record, target));
+  const asExpected = { failover, none, either }[record.expected];
+  found.push(...asExpected(record, catalogue[record.fault].deed(target)));
+  if (record.interrupted === undefined) found.push(...afterwards(record, rejoinSeconds));
+  return found.length > 0 ? found : [['pass', praise(record, target, rejoinSeconds)]];
+}
+
+/** What came between the drill and its end. */
+function trouble(record: DrillRecord): Conclusion[] {
+  const found: Conclusion[] = [];
+  const { target } = record;
   if (record.undoFailed !== undefined) {
-    found.push([
-      'error',
-      `${target} could not be brought back: ${record.undoFailed}; start it by hand and run check-formation`,
-    ]);
+    const hand =
+      record.fault === 'stop'
+        ? 'start it by hand and run check-formation'
+        : 'run provision-pgaf, which undoes it';
+    found.push(['error', `${target} could not be brought back: ${record.undoFailed}; ${hand}`]);
   }
   if (record.interrupted !== undefined) {
     const undone =
@@ -45,7 +62,13 @@ function conclusions(record: DrillRecord, rejoinSeconds: number | undefined): [O
           : '';
     found.push(['error', `the drill was interrupted: ${record.interrupted}${undone ? `; ${undone}` : ''}`]);
   }
-  if (record.faultAt !== undefined && baseline === undefined)
+  return found;
+}
+
+/** Why the formation was no place for this fault. */
+function unfit({ faultAt, baseline, impossible, fault }: DrillRecord): Conclusion[] {
+  const found: Conclusion[] = [];
+  if (faultAt !== undefined && baseline === undefined)
     found.push(['error', 'the formation was not read before the fault, so the drill proves nothing']);
   if (baseline !== undefined && baseline.outcome !== 'pass') {
     found.push([
@@ -53,43 +76,99 @@ function conclusions(record: DrillRecord, rejoinSeconds: number | undefined): [O
       `no drill on a formation that is not healthy, nothing was stopped: ${baseline.message}`,
     ]);
   }
-  if (record.faultAt === undefined || target === undefined)
-    return found.length > 0 ? found : [['error', 'no fault was injected']];
+  if (impossible !== undefined)
+    found.push(['error', `fault not proven: ${fault} cannot be shown here: ${impossible}`]);
+  return found;
+}
 
-  const deed = faults[record.fault].deed(target);
-  if (record.proof === undefined && record.interrupted === undefined) {
+function unproven(
+  { proof, interrupted, disturbed, expected, serving }: DrillRecord,
+  target: string,
+): Conclusion[] {
+  const found: Conclusion[] = [];
+  if (proof === undefined && interrupted === undefined)
     found.push(['error', `nothing shows that the fault took hold on ${target}, so the drill proves nothing`]);
-  }
-  if (record.disturbed !== undefined)
-    found.push(['error', `${record.disturbed}, so the drill proves nothing`]);
-  if (promotion === undefined) {
-    if (record.interrupted === undefined)
-      found.push([
-        'missed',
-        `no standby was promoted in the ${record.promotionDeadlineSeconds} s after ${deed}`,
-      ]);
-  } else if (promotion.seconds > rtoTargetSeconds) {
-    found.push([
-      'missed',
-      `${promotion.node} took over ${promotion.seconds.toFixed(3)} s after ${deed}; the target is ${rtoTargetSeconds} s`,
-    ]);
-  }
-  if (record.interrupted === undefined) {
-    if (rejoinSeconds === undefined)
-      found.push(['missed', 'the formation did not converge in time after the fault was undone']);
-    else if (final?.outcome !== 'pass')
-      found.push([
-        'missed',
-        `the formation converged but is not healthy: ${final?.message ?? 'it was not read'}`,
-      ]);
-  }
-  if (found.length > 0 || promotion === undefined) return found;
+  if (disturbed !== undefined) found.push(['error', `${disturbed}, so the drill proves nothing`]);
+  if (expected === 'none' && proof !== undefined && serving === undefined && interrupted === undefined)
+    found.push(['error', 'nobody looked whether the primary went on serving, so the drill proves nothing']);
+  return found;
+}
+
+function failover(record: DrillRecord, deed: string): Conclusion[] {
+  if (record.promotion !== undefined) return late(record, deed);
+  if (record.interrupted !== undefined) return [];
+  return [['missed', `no standby was promoted in the ${record.promotionDeadlineSeconds} s after ${deed}`]];
+}
+
+function late({ promotion, rtoTargetSeconds }: DrillRecord, deed: string): Conclusion[] {
+  if (promotion === undefined || promotion.seconds <= rtoTargetSeconds) return [];
   return [
     [
-      'pass',
-      `${promotion.node} took over from ${target} in ${promotion.seconds.toFixed(3)} s (target ${rtoTargetSeconds} s); all nodes healthy ${rejoinSeconds?.toFixed(3)} s after its return`,
+      'missed',
+      `${promotion.node} took over ${promotion.seconds.toFixed(3)} s after ${deed}; the target is ${rtoTargetSeconds} s`,
     ],
   ];
+}
+
+function none(record: DrillRecord, deed: string): Conclusion[] {
+  const { promotion, primary = '' } = record;
+  if (promotion !== undefined)
+    return [
+      [
+        'missed',
+        `${promotion.node} took over ${promotion.seconds.toFixed(3)} s after ${deed}, where no failover should have come of it`,
+      ],
+    ];
+  const sign = record.announcements.find((heard) => heard.seconds >= 0 && isFailoverSign(heard, primary));
+  if (sign !== undefined)
+    return [
+      [
+        'missed',
+        `a failover began ${sign.seconds.toFixed(3)} s after ${deed}, where none should have come of it: ${sign.node} was to be ${sign.goalState}`,
+      ],
+    ];
+  return record.serving === false ? [['missed', `${primary} took no writes any more after ${deed}`]] : [];
+}
+
+function either(record: DrillRecord, deed: string): Conclusion[] {
+  if (record.promotion !== undefined) return late(record, deed);
+  const sign = record.announcements.find(
+    (heard) => heard.seconds >= 0 && isFailoverSign(heard, record.primary ?? ''),
+  );
+  if (sign === undefined || record.interrupted !== undefined) return [];
+  return [
+    [
+      'missed',
+      `a failover began ${sign.seconds.toFixed(3)} s after ${deed}, and no standby was promoted in the ${record.promotionDeadlineSeconds} s that followed`,
+    ],
+  ];
+}
+
+/** Healthy again, and in the roles that the promotion, or its absence, left. */
+function afterwards(record: DrillRecord, rejoinSeconds: number | undefined): Conclusion[] {
+  const { final, promotion, primary } = record;
+  if (rejoinSeconds === undefined)
+    return [['missed', 'the formation did not converge in time after the fault was undone']];
+  if (final?.outcome !== 'pass')
+    return [['missed', `the formation converged but is not healthy: ${final?.message ?? 'it was not read'}`]];
+  // A promotion that was due and did not come is told already.
+  if (promotion === undefined && record.expected === 'failover') return [];
+  const wanted = promotion?.node ?? primary;
+  if (final.primary === wanted) return [];
+  return [['missed', `${wanted} should be primary afterwards, and ${final.primary ?? 'no node'} is`]];
+}
+
+function praise(record: DrillRecord, target: string, rejoinSeconds: number | undefined): string {
+  const { promotion, rtoTargetSeconds, primary, watchSeconds, fault } = record;
+  const { deed, lasts } = catalogue[fault];
+  const rejoin = rejoinSeconds?.toFixed(3);
+  if (promotion === undefined) {
+    const healthy = lasts === 'a-moment' ? 'afterwards' : `${rejoin} s after the undo`;
+    return `${primary} stayed primary in the ${watchSeconds} s after ${deed(target)}; all nodes healthy ${healthy}`;
+  }
+  const took = `${promotion.node} took over from ${primary} in ${promotion.seconds.toFixed(3)} s (target ${rtoTargetSeconds} s)`;
+  const since = lasts === 'a-moment' ? 'that' : 'its return';
+  return `${took}; all nodes healthy ${rejoin} s after ${since}`;
 }
 
 /** Seconds to the millisecond. */

@@ -52,3 +52,21 @@ export function detection(t: Detection, checks: Interval, reportAgeMs = reportMs
   const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
   return together({ least: overdueMs - reportAgeMs, most: overdueMs }, checks);
 }
+
+/**
+ * By when, after the primary was lost, the monitor has told a standby to take over: it decides when a standby
+ * reports, and where it has not decided by then, it does not.
+ */
+export function decidesWithinMs(t: Detection): number {
+  const unheardMs = t.nodeConsideredUnhealthyTimeoutMs + reportMs;
+  return Math.max(unheardMs, silentChecksFail(t).most) + 2 * reportMs;
+}
+
+/**
+ * The longest freeze of the primary that must not become a failover, whole seconds: it takes both missing
+ * reports (the last one may be a second old, the next one a second late) and failed health checks.
+ */
+export function ridesOutMs(t: Detection): number {
+  const heardMs = t.nodeConsideredUnhealthyTimeoutMs - 2 * reportMs;
+  return Math.floor(Math.max(heardMs, silentChecksFail(t).least - reportMs) / 1000) * 1000;
+}

@@ -12,6 +12,22 @@ export interface Instance {
   devices: Partial<Record<string, Record<string, string>>>;
 }
 
+/** What an instance's state tells, reduced to what is used. */
+export interface InstanceState {
+  /** Its first process, as its host numbers it; 0 or less where it does not run. */
+  pid: number;
+  /** IPv4 and IPv6 addresses that others reach it by. */
+  addresses: string[];
+}
+
+/** A disk of an instance, in bytes. */
+export interface InstanceDisk {
+  /** The limit that Incus enforces; 0 where it enforces none. */
+  total: number;
+  /** The storage pool that it lies in. */
+  pool: { total: number; used: number };
+}
+
 /** What a new instance is launched with, besides its image. */
 export interface LaunchOptions {
   profiles: readonly string[];
@@ -154,6 +170,44 @@ export class Incus {
     }
   }
 
+  /** Throws as query does, also where there is no such instance. */
+  async state(instance: string, signal?: AbortSignal): Promise<InstanceState> {
+    const { pid, network } = await this.rawState(instance, signal);
+    const addresses = Object.values(network ?? {})
+      .flatMap((card) => card.addresses ?? [])
+      .filter(({ scope }) => scope === 'global')
+      .map(({ address }) => address);
+    return { pid, addresses };
+  }
+
+  private async rawState(instance: string, signal?: AbortSignal): Promise<RawState> {
+    return (await this.query(`/1.0/instances/${encodeURIComponent(instance)}/state`, signal)) as RawState;
+  }
+
+  /**
+   * The disk that is mounted at `path` in an instance, or undefined when none of its devices is. An Incus whose
+   * pool enforces no limits (a directory without project quotas, say) tells no usage either.
+   */
+  async diskAt(instance: string, path: string, signal?: AbortSignal): Promise<InstanceDisk | undefined> {
+    const [raw, { disk }] = await Promise.all([
+      this.query(`/1.0/instances/${encodeURIComponent(instance)}`, signal) as Promise<RawInstance>,
+      this.rawState(instance, signal),
+    ]);
+    const devices = Object.entries(raw.expanded_devices ?? {});
+    const [name, device] = devices.find(([, each]) => each['type'] === 'disk' && each['path'] === path) ?? [];
+    if (name === undefined || device?.['pool'] === undefined) return undefined;
+    const member =
+      raw.location === undefined || raw.location === 'none'
+        ? ''
+        : `?target=${encodeURIComponent(raw.location)}`;
+    const url = `/1.0/storage-pools/${encodeURIComponent(device['pool'])}/resources${member}`;
+    const { space } = (await this.query(url, signal)) as { space: InstanceDisk['pool'] };
+    return {
+      total: device['size'] === undefined ? 0 : (disk?.[name]?.total ?? 0),
+      pool: { total: space.total, used: space.used },
+    };
+  }
+
   /** Runs a command in a container as root, without a terminal. Secrets go by `stdin`. Throws as run does. */
   async exec(instance: string, command: readonly string[], options: ExecOptions): Promise<void> {
     await this.runInside(instance, command, options);
@@ -257,6 +311,16 @@ export class Incus {
   /** Cuts the power: no shutdown, no flush. */
   async forceStop(instance: string, signal?: AbortSignal): Promise<void> {
     await this.run(this.argv('stop', instance, '--force'), { deadlineMs: 60_000, signal });
+  }
+
+  /** Freezes every process. */
+  async pause(instance: string, signal?: AbortSignal): Promise<void> {
+    await this.run(this.argv('pause', instance), { deadlineMs: 30_000, signal });
+  }
+
+  /** In order. Throws as run does, also when it does not shut down within a minute. */
+  async restart(instance: string, signal?: AbortSignal): Promise<void> {
+    await this.run(this.argv('restart', instance, '--timeout', '60'), { deadlineMs: 120_000, signal });
   }
 
   async resume(instance: string, signal?: AbortSignal): Promise<void> {
@@ -377,6 +441,14 @@ interface RawInstance {
   status: string;
   config?: Record<string, string>;
   devices?: Record<string, Record<string, string>>;
+  expanded_devices?: Record<string, Record<string, string>>;
+  location?: string;
+}
+
+interface RawState {
+  pid: number;
+  network: Record<string, { addresses: { address: string; scope: string }[] | null }> | null;
+  disk: Record<string, { total: number; usage: number }> | null;
 }
 
 function toInstance(raw: RawInstance): Instance {

@@ -1,7 +1,23 @@
+import type { Duplex } from 'node:stream';
+import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
 import { withDeadline } from '../clock/deadline.ts';
 import { DeadlineError, EnvironmentError, messageOf } from '../contract/errors.ts';
-import type { SqlStream } from '../incus/sql-stream.ts';
+
+/** What `pg` takes for a socket, not yet connected, and what was said on it of its end. */
+export interface PostgresStream extends Duplex {
+  complaint(): string;
+}
+
+/** What a client logs in with over the network. */
+export interface Login {
+  user: string;
+  password: string;
+  /** The name that the server's certificate is held against, where `tls` says so; and the port. */
+  host: string;
+  port: number;
+  tls: ConnectionOptions;
+}
 
 export type Row = Record<string, unknown>;
 
@@ -10,6 +26,14 @@ export interface SessionOptions {
   /** For the stream's opening and the server's greeting together. */
   connectDeadlineMs: number;
   signal?: AbortSignal | undefined;
+  /** Absent: the superuser `postgres`, by peer authentication. */
+  login?: Login;
+}
+
+/** The SQLSTATE of what a session threw, where it is an answer of the server's. */
+export function sqlStateOf(error: unknown): string | undefined {
+  const answer = error instanceof Error && error.cause instanceof pg.DatabaseError ? error.cause : error;
+  return answer instanceof pg.DatabaseError ? answer.code : undefined;
 }
 
 /**
@@ -18,21 +42,21 @@ export interface SessionOptions {
  */
 export class Session {
   private readonly client: pg.Client;
-  private readonly stream: SqlStream;
+  private readonly stream: PostgresStream;
   private lostBecause: string | undefined;
 
-  private constructor(client: pg.Client, stream: SqlStream) {
+  private constructor(client: pg.Client, stream: PostgresStream) {
     this.client = client;
     this.stream = stream;
   }
 
   /**
-   * Connects as the superuser `postgres` over `stream`.
+   * Connects over `stream`, as the superuser `postgres` or with a login of its own.
    * @throws DeadlineError, or an Error that says what the server or the way to it answered
    */
   static async open(
-    stream: SqlStream,
-    { database, connectDeadlineMs, signal }: SessionOptions,
+    stream: PostgresStream,
+    { database, connectDeadlineMs, signal, login }: SessionOptions,
   ): Promise<Session> {
     // pg takes these from the environment where its configuration cannot say no.
     delete process.env['PGREPLICATION'];
@@ -40,13 +64,13 @@ export class Session {
     const client = new pg.Client({
       stream: () => stream,
       // Everything that pg would otherwise take from PGHOST, PGPORT, PGPASSWORD, PGOPTIONS, … is given here.
-      host: 'localhost',
-      port: 5432,
-      user: 'postgres',
-      password: '',
+      host: login?.host ?? 'localhost',
+      port: login?.port ?? 5432,
+      user: login?.user ?? 'postgres',
+      password: login?.password ?? '',
       database,
-      ssl: false,
-      options: '-c search_path=pg_catalog',
+      ssl: login?.tls ?? false,
+      options: '-c search_path=pg_catalog -c client_min_messages=warning',
       client_encoding: 'UTF8',
       application_name: 'pgha',
     });
@@ -86,6 +110,11 @@ export class Session {
     this.onLostListener?.(this.lostBecause);
   }
 
+  /** Calls `listener` with the text of each warning of the server. */
+  onWarning(listener: (text: string) => void): void {
+    this.client.on('notice', (notice) => listener(messageOf(notice.message)));
+  }
+
   /** Runs one statement. @throws DeadlineError (and closes the session), or what the server answered */
   async query<T extends Row = Row>(
     text: string,
@@ -104,7 +133,7 @@ export class Session {
       return answer.rows;
     } catch (error) {
       if (error instanceof pg.DatabaseError)
-        throw new EnvironmentError(`Postgres refused a statement: ${messageOf(error)}`);
+        throw new EnvironmentError(`Postgres refused a statement: ${messageOf(error)}`, { cause: error });
       this.markLost(messageOf(error));
       this.stream.destroy();
       if (signal?.aborted || error instanceof DeadlineError) throw error;

@@ -1,5 +1,6 @@
 import { retryUntil } from '../clock/deadline.ts';
 import { CommandError, EnvironmentError, InputError, messageOf } from '../contract/errors.ts';
+import { uncertainHoldMs, undoDeadlineMs, undoFault } from '../faults/undo.ts';
 import type { Formation, Limits, Member } from '../formation/formation.ts';
 import type { Incus, Instance } from '../incus/incus.ts';
 import { drillMarkKey, formationKey } from '../incus/labels.ts';
@@ -30,8 +31,8 @@ export function foreignFaults(
 }
 
 /**
- * Launches what is missing, starts what is stopped or frozen, sets limits, removes the mark of a drill that
- * was killed.
+ * Launches what is missing, starts what is stopped or frozen, sets limits, undoes what a drill that was killed
+ * has left and removes its mark.
  * @param image what a missing container is launched from: the formation's base image, or its image
  */
 export async function ensureRunning(
@@ -65,9 +66,9 @@ export async function ensureRunning(
     );
   }
   if (instance.config[drillMarkKey] !== undefined) {
-    await steps.take(name, 'remove the mark of an interrupted drill', async () => {
+    await steps.take(name, 'remove the mark of an interrupted drill, and what it left', async () => {
+      await undoFault(incus, name, { deadlineMs: undoDeadlineMs, holdMs: uncertainHoldMs });
       await waitForNetwork(incus, member, signal);
-      await incus.removeLabel(name, drillMarkKey, signal);
     });
   }
 }

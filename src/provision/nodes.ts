@@ -6,6 +6,7 @@ import { formationKey } from '../incus/labels.ts';
 import { hasTls, isMonitorDisabled } from '../member/keeper-config.ts';
 import { replicationRole } from '../member/roles.ts';
 import { describeNodes, readNodes, settledPrimary } from '../monitor/nodes.ts';
+import { performFailover } from '../monitor/switchover.ts';
 import { disableMonitor, dropNode, enableMonitor } from './autoctl.ts';
 import type { Context } from './context.ts';
 import { readFacts } from './facts.ts';
@@ -241,7 +242,7 @@ async function settingsInTurn(
         formation.name,
         `switch over from ${node.name} (writes pause for seconds)`,
         async () => {
-          await switchOver(ctx);
+          await performFailover(await ctx.answering(ctx.monitor), ctx.formation.name, ctx.signal);
           await settled();
         },
       );
@@ -258,17 +259,4 @@ function refuseLower(due: readonly [Member, SettingsDifference][]): void {
   throw new InputError([
     `postgres.settings: ${lowered.join(', ')}: a running formation cannot take less of it one node after the other; in a maintenance window stop pg_autoctl on the standbys, ALTER SYSTEM and restart Postgres on the primary, start pg_autoctl on the standbys, then run this again for the rest`,
   ]);
-}
-
-/** A planned failover within the formation's only group. The monitor may meet a deadlock, which a retry ends. */
-async function switchOver(ctx: Context): Promise<void> {
-  const session = await ctx.answering(ctx.monitor);
-  await retryUntil(
-    'the monitor to accept a switchover',
-    { deadlineMs: 30_000, pauseMs: 500, signal: ctx.signal },
-    async () => {
-      await session.query('SELECT pgautofailover.perform_failover($1, 0)', [ctx.formation.name]);
-      return true;
-    },
-  );
 }

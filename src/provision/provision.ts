@@ -5,6 +5,7 @@ import { now } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
 import { EnvironmentError, InputError } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
+import { lockWithoutMonitor } from '../faults/monitor-away.ts';
 import type { Formation, Member } from '../formation/formation.ts';
 import { timingsFaults } from '../formation/timings.ts';
 import { type ContainerLock, lockInContainer } from '../incus/container-lock.ts';
@@ -183,15 +184,23 @@ class Provisioning {
   /** Reads what runs, once nobody else is at work on it. */
   private async surveyed(): Promise<Map<string, Instance>> {
     const { ctx } = this;
-    const { formation, incus, signal, members, monitor } = ctx;
+    const { formation, incus, signal, members, monitor, dataNodes } = ctx;
     const instances = await incus.instances(signal);
     const faults = foreignFaults(formation, members, instances);
     if (faults.length > 0) throw new InputError(faults);
     const running = members.filter(({ name }) => instances.get(name)?.status === 'Running');
-    // A drill that runs holds the lock: nothing it stopped is started under its hands.
+    // A drill that runs holds the lock, and another one while it has stopped the monitor: nothing it stopped is
+    // started under its hands.
     const interrupted = members.some(({ name }) => instances.get(name)?.config[drillMarkKey] !== undefined);
     const locked =
       running.includes(monitor) && !ctx.steps.planning ? this.lockWhatRuns(interrupted) : undefined;
+    if (
+      interrupted &&
+      !ctx.steps.planning &&
+      !running.includes(monitor) &&
+      running.some((member) => member === dataNodes[0])
+    )
+      (await lockWithoutMonitor(formation, incus, signal)).release();
     if (interrupted) await locked;
     // Sessions take their time to open, and are needed later: meanwhile.
     await Promise.all([locked, this.read(running), ...running.map((member) => ctx.openIfAnswers(member))]);

@@ -1,5 +1,6 @@
 import type { DrillRecord, RecordedAnnouncement } from '../drill/record.ts';
 import type { DrillVerdict } from '../drill/verdict.ts';
+import { catalogue } from '../faults/catalogue.ts';
 
 /** A stretch of time in which a node was in one state. */
 interface Segment {
@@ -36,11 +37,12 @@ export function drillTimeline(record: DrillRecord, verdict: DrillVerdict): strin
   const nodes = [...new Set(record.announcements.map(({ node }) => node))].sort(
     (a, b) => Number(b === record.target) - Number(a === record.target),
   );
+  const { state, end: undone } = catalogue[record.fault];
   const bottom = top + nodes.length * (laneHeight + laneGap);
 
   const lanes = nodes.map((node, index) => {
     const y = top + index * (laneHeight + laneGap);
-    const segments = segmentsOf(node, record, start, end).map((segment) => drawSegment(segment, x, y));
+    const segments = segmentsOf(node, record, state, start, end).map((segment) => drawSegment(segment, x, y));
     return `<text class="node" x="${gutter - 12}" y="${y + laneHeight / 2 + 5}" text-anchor="end">${escapeXml(node)}</text>${segments.join('')}`;
   });
   const outage =
@@ -57,14 +59,16 @@ export function drillTimeline(record: DrillRecord, verdict: DrillVerdict): strin
     outage,
     ...lanes,
     drawMoment(x(0), bottom, 'fault'),
-    record.undoSeconds === undefined ? '' : drawMoment(x(record.undoSeconds), bottom, 'power back'),
+    record.undoSeconds === undefined || undone === ''
+      ? ''
+      : drawMoment(x(record.undoSeconds), bottom, undone),
     record.settledSeconds === undefined ? '' : drawMoment(x(record.settledSeconds), bottom, 'healthy'),
     drawAxis(x, start, end, bottom),
     '</svg>\n',
   ].join('\n');
 }
 
-function segmentsOf(node: string, record: DrillRecord, start: number, end: number): Segment[] {
+function segmentsOf(node: string, record: DrillRecord, state: string, start: number, end: number): Segment[] {
   const heard = record.announcements.filter((announcement) => announcement.node === node);
   const segments: Segment[] = [];
   for (const [index, announcement] of heard.entries()) {
@@ -75,12 +79,13 @@ function segmentsOf(node: string, record: DrillRecord, start: number, end: numbe
     if (previous?.kind === kind && previous.label === label) previous.to = to;
     else segments.push({ from, to, kind, label });
   }
-  return node === record.target ? withDownTime(segments, heard, record) : segments;
+  return node === record.target && state !== '' ? withFault(segments, state, heard, record) : segments;
 }
 
-/** While the target is down the monitor keeps its last report: what the drill did to it is what holds. */
-function withDownTime(
+/** While its fault lasts the monitor may keep the target's last report: what the drill did to it is what holds. */
+function withFault(
   segments: readonly Segment[],
+  state: string,
   heard: readonly RecordedAnnouncement[],
   record: DrillRecord,
 ): Segment[] {
@@ -91,7 +96,7 @@ function withDownTime(
     from: 0,
     to: Math.min(back, segments.at(-1)?.to ?? back),
     kind: 'down' as const,
-    label: 'down',
+    label: state,
   };
   const before = segments
     .filter(({ from }) => from < 0)

@@ -75,6 +75,11 @@ export function secondsInput(min: number, max: number): InputSpec<number> {
   };
 }
 
+/** An input that may be left empty. */
+export function optional<T>(spec: InputSpec<T>): InputSpec<T | undefined> {
+  return { parse: (given) => (given === '' ? undefined : spec.parse(given)) };
+}
+
 /** The environment variable that a runner passes an input by. */
 const runnerName = (name: string) => `INPUT_${name.toUpperCase()}`;
 /** The same for shells, which cannot pass a name with a hyphen on. */

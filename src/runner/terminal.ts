@@ -87,7 +87,8 @@ function usage(root: string): string {
 function actionUsage(action: string, file: ActionFile, secretInputs: readonly string[]): string {
   const inputs = Object.entries(file.inputs ?? {}).map(([name, input]) => {
     const flag = secretInputs.includes(name) ? `--${name}-file PATH` : `--${name} VALUE`;
-    return `  ${flag.padEnd(36)} ${input.description}${input.default ? ` Default: ${input.default}` : ''}`;
+    const description = input.description.trim().replaceAll('\n', `\n${' '.repeat(39)}`);
+    return `  ${flag.padEnd(36)} ${description}${input.default ? ` Default: ${input.default}` : ''}`;
   });
   const outputs = Object.entries(file.outputs ?? {}).map(
     ([name, output]) => `  ${name.padEnd(36)} ${output.description}`,

@@ -418,7 +418,7 @@ async function faultOf(name: FaultName, { formation, monitor, primary }: Scene):
   }
 }
 
-async function macOf(container: string): Promise<string> {
+export async function macOf(container: string): Promise<string> {
   return (await inside(container, 'cat', '/sys/class/net/eth0/address')).trim();
 }
 
@@ -430,7 +430,7 @@ export async function liftCut(node: string): Promise<void> {
 const tableOf = (node: string) => `pgha_${node.replaceAll('-', '_')}`;
 
 /** Packets that the lab's bridge drops vanish in silence, as where a switch died. */
-async function onTheBridge(ruleset: string): Promise<void> {
+export async function onTheBridge(ruleset: string): Promise<void> {
   const netns = process.env['PGHA_LAB_NETNS'] ?? '';
   await withDeadline('nft', 10_000, async () => {
     const child = spawn('ip', ['netns', 'exec', netns, 'nft', '-f', '-'], {

@@ -46,9 +46,16 @@ export function startAction(
     step = 'main',
     env = {},
     state = {},
-  }: { step?: Step; env?: Record<string, string>; state?: Record<string, string> } = {},
+    checkout = root,
+  }: {
+    step?: Step;
+    env?: Record<string, string>;
+    state?: Record<string, string>;
+    /** Where actions/ and dist/ are. */
+    checkout?: string;
+  } = {},
 ): Started {
-  const file = parse(readFileSync(join(root, 'actions', action, 'action.yml'), 'utf8')) as {
+  const file = parse(readFileSync(join(checkout, 'actions', action, 'action.yml'), 'utf8')) as {
     inputs: Record<string, { default?: string }>;
     runs: Record<Step, string>;
   };
@@ -66,7 +73,7 @@ export function startAction(
   const states = Object.entries(state).map(([name, value]) => [`STATE_${name}`, value]);
   const surroundings = Object.fromEntries(needed.map((name) => [name, process.env[name] ?? '']));
   const started = performance.now();
-  const child = spawn(process.execPath, [join(root, 'actions', action, file.runs[step])], {
+  const child = spawn(process.execPath, [join(checkout, 'actions', action, file.runs[step])], {
     cwd: folder,
     detached: true,
     env: {

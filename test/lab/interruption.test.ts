@@ -1,7 +1,6 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { labFormation } from './formations.ts';
+import { newestGuard } from './guards.ts';
 import {
   becomesHealthy,
   eventually,
@@ -98,7 +97,7 @@ describe('what even a killed guard leaves behind', () => {
     const drill = start();
     await drill.says('fault: stop');
     await isDown(target);
-    const guard = Number((await command('pgrep', '-n', '-f', 'dist/guard/main.js')).trim());
+    const guard = await newestGuard();
     process.kill(guard, 'SIGKILL');
     process.kill(-(drill.child.pid ?? 0), 'SIGKILL');
     const { state } = await drill.finished;
@@ -158,7 +157,3 @@ describe('the post step', () => {
     expect(state).toEqual({ exposed: '' });
   });
 });
-
-async function command(file: string, ...args: string[]): Promise<string> {
-  return (await promisify(execFile)(file, args)).stdout;
-}

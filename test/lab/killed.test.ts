@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, figure, incus, inside, runAction, startAction } from './harness.ts';
+import { random } from './random.ts';
 
 /** Provisioning that is killed at any moment is finished by the next run; two at once do not harm each other. */
 
@@ -52,17 +53,6 @@ const tasks: [string, boolean, () => Promise<void>][] = [
 /** Kills in all; raised for the closing note. */
 const kills = Number(process.env['PGHA_KILLS'] ?? tasks.length);
 const seed = Number(process.env['PGHA_SEED'] ?? Date.now() % 1_000_000);
-
-/** Numbers from 0 to 1 that a seed repeats (mulberry32). */
-function random(from: number): () => number {
-  let state = from;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 beforeAll(async () => {
   await removeAll();

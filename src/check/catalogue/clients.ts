@@ -51,7 +51,12 @@ const applicationSession: Check = {
   id: 'application-session',
   meaning: 'the application logs in on every node over its own way in, with its password',
   severity: 'error',
-  follows: { 'nodes-reachable': 'same', 'application-login': 'same', 'names-resolve': 'any' },
+  follows: {
+    'nodes-reachable': 'same',
+    'application-login': 'same',
+    'names-resolve': 'any',
+    'monitor-reachable': 'any',
+  },
   faults: (observation, formation, asked) =>
     Object.entries(observation.logins).flatMap(([name, login]): Fault[] => {
       if (login.ok) return [];

@@ -1,3 +1,4 @@
+import { describeMark } from '../../faults/mark.ts';
 import { type Formation, type Member, membersOf } from '../../formation/formation.ts';
 import { nodeHba } from '../../member/hba.ts';
 import { hasMonitorUri, partitionTimeoutOf } from '../../member/keeper-config.ts';
@@ -114,7 +115,7 @@ const noInterruptedDrill: Check = {
       .filter(([, instance]) => instance.drillMark !== undefined)
       .map(([name, instance]) => ({
         subject: name,
-        evidence: `marked by a drill: ${instance.drillMark}`,
+        evidence: `marked by ${describeMark(instance.drillMark ?? '')}`,
         remedy: new Remedies(formation, asked).provision(
           'wait for the drill that runs, or run failover-drill or provision-pgaf: each undoes what was left behind',
         ),

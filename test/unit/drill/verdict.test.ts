@@ -86,6 +86,11 @@ describe('a drill misses its objective', () => {
       /not healthy/,
     ],
     [
+      'when another node than the promoted one is primary in the end',
+      { final: healthyVerdict() },
+      /^pgaf-replica should be primary afterwards, and pgaf-primary is$/,
+    ],
+    [
       'in both ways at once',
       { ...promotionAfter(75), settledSeconds: undefined },
       /took over 75\.000 s after .*; the formation did not converge/,
@@ -107,6 +112,16 @@ describe('a drill that cannot tell is an error', () => {
       'without a proven fault',
       { proof: undefined },
       /nothing shows that the fault took hold on pgaf-primary/,
+    ],
+    [
+      'when its fault was over before the undo',
+      { disturbed: 'pgaf-primary was back before the drill undid the fault' },
+      /^pgaf-primary was back before the drill undid the fault, so the drill proves nothing$/,
+    ],
+    [
+      'when the fault cannot be shown on this formation',
+      { ...untouched, fault: 'disk-full', impossible: 'it has no disk of its own' },
+      /^fault not proven: disk-full cannot be shown here: it has no disk of its own$/,
     ],
     ['without a fault at all', untouched, /no fault was injected/],
     [
@@ -151,10 +166,12 @@ describe('whatever a record holds', () => {
   const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
   const text = maybe(fc.constantFrom('because', 'Incus is gone'));
   const offset = maybe(fc.double({ min: 0, max: 400, noNaN: true }));
-  const verdict = fc.constantFrom(healthyVerdict(), unhealthyVerdict(), {
-    ...healthyVerdict(),
-    outcome: 'error' as const,
-  });
+  const verdict = fc.constantFrom(
+    healthyVerdict(),
+    { ...healthyVerdict(), primary: 'pgaf-replica' },
+    unhealthyVerdict(),
+    { ...healthyVerdict(), outcome: 'error' as const },
+  );
   const anyRecord: fc.Arbitrary<Partial<DrillRecord>> = fc.record({
     baseline: verdict,
     target: maybe(fc.constant('pgaf-primary')),
@@ -166,6 +183,8 @@ describe('whatever a record holds', () => {
     undoSeconds: offset,
     settledSeconds: offset,
     final: maybe(verdict),
+    impossible: text,
+    disturbed: text,
     interrupted: text,
     undoFailed: text,
   });
@@ -198,6 +217,9 @@ describe('whatever a record holds', () => {
           record.undoSeconds !== undefined &&
           record.settledSeconds !== undefined &&
           record.final?.outcome === 'pass' &&
+          record.final.primary === record.promotion.node &&
+          record.impossible === undefined &&
+          record.disturbed === undefined &&
           record.interrupted === undefined &&
           record.undoFailed === undefined;
         expect(judgeDrill(record).outcome === 'pass').toBe(whole);

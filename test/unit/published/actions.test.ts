@@ -7,6 +7,7 @@ import * as acceptance from '../../../actions/acceptance/contract.ts';
 import * as check from '../../../actions/check-formation/contract.ts';
 import * as drill from '../../../actions/failover-drill/contract.ts';
 import * as provision from '../../../actions/provision-pgaf/contract.ts';
+import { catalogue, faultNames, told } from '../../../src/faults/catalogue.ts';
 import type { InputSpecs } from '../../../src/runner/inputs.ts';
 import { commonOutputs } from '../../../src/runner/run-action.ts';
 
@@ -112,6 +113,22 @@ describe("the root action's page", () => {
   });
 });
 
+describe("the drill's faults", () => {
+  const lines = ['What is done, one of these (the README has them as a table):'];
+  for (const name of faultNames) lines.push(`${name}: ${told(name)}`);
+
+  it.each([[['.']], [['actions', 'failover-drill']]])('stand in the input of %j, a sentence each', (path) => {
+    expect(actionFile(...path).inputs['fault']?.description).toBe(lines.join('\n'));
+  });
+
+  it("stand in the action's README", () => {
+    for (const name of faultNames)
+      expect(text('actions', 'failover-drill', 'README.md')).toContain(
+        `| \`${name}\` | ${catalogue[name].does} |`,
+      );
+  });
+});
+
 describe('the README', () => {
   it('tells every exit code', () => {
     const readme = text('README.md');
@@ -129,6 +146,7 @@ describe('the README', () => {
       'src/member/',
       'src/provision/',
       'src/check/',
+      'src/faults/',
       'src/drill/',
       'src/report/',
       'src/runner/',

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { convertWorkflowTemplate, NoOperationTraceWriter, parseWorkflow } from '@actions/workflow-parser';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { faultNames } from '../../../src/drill/record.ts';
+import { faultNames } from '../../../src/faults/catalogue.ts';
 import { actionOf, faultsOfUse, root, type Step, stepsWithin } from './uses.ts';
 
 /** The workflows that pgha ships, shows and tests with use only what its actions declare. */

@@ -4,10 +4,12 @@ import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
 import { catalogue } from '../../../src/check/catalogue/catalogue.ts';
 import { judge } from '../../../src/check/verdict.ts';
+import type { DrillRecord } from '../../../src/drill/record.ts';
 import { judgeDrill } from '../../../src/drill/verdict.ts';
 import { judgedLines, judgedMarkdown } from '../../../src/report/check-report.ts';
 import { drillLines, drillMarkdown, eventsTable } from '../../../src/report/drill-report.ts';
 import { provisionMarkdown } from '../../../src/report/provision-report.ts';
+import { drillTimeline } from '../../../src/report/timeline.ts';
 import {
   builtInFormation,
   healthyObservation,
@@ -144,6 +146,9 @@ describe("a drill's report", () => {
       | +9.850 s | pgaf-primary | **undo** |
       | +14.100 s | default | **every node converged and healthy** |
 
+      - proof of the fault: Incus shows the container as Stopped
+      - and just before the undo: Incus shows the container as Stopped
+
       </details>
       "
     `);
@@ -177,6 +182,24 @@ describe("a drill's report", () => {
     const text = drillMarkdown(passingDrill({ announcements: [told] }), judgeDrill(record));
     expect(text).not.toContain('<b>');
     expect(text).not.toContain('**a**');
+  });
+});
+
+describe("a drill's picture", () => {
+  const picture = (given: Partial<DrillRecord>) => {
+    const record = passingDrill(given);
+    return drillTimeline(record, judgeDrill(record));
+  };
+
+  it('names what the fault did to its target, and its end', () => {
+    expect(picture({})).toMatch(/>down<[\s\S]*>power back</);
+    expect(picture({ fault: 'network-cut' })).toMatch(/>cut off<[\s\S]*>link back</);
+  });
+
+  it('shows no state of a fault that was over at once', () => {
+    const text = picture({ fault: 'switchover' });
+    expect(text).toContain('switchover on pgaf-primary');
+    expect(text).not.toMatch(/>down<|>power back<|><\/text>/);
   });
 });
 

@@ -1,0 +1,174 @@
+import { Socket } from 'node:net';
+import { withDeadline } from '../clock/deadline.ts';
+import { EnvironmentError } from '../contract/errors.ts';
+import type { Log } from '../contract/log.ts';
+import type { Member } from '../formation/formation.ts';
+import { KnownAddresses } from '../incus/addresses.ts';
+import type { Incus } from '../incus/incus.ts';
+import { TcpRelay } from '../incus/tcp-relay.ts';
+import type { PostgresStream } from '../postgres/session.ts';
+
+/** `direct`: sockets of this machine. `vantage`: sockets of the monitor's container, carried by `incus exec`. */
+export type Via = 'direct' | 'vantage';
+
+/** A way for the application's connections to the nodes. */
+export interface Route {
+  via: Via;
+  /** What the route adds to each round trip, in milliseconds: the median of some when it was opened. */
+  addedMs: number;
+  /** A socket to a node, which connects when `pg` tells it to. @throws EnvironmentError when the route is broken */
+  socketTo(node: Member, signal?: AbortSignal): Promise<PostgresStream>;
+  /** Calls `listener` when the route itself breaks, whatever becomes of the nodes; it then mends itself. */
+  onBroken(listener: (why: string) => void): void;
+  close(): void;
+}
+
+export interface RouteOptions {
+  incus: Incus;
+  monitor: Member;
+  nodes: readonly Member[];
+  port: number;
+  /** `auto` takes direct sockets where every node answers one, else the vantage. */
+  via: Via | 'auto';
+  log: Log;
+  signal?: AbortSignal | undefined;
+}
+
+const probeDeadlineMs = 700;
+const relayDeadlineMs = 10_000;
+const pings = 21;
+/** The protocol's SSLRequest (protocol-message-formats): its length, and a code in place of the version. */
+const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+
+/**
+ * Opens the way to the nodes. They are dialled by the addresses that Incus has for them, as their names need not
+ * resolve on this machine; TLS holds their certificates against the names all the same.
+ * @throws EnvironmentError when the vantage cannot be opened; as Incus.query
+ */
+export async function openRoute(options: RouteOptions): Promise<Route> {
+  const { incus, nodes, via, log, signal } = options;
+  const names = nodes.map(({ name }) => name);
+  const addresses = await KnownAddresses.ask(incus, names, signal);
+  if (via === 'vantage') return await openVantage(options, addresses);
+  const all = await everyNodeAnswers(directSocket, options, addresses);
+  if (!all && via === 'auto') return await openVantage(options, addresses);
+  log.debug('clients connect from this machine');
+  return {
+    via: 'direct',
+    addedMs: 0,
+    socketTo: async ({ name }) => directSocket(firstOf(addresses, name)),
+    onBroken: () => {},
+    close: () => {},
+  };
+}
+
+async function openVantage(options: RouteOptions, addresses: KnownAddresses): Promise<Route> {
+  const { incus, monitor, log, signal } = options;
+  const first = await TcpRelay.open(incus, monitor.name, signal);
+  const addedMs = await medianPing(first, signal);
+  await everyNodeAnswers((address) => first.socket(address), options, addresses);
+  log.debug(`clients connect from ${monitor.name}, which adds ${addedMs} ms to a round trip`);
+  const stopped = new AbortController();
+  let broken = (_why: string) => {};
+  const watched = (open: TcpRelay) => {
+    open.onLost = (why) => broken(`the clients' way through ${monitor.name} broke: ${why}`);
+    return open;
+  };
+  const another = async () => watched(await TcpRelay.open(incus, monitor.name, stopped.signal));
+  let relay = Promise.resolve(watched(first));
+  return {
+    via: 'vantage',
+    addedMs,
+    async socketTo({ name }, inner) {
+      relay = livingOr(relay, another);
+      const open = await withDeadline('the relay', relayDeadlineMs, () => relay, inner);
+      return quiet(open.socket(firstOf(addresses, name)));
+    },
+    onBroken(listener) {
+      broken = listener;
+    },
+    close() {
+      stopped.abort(new EnvironmentError('the way to the nodes was closed'));
+      relay.then(
+        (open) => open.close(),
+        () => {},
+      );
+    },
+  };
+}
+
+/** The relay, or another in its place where it could not be opened or has ended. Whoever asks meanwhile waits for the same. */
+async function livingOr(relay: Promise<TcpRelay>, another: () => Promise<TcpRelay>): Promise<TcpRelay> {
+  const living = await relay.then(
+    (open) => (open.lost === undefined ? open : undefined),
+    () => undefined,
+  );
+  return living ?? (await another());
+}
+
+async function medianPing(relay: TcpRelay, signal: AbortSignal | undefined): Promise<number> {
+  const took: number[] = [];
+  for (let ping = 0; ping < pings; ping++)
+    took.push(await withDeadline('the relay to answer', relayDeadlineMs, () => relay.ping(), signal));
+  return Math.round((took.sort((one, other) => one - other)[(pings - 1) / 2] ?? 0) * 1000) / 1000;
+}
+
+/** Finds the address of each node that Postgres answers on, and puts it first. */
+async function everyNodeAnswers(
+  socketTo: (address: string) => PostgresStream,
+  { nodes, port, signal }: RouteOptions,
+  addresses: KnownAddresses,
+): Promise<boolean> {
+  const answers = nodes.map(async ({ name }) => {
+    for (const address of addresses.of(name)) {
+      if (await answersAsPostgres(quiet(socketTo(address)), port, signal)) {
+        addresses.prefer(name, address);
+        return true;
+      }
+    }
+    return false;
+  });
+  return (await Promise.all(answers)).every((answered) => answered);
+}
+
+/** Whether a Postgres that speaks TLS is at the other end. A connection alone proves nothing: proxies accept any. */
+async function answersAsPostgres(
+  socket: PostgresStream,
+  port: number,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const answer = new Promise<boolean>((answered) => {
+    socket.once('connect', () => socket.write(sslRequest));
+    socket.once('data', (bytes: Buffer) => answered(bytes.toString('latin1') === 'S'));
+    socket.once('close', () => answered(false));
+    (socket as PostgresStream & { connect(port: number): unknown }).connect(port);
+  });
+  try {
+    return await withDeadline('Postgres to answer', probeDeadlineMs, () => answer, signal);
+  } catch {
+    signal?.throwIfAborted();
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** pg says which host to connect to; the address is ours to choose. */
+function directSocket(address: string): PostgresStream {
+  const socket = new Socket();
+  const connectTo = socket.connect.bind(socket) as (port: number, host: string) => Socket;
+  const connect = (port: number) => connectTo(port, address);
+  return quiet(Object.assign(socket, { connect, complaint: () => '' }));
+}
+
+/** An error between the socket's making and pg's listening would end the process. */
+function quiet<T extends PostgresStream>(socket: T): T {
+  socket.on('error', () => {});
+  return socket;
+}
+
+function firstOf(addresses: KnownAddresses, name: string): string {
+  const address = addresses.of(name)[0];
+  if (address === undefined) throw new EnvironmentError(`Incus knows no address of ${name}`);
+  return address;
+}

@@ -1,0 +1,97 @@
+import { messageOf } from '../contract/errors.ts';
+import type { Member } from '../formation/formation.ts';
+import { Session } from '../postgres/session.ts';
+import type { ApplicationAccess } from './access.ts';
+import type { Route } from './route.ts';
+
+/** What a client learns of the server on a new connection, in one round trip. */
+const greet = `
+  SELECT current_setting('transaction_read_only') = 'on' AS read_only,
+         host(inet_server_addr()) AS address,
+         pg_backend_pid() AS backend`;
+
+/** How an application connects: its login, and the route that its sockets take. */
+export interface WayIn {
+  access: ApplicationAccess;
+  route: Route;
+  /** For the connection to one node, login included: libpq's connect_timeout. */
+  connectDeadlineMs: number;
+}
+
+/** A session, and the server at its other end. */
+export interface Opened {
+  session: Session;
+  node: Member;
+  server: string;
+  backend: number;
+  readOnly: boolean;
+}
+
+/** What a node, or the way to it, answered to a client that wanted to write. */
+export interface Refusal {
+  node: string;
+  why: string;
+  error: unknown;
+}
+
+export const readOnlyAnswer = 'the session is read-only';
+
+/** Opens a session on one node as the application. @throws what the server or the way to it answered */
+export async function openOn(way: WayIn, node: Member, signal?: AbortSignal): Promise<Opened> {
+  const { access, route, connectDeadlineMs } = way;
+  const stream = await route.socketTo(node, signal);
+  const login = access.loginTo(node);
+  const session = await Session.open(stream, { database: access.database, connectDeadlineMs, login, signal });
+  return await greeted(session, node, connectDeadlineMs, signal);
+}
+
+/** Asks the server of a fresh session who it is. @throws as Session.query, with the session closed */
+export async function greeted(
+  session: Session,
+  node: Member,
+  deadlineMs: number,
+  signal?: AbortSignal,
+): Promise<Opened> {
+  try {
+    const [row] = await session.query(greet, [], { deadlineMs, signal });
+    return {
+      session,
+      node,
+      server: String(row?.['address'] ?? 'its own socket'),
+      backend: Number(row?.['backend']),
+      readOnly: row?.['read_only'] === true,
+    };
+  } catch (error) {
+    session.close();
+    throw error;
+  }
+}
+
+/**
+ * Tries the nodes in the order of the connection string for one that takes writes, once each, as libpq does with
+ * target_session_attrs=read-write.
+ * @returns a session on the first that does, or what each of them answered
+ * @throws the signal's reason
+ */
+export async function openWritable(
+  way: WayIn,
+  signal?: AbortSignal,
+): Promise<{ opened: Opened } | { refusals: Refusal[] }> {
+  const refusals: Refusal[] = [];
+  for (const node of way.access.nodes) {
+    try {
+      const opened = await openOn(way, node, signal);
+      if (!opened.readOnly) return { opened };
+      opened.session.close();
+      refusals.push({ node: node.name, why: readOnlyAnswer, error: undefined });
+    } catch (error) {
+      signal?.throwIfAborted();
+      refusals.push({ node: node.name, why: messageOf(error), error });
+    }
+  }
+  return { refusals };
+}
+
+export function describeRefusals(refusals: readonly Refusal[]): string {
+  return refusals.map(({ node, why }) => `${node}: ${why}`).join('; ');
+}

@@ -1,0 +1,256 @@
+import { observe } from '../check/observe.ts';
+import { judge } from '../check/verdict.ts';
+import { healthy } from '../check/wait.ts';
+import { type Moment, now, seconds, wallClock } from '../clock/clock.ts';
+import { sleep } from '../clock/deadline.ts';
+import { DeadlineError, messageOf } from '../contract/errors.ts';
+import { catalogue, type FaultEntry } from '../faults/catalogue.ts';
+import type { Blow, Scene } from '../faults/fault.ts';
+import { prepare } from '../faults/inflict.ts';
+import { setMark } from '../faults/mark.ts';
+import { lockWithoutMonitor } from '../faults/monitor-away.ts';
+import { steadyHoldMs, uncertainHoldMs, undoDeadlineMs, undoFault } from '../faults/undo.ts';
+import type { Member } from '../formation/formation.ts';
+import type { ContainerLock } from '../incus/container-lock.ts';
+import type { MonitorWatch } from '../monitor/watch.ts';
+import type { DrillOptions } from './drill.ts';
+import { failoverSign, promotedSince, promotion } from './failover.ts';
+import { armGuard } from './guard.ts';
+import type { Plan } from './plan.ts';
+import type { DrillRecord } from './record.ts';
+import { takesWrites } from './serving.ts';
+import { settled } from './settled.ts';
+
+/** From the last look at a brief freeze until its undo has thawed the container, so that it is not longer than meant. */
+const undoLeadMs = 250;
+
+/** The part of a drill in which a container is hurt. Never throws: what happens goes into the record. */
+export async function exposed(
+  scene: Scene,
+  watch: MonitorWatch,
+  record: DrillRecord,
+  plan: Plan,
+  options: DrillOptions,
+): Promise<void> {
+  await new Exposure(scene, watch, record, plan, options).run();
+}
+
+class Exposure {
+  private readonly scene: Scene;
+  private readonly watch: MonitorWatch;
+  private readonly record: DrillRecord;
+  private readonly plan: Plan;
+  private readonly options: DrillOptions;
+  private readonly entry: FaultEntry;
+  private readonly target: Member;
+  private faultAt: Moment | undefined;
+
+  constructor(scene: Scene, watch: MonitorWatch, record: DrillRecord, plan: Plan, options: DrillOptions) {
+    this.scene = scene;
+    this.watch = watch;
+    this.record = record;
+    this.plan = plan;
+    this.options = options;
+    this.entry = catalogue[options.fault];
+    this.target = targetOf(this.entry, scene);
+    record.primary = scene.primary.name;
+    record.target = this.target.name;
+  }
+
+  async run(): Promise<void> {
+    const blow = await this.prepared();
+    if (blow === undefined) return;
+    const { record, scene, options } = this;
+    let lock: ContainerLock | undefined;
+    try {
+      if (this.entry.hits === 'monitor')
+        lock = await lockWithoutMonitor(scene.formation, scene.incus, options.signal);
+      await this.underGuard(blow);
+    } catch (error) {
+      record.interrupted ??= messageOf(error);
+    } finally {
+      lock?.release();
+    }
+  }
+
+  private async prepared(): Promise<Blow | undefined> {
+    const { record, options } = this;
+    try {
+      return await prepare[options.fault](this.scene, this.target, options.signal);
+    } catch (error) {
+      if (options.signal.aborted) record.interrupted = messageOf(error);
+      else record.impossible = messageOf(error);
+      return undefined;
+    }
+  }
+
+  private async underGuard(blow: Blow): Promise<void> {
+    const { record, plan, options, target } = this;
+    const { incus } = this.scene;
+    const { promotionDeadlineMs, rejoinDeadlineMs } = options;
+    const mark = {
+      drill: record.id,
+      fault: options.fault,
+      ...(blow.fill !== undefined && { fill: blow.fill }),
+    };
+    const guard = await armGuard({
+      remote: incus.remote,
+      project: incus.project,
+      container: target.name,
+      mark,
+      overrunMs: promotionDeadlineMs + rejoinDeadlineMs + plan.holdMs + plan.watchMs + 2 * undoDeadlineMs,
+    });
+    options.onExposed(record.id);
+    try {
+      await setMark(incus, target.name, mark);
+      await blow.arm?.();
+      options.signal.throwIfAborted();
+      await this.strike(blow);
+    } catch (error) {
+      this.heard(error);
+    }
+    await this.stillInForce(blow);
+    const undoAt = now();
+    try {
+      options.log.info(`${wallClock(undoAt)} undo: bringing ${target.name} back`);
+      await undoFault(incus, target.name, {
+        deadlineMs: undoDeadlineMs,
+        holdMs: record.injectedSeconds === undefined ? uncertainHoldMs : steadyHoldMs,
+        known: mark,
+      });
+      if (this.faultAt !== undefined) record.undoSeconds = this.offset(undoAt);
+      guard.disarm();
+      options.onExposed(undefined);
+    } catch (error) {
+      record.undoFailed = messageOf(error);
+      // The guard stays armed: it goes on trying when this process has ended.
+    }
+    await this.afterwards(undoAt);
+    // Where none was waited for, one may have come all the same.
+    if (this.faultAt !== undefined && this.entry.expected !== 'failover')
+      record.promotion ??= promotedSince(this.watch, this.faultAt, this.scene.primary.name);
+    record.announcements = this.watch.announcements.map(({ at, name, reportedState, goalState, health }) => ({
+      seconds: this.offset(at),
+      node: name,
+      reportedState,
+      goalState,
+      health,
+    }));
+  }
+
+  private offset(moment: Moment): number {
+    return seconds(moment - (this.faultAt ?? moment));
+  }
+
+  private heard(error: unknown): void {
+    const { signal, log } = this.options;
+    if (!(error instanceof DeadlineError) || signal.aborted) this.record.interrupted ??= messageOf(error);
+    else log.warn(error.message);
+  }
+
+  /** The fault, its proof, and what should come of it. */
+  private async strike(blow: Blow): Promise<void> {
+    const { record, entry, plan, target } = this;
+    const { log } = this.options;
+    const faultAt = now();
+    this.faultAt = faultAt;
+    record.faultAt = wallClock(faultAt);
+    log.info(`${record.faultAt} fault: ${this.options.fault} on ${target.name}`);
+    await blow.inject();
+    const injectedAt = now();
+    record.injectedSeconds = this.offset(injectedAt);
+    record.proof = await blow.proof();
+    if (record.proof === undefined) return;
+    log.info(`proof: ${record.proof}`);
+    const isLasting = entry.lasts !== 'a-moment';
+    if (entry.expected === 'failover') {
+      await this.promotion(faultAt);
+      await this.pause(injectedAt + plan.holdMs);
+      return;
+    }
+    const holdMs = entry.lasts === 'briefly' ? plan.holdMs - undoLeadMs : plan.holdMs;
+    const began = await this.failoverBegins(injectedAt + (isLasting ? holdMs : plan.watchMs));
+    if (began && entry.expected === 'either') await this.promotion(faultAt);
+    else if (!began && entry.lasts !== 'briefly') await this.looksAtPrimary();
+  }
+
+  private async promotion(faultAt: Moment): Promise<void> {
+    const { record, watch, scene } = this;
+    const { promotionDeadlineMs, signal, log } = this.options;
+    const options = { deadlineMs: promotionDeadlineMs, signal };
+    const promoted = await promotion(watch, faultAt, scene.primary.name, options);
+    record.promotion = promoted;
+    log.info(`${promoted.at} promotion: ${promoted.node} took over after ${promoted.seconds.toFixed(3)} s`);
+  }
+
+  /** Looks out for a failover since the fault, until the given moment. @returns whether one began */
+  private async failoverBegins(until: Moment): Promise<boolean> {
+    const { watch, scene, faultAt = now() } = this;
+    const { signal, log } = this.options;
+    const options = { deadlineMs: Math.max(1, until - now()), signal };
+    const began = await failoverSign(watch, faultAt, scene.primary.name, options);
+    if (began) log.info(`${wallClock(began.at)} a failover began: ${began.name} is to be ${began.goalState}`);
+    return began !== undefined;
+  }
+
+  private async looksAtPrimary(): Promise<void> {
+    const { formation, incus, primary } = this.scene;
+    this.record.serving = await takesWrites(incus, formation, primary, this.options.signal);
+  }
+
+  private async pause(until: Moment): Promise<void> {
+    const leftMs = until - now();
+    if (leftMs > 0) await sleep(leftMs, this.options.signal);
+  }
+
+  /**
+   * A fault that somebody else ended early proves nothing of one that lasts. An interrupted drill proves nothing
+   * either, and the container comes first.
+   */
+  private async stillInForce(blow: Blow): Promise<void> {
+    const { record, target } = this;
+    if (record.interrupted !== undefined || record.proof === undefined) return;
+    if (this.entry.lasts === 'a-moment') return;
+    try {
+      record.proofAtUndo = await blow.proof();
+      if (record.proofAtUndo === undefined)
+        record.disturbed = `${target.name} was back before the drill undid the fault`;
+    } catch (error) {
+      record.disturbed = `whether the fault was still in force on ${target.name} could not be told: ${messageOf(error)}`;
+    }
+  }
+
+  /** Health again, and no failover as a late consequence. */
+  private async afterwards(undoAt: Moment): Promise<void> {
+    const { record, watch, entry, plan, faultAt } = this;
+    const { formation, incus } = this.scene;
+    const { rejoinDeadlineMs, signal, log } = this.options;
+    if (record.interrupted !== undefined || record.undoFailed !== undefined) return;
+    try {
+      record.settledSeconds = this.offset(await settled(watch, formation, undoAt, rejoinDeadlineMs, signal));
+      if (faultAt !== undefined && record.proof !== undefined && entry.expected === 'none') {
+        const began = await this.failoverBegins(faultAt + plan.watchMs);
+        if (!began && entry.lasts === 'briefly') await this.looksAtPrimary();
+      }
+      record.final = judge(await observe(formation, incus, { signal }), formation);
+      if (record.final.outcome !== 'pass') {
+        // What the monitor does not see, such as a standby that has not connected again.
+        const leftMs = Math.max(5000, rejoinDeadlineMs - (now() - undoAt));
+        record.final = await healthy(formation, incus, leftMs, signal);
+        record.settledSeconds = this.offset(now());
+      }
+      log.info(
+        `rejoin: every node converged and healthy ${(record.settledSeconds - this.offset(undoAt)).toFixed(3)} s after the undo`,
+      );
+    } catch (error) {
+      if (signal.aborted) record.interrupted = messageOf(error);
+      else log.warn(messageOf(error));
+    }
+  }
+}
+
+function targetOf({ hits }: FaultEntry, { primary, standbys, monitor }: Scene): Member {
+  if (hits === 'monitor') return monitor;
+  // The first standby of the file, where there are several.
+  return hits === 'primary' ? primary : (standbys[0] as Member);
+}

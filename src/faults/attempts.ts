@@ -1,0 +1,98 @@
+import { EnvironmentError } from '../contract/errors.ts';
+import type { Incus } from '../incus/incus.ts';
+
+/**
+ * Tries to connect by TCP from a container: to each of the given addresses at one port, several times at
+ * once. A refusal is an answer as well. By address, since a name server may be out of reach too.
+ */
+const script = String.raw`
+use strict; use Errno; use Socket qw(:DEFAULT inet_pton sockaddr_in6);
+my ($port, $times, $seconds, @addresses) = @ARGV;
+my (@sockets, %seen);
+for my $address (@addresses) {
+  $seen{$address} = [0, 0];
+  my $is6 = $address =~ /:/;
+  my $bytes = inet_pton($is6 ? AF_INET6 : AF_INET, $address);
+  for (1 .. $times) {
+    # SOCK_NONBLOCK
+    socket(my $socket, $is6 ? AF_INET6 : AF_INET, SOCK_STREAM | 2048, 0) or die "socket: $!";
+    if (connect($socket, $is6 ? sockaddr_in6($port, $bytes) : sockaddr_in($port, $bytes))) { $seen{$address}[0]++ }
+    elsif ($!{EINPROGRESS}) { push @sockets, [$socket, $address] }
+    elsif ($!{ECONNREFUSED}) { $seen{$address}[0]++ }
+    else { $seen{$address}[1]++ }
+  }
+}
+my $left = $seconds;
+while (@sockets && $left > 0) {
+  my $waiting = '';
+  vec($waiting, fileno($_->[0]), 1) = 1 for @sockets;
+  # On Linux, select tells how much of the time is left.
+  (undef, $left) = select(undef, my $ready = $waiting, undef, $left);
+  my @rest;
+  for (@sockets) {
+    my ($socket, $address) = @$_;
+    if (!vec($ready, fileno($socket), 1)) { push @rest, $_; next }
+    $! = unpack "i", getsockopt($socket, SOL_SOCKET, SO_ERROR);
+    $seen{$address}[!$! || $!{ECONNREFUSED} ? 0 : 1]++;
+  }
+  @sockets = @rest;
+}
+print "$_ $seen{$_}[0] $seen{$_}[1]\n" for @addresses;
+`;
+
+/** What became of the attempts at one address. What is neither answered nor failed met silence. */
+export interface Attempts {
+  address: string;
+  times: number;
+  answered: number;
+  /** Ended at once by this side's own system, as where there is no route. */
+  failed: number;
+}
+
+export interface AttemptOptions {
+  port: number;
+  /** Attempts at each address. */
+  times: number;
+  waitMs: number;
+  signal?: AbortSignal | undefined;
+}
+
+export function attemptCommand(
+  addresses: readonly string[],
+  { port, times, waitMs }: AttemptOptions,
+): string[] {
+  return ['perl', '-e', script, String(port), String(times), String(waitMs / 1000), ...addresses];
+}
+
+/** @returns undefined for text that is not the script's */
+export function parseAttempts(text: string, times: number): Attempts[] | undefined {
+  const found = text
+    .trim()
+    .split('\n')
+    .map((line) => /^(\S+) (\d+) (\d+)$/.exec(line));
+  if (!found.every((match) => match !== null)) return undefined;
+  return found.map(([, address = '', answered, failed]) => ({
+    address,
+    times,
+    answered: Number(answered),
+    failed: Number(failed),
+  }));
+}
+
+/** @throws EnvironmentError when the container cannot run it; CommandError, DeadlineError as Incus.read */
+export async function attempt(
+  incus: Incus,
+  container: string,
+  addresses: readonly string[],
+  options: AttemptOptions,
+): Promise<Attempts[]> {
+  const command = attemptCommand(addresses, options);
+  const { signal, waitMs, times } = options;
+  const said = await incus.read(container, command, { deadlineMs: waitMs + 15_000, signal });
+  const found = parseAttempts(said, times);
+  if (!found)
+    throw new EnvironmentError(
+      `the attempts to connect from ${container} ended with ${JSON.stringify(said.slice(0, 100))}`,
+    );
+  return found;
+}

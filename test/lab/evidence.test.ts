@@ -1,0 +1,515 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Moment, now } from '../../src/clock/clock.ts';
+import { sleep } from '../../src/clock/deadline.ts';
+import type { Evidence } from '../../src/evidence/evidence.ts';
+import type { History } from '../../src/evidence/history.ts';
+import { readJournal } from '../../src/evidence/journal.ts';
+import { judgeLedger, type LedgerRead } from '../../src/evidence/ledger.ts';
+import { readRows } from '../../src/evidence/read-rows.ts';
+import { countRows, describeRows, holdsRow } from '../../src/evidence/rows.ts';
+import { type Member, membersOf } from '../../src/formation/formation.ts';
+import { parseFormation } from '../../src/formation/load.ts';
+import { openMemberSession } from '../../src/postgres/member-session.ts';
+import type { Session } from '../../src/postgres/session.ts';
+import { placeholderPassword } from '../../src/provision/passwords.ts';
+import { type Compiled, compileSources } from '../compiled.ts';
+import {
+  cutBetween,
+  eventsOfKind,
+  failOver,
+  joinAgain,
+  lab,
+  type Roles,
+  rolesIn,
+  startClients,
+} from './clients.ts';
+import { labFormation } from './formations.ts';
+import { becomesHealthy, eventually, figure, incus, inside, runAction, statusOf } from './harness.ts';
+
+/** `PGHA_DEBIAN=13` runs this file on Debian 13. */
+const debian = process.env['PGHA_DEBIAN'] === '13' ? 13 : 12;
+const formation = labFormation(debian);
+const provision = async (yaml: string) => {
+  const { code, log } = await runAction('provision-pgaf', { formation: yaml });
+  expect(code, log).toBe(0);
+};
+const healthy = () => becomesHealthy(formation.yaml, 120_000);
+
+beforeAll(() => provision(formation.yaml));
+afterAll(async () => {
+  await joinAgain();
+  await provision(formation.yaml);
+});
+
+function median(values: number[]): number {
+  return values.sort((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+/** Milliseconds from sending to acknowledgement, of the application's writes. */
+function latencies(history: History): number[] {
+  const sent = new Map<string, Moment>();
+  for (const { connection, seq, at } of eventsOfKind(history, 'invoked'))
+    sent.set(`${connection} ${seq}`, at);
+  return eventsOfKind(history, 'acknowledged')
+    .filter(({ connection }) => connection.startsWith('app'))
+    .map(({ connection, seq, at }) => at - (sent.get(`${connection} ${seq}`) ?? Number.NaN));
+}
+
+describe('clients of a healthy formation', () => {
+  beforeAll(healthy);
+
+  it('write at their rate, cost little, and leave no rows behind', async () => {
+    const roles = await rolesIn(formation.yaml);
+    const { evidence, remove } = await startClients(roles);
+    const began = { at: now(), cpu: process.cpuUsage(), events: evidence.journal.events.length };
+    await sleep(4000);
+    const [tookMs, cpu] = [now() - began.at, process.cpuUsage(began.cpu)];
+    const written = evidence.journal.events.slice(began.events).filter(({ kind }) => kind === 'acknowledged');
+    const history = await evidence.stop();
+    const read = await evidence.read(roles.primary.name);
+    figure('clients: load of this process', (100 * (cpu.user + cpu.system)) / 1000 / tookMs, '% of a core');
+    figure('clients: acknowledged writes, witnesses included', (written.length * 1000) / tookMs, 'a second');
+    figure('clients: a write by the vantage', median(latencies(history)), 'ms');
+    figure('clients: what the vantage adds to a round trip', evidence.route.addedMs, 'ms');
+    expect(evidence.route.via).toBe('vantage');
+    expect(written.length).toBeGreaterThan(100);
+    const verdict = judgeLedger(history, [read], {
+      faultAt: began.at,
+      oldPrimary: roles.primary.name,
+      newPrimary: undefined,
+    });
+    expect(verdict).toMatchObject({
+      failedWrites: 0,
+      unknownWrites: 0,
+      lost: { count: 0 },
+      phantoms: { count: 0 },
+      inconclusive: [],
+    });
+    await remove();
+    expect(countRows((await readAgain(roles.primary.name, history.run)).rows)).toBe(0);
+  });
+
+  it('own the only thing that they leave, an empty table', async () => {
+    const { primary } = await rolesIn(formation.yaml);
+    const session = await openOn(primary.name);
+    const rows = await session.query(
+      `SELECT relname, relkind, pg_get_userbyid(relowner) AS owner FROM pg_class
+        WHERE relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_|^information_schema')`,
+    );
+    session.close();
+    expect(rows).toEqual([
+      { relname: 'pgha_drill', relkind: 'r', owner: 'veza' },
+      { relname: 'pgha_drill_pkey', relkind: 'i', owner: 'veza' },
+    ]);
+  });
+
+  it('read tens of thousands of rows back within a second', async () => {
+    const { primary } = await rolesIn(formation.yaml);
+    const session = await openOn(primary.name);
+    await session.query(
+      // 40 connections of 1250 writes, of which every hundredth was lost.
+      `INSERT INTO public.pgha_drill
+       SELECT 'many', 'app' || n % 40 || '.1', n / 40 FROM generate_series(1, 50000) AS n WHERE n / 40 % 100 <> 7`,
+      [],
+      { deadlineMs: 20_000 },
+    );
+    const reads = [];
+    for (let turn = 0; turn < 3; turn++) reads.push(await readRows(session, primary.name, 'many'));
+    await session.query("DELETE FROM public.pgha_drill WHERE run = 'many'");
+    session.close();
+    const bestMs = Math.min(...reads.map(({ startedAt, endedAt }) => endedAt - startedAt));
+    figure('clients: reading 49480 rows, the best of three', bestMs, 'ms');
+    for (const { rows } of reads) expect(countRows(rows)).toBe(49_480);
+    expect(bestMs).toBeLessThan(1000);
+  });
+
+  it('are told what Postgres said when the password is wrong', async () => {
+    const roles = await rolesIn(formation.yaml);
+    await expect(startClients(roles, { password: 'wrong-password' })).rejects.toThrow(
+      `veza cannot write to database veza as the application does; ${formation.nodes.map((node) => `${node}: password authentication failed for user "veza"`).join('; ')}`,
+    );
+  });
+
+  it('verify the servers by the CA and the name where the formation says so', async () => {
+    const roles = await rolesIn(formation.yaml);
+    const pem = (node: string) => inside(node, 'openssl', 'x509', '-in', '/etc/pgha/server.pem');
+    const [own, other] = [await pem(roles.primary.name), await pem(roles.standby.name)];
+    const strict = { ...roles, formation: { ...roles.formation, tls: 'verify-full' as const } };
+    const { evidence, remove } = await startClients(strict, { ca: `${own}${other}` });
+    expect(eventsOfKind(await evidence.stop(), 'acknowledged').length).toBeGreaterThan(0);
+    await remove();
+    const elsewhere = { ...strict.formation, incus: { ...strict.formation.incus, domain: 'elsewhere' } };
+    await expect(startClients({ ...strict, formation: elsewhere }, { ca: `${own}${other}` })).rejects.toThrow(
+      /Hostname\/IP does not match certificate's altnames: Host: d1.-alpha\.elsewhere/,
+    );
+    const lax = { ...elsewhere, tls: 'verify-ca' as const };
+    await (await startClients({ ...strict, formation: lax }, { ca: `${own}${other}` })).remove();
+    await expect(startClients(strict, { ca: await pem(roles.monitor.name) })).rejects.toThrow(
+      /self-signed certificate/,
+    );
+  });
+
+  it('do not take a commit for acknowledged whose wait for the standby was cancelled', async () => {
+    const roles = await rolesIn(formation.yaml);
+    const { evidence, remove } = await startClients(roles);
+    const session = await openOn(roles.primary.name);
+    const cutAt = now();
+    try {
+      await cutBetween(roles.primary, roles.standby);
+      await eventually('commits that wait', 5000, async () => {
+        const cancelled = await session.query(
+          `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'veza' AND wait_event = 'SyncRep'`,
+        );
+        return cancelled.length > 0;
+      });
+    } finally {
+      await joinAgain();
+      session.close();
+    }
+    await evidence.firstAcknowledged(now(), roles.primary.name, { deadlineMs: 10_000 });
+    const history = await evidence.stop();
+    const read = await evidence.read(roles.primary.name);
+    await remove();
+    const warned = eventsOfKind(history, 'unknown').filter(({ why }) =>
+      /^canceling wait for synchronous replication/.test(why),
+    );
+    expect(warned.length).toBeGreaterThan(0);
+    for (const key of warned) expect(holdsRow(read.rows, key)).toBe(true);
+    const scene = { faultAt: cutAt, oldPrimary: roles.primary.name, newPrimary: undefined };
+    expect(judgeLedger(history, [read], scene)).toMatchObject({ lost: { count: 0 }, inconclusive: [] });
+  });
+
+  it('end by themselves at their limit, which no verdict takes for an outage', async () => {
+    const { primary, ...others } = await rolesIn(formation.yaml);
+    const { evidence, remove } = await startClients({ primary, ...others }, { limitMs: 1000 });
+    await sleep(2500);
+    const writes = evidence.journal.events.filter(
+      (event) => event.kind === 'invoked' && event.connection.startsWith('app'),
+    );
+    const [first, last] = [writes[0]?.at ?? Number.NaN, writes.at(-1)?.at ?? Number.NaN];
+    expect(last - first).toBeLessThan(1100);
+    const history = await evidence.stop();
+    const read = await evidence.read(primary.name);
+    await remove();
+    const scene = { faultAt: last, oldPrimary: primary.name, newPrimary: undefined };
+    expect(judgeLedger(history, [read], scene).inconclusive).toEqual([
+      'the workload stopped by itself after its limit of 1 s',
+    ]);
+  });
+
+  it('come back when the way through the monitor breaks, and say that the evidence is not whole', async () => {
+    const roles = await rolesIn(formation.yaml);
+    const { evidence, remove } = await startClients(roles);
+    const relay = (await inside(roles.monitor.name, 'pgrep', '-u', 'nobody', 'perl')).trim();
+    const brokenAt = now();
+    await inside(roles.monitor.name, 'kill', relay);
+    await evidence.firstAcknowledged(brokenAt + 1000, roles.primary.name, { deadlineMs: 15_000 });
+    const history = await evidence.stop();
+    const read = await evidence.read(roles.primary.name);
+    await remove();
+    const verdict = judgeLedger(history, [read], {
+      faultAt: brokenAt,
+      oldPrimary: roles.primary.name,
+      newPrimary: undefined,
+    });
+    expect(verdict.lost.count).toBe(0);
+    expect(verdict.inconclusive).toEqual([
+      expect.stringMatching(/^the clients' way through d1.-monitor broke/),
+    ]);
+    await eventually('no relay in the monitor', 5000, async () => (await perlsIn(roles.monitor.name)) === '');
+  });
+});
+
+describe('clients see a failover', () => {
+  beforeEach(healthy);
+
+  it('after a crash-stop: nothing acknowledged is lost, and they write again soon after the promotion', async () => {
+    const roles = await rolesIn(formation.yaml);
+    await failOver(roles, {
+      fault: () => incus('stop', '--force', roles.primary.name),
+      seen: (evidence, faultAt) =>
+        evidence.firstAcknowledged(faultAt, roles.standby.name, { deadlineMs: 10_000 }),
+      undo: () => incus('start', roles.primary.name),
+      rejoined: healthy,
+      judge({ verdict, announcedSeconds, journalPath, reads, scene }) {
+        figure('clients, crash-stop: promotion announced', announcedSeconds);
+        figure('clients, crash-stop: RTO of clients', verdict.clientRtoSeconds ?? Number.NaN);
+        figure('clients, crash-stop: write outage', verdict.writeOutageSeconds ?? Number.NaN);
+        figure(
+          'clients, crash-stop: acknowledged, unknown, present',
+          `${verdict.acknowledgedWrites}, ${verdict.unknownWrites}, ${verdict.unknownPresent}`,
+          '',
+        );
+        figure('clients, crash-stop: moments may be late by', verdict.lateBySeconds ?? Number.NaN);
+        expect(verdict.lateBySeconds).toBeGreaterThan(0);
+        expect(verdict).toMatchObject({
+          lost: { count: 0 },
+          phantoms: { count: 0 },
+          vanished: { count: 0 },
+          overlap: { count: 0 },
+          dualPrimarySeconds: 0,
+          staleReads: 0,
+          inconclusive: [],
+        });
+        expect(verdict.acknowledgedWrites).toBeGreaterThan(200);
+        // The promotion is announced some 50 ms after writes are taken; a client may just have begun another round.
+        expect(verdict.clientRtoSeconds).toBeGreaterThan(announcedSeconds - 1);
+        expect(verdict.clientRtoSeconds).toBeLessThan(announcedSeconds + 4);
+        expect(verdict.writeOutageSeconds).toBeGreaterThan((verdict.clientRtoSeconds ?? 0) - 2);
+        expect(verdict.writeOutageSeconds).toBeLessThan((verdict.clientRtoSeconds ?? 0) + 1);
+        // From disk it is judged the same.
+        expect(judgeLedger(readJournal(journalPath), reads, scene)).toEqual(verdict);
+      },
+    });
+  });
+
+  it('after a freeze: silence ends by the deadline, and what the thawed primary takes it acknowledges to no client', async () => {
+    const roles = await rolesIn(formation.yaml);
+    await failOver(roles, {
+      fault: () => incus('pause', roles.primary.name),
+      seen: (evidence, faultAt) =>
+        evidence.firstAcknowledged(faultAt, roles.standby.name, { deadlineMs: 10_000 }),
+      undo: async () => {
+        if ((await statusOf(roles.primary.name)) === 'Frozen') await incus('resume', roles.primary.name);
+      },
+      rejoined: healthy,
+      judge({ verdict, history, announcedSeconds }) {
+        figure('clients, freeze: promotion announced', announcedSeconds);
+        figure('clients, freeze: RTO of clients', verdict.clientRtoSeconds ?? Number.NaN);
+        figure('clients, freeze: write outage', verdict.writeOutageSeconds ?? Number.NaN);
+        figure(
+          'clients, freeze: unknown, of them present',
+          `${verdict.unknownWrites}, ${verdict.unknownPresent}`,
+          '',
+        );
+        figure('clients, freeze: both primaries took writes for', verdict.dualPrimarySeconds ?? Number.NaN);
+        figure('clients, freeze: both acknowledged to clients for', verdict.overlapSeconds ?? Number.NaN);
+        figure('clients, freeze: stale reads', verdict.staleReads, '');
+        // Those under way when the freeze came; on the thaw some client may find the old primary first.
+        const silent = eventsOfKind(history, 'unknown').filter(({ connection }) =>
+          /^app\d\.1$/.test(connection),
+        );
+        expect(silent.length).toBeGreaterThanOrEqual(1);
+        for (const { why } of silent)
+          expect(why).toBe('gave up after 2 s waiting for Postgres to answer a query');
+        expect(Math.max(...latencies(history))).toBeLessThan(2000);
+        expect(verdict).toMatchObject({
+          lost: { count: 0 },
+          phantoms: { count: 0 },
+          overlap: { count: 0 },
+          inconclusive: [],
+        });
+      },
+    });
+  });
+});
+
+describe('clients of a formation that is not as it should be', () => {
+  beforeEach(healthy);
+  afterEach(() => provision(formation.yaml));
+
+  it('never write again after the promotion, where only the old primary has their HBA rule', async () => {
+    const roles = await rolesIn(formation.yaml);
+    const { monitor, standby } = roles;
+    const hba = `${standby.pgdata}/pg_hba.conf`;
+    await inside(standby.name, 'sed', '-i', '/"veza"/d', hba);
+    await reload(standby.name);
+    const switchOver = async () => {
+      const session = await openMemberSession(lab, roles.formation, monitor);
+      await session.query('SELECT pgautofailover.perform_failover($1, 0)', ['default'], {
+        deadlineMs: 20_000,
+      });
+      session.close();
+    };
+    await failOver(roles, {
+      fault: switchOver,
+      seen: () => sleep(3000),
+      undo: () => Promise.resolve(),
+      rejoined: () => Promise.resolve(),
+      judge({ verdict }) {
+        expect(verdict.clientRtoSeconds).toBeUndefined();
+        expect(verdict.lost.count).toBe(0);
+        expect(verdict.refusals.find(({ node }) => node === standby.name)?.why).toMatch(
+          /^no pg_hba\.conf entry for host "[0-9.]+", user "veza", database "veza", SSL encryption$/,
+        );
+        expect(verdict.longestPauseSeconds).toBeGreaterThan(3);
+      },
+    });
+  });
+
+  it('are told which of their writes were lost, where the primary does not wait for its standby', async () => {
+    const roles = await rolesIn(formation.yaml);
+    await giveUpQuorum(roles);
+    const { primary, standby } = roles;
+    let cutAt = 0;
+    await failOver(roles, {
+      async fault() {
+        await cutBetween(primary, standby);
+        // Until here the standby may have got everything; what is acknowledged from now on it never will.
+        cutAt = now();
+        await sleep(2000);
+        await incus('stop', '--force', primary.name);
+      },
+      seen: (evidence, faultAt) => evidence.firstAcknowledged(faultAt, standby.name, { deadlineMs: 10_000 }),
+      async undo() {
+        await joinAgain();
+        await incus('start', primary.name);
+      },
+      rejoined: () => Promise.resolve(),
+      judge({ verdict, history }) {
+        figure('clients, lossy formation: lost writes', verdict.lost.count, '');
+        figure(
+          'clients, lossy formation: the first of them',
+          describeRows(verdict.lost.rows).slice(0, 60),
+          '',
+        );
+        const nodes = new Map(eventsOfKind(history, 'connected').map((told) => [told.connection, told]));
+        const doomed = eventsOfKind(history, 'acknowledged').filter(({ connection, at }) => {
+          const told = nodes.get(connection);
+          return told?.node === primary.name && told.actor !== 'local-witness' && at > cutAt;
+        });
+        expect(doomed.length).toBeGreaterThan(50);
+        expect(verdict.lost.count).toBeGreaterThanOrEqual(doomed.length);
+        for (const key of doomed) expect(holdsRow(verdict.lost.rows, key)).toBe(true);
+        expect(verdict).toMatchObject({ phantoms: { count: 0 }, inconclusive: [] });
+      },
+    });
+  });
+});
+
+describe('clients in a process of their own', () => {
+  let compiled: Compiled;
+  let folder = '';
+  beforeAll(async () => {
+    await healthy();
+    folder = mkdtempSync(join(tmpdir(), 'pgha-evidence-'));
+    compiled = compileSources();
+  });
+  afterAll(() => {
+    compiled.remove();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** Writes as the application until its input ends; prints how, in a line of JSON, once a write is acknowledged. */
+  function startProcess(prefix: readonly string[], journalPath: string, primary: string) {
+    const script = `
+      const [yaml, primary, journalPath] = process.argv.slice(1);
+      const { parseFormation } = await import('${compiled.url('formation/load')}');
+      const { Incus } = await import('${compiled.url('incus/incus')}');
+      const { applicationAccess } = await import('${compiled.url('evidence/access')}');
+      const { Evidence } = await import('${compiled.url('evidence/evidence')}');
+      const formation = parseFormation(yaml, 'formation.yml');
+      const { access } = applicationAccess(formation, { password: '${placeholderPassword}' });
+      const log = { info() {}, warn() {}, debug() {} };
+      const incus = new Incus({ remote: 'local', project: 'default' });
+      const evidence = await Evidence.start({
+        formation, incus, access, log, primary, journalPath, run: 'process', signal: new AbortController().signal });
+      await evidence.firstAcknowledged(0, primary, { deadlineMs: 10000 });
+      console.log(JSON.stringify(evidence.route));
+      for await (const _ of process.stdin);
+      await evidence.end();`;
+    const node = [
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      script,
+      formation.yaml,
+      primary,
+      journalPath,
+    ];
+    const [file = '', ...args] = [...prefix, ...node];
+    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const route = once(child.stdout, 'data').then(([text]) => JSON.parse(String(text)) as Evidence['route']);
+    return { child, route, closed: once(child, 'close') };
+  }
+
+  it('connect directly where there is a route, at less cost', async () => {
+    const { primary } = await rolesIn(formation.yaml);
+    const journalPath = join(folder, 'direct');
+    const inTheLab = ['ip', 'netns', 'exec', process.env['PGHA_LAB_NETNS'] ?? ''];
+    const { child, route, closed } = startProcess(inTheLab, journalPath, primary.name);
+    expect(await route).toEqual({ via: 'direct', addedMs: 0 });
+    await sleep(2000);
+    child.stdin.end();
+    expect(await closed).toEqual([0, null]);
+    figure('clients: a write by direct sockets', median(latencies(readJournal(journalPath))), 'ms');
+  });
+
+  it('take the vantage where there is none, and leave a journal and nothing else when they are killed', async () => {
+    const { primary, monitor } = await rolesIn(formation.yaml);
+    const journalPath = join(folder, 'killed');
+    // A network of its own, in which there is no way to anywhere.
+    const { child, route, closed } = startProcess(['unshare', '--net'], journalPath, primary.name);
+    expect(await route).toMatchObject({ via: 'vantage' });
+    await sleep(1000);
+    child.kill('SIGKILL');
+    await closed;
+    const gone = async () => {
+      const session = await openOn(primary.name);
+      const [row] = await session.query("SELECT count(*) AS n FROM pg_stat_activity WHERE usename = 'veza'");
+      session.close();
+      return Number(row?.['n']) === 0;
+    };
+    await eventually('the sessions to end', 5000, gone);
+    expect(await perlsIn(monitor.name)).toBe('');
+    const history = readJournal(journalPath);
+    const read = { ...(await readAgain(primary.name, 'process')), startedAt: 1e12, endedAt: 1e12 };
+    const verdict = judgeLedger(history, [read], {
+      faultAt: 0,
+      oldPrimary: primary.name,
+      newPrimary: undefined,
+    });
+    figure(
+      'clients, killed: acknowledged, unknown, present',
+      `${verdict.acknowledgedWrites}, ${verdict.unknownWrites}, ${verdict.unknownPresent}`,
+      '',
+    );
+    expect(verdict.acknowledgedWrites).toBeGreaterThan(20);
+    expect(verdict).toMatchObject({ lost: { count: 0 }, phantoms: { count: 0 }, unverifiedWrites: 0 });
+  });
+});
+
+/** Both nodes out of the quorum, as `replication: { quorum: false, sync-standbys: 0 }` does it. */
+async function giveUpQuorum({ formation: parsed, monitor, primary, standby }: Roles): Promise<void> {
+  const session = await openMemberSession(lab, parsed, monitor);
+  for (const { name } of [standby, primary])
+    await session.query('SELECT pgautofailover.set_node_replication_quorum($1, $2, false)', [
+      parsed.name,
+      name,
+    ]);
+  session.close();
+  const writer = await openOn(primary.name);
+  await eventually('commits that wait for nobody', 20_000, async () => {
+    const [row] = await writer.query('SHOW synchronous_standby_names');
+    return row?.['synchronous_standby_names'] === '';
+  });
+  writer.close();
+}
+
+async function openOn(node: string): Promise<Session> {
+  const parsed = parseFormation(formation.yaml, 'formation.yml');
+  const member = membersOf(parsed).find(({ name }) => name === node) as Member;
+  return await openMemberSession(lab, parsed, member, { database: parsed.postgres.database });
+}
+
+async function readAgain(node: string, run: string): Promise<LedgerRead> {
+  const session = await openOn(node);
+  const read = await readRows(session, node, run);
+  session.close();
+  return read;
+}
+
+async function reload(node: string): Promise<void> {
+  const session = await openOn(node);
+  await session.query('SELECT pg_reload_conf()');
+  session.close();
+}
+
+async function perlsIn(container: string): Promise<string> {
+  return await inside(container, 'sh', '-c', 'pgrep -u nobody perl || true');
+}

@@ -1,0 +1,257 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { catalogue, type FaultName, faultNames } from '../../src/faults/catalogue.ts';
+import { markdownTable } from '../../src/report/table.ts';
+import { labFormation } from './formations.ts';
+import {
+  becomesHealthy,
+  eventually,
+  figure,
+  incus,
+  inside,
+  runAction,
+  startAction,
+  statusOf,
+} from './harness.ts';
+import { canConnect, cannotConnect, hasTraces, processOf, serviceState } from './traces.ts';
+
+/**
+ * Every fault of the catalogue on a real formation: what came of it, and whether an observer of the test's own
+ * sees it in force. `PGHA_RUNS=3` runs the whole table so many times: Debian 12 and 13, fast and balanced;
+ * `PGHA_FAULTS=freeze,reboot` only these.
+ */
+const runs = Number(process.env['PGHA_RUNS'] ?? 0);
+const only = process.env['PGHA_FAULTS']?.split(',');
+const settings =
+  runs > 0
+    ? ([12, 13] as const).flatMap((debian) =>
+        (['fast', 'balanced'] as const).map((timings) => ({ debian, timings })),
+      )
+    : [{ debian: 12, timings: 'fast' } as const];
+
+interface Roles {
+  monitor: string;
+  primary: string;
+  standby: string;
+}
+
+/** What an observer of the test's own sees while the fault is in force. */
+const sights: Partial<Record<FaultName, (roles: Roles) => Promise<boolean>>> = {
+  stop: async ({ primary }) => (await statusOf(primary)) === 'Stopped',
+  freeze: async ({ primary }) => (await statusOf(primary)) === 'Frozen',
+  'kill-node': async ({ primary }) =>
+    (await serviceState(primary)) === 'failed' && (await processOf(primary, 'postgres')) === undefined,
+  'network-cut': async ({ primary, monitor, standby }) =>
+    (await cannotConnect(primary, monitor)) &&
+    (await cannotConnect(monitor, primary)) &&
+    (await cannotConnect(standby, primary)),
+  'monitor-cut': async ({ primary, monitor, standby }) =>
+    (await cannotConnect(primary, monitor)) &&
+    (await cannotConnect(monitor, primary)) &&
+    (await canConnect(standby, primary)),
+  'standby-cut': async ({ primary, monitor, standby }) =>
+    (await cannotConnect(primary, standby)) &&
+    (await cannotConnect(standby, primary)) &&
+    (await canConnect(monitor, primary)),
+  'standby-stop': async ({ standby }) => (await statusOf(standby)) === 'Stopped',
+  'monitor-stop': async ({ monitor }) => (await statusOf(monitor)) === 'Stopped',
+  'brief-freeze': async ({ primary }) => (await statusOf(primary)) === 'Frozen',
+};
+
+/** Faults that are over at once show in what was there before and is there no more. */
+const replaced: Partial<Record<FaultName, (container: string) => Promise<string | undefined>>> = {
+  'kill-postgres': (container) => processOf(container, 'postgres'),
+  reboot: (container) => processOf(container, 'systemd'),
+};
+
+const faults = faultNames.filter(
+  (name) => name !== 'disk-full' && (only === undefined || only.includes(name)),
+);
+
+describe.each(settings)('faults on Debian $debian, timings $timings', ({ debian, timings }) => {
+  const formation = labFormation(debian, { timings });
+  const rows: { fault: FaultName; rto: string; rejoin: string }[] = [];
+
+  beforeAll(async () => {
+    const { code, log } = await runAction('provision-pgaf', { formation: formation.yaml });
+    expect(code, log).toBe(0);
+  });
+  beforeEach(() => becomesHealthy(formation.yaml, 90_000));
+  afterAll(() => {
+    if (runs > 0) process.stdout.write(`\n${tableOf(`${timings}, Debian ${debian}`, rows)}\n`);
+  });
+
+  const rolesNow = async (): Promise<Roles> => {
+    const { outputs } = await runAction('check-formation', { formation: formation.yaml });
+    const [primary = '', standby = ''] = [outputs['primary'], outputs['standbys']];
+    return { monitor: formation.monitor, primary, standby };
+  };
+
+  for (let run = 1; run <= Math.max(1, runs); run++)
+    it.each(faults)(
+      `%s: what should come of it does, and nothing is left of it (run ${run})`,
+      async (fault) => {
+        const { expected, hits } = catalogue[fault];
+        const roles = await rolesNow();
+        const before = await replaced[fault]?.(roles.primary);
+        const drill = startAction('failover-drill', { formation: formation.yaml, fault });
+        const isSeen = sights[fault];
+        if (isSeen) {
+          await drill.says(/^proof:/m);
+          expect(await isSeen(roles), `${fault} is seen by an observer`).toBe(true);
+        }
+        const { code, outputs, log, report } = await drill.finished;
+        expect(code, log).toBe(0);
+        const { record } = report as { record: { proof?: string; proofAtUndo?: string; target?: string } };
+        expect(record.target).toBe(roles[hits]);
+        expect(record.proof).toMatch(/\S/);
+        if (catalogue[fault].lasts !== 'a-moment') expect(record.proofAtUndo).toMatch(/\S/);
+        if (before !== undefined) expect(await replaced[fault]?.(roles.primary)).not.toBe(before);
+
+        const after = await rolesNow();
+        if (expected === 'failover') expect(after.primary).toBe(roles.standby);
+        if (expected === 'none') expect(after.primary).toBe(roles.primary);
+        const [rto = '', rejoin = ''] = [outputs['rto-seconds'], outputs['rejoin-seconds']];
+        if (expected === 'failover') expect(Number(rto)).toBeGreaterThan(0);
+        if (expected === 'none') expect(rto).toBe('');
+        rows.push({ fault, rto, rejoin });
+        const what = `${fault}, ${timings}, Debian ${debian}`;
+        figure(`${what}: RTO`, rto === '' ? 'none' : Number(rto));
+        figure(`${what}: rejoin`, Number(rejoin));
+        figure(`${what}: proof`, record.proof ?? '', '');
+        expect(await hasTraces(formation)).toEqual([]);
+        await becomesHealthy(formation.yaml, 1000);
+      },
+    );
+});
+
+describe('disk-full', () => {
+  it('is refused where the container shares its disk with the host: code 3, and nothing was touched', async () => {
+    const formation = labFormation(12);
+    await becomesHealthy(formation.yaml, 90_000);
+    const { code, outputs, log } = await runAction('failover-drill', {
+      formation: formation.yaml,
+      fault: 'disk-full',
+    });
+    expect(code, log).toBe(3);
+    expect(outputs['message']).toMatch(/^fault not proven: .* has no disk of its own.*set limits\.disk/);
+    expect(await hasTraces(formation)).toEqual([]);
+  });
+
+  describe('where Incus limits the disk', () => {
+    const pool = 'pgha-small';
+    const names = { monitor: 's12-monitor', nodes: ['s12-alpha', 's12-beta'] as [string, string] };
+    const { yaml } = labFormation(12, {
+      formation: 'small',
+      incus: { profiles: [pool] },
+      limits: { disk: '1GiB' },
+      monitor: { name: names.monitor },
+      nodes: names.nodes.map((name) => ({ name })),
+    });
+
+    const removePool = async () => {
+      await runAction('provision-pgaf', { formation: yaml, mode: 'destroy', confirm: 'small' });
+      await incus('profile', 'delete', pool).catch(() => {});
+      await incus('storage', 'delete', pool).catch(() => {});
+    };
+    beforeAll(async () => {
+      await removePool();
+      // A file in the lab's own folder, with room for three full disks and nothing of the host's.
+      await incus('storage', 'create', pool, 'btrfs', 'size=6GiB');
+      await incus('profile', 'copy', 'default', pool);
+      await incus('profile', 'device', 'set', pool, 'root', `pool=${pool}`);
+      const { code, log } = await runAction('provision-pgaf', { formation: yaml });
+      expect(code, log).toBe(0);
+    });
+    afterAll(removePool);
+
+    it('is proven by a write that finds no room, and the formation is healthy afterwards', async () => {
+      const { code, outputs, log, report } = await runAction('failover-drill', {
+        formation: yaml,
+        fault: 'disk-full',
+      });
+      expect(code, log).toBe(0);
+      const { record } = report as { record: { proof: string; proofAtUndo: string } };
+      expect(record.proof).toMatch(/^a write of 16 MiB beside the data ended with "Disk quota exceeded"$/);
+      expect(record.proofAtUndo).toBe(record.proof);
+      figure('disk-full, fast, Debian 12: RTO', outputs['rto-seconds'] || 'none');
+      figure('disk-full, fast, Debian 12: rejoin', Number(outputs['rejoin-seconds']));
+      expect(await hasTraces({ debian: 12, yaml, ...names })).toEqual([]);
+    });
+
+    it('fails over when Postgres cannot do without new room, and is undone when nothing is left to undo it with', async () => {
+      const { outputs: before } = await runAction('check-formation', { formation: yaml });
+      const primary = before['primary'] ?? '';
+      const drill = startAction('failover-drill', {
+        formation: yaml,
+        fault: 'disk-full',
+        'hold-seconds': '60',
+      });
+      await drill.says(/^proof:/m);
+      const write = `SET statement_timeout = '10s'; CREATE TABLE IF NOT EXISTS junk (t text);
+        INSERT INTO junk SELECT repeat('x', 1000) FROM generate_series(1, 50000)`;
+      const psql = ['runuser', '-u', 'postgres', '--', 'env', '-C', '/', 'psql', '-d', 'veza', '-qc', write];
+      let isOver = false;
+      void drill.finished.then(() => {
+        isOver = true;
+      });
+      while (!isOver && !/promotion:/.test(drill.log()))
+        await inside(primary, 'timeout', '20', ...psql).catch(() => {});
+      const { code, outputs, log } = await drill.finished;
+      expect(code, log).toBe(0);
+      expect(outputs['old-primary']).toBe(primary);
+      expect(outputs['new-primary']).not.toBe('');
+      figure('disk-full under writes, fast, Debian 12: RTO', Number(outputs['rto-seconds']));
+      figure('disk-full under writes, fast, Debian 12: rejoin', Number(outputs['rejoin-seconds']));
+      expect(await hasTraces({ debian: 12, yaml, ...names })).toEqual([]);
+    });
+  });
+});
+
+describe('monitor-stop', () => {
+  const formation = labFormation(12);
+
+  it('keeps other runs away while the lock on the monitor is gone with it', async () => {
+    await becomesHealthy(formation.yaml, 90_000);
+    const first = startAction('failover-drill', {
+      formation: formation.yaml,
+      fault: 'monitor-stop',
+      'hold-seconds': '20',
+    });
+    await first.says(/^proof:/m);
+    const others = await Promise.all([
+      runAction('failover-drill', { formation: formation.yaml }),
+      runAction('provision-pgaf', { formation: formation.yaml }),
+    ]);
+    for (const { code, outputs, log } of others) {
+      expect(code, log).toBe(3);
+      expect(outputs['message']).toContain('another drill on formation default has stopped the monitor');
+    }
+    await eventually(
+      'the monitor to be stopped still',
+      0,
+      async () => (await statusOf(formation.monitor)) === 'Stopped',
+    );
+    const { code, log } = await first.finished;
+    expect(code, log).toBe(0);
+  });
+});
+
+/** A row for each fault: least, median and greatest. */
+function tableOf(setting: string, rows: { fault: FaultName; rto: string; rejoin: string }[]): string {
+  return markdownTable({
+    headings: ['setting', 'fault', 'n', 'failovers', 'RTO', 'rejoin'],
+    rows: faults.map((fault) => {
+      const of = rows.filter((row) => row.fault === fault);
+      const rtos = of.filter(({ rto }) => rto !== '').map(({ rto }) => Number(rto));
+      const rejoins = of.map(({ rejoin }) => Number(rejoin));
+      return [setting, fault, String(of.length), String(rtos.length), spread(rtos), spread(rejoins)];
+    }),
+  });
+}
+
+function spread(values: readonly number[]): string {
+  if (values.length === 0) return '';
+  const sorted = values.toSorted((a, b) => a - b);
+  const shown = [sorted[0], sorted[Math.floor(sorted.length / 2)], sorted.at(-1)];
+  return shown.map((value) => value?.toFixed(1)).join(' / ');
+}
