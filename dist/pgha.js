@@ -44340,7 +44340,7 @@ class InputError extends Error {
  * Does every piece of work, so that all their faults are told at once.
  * @throws InputError with the faults of all; anything else that one of them throws, at once
  */
-function together(works) {
+function errors_together(works) {
     const faults = [];
     const results = Object.entries(works).map(([name, work]) => {
         try {
@@ -45291,7 +45291,150 @@ const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import
 const external_node_path_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:path");
 // EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
 var dist = __nccwpck_require__(8815);
+;// CONCATENATED MODULE: ./build/src/formation/detection.js
+
+/**
+ * When the monitor may give a primary up. It takes both: no report for longer than
+ * node_considered_unhealthy_timeout, and failed health checks (group_state_machine.c, IsUnhealthy).
+ */
+/** Keepers report once a second (PG_AUTOCTL_KEEPER_SLEEP_TIME), so a node's last report may be that old at a fault. */
+const reportMs = 1000;
+/**
+ * How long after a node fell silent its health checks have failed (health_check_worker.c): a round of them begins
+ * every period, tries once and max_retries times more, waits for the time-out at each try and for the delay after it,
+ * the last delay included (WaitForEvent, before ManageHealthCheck counts the tries).
+ */
+function silentChecksFail(t) {
+    const least = (t.healthCheckMaxRetries + 1) * (t.healthCheckTimeoutMs + t.healthCheckRetryDelayMs);
+    return { least, most: t.healthCheckPeriodMs + least };
+}
+/**
+ * The same for a node that is gone. Its name and address outlive it for a while; who asks for an address that nobody has
+ * is told so after 3 s (Linux, neigh/mcast_solicit 3 times retrans_time_ms 1000), where the time-out is longer.
+ */
+function goneChecksFail(t) {
+    const tryMs = Math.min(t.healthCheckTimeoutMs, addressUnansweredMs);
+    const least = (t.healthCheckMaxRetries + 1) * (tryMs + t.healthCheckRetryDelayMs);
+    return { least, most: silentChecksFail(t).most };
+}
+const addressUnansweredMs = 3000;
+/**
+ * How long after a fault the monitor may give the node up; it does so when a standby next reports.
+ *
+ * @param reportAgeMs how old the node's last report may be at the fault
+ */
+function detection(t, checks, reportAgeMs) {
+    const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
+    return together({ least: overdueMs - reportAgeMs, most: overdueMs }, checks);
+}
+/**
+ * How long after a cut the node is certainly not given up: what its fence may count on. The last delay of the health
+ * checks is left out, to be on the safe side.
+ */
+function keptForMs(t) {
+    return Math.max(t.nodeConsideredUnhealthyTimeoutMs - reportMs, cautiousChecksMs(t));
+}
+function cautiousChecksMs(t) {
+    return silentChecksFail(t).least - t.healthCheckRetryDelayMs;
+}
+
+;// CONCATENATED MODULE: ./build/src/clock/interval.js
+const exactly = (durationMs) => ({ least: durationMs, most: durationMs });
+/** One after the other. */
+function inTurn(...intervals) {
+    return {
+        least: intervals.reduce((sum, { least }) => sum + least, 0),
+        most: intervals.reduce((sum, { most }) => sum + most, 0),
+    };
+}
+/** When the last of several that began together is over. */
+function interval_together(...intervals) {
+    return {
+        least: Math.max(...intervals.map(({ least }) => least)),
+        most: Math.max(...intervals.map(({ most }) => most)),
+    };
+}
+/** One or the other. */
+function either(...intervals) {
+    return {
+        least: Math.min(...intervals.map(({ least }) => least)),
+        most: Math.max(...intervals.map(({ most }) => most)),
+    };
+}
+
+;// CONCATENATED MODULE: ./build/src/formation/fencing.js
+
+/**
+ * A keeper whose monitor does not answer looks for its standby first 2 to 4.5 s after the cut, and again
+ * every 4 s: its connections for notifications and for the report take 2 s each to fail, and it may have been
+ * about to sleep for 1 s (which leaves out the first of them) or have been busy.
+ */
+const firstLook = { least: 2000, most: 4500 };
+const lookEveryMs = 4000;
+/** A standby tells its position once a second, so its connection may end that much before W is over. */
+const standbyReportMs = 1000;
+/** From the order to fence until Postgres takes no more writes, or until a standby has left it. */
+const stop = { least: 0, most: 300 };
+/**
+ * How long after its last sight of a standby the keeper gives the order to fence. Only a look notices, and more than N
+ * whole seconds must have passed by a clock of whole seconds: a fraction more than N may do, N + 1 always does.
+ */
+function partitionNoticed(t, everyMs) {
+    const looks = (durationMs) => Math.ceil(durationMs / everyMs) * everyMs;
+    const nMs = t.networkPartitionTimeoutSeconds * 1000;
+    return { least: looks(nMs), most: looks(nMs + 1000) };
+}
+/**
+ * When Postgres gives up a standby that fell silent: W after its last word, which came up to
+ * wal_receiver_status_interval before the cut. An idle standby is asked at W/2 and answers, so it is never more.
+ */
+function connectionEnds(t, statusIntervalMs) {
+    const w = t.walSenderTimeoutMs;
+    const silent = statusIntervalMs === 0 ? w / 2 : Math.min(statusIntervalMs, w / 2);
+    return { least: w - silent, most: w };
+}
+/**
+ * Whether the standby's connection may end before the keeper first looks for it. A keeper that never saw its standby
+ * without the monitor never fences: its last_secondary_contact is 0.
+ */
+function mayNeverSeeStandby(t, statusIntervalMs) {
+    return connectionEnds(t, statusIntervalMs).least < firstLook.most;
+}
+/** A standby on a busy machine may speak so much later than it means to (48.4 s with W 30 s and N 20 s). */
+const lateWordMs = 1000;
+/** When a keeper whose connections fail in silence last sees a standby whose connection ends then. */
+function lastSight(ends) {
+    const looks = Math.max(0, Math.ceil((ends.most - firstLook.least) / lookEveryMs) - 1);
+    return {
+        least: Math.max(firstLook.least, ends.least - lookEveryMs),
+        most: Math.min(ends.most, firstLook.most + looks * lookEveryMs),
+    };
+}
+/** How long a primary that is cut off from everything takes writes, where its keeper runs on time. */
+function fullCutFenced(t, statusIntervalMs) {
+    const { least, most } = connectionEnds(t, statusIntervalMs);
+    const ends = { least: Math.max(0, least - lateWordMs), most };
+    const silent = inTurn(lastSight(ends), partitionNoticed(t, lookEveryMs), stop);
+    // Where connections fail at once the keeper looks all the time, so it sees the standby's connection to its end.
+    const refused = inTurn(ends, partitionNoticed(t, 1000), stop);
+    if (!mayNeverSeeStandby(t, statusIntervalMs))
+        return either(silent, refused);
+    // One that saw a standby in an earlier cut, and none in this, need only miss the monitor for N.
+    const soonestMs = Math.max(firstLook.least, t.networkPartitionTimeoutSeconds * 1000);
+    return either(silent, refused, { least: soonestMs, most: refused.most });
+}
+/**
+ * How long a primary that is cut off from the monitor alone takes writes after its standby was told to leave it: the
+ * standby goes at once, and may have been seen a moment or a whole round ago.
+ */
+function demotingFenced(t) {
+    const { least, most } = partitionNoticed(t, lookEveryMs);
+    return inTurn({ least: least - lookEveryMs, most }, stop, stop);
+}
+
 ;// CONCATENATED MODULE: ./build/src/formation/timings.js
+
+
 
 const timingsProfiles = {
     /** What pg_auto_failover does when nothing is configured. A crash-stop promotes after about 54 s. */
@@ -45329,63 +45472,29 @@ const timingsProfiles = {
     },
 };
 const timingsProfileNames = Object.keys(timingsProfiles);
-/** Keepers report once a second, so the last report of a node may be that old when it is cut off. */
-const reportMs = 1000;
-/**
- * A keeper whose monitor does not answer looks for its standby first 2 to 4.5 s after the cut, and again
- * every 4 s: its connections for notifications and for the report take 2 s each to fail, and it may have been
- * about to sleep for 1 s (which leaves out the first of them) or have been busy.
- */
-const firstLookMs = { least: 2000, most: 4500 };
-const lookEveryMs = 4000;
-/** A standby tells its position once a second, so its connection may end that much before W is over. */
-const standbyReportMs = 1000;
-/** From the order to fence until Postgres takes no more writes, or until a standby has left it. */
-const stopMs = 300;
-/** The least time in which the monitor's health checks of a node that does not answer fail. */
-function healthChecksFailAfterMs(t) {
-    return (t.healthCheckTimeoutMs + t.healthCheckMaxRetries * (t.healthCheckRetryDelayMs + t.healthCheckTimeoutMs));
-}
-/** How soon after a full cut the standby may take writes. */
-function promotesAfterMs(t) {
-    const detectionMs = Math.max(t.nodeConsideredUnhealthyTimeoutMs - reportMs, healthChecksFailAfterMs(t));
-    return detectionMs + t.primaryDemoteTimeoutMs;
-}
-/** How long after its last sight of a standby the keeper fences: N is over when more than N whole seconds have passed. */
-function fencesAfterMs(t, everyMs) {
-    return Math.ceil(((t.networkPartitionTimeoutSeconds + 1) * 1000) / everyMs) * everyMs + stopMs;
-}
-/** How long a primary that is cut off from everything may take writes. */
-function fencedAfterFullCutMs(t) {
-    // Where connections fail at once the keeper looks all the time, so it sees the standby's connection to its end.
-    const whenRefused = t.walSenderTimeoutMs + fencesAfterMs(t, 1000);
-    const looks = Math.max(0, Math.ceil((t.walSenderTimeoutMs - firstLookMs.least) / lookEveryMs) - 1);
-    const lastSeenMs = Math.min(t.walSenderTimeoutMs, firstLookMs.most + looks * lookEveryMs);
-    return Math.max(whenRefused, lastSeenMs + fencesAfterMs(t, lookEveryMs));
-}
 /** The faults of a set of timings, each a sentence that spells out the broken invariant; empty when sound. */
 function timingsFaults(t) {
     const faults = [];
     const [u, d, w] = [t.nodeConsideredUnhealthyTimeoutMs, t.primaryDemoteTimeoutMs, t.walSenderTimeoutMs];
     const n = t.networkPartitionTimeoutSeconds;
-    const promotedMs = promotesAfterMs(t);
-    const fencedMs = fencedAfterFullCutMs(t);
+    const promotedMs = keptForMs(t) + d;
+    const fencedMs = fullCutFenced(t, standbyReportMs).most;
     if (promotedMs <= fencedMs) {
-        const detection = promotedMs === u - reportMs + d
+        const deciding = promotedMs === u - reportMs + d
             ? `node-considered-unhealthy-timeout ${seconds(u)} s - ${seconds(reportMs)} s`
-            : `health checks ${seconds(healthChecksFailAfterMs(t))} s`;
+            : `health checks ${seconds(cautiousChecksMs(t))} s`;
         faults.push(`two primaries after a full cut: the standby may take writes ${seconds(promotedMs)} s after it ` +
-            `(${detection} + primary-demote-timeout ${seconds(d)} s), the old primary until ${seconds(fencedMs)} s ` +
+            `(${deciding} + primary-demote-timeout ${seconds(d)} s), the old primary until ${seconds(fencedMs)} s ` +
             `(wal-sender-timeout ${seconds(w)} s, network-partition-timeout ${n} s, and the keeper's rounds)`);
     }
-    const leftMs = fencesAfterMs(t, lookEveryMs) + stopMs;
+    const leftMs = demotingFenced(t).most;
     if (d <= leftMs) {
         faults.push(`two primaries after a cut between primary and monitor: the standby takes writes ` +
             `primary-demote-timeout ${seconds(d)} s after it was told to leave the old primary, which may take them for ` +
             `${seconds(leftMs)} s more (network-partition-timeout ${n} s in the keeper's rounds of ${seconds(lookEveryMs)} s)`);
     }
-    const seenMs = firstLookMs.most + standbyReportMs;
-    if (w < seenMs) {
+    if (mayNeverSeeStandby(t, standbyReportMs)) {
+        const seenMs = firstLook.most + standbyReportMs;
         faults.push(`two primaries after a full cut: wal-sender-timeout ${seconds(w)} s is less than ${seconds(seenMs)} s, so the ` +
             `standby's connection may end before the old primary's keeper first looks for it, and a keeper that ` +
             `never saw its standby without the monitor never fences`);
@@ -57951,7 +58060,7 @@ async function openMemberSession(incus, formation, member, { database = member.r
 
 ;// CONCATENATED MODULE: ./build/src/drill/faults.js
 /** Power loss: no shutdown, no flush, every connection gone. */
-const stop = {
+const faults_stop = {
     name: 'stop',
     deed: (container) => `the power of ${container} was cut`,
     inject: (incus, container) => incus.forceStop(container),
@@ -57960,7 +58069,7 @@ const stop = {
         return status === 'Stopped' ? 'Incus shows the container as Stopped' : undefined;
     },
 };
-const faults = { stop };
+const faults = { stop: faults_stop };
 
 ;// CONCATENATED MODULE: external "node:os"
 const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
@@ -62377,7 +62486,7 @@ async function provisionPgaf() {
     });
 }
 async function provisioned(given, mode, formation, incus, { log, signal }) {
-    const { passwords, accounts, certificates } = together({
+    const { passwords, accounts, certificates } = errors_together({
         passwords: () => passwordsOf({ application: given['app-password'], users: given['user-passwords'] }, formation, log),
         accounts: () => accountPasswordsOf({ autoctl: given['autoctl-password'], replication: given['replication-password'] }, formation),
         certificates: () => certificatesOf({ ca: given['tls-ca'], certificate: given['tls-certificate'], key: given['tls-key'] }, formation, Date.now()),
