@@ -45278,7 +45278,13 @@ function openSqlStream(incus, instance, port) {
         stderr = (stderr + text).slice(-2000);
     });
     const readable = (0,external_node_stream_.pipeline)(child.stdout, new SqlFrames(), () => { });
-    const stream = external_node_stream_.Duplex.from({ readable, writable: child.stdin });
+    // A client that has ended is known by the end of its output, and by what it said: not by our broken pipe.
+    child.stdin.on('error', () => { });
+    const writable = new external_node_stream_.Writable({
+        write: (chunk, _, done) => void child.stdin.write(chunk, () => done()),
+        final: (done) => void child.stdin.end(() => done()),
+    });
+    const stream = external_node_stream_.Duplex.from({ readable, writable });
     stream.complaint = () => lastLines(stderr, 2);
     const ended = new Promise((done) => {
         child.on('close', () => done());
@@ -45293,7 +45299,12 @@ function openSqlStream(incus, instance, port) {
             : error);
     });
     // The client ends by itself when its input closes, unless the server is silent.
-    stream.on('close', () => child.kill('SIGKILL'));
+    // A child of its own that outlives it must not keep us.
+    stream.on('close', () => {
+        child.kill('SIGKILL');
+        child.stdin.destroy();
+        setTimeout(() => child.stderr.destroy(), lastWordsMs).unref();
+    });
     // What pg calls on a net.Socket. There is nothing to connect, delay or keep alive on a pipe.
     return Object.assign(stream, {
         connect: () => {
@@ -45380,6 +45391,9 @@ class Session {
             const isSilent = error instanceof DeadlineError || signal?.aborted;
             const complaint = isSilent ? stream.complaint() : await stream.lastWords();
             stream.destroy();
+            // What is no Postgres is told by what it sent.
+            if (error instanceof EnvironmentError)
+                throw error;
             throw complaint ? new Error(complaint, { cause: error }) : error;
         }
     }
@@ -46276,6 +46290,24 @@ function answeringNodes({ nodes }) {
 function answeringContainers({ containers }) {
     return Object.entries(containers).flatMap(([name, read]) => read.ok ? [[name, read.value]] : []);
 }
+/**
+ * A check on what containers say, which cannot tell where it finds nothing and one could not be read: that of a member
+ * whose Postgres answers is told by no other check.
+ */
+function onContainers(check) {
+    return {
+        ...check,
+        faults(observation, formation, asked) {
+            const faults = check.faults(observation, formation, asked);
+            return faults?.length === 0 && isBlind(observation) ? undefined : faults;
+        },
+    };
+}
+function isBlind({ containers, monitor, nodes }) {
+    const unread = Object.entries(containers).filter(([, read]) => !read.ok);
+    const answers = (name) => (nodes[name] ?? monitor).ok;
+    return unread.length === Object.keys(containers).length || unread.some(([name]) => answers(name));
+}
 /** The formation's rows on the monitor; undefined where no monitor answers. */
 function monitorNodes({ monitor }) {
     return monitor.ok ? monitor.value.nodes : undefined;
@@ -46772,9 +46804,7 @@ const openFiles = {
 const reachChecks = [
     monitorReachable,
     nodesReachable,
-    servicesRun,
-    unitFile,
-    openFiles,
+    ...[servicesRun, unitFile, openFiles].map(onContainers),
 ];
 
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/file.js
@@ -46909,7 +46939,7 @@ const keepersFence = {
         remedy: new Remedies(formation, asked).provision(),
     })),
 };
-const objectiveChecks = [keepersFence];
+const objectiveChecks = [onContainers(keepersFence)];
 
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/replication.js
 
@@ -47295,6 +47325,7 @@ const keepersReport = {
         'nodes-reachable': 'same',
         'services-run': 'same',
         'monitor-reachable': 'any',
+        'nodes-registered': 'same',
         'timelines-agree': 'same',
     },
     faults(observation, formation, asked) {
@@ -47323,6 +47354,7 @@ const noStuckTransition = {
         'nodes-reachable': 'any',
         'services-run': 'any',
         'keepers-report': 'any',
+        'nodes-registered': 'same',
         'timelines-agree': 'same',
     },
     faults(observation, formation, asked) {
@@ -47368,6 +47400,7 @@ const statesConverged = {
         'standbys-streaming': 'any',
         'timelines-agree': 'any',
         'nodes-healthy': 'any',
+        'nodes-registered': 'same',
     },
     faults(observation, formation, asked) {
         const remedies = new Remedies(formation, asked);
@@ -47400,7 +47433,13 @@ const nodesHealthy = {
     id: 'nodes-healthy',
     meaning: "the monitor's health checks reach every node",
     severity: 'error',
-    follows: { 'nodes-reachable': 'same', 'services-run': 'same', 'timelines-agree': 'same' },
+    follows: {
+        'nodes-reachable': 'same',
+        'services-run': 'same',
+        'keepers-report': 'same',
+        'nodes-registered': 'same',
+        'timelines-agree': 'same',
+    },
     faults: (observation, formation, asked) => monitorNodes(observation)?.flatMap((node) => {
         const remedies = new Remedies(formation, asked);
         const read = observation.nodes[node.name];
@@ -47620,7 +47659,7 @@ const walRetention = {
         });
     },
 };
-const storageChecks = [diskSpace, replicationSlots, walRetention];
+const storageChecks = [onContainers(diskSpace), replicationSlots, walRetention];
 
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/surroundings.js
 
@@ -47794,10 +47833,7 @@ const settingsInForce = {
     }),
 };
 const surroundingChecks = [
-    certificateValid,
-    namesResolve,
-    clocksAgree,
-    versionsEqual,
+    ...[certificateValid, namesResolve, clocksAgree, versionsEqual].map(onContainers),
     settingsInForce,
 ];
 
@@ -47845,7 +47881,12 @@ function judge(observation, formation, options = {}) {
         .filter((node) => node.goalState === 'secondary' && node.reportedState === 'secondary')
         .map((node) => node.name);
     const failing = failingFindings(findings, options.failOn ?? 'error');
-    return { ...conclude(findings, failing, formation, primary, standbys), findings, primary, standbys };
+    return {
+        ...conclude(observation, findings, failing, formation, primary, standbys),
+        findings,
+        primary,
+        standbys,
+    };
 }
 const weight = (severity) => severities.indexOf(severity);
 const gravest = (all) => all.reduce((worst, each) => (weight(each) > weight(worst) ? each : worst), 'warning');
@@ -47905,7 +47946,7 @@ function failingFindings(findings, failOn) {
         ...grave.filter(({ status }) => status === 'follows'),
     ];
 }
-function conclude(findings, failing, formation, primary, standbys) {
+function conclude(observation, findings, failing, formation, primary, standbys) {
     const [first] = failing;
     const [fault] = first?.faults ?? [];
     if (first && fault) {
@@ -47919,7 +47960,7 @@ function conclude(findings, failing, formation, primary, standbys) {
     if (findings.some((finding) => finding.status === 'unknown')) {
         return {
             outcome: 'error',
-            message: `formation ${formation.name}: what was read does not suffice for a verdict`,
+            message: `formation ${formation.name}: what was read does not suffice for a verdict${firstUnread(observation)}`,
         };
     }
     const warnings = findings.filter((finding) => finding.status === 'fail').map(({ check }) => check);
@@ -47928,6 +47969,12 @@ function conclude(findings, failing, formation, primary, standbys) {
         outcome: 'pass',
         message: `formation ${formation.name} is healthy: primary ${primary}, standby${standbys.length === 1 ? '' : 's'} ${standbys.join(', ')}${noted}`,
     };
+}
+/** Where reading failed, and why: for what could not be judged. */
+function firstUnread({ monitor, nodes, containers }) {
+    const reads = Object.entries({ ...nodes, ...containers });
+    const [name, read] = reads.find(([, each]) => !each.ok) ?? ['the monitor', monitor];
+    return read.ok ? '' : `: ${name}: ${read.failed}`;
 }
 
 ;// CONCATENATED MODULE: ./build/src/check/wait.js
