@@ -48065,7 +48065,7 @@ const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createReq
 
 
 /** More output than any command of ours prints; beyond it the command is killed rather than our memory filled. */
-const maxOutputBytes = 16 * 1024 * 1024;
+const mostOutputBytes = 16 * 1024 * 1024;
 /**
  * Runs `file` with `args` (no shell) and returns its standard output.
  *
@@ -48073,7 +48073,7 @@ const maxOutputBytes = 16 * 1024 * 1024;
  *   EnvironmentError when it is not on PATH, the signal's reason when that aborts
  */
 async function runCommand(file, args, options) {
-    const { deadlineMs, stdin, signal, log, until } = options;
+    const { deadlineMs, stdin, signal, log, until, maxBytes = mostOutputBytes } = options;
     signal?.throwIfAborted();
     const argv = [file, ...(options.shownArgs ?? args)];
     log?.debug(`run: ${shown(argv)}`);
@@ -48082,7 +48082,7 @@ async function runCommand(file, args, options) {
             // execFile takes whole milliseconds, and 0 for none.
             timeout: Math.max(1, Math.ceil(deadlineMs)),
             killSignal: 'SIGKILL',
-            maxBuffer: maxOutputBytes,
+            maxBuffer: maxBytes,
             encoding: 'utf8',
             // Its messages are read by us, so they come untranslated.
             env: { ...process.env, LC_ALL: 'C', LANGUAGE: '' },
@@ -48092,7 +48092,7 @@ async function runCommand(file, args, options) {
                 return resolve(stdout);
             if (signal?.aborted)
                 return reject(signal.reason ?? new CancelledError('cancelled'));
-            reject(explain(argv, error, stdout, stderr, deadlineMs));
+            reject(explain(argv, error, stdout, stderr, { deadlineMs, maxBytes }));
         });
         if (until !== undefined) {
             let output = '';
@@ -48116,14 +48116,14 @@ function shown(argv) {
 function withoutScripts(argv) {
     return argv.map((argument) => (argument.includes('\n') ? '(script)' : argument));
 }
-function explain(argv, error, stdout, stderr, deadlineMs) {
+function explain(argv, error, stdout, stderr, { deadlineMs, maxBytes }) {
     const file = argv[0] ?? '';
     if (error.code === 'ENOENT')
         return new EnvironmentError(`\`${file}\` is not on PATH; install it or add its folder to PATH`);
     if (error.code === 'EACCES')
         return new EnvironmentError(`\`${file}\` may not be executed by this user; check its permissions`);
     if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
-        return new CommandError(argv, `printed more than ${maxOutputBytes} bytes and was ended`, '');
+        return new CommandError(argv, `printed more than ${maxBytes} bytes and was ended`, '');
     }
     if (error.killed)
         return new DeadlineError(`\`${shown(argv)}\``, deadlineMs);
@@ -48477,6 +48477,11 @@ async function readNodes(session, formation, deadlineMs = 5000) {
         secondsSinceStateChange: Number(row['since_change']),
     }));
 }
+/** Hosts of the data nodes of every other formation on the monitor, each once, in order. */
+async function readOtherHosts(session, formation) {
+    const rows = await session.query('SELECT DISTINCT nodehost FROM pgautofailover.node WHERE formationid <> $1 ORDER BY nodehost', [formation]);
+    return rows.map((row) => String(row['nodehost']));
+}
 /** States in which a node's Postgres takes the application's writes, reported by its own keeper. */
 const writableStates = ['primary', 'wait_primary', 'single'];
 /** The node has reached the state that the monitor wants of it. */
@@ -48720,6 +48725,8 @@ function openSqlStream(incus, instance, port) {
             : error);
     });
     // The client ends by itself when its input closes, unless the server is silent.
+    // Half of it is of no use: pg takes the end of a session from this alone.
+    stream.on('end', () => stream.destroy());
     // A child of its own that outlives it must not keep us.
     stream.on('close', () => {
         child.kill('SIGKILL');
@@ -50110,6 +50117,8 @@ async function observeNode(session, formation) {
 
 /** How long one container may take to answer. A healthy one takes a tenth of a second. */
 const memberDeadlineMs = 5000;
+/** The probe bounds each file that it reads; all of them together are less than half of this. */
+const probeBytes = 4 * 1024 * 1024;
 /**
  * Reads the whole formation at once, each container in parallel and under its own deadline.
  * @throws only what keeps us from Incus itself (EnvironmentError, InputError, DeadlineError) or a cancellation
@@ -50178,7 +50187,11 @@ class Reader {
         return await this.unlessStopped(member, `the container ${member.name}`, async (signal) => {
             const fromMs = Date.now();
             const command = containerProbe(member, hosts);
-            const output = await this.incus.read(member.name, command, { deadlineMs: memberDeadlineMs, signal });
+            const output = await this.incus.read(member.name, command, {
+                deadlineMs: memberDeadlineMs,
+                maxBytes: probeBytes,
+                signal,
+            });
             return parseContainer(output, { fromMs, toMs: Date.now() });
         });
     }
@@ -67193,13 +67206,14 @@ class Provisioning {
             options.log.warn(addresses[index] === undefined
                 ? `${name} is registered and not in the file, with a host that is none (${JSON.stringify(host)}); it is not let in (prune: true drops it)`
                 : `${name} is registered and not in the file; it is left alone (prune: true drops it)`);
+        const besides = await this.hostsOfOtherFormations();
         // The monitor's container first, since the lock is in it, and the monitor while the others are made ready.
         await this.containerUp(monitor, instances, image);
         if (!steps.planning)
             await this.lockContainer();
         ctx.secrets = secrets_secretsOf(options.secrets, members.map((member) => ctx.factsOf(member)));
         await Promise.all([
-            this.install(monitor, instances).then(() => (ctx.isOpen(monitor) ? monitorUp(ctx, hosts) : undefined)),
+            this.install(monitor, instances).then(() => (ctx.isOpen(monitor) ? monitorUp(ctx, [...hosts, ...besides]) : undefined)),
             ...dataNodes.map(async (node) => {
                 await this.containerUp(node, instances, image);
                 await this.install(node, instances);
@@ -67306,6 +67320,16 @@ class Provisioning {
             return undefined;
         const session = await ctx.openIfAnswers(ctx.monitor);
         return session && (await readNodes(session, ctx.formation.name));
+    }
+    /** Nodes of the monitor's other formations, which its pg_hba.conf must go on letting in. */
+    async hostsOfOtherFormations() {
+        const { ctx } = this;
+        const facts = ctx.facts.get(ctx.monitor.name);
+        if (!facts?.created || !facts.serviceActive)
+            return [];
+        const session = await ctx.openIfAnswers(ctx.monitor);
+        const hosts = session ? await readOtherHosts(session, ctx.formation.name) : [];
+        return hosts.map(hbaAddress).filter((each) => each !== undefined);
     }
     refuseLosses(instances, registered) {
         const { formation, facts } = this.ctx;

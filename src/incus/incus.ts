@@ -45,6 +45,7 @@ export interface ExecOptions {
   stdin?: string | Buffer;
   signal?: AbortSignal | undefined;
   shownArgs?: readonly string[];
+  maxBytes?: number;
 }
 
 /**

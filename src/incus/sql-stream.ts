@@ -85,6 +85,8 @@ export function openSqlStream(incus: Incus, instance: string, port: number): Sql
     );
   });
   // The client ends by itself when its input closes, unless the server is silent.
+  // Half of it is of no use: pg takes the end of a session from this alone.
+  stream.on('end', () => stream.destroy());
   // A child of its own that outlives it must not keep us.
   stream.on('close', () => {
     child.kill('SIGKILL');
