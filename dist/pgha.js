@@ -47769,6 +47769,8 @@ function writeReport(folder, action, { outcome, message, report, picture, files 
     }
 }
 
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
 ;// CONCATENATED MODULE: ./node_modules/yocto-queue/index.js
 /*
 How it works:
@@ -49403,8 +49405,6 @@ function tlsOf(mode, ca) {
 
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(7030);
-;// CONCATENATED MODULE: external "node:os"
-const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
 ;// CONCATENATED MODULE: ./build/src/incus/addresses.js
 
 /** The addresses that others reach an instance by, as Incus sees them: none while it is stopped. Throws as Incus.query does. */
@@ -53167,8 +53167,9 @@ async function change(watch, pauseMs, signal) {
 
 
 
-/** Each formation takes a few processes of the `incus` client for every container. */
-const atOnce = 4;
+
+/** Each formation takes two processes of the `incus` client for every container, which a busy machine makes late. */
+const atOnce = Math.max(2, Math.min(4, (0,external_node_os_namespaceObject.availableParallelism)()));
 /**
  * Checks formations side by side, so many at once. What keeps one from being judged hides nothing of the others.
  * @throws only a cancellation
@@ -67213,7 +67214,7 @@ class Provisioning {
             await this.lockContainer();
         ctx.secrets = secrets_secretsOf(options.secrets, members.map((member) => ctx.factsOf(member)));
         await Promise.all([
-            this.install(monitor, instances).then(() => (ctx.isOpen(monitor) ? monitorUp(ctx, [...hosts, ...besides]) : undefined)),
+            this.install(monitor, instances).then(() => ctx.isOpen(monitor) ? monitorUp(ctx, [...hosts, ...besides]) : undefined),
             ...dataNodes.map(async (node) => {
                 await this.containerUp(node, instances, image);
                 await this.install(node, instances);
