@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import pLimit from 'p-limit';
 import { messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
@@ -39,6 +40,8 @@ export async function checkFormations(
   subjects: readonly Subject[],
   { waitMs, failOn, log, signal }: CheckOptions,
 ): Promise<Checked[]> {
+  // Every reading of every member listens for its end.
+  setMaxListeners(0, signal);
   const limit = pLimit(atOnce);
   // One reading of a server's instances serves every formation on it.
   const listings = new Map<string, Promise<Map<string, Instance>>>();
