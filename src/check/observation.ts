@@ -43,6 +43,8 @@ export interface ObservedMonitor {
   formations: string[];
   /** What `pg_autoctl show uri` gives clients. */
   formationUri: string;
+  /** Its pg_hba.conf. */
+  hbaText: string;
   nodes: MonitorNode[];
 }
 

@@ -6,6 +6,9 @@ import type { ObservedMonitor, ObservedNode, ObservedSlot, ObservedStandby } fro
 
 /** What Postgres says, one query a database. Each is read with the rights of the superuser and changes nothing. */
 
+const hbaFile =
+  "convert_from(pg_read_binary_file(current_setting('hba_file'), 0, 1048576, true), 'LATIN1') AS hba_text";
+
 export async function observeMonitor(session: Session, formation: string): Promise<ObservedMonitor> {
   const [settings, nodes] = await Promise.all([
     session.query(
@@ -17,7 +20,8 @@ export async function observeMonitor(session: Session, formation: string): Promi
                  FROM pg_settings WHERE name LIKE 'pgautofailover.%' AND vartype = 'integer') AS clocks,
               (SELECT coalesce(json_agg(formationid ORDER BY formationid), '[]')
                  FROM pgautofailover.formation) AS formations,
-              pgautofailover.formation_uri($1) AS uri`,
+              pgautofailover.formation_uri($1) AS uri,
+              ${hbaFile}`,
       [formation],
     ),
     readNodes(session, formation),
@@ -36,6 +40,7 @@ export async function observeMonitor(session: Session, formation: string): Promi
     ),
     formations: (row?.['formations'] ?? []) as string[],
     formationUri: String(row?.['uri'] ?? ''),
+    hbaText: String(row?.['hba_text'] ?? ''),
     nodes,
   };
 }
@@ -105,7 +110,7 @@ export async function observeNode(session: Session, formation: Formation): Promi
                       'type', type, 'databases', database, 'users', user_name, 'address', address,
                       'netmask', netmask, 'method', auth_method, 'error', error) ORDER BY line_number), '[]')
                FROM pg_hba_file_rules) AS hba_rules,
-            convert_from(pg_read_binary_file(current_setting('hba_file'), 0, 1048576, true), 'LATIN1') AS hba_text`,
+            ${hbaFile}`,
     [users.map(({ name }) => name), databases.map(({ name }) => name), watchedSettings],
   );
   return {

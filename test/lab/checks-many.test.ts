@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { formationFile } from './breakage.ts';
+import { Incus } from '../../src/incus/incus.ts';
+import { monitorHba } from '../../src/member/hba.ts';
+import { formationFile, onMonitor } from './breakage.ts';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, type Finished, figure, incus, loadAverage, runAction } from './harness.ts';
 
@@ -17,10 +19,22 @@ beforeAll(async () => {
     const { code, log } = await runAction('provision-pgaf', { formation });
     expect(code, log).toBe(0);
   }
+  // Provisioning lets the nodes of its own formation in at the monitor, and no others any more.
+  const hosts = [...first.nodes, ...nodes].map((name) => `${name}.incus`);
+  const script = 'cat > "$1" && kill -HUP "$(head -n 1 "$2/postmaster.pid")"';
+  const pgdata = '/var/lib/postgresql/pgaf/monitor';
+  await new Incus({ remote: 'local', project: 'default' }).exec(
+    first.monitor,
+    ['sh', '-c', script, 'sh', `${pgdata}/pg_hba.conf`, pgdata],
+    { deadlineMs: 20_000, stdin: monitorHba(hosts) },
+  );
+  await becomesHealthy(paths.first, 60_000);
 });
 
 afterAll(async () => {
   await runAction('provision-pgaf', { formation: paths.second, mode: 'destroy', confirm: 'second' });
+  // The monitor stays, and remembers them.
+  await onMonitor(first.monitor, "DELETE FROM pgautofailover.node WHERE formationid = 'second'");
 });
 
 const ways: [string, string][] = [

@@ -9,6 +9,7 @@ import {
   isToldAndMended,
   onMonitor,
   rolesOf,
+  sql,
   tellTimes,
 } from './breakage.ts';
 import { cutBridge, healBridge } from './bridge.ts';
@@ -86,6 +87,16 @@ const breakages: Breakage[] = [
     check: 'keepers-report',
     what: "the standby's keeper hangs",
     breakIt: () => inside(standby, 'pkill', '-STOP', '-f', '^pg_autoctl: node active'),
+  },
+  {
+    check: 'keepers-report',
+    what: 'the monitor does not let the standby in',
+    breakIt: async () => {
+      const hba = '/var/lib/postgresql/pgaf/monitor/pg_hba.conf';
+      await inside(monitor, 'sed', '-i', `/ ${standby}[.]incus /d`, hba);
+      await sql(monitor, 'SELECT pg_reload_conf()');
+    },
+    follows: ['matches-file'],
   },
   {
     check: 'no-stuck-transition',

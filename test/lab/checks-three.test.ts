@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   allRun,
   alterSystem,
+  autoctl,
   check,
   findingsOf,
   formationFile,
@@ -96,6 +97,14 @@ describe('check-formation tells, and its remedy mends', () => {
     });
   });
 
+  it('sync-standbys-possible: too few standbys are in the quorum', () =>
+    isToldAndMended(paths.three, {
+      check: 'sync-standbys-possible',
+      what: 'too few standbys are in the quorum',
+      breakIt: () => autoctl(third, 'set', 'node', 'replication-quorum', 'false'),
+      follows: ['matches-file'],
+    }));
+
   it('timelines-agree: a standby stays on the old timeline', async () => {
     const { primary } = await rolesOf(monitor);
     const heir = names.find((name) => name !== primary && name !== third) ?? '';
@@ -135,16 +144,16 @@ describe('one frozen node among three', () => {
 });
 
 describe('a node that the file does not name', () => {
-  it('is told with the command line that drops it, and what the drop leaves behind with the one that mends that (#932)', async () => {
+  it('is told with the command line that drops it, and what the drop leaves behind with the one that mends that', async () => {
     await isToldAndMended(paths.two, {
       check: 'nodes-registered',
       what: 'a third node that the file does not name',
       breakIt: () => Promise.resolve(),
-      leaves: ['sync-standbys-possible'],
+      leaves: ['matches-file'],
     });
     await isToldAndMended(paths.two, {
-      check: 'sync-standbys-possible',
-      what: 'number_sync_standbys of three nodes, with two',
+      check: 'matches-file',
+      what: 'the rules of a node that was dropped',
       breakIt: () => Promise.resolve(),
     });
   });

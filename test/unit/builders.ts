@@ -10,7 +10,7 @@ import type { Log } from '../../src/contract/log.ts';
 import type { DrillRecord } from '../../src/drill/record.ts';
 import { type Formation, type Member, membersOf } from '../../src/formation/formation.ts';
 import { loadFormation, parseFormation } from '../../src/formation/load.ts';
-import { nodeHba } from '../../src/member/hba.ts';
+import { monitorHba, nodeHba } from '../../src/member/hba.ts';
 import { monitorUri } from '../../src/member/keeper-config.ts';
 import { dataNodeSettings, monitorSettings } from '../../src/member/settings.ts';
 import { unitText } from '../../src/member/unit.ts';
@@ -161,6 +161,11 @@ export function healthyObservation(formation: Formation = builtInFormation()): O
           ]),
         ),
         formations: [formation.name],
+        hbaText: monitorHba(
+          membersOf(formation)
+            .slice(1)
+            .map(({ host }) => host),
+        ),
         formationUri: 'postgres://pgaf-primary.incus:5432,pgaf-replica.incus:5432/veza',
         nodes: names.map((name, index) =>
           monitorNode({ nodeId: index + 1, name, goalState: index === 0 ? 'primary' : 'secondary' }),

@@ -7,7 +7,7 @@ import type { Check, Fault } from '../check.ts';
 import type { Observation } from '../observation.ts';
 import { Remedies } from '../remedies.ts';
 import { differences } from './reach.ts';
-import { answeringContainers, answeringNodes, monitorNodes } from './reading.ts';
+import { answeringContainers, answeringNodes, hostsLetIn, monitorNodes } from './reading.ts';
 
 /** The formation against its file, and what a drill left behind. */
 
@@ -20,6 +20,7 @@ const matchesFile: Check = {
     'failover-possible': 'any',
     'synchronous-replication': 'any',
     'nodes-registered': 'any',
+    'keepers-report': 'any',
   },
   faults(observation, formation, asked) {
     if (asked.withoutFile) return [];
@@ -36,9 +37,16 @@ const matchesFile: Check = {
   },
 };
 
-function monitorDrift({ monitor }: Observation, formation: Formation): string[] {
+function monitorDrift(observation: Observation, formation: Formation): string[] {
+  const { monitor } = observation;
   if (!monitor.ok) return [];
-  return Object.entries(monitorSettings(formation.timings)).flatMap(([setting, wanted]) => {
+  // It may let in more: those of another formation on the same monitor.
+  const hosts = hostsLetIn(observation);
+  const shutOut = membersOf(formation)
+    .slice(1)
+    .filter(({ host }) => hosts !== undefined && !hosts.includes(host))
+    .map(({ host }) => `pg_hba.conf does not let ${host} in`);
+  const clocks = Object.entries(monitorSettings(formation.timings)).flatMap(([setting, wanted]) => {
     const name = setting.replace('pgautofailover.', '');
     const found = monitor.value.clocks[name];
     const number = Number.parseInt(wanted, 10);
@@ -46,6 +54,7 @@ function monitorDrift({ monitor }: Observation, formation: Formation): string[] 
       ? []
       : [`${name} is ${found}, the file asks for ${number}`];
   });
+  return [...clocks, ...shutOut];
 }
 
 function memberDrift(observation: Observation, formation: Formation, member: Member): string[] {

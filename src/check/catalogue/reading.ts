@@ -1,3 +1,4 @@
+import { autoctlRole } from '../../member/roles.ts';
 import { isConverged, type MonitorNode } from '../../monitor/nodes.ts';
 import type { Check } from '../check.ts';
 import type { ObservedContainer } from '../container-probe.ts';
@@ -40,6 +41,13 @@ function isBlind({ containers, monitor, nodes }: Observation): boolean {
 /** The formation's rows on the monitor; undefined where no monitor answers. */
 export function monitorNodes({ monitor }: Observation): MonitorNode[] | undefined {
   return monitor.ok ? monitor.value.nodes : undefined;
+}
+
+/** The hosts whose keepers the monitor's pg_hba.conf lets in; undefined where it could not be read. */
+export function hostsLetIn({ monitor }: Observation): string[] | undefined {
+  if (!monitor.ok || monitor.value.hbaText === '') return undefined;
+  const rules = monitor.value.hbaText.matchAll(/^hostssl\s+\S+\s+(\S+)\s+(\S+)/gm);
+  return [...rules].filter(([, role]) => role === autoctlRole).map(([, , host = '']) => host);
 }
 
 /** The node that takes writes by its own word, with what it says. */

@@ -2,7 +2,14 @@ import { isConverged, type MonitorNode } from '../../monitor/nodes.ts';
 import { canFollow } from '../../monitor/transitions.ts';
 import type { Check, Fault, Remedy } from '../check.ts';
 import { Remedies, word } from '../remedies.ts';
-import { answeringNodes, clockSeconds, isStuckOnItsWay, monitorNodes, stuckFactor } from './reading.ts';
+import {
+  answeringNodes,
+  clockSeconds,
+  hostsLetIn,
+  isStuckOnItsWay,
+  monitorNodes,
+  stuckFactor,
+} from './reading.ts';
 
 /** What the monitor knows and wants of its nodes. */
 
@@ -60,15 +67,25 @@ const keepersReport: Check = {
     const remedies = new Remedies(formation, asked);
     return monitorNodes(observation)
       ?.filter((node) => node.secondsSinceReport > limit)
-      .map((node) => ({
-        subject: node.name,
-        evidence: `its last report is ${node.secondsSinceReport.toFixed(1)} s old`,
-        // A restart of pg_autoctl would wait 90 s for a keeper that hangs, and take Postgres along.
-        remedy: {
-          say: "where its network is whole, end its keeper's process: pg_autoctl starts it again, and Postgres goes on",
-          run: remedies.inside(node.name, "pkill -KILL -f '^pg_autoctl: node active'"),
-        },
-      }));
+      .map((node) => {
+        const evidence = `its last report is ${node.secondsSinceReport.toFixed(1)} s old`;
+        const hosts = hostsLetIn(observation);
+        return hosts !== undefined && !hosts.includes(node.host)
+          ? {
+              subject: node.name,
+              evidence: `${evidence}, and pg_hba.conf of ${remedies.monitor} does not let it in`,
+              remedy: remedies.provision(),
+            }
+          : {
+              subject: node.name,
+              evidence,
+              // A restart of pg_autoctl would wait 90 s for a keeper that hangs, and take Postgres along.
+              remedy: {
+                say: "where its network is whole, end its keeper's process: pg_autoctl starts it again, and Postgres goes on",
+                run: remedies.inside(node.name, "pkill -KILL -f '^pg_autoctl: node active'"),
+              },
+            };
+      });
   },
 };
 

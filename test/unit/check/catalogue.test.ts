@@ -113,6 +113,27 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     /pkill -KILL -f '\^pg_autoctl: node active'$/,
   ],
   [
+    'keepers-report',
+    'a keeper that the monitor does not let in',
+    (o) => {
+      replicaRow(o).secondsSinceReport = 31.5;
+      monitorOf(o).hbaText = monitorOf(o).hbaText.replace(/^.*pgaf-replica.*$/m, '');
+    },
+    'pgaf-replica',
+    /31\.5 s old, and pg_hba\.conf of pgaf-monitor does not let it in/,
+    /run provision-pgaf/,
+  ],
+  [
+    'matches-file',
+    'a monitor that would let a node in no longer',
+    (o) => {
+      monitorOf(o).hbaText = monitorOf(o).hbaText.replace(/^.*pgaf-replica.*$/m, '');
+    },
+    'pgaf-monitor',
+    /pg_hba\.conf does not let pgaf-replica\.incus in/,
+    /run provision-pgaf/,
+  ],
+  [
     'nodes-healthy',
     'a node that health checks do not reach',
     on(replicaRow, { health: 0 }),
