@@ -47769,6 +47769,8 @@ function writeReport(folder, action, { outcome, message, report, picture, files 
     }
 }
 
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
 ;// CONCATENATED MODULE: ./node_modules/yocto-queue/index.js
 /*
 How it works:
@@ -48065,7 +48067,7 @@ const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createReq
 
 
 /** More output than any command of ours prints; beyond it the command is killed rather than our memory filled. */
-const maxOutputBytes = 16 * 1024 * 1024;
+const mostOutputBytes = 16 * 1024 * 1024;
 /**
  * Runs `file` with `args` (no shell) and returns its standard output.
  *
@@ -48073,7 +48075,7 @@ const maxOutputBytes = 16 * 1024 * 1024;
  *   EnvironmentError when it is not on PATH, the signal's reason when that aborts
  */
 async function runCommand(file, args, options) {
-    const { deadlineMs, stdin, signal, log } = options;
+    const { deadlineMs, stdin, signal, log, until, maxBytes = mostOutputBytes } = options;
     signal?.throwIfAborted();
     const argv = [file, ...(options.shownArgs ?? args)];
     log?.debug(`run: ${shown(argv)}`);
@@ -48082,7 +48084,7 @@ async function runCommand(file, args, options) {
             // execFile takes whole milliseconds, and 0 for none.
             timeout: Math.max(1, Math.ceil(deadlineMs)),
             killSignal: 'SIGKILL',
-            maxBuffer: maxOutputBytes,
+            maxBuffer: maxBytes,
             encoding: 'utf8',
             // Its messages are read by us, so they come untranslated.
             env: { ...process.env, LC_ALL: 'C', LANGUAGE: '' },
@@ -48092,8 +48094,18 @@ async function runCommand(file, args, options) {
                 return resolve(stdout);
             if (signal?.aborted)
                 return reject(signal.reason ?? new CancelledError('cancelled'));
-            reject(explain(argv, error, stdout, stderr, deadlineMs));
+            reject(explain(argv, error, stdout, stderr, { deadlineMs, maxBytes }));
         });
+        if (until !== undefined) {
+            let output = '';
+            child.stdout?.on('data', (text) => {
+                output += text;
+                if (!output.endsWith(until))
+                    return;
+                resolve(output);
+                child.kill('SIGKILL');
+            });
+        }
         // A command that ends without reading its input is judged by its exit code, not by our broken pipe.
         child.stdin?.on('error', () => { });
         child.stdin?.end(stdin ?? '');
@@ -48106,14 +48118,14 @@ function shown(argv) {
 function withoutScripts(argv) {
     return argv.map((argument) => (argument.includes('\n') ? '(script)' : argument));
 }
-function explain(argv, error, stdout, stderr, deadlineMs) {
+function explain(argv, error, stdout, stderr, { deadlineMs, maxBytes }) {
     const file = argv[0] ?? '';
     if (error.code === 'ENOENT')
         return new EnvironmentError(`\`${file}\` is not on PATH; install it or add its folder to PATH`);
     if (error.code === 'EACCES')
         return new EnvironmentError(`\`${file}\` may not be executed by this user; check its permissions`);
     if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
-        return new CommandError(argv, `printed more than ${maxOutputBytes} bytes and was ended`, '');
+        return new CommandError(argv, `printed more than ${maxBytes} bytes and was ended`, '');
     }
     if (error.killed)
         return new DeadlineError(`\`${shown(argv)}\``, deadlineMs);
@@ -48127,10 +48139,11 @@ function explain(argv, error, stdout, stderr, deadlineMs) {
 /**
  * Incus (as LXD, lxc/lxc issue 4282) now and then loses what a command printed just before it ended, with
  * exit code 0: 1 to 3 % of calls on a loaded host in the lab. A command that lingers after its output lost
- * none in 600; a mark at the end tells when it was lost all the same.
+ * none in 600; a mark at the end tells when it was lost all the same, and that a command which only reads need not be
+ * waited for any longer. One that failed makes no mark.
  */
 const endOfOutput = '\npgha: end of output\n';
-const lingering = `"$@"; code=$?; printf '\\npgha: end of output\\n'; sleep 0.1; exit $code`;
+const lingering = `"$@"; code=$?; [ $code = 0 ] && printf '\\npgha: end of output\\n'; sleep 0.1; exit $code`;
 const readAttempts = 5;
 /** Why the host cannot be used, and what mends it, for what the `incus` client prints. */
 const surroundings = [
@@ -48279,7 +48292,7 @@ class Incus {
      */
     async read(instance, command, options) {
         for (let attempt = 0; attempt < readAttempts; attempt++) {
-            const output = await this.runInside(instance, command, options);
+            const output = await this.runInside(instance, command, { ...options, until: endOfOutput });
             if (output.endsWith(endOfOutput))
                 return output.slice(0, -endOfOutput.length);
             this.log?.debug(`incus exec lost the output of a command in ${instance}; once more`);
@@ -48466,6 +48479,11 @@ async function readNodes(session, formation, deadlineMs = 5000) {
         secondsSinceStateChange: Number(row['since_change']),
     }));
 }
+/** Hosts of the data nodes of every other formation on the monitor, each once, in order. */
+async function readOtherHosts(session, formation) {
+    const rows = await session.query('SELECT DISTINCT nodehost FROM pgautofailover.node WHERE formationid <> $1 ORDER BY nodehost', [formation]);
+    return rows.map((row) => String(row['nodehost']));
+}
 /** States in which a node's Postgres takes the application's writes, reported by its own keeper. */
 const writableStates = ['primary', 'wait_primary', 'single'];
 /** The node has reached the state that the monitor wants of it. */
@@ -48505,100 +48523,6 @@ function describeNodes(nodes) {
 
 // EXTERNAL MODULE: external "node:stream"
 var external_node_stream_ = __nccwpck_require__(7075);
-;// CONCATENATED MODULE: ./build/src/incus/sql-stream.js
-
-
-
-/**
- * Runs inside the container, as the user postgres, and joins its standard input and output with the Unix
- * socket given as argument: peer authentication, no password, no route to the container. perl-base is part
- * of every Debian and Ubuntu.
- *
- * It stays away from a Postgres that listens on no address (line 6 of postmaster.pid). That is how
- * pg_autoctl starts one for crash recovery before pg_rewind, and it then stops it with SIGTERM, the smart
- * shutdown, which waits for sessions: one of ours would make the rewind fail and the node stay down
- * (primary_standby.c, postgres_maybe_do_crash_recovery; seen in the lab).
- */
-const socketPipe = `
-use strict; use Socket;
-my ($socket) = @ARGV;
-# incus exec may lose what is printed just before the end, so the end comes a little later.
-sub fail { print STDERR $_[0]; select(undef, undef, undef, 0.1); exit 1 }
-my (undef, undef, $uid, $gid) = getpwnam("postgres") or fail "there is no user postgres\\n";
-$( = $gid; $) = "$gid $gid"; $< = $uid; $> = $uid;
-sub lines { open(my $file, "<", $_[0]) or fail "Postgres does not run ($_[0]: $!)\\n"; my @l = <$file>; chomp @l; @l }
-my @postmaster = lines((lines("$socket.lock"))[1] . "/postmaster.pid");
-fail "Postgres listens on no address: pg_autoctl recovers it from a crash\\n" unless length($postmaster[5] // "");
-socket(my $db, PF_UNIX, SOCK_STREAM, 0) or fail "socket: $!\\n";
-connect($db, sockaddr_un($socket)) or fail "connect to $socket: $!\\n";
-sub pass { my ($from, $to) = @_;
-  my $n = sysread($from, my $bytes, 65536); exit 0 unless $n;
-  for (my $o = 0; $o < $n; ) { my $w = syswrite($to, $bytes, $n - $o, $o); exit 0 unless $w; $o += $w } }
-while (1) { my $r = ''; vec($r, 0, 1) = 1; vec($r, fileno($db), 1) = 1;
-  select($r, undef, undef, undef) > 0 or exit 0;
-  pass(\\*STDIN, $db) if vec($r, 0, 1); pass($db, \\*STDOUT) if vec($r, fileno($db), 1) }
-`;
-/**
- * Opens a stream to the Postgres that listens on `port` in `instance`. Failures show as `error` or
- * `close` on the stream; a frozen container shows as silence, so every use needs a deadline.
- * `destroy()` ends the client at once.
- */
-function openSqlStream(incus, instance, port) {
-    const socket = `/var/run/postgresql/.s.PGSQL.${port}`;
-    const child = (0,external_node_child_process_namespaceObject.spawn)('incus', incus.argv('exec', instance, '-T', '--', 'perl', '-e', socketPipe, socket), {
-        stdio: ['pipe', 'pipe', 'pipe'],
-    });
-    let stderr = '';
-    child.stderr.setEncoding('utf8');
-    child.stderr.on('data', (text) => {
-        stderr = (stderr + text).slice(-2000);
-    });
-    const stream = external_node_stream_.Duplex.from({ readable: child.stdout, writable: child.stdin });
-    stream.complaint = () => lastLines(stderr, 2);
-    child.on('error', (error) => {
-        stream.destroy(error.code === 'ENOENT'
-            ? new EnvironmentError('`incus` is not on PATH; install it or add its folder to PATH')
-            : error);
-    });
-    // The client ends by itself when its input closes, unless the server is silent.
-    stream.on('close', () => child.kill('SIGKILL'));
-    // What pg calls on a net.Socket. There is nothing to connect, delay or keep alive on a pipe.
-    return Object.assign(stream, {
-        connect: () => {
-            child.once('spawn', () => stream.emit('connect'));
-            return stream;
-        },
-        setNoDelay: () => stream,
-        setKeepAlive: () => stream,
-        ref: () => stream,
-        unref: () => stream,
-    });
-}
-
-// EXTERNAL MODULE: ./node_modules/pg/lib/index.js
-var lib = __nccwpck_require__(3273);
-;// CONCATENATED MODULE: ./node_modules/pg/esm/index.mjs
-// ESM wrapper for pg
-
-
-// Re-export all the properties
-const Client = lib.Client
-const Pool = lib.Pool
-const Connection = lib.Connection
-const types = lib.types
-const Query = lib.Query
-const DatabaseError = lib.DatabaseError
-const escapeIdentifier = lib.escapeIdentifier
-const escapeLiteral = lib.escapeLiteral
-const Result = lib.Result
-const TypeOverrides = lib.TypeOverrides
-
-// Also export the defaults
-const defaults = lib.defaults
-
-// Re-export the default
-/* harmony default export */ const esm = (lib);
-
 ;// CONCATENATED MODULE: external "node:timers/promises"
 const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/src/clock/deadline.js
@@ -48677,6 +48601,177 @@ async function retryUntil(what, { deadlineMs, pauseMs, signal }, attempt) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/src/incus/sql-frames.js
+
+
+/** First bytes of the messages that a Postgres server sends (its documentation, "Message Formats"). */
+const messageTypes = new Set(Buffer.from('RSKZTDCEINAVGHWdcnst123v'));
+/** No message of what we ask is a tenth as long. `pg` would keep what comes in until a message is whole. */
+const longestMessageBytes = 64 * 1024 * 1024;
+const headBytes = 5;
+/**
+ * Lets through what has the frames of Postgres' protocol: a type, a length, so many bytes. Ends with an error
+ * where something else answers, before it fills our memory.
+ */
+class SqlFrames extends external_node_stream_.Transform {
+    head = Buffer.alloc(headBytes);
+    headLength = 0;
+    /** Of the message that is under way. */
+    bytesLeft = 0;
+    _transform(chunk, _, done) {
+        if (this.fits(chunk))
+            done(null, chunk);
+        else
+            done(notPostgres(chunk));
+    }
+    fits(chunk) {
+        for (let at = 0; at < chunk.length;) {
+            if (this.bytesLeft > 0) {
+                const taken = Math.min(this.bytesLeft, chunk.length - at);
+                this.bytesLeft -= taken;
+                at += taken;
+                continue;
+            }
+            const copied = chunk.copy(this.head, this.headLength, at, at + headBytes - this.headLength);
+            this.headLength += copied;
+            at += copied;
+            if (!messageTypes.has(this.head[0] ?? 0))
+                return false;
+            if (this.headLength < headBytes)
+                break;
+            // The length counts its own four bytes.
+            const length = this.head.readUInt32BE(1);
+            if (length < 4 || length > longestMessageBytes)
+                return false;
+            this.bytesLeft = length - 4;
+            this.headLength = 0;
+        }
+        return true;
+    }
+}
+function notPostgres(chunk) {
+    const shown = JSON.stringify(chunk.subarray(0, 40).toString('latin1'));
+    return new EnvironmentError(`what answers is no Postgres (it said ${shown}); is this the real incus client?`);
+}
+
+;// CONCATENATED MODULE: ./build/src/incus/sql-stream.js
+
+
+
+
+
+/**
+ * Runs inside the container, as the user postgres, and joins its standard input and output with the Unix
+ * socket given as argument: peer authentication, no password, no route to the container. perl-base is part
+ * of every Debian and Ubuntu.
+ *
+ * It stays away from a Postgres that listens on no address (line 6 of postmaster.pid). That is how
+ * pg_autoctl starts one for crash recovery before pg_rewind, and it then stops it with SIGTERM, the smart
+ * shutdown, which waits for sessions: one of ours would make the rewind fail and the node stay down
+ * (primary_standby.c, postgres_maybe_do_crash_recovery; seen in the lab).
+ */
+const socketPipe = `
+use strict; use Socket;
+my ($socket) = @ARGV;
+# incus exec may lose what is printed just before the end, so the end comes a little later.
+sub fail { print STDERR $_[0]; select(undef, undef, undef, 0.1); exit 1 }
+my (undef, undef, $uid, $gid) = getpwnam("postgres") or fail "there is no user postgres\\n";
+$( = $gid; $) = "$gid $gid"; $< = $uid; $> = $uid;
+sub lines { open(my $file, "<", $_[0]) or fail "Postgres does not run ($_[0]: $!)\\n"; my @l = <$file>; chomp @l; @l }
+my @postmaster = lines((lines("$socket.lock"))[1] . "/postmaster.pid");
+fail "Postgres listens on no address: pg_autoctl recovers it from a crash\\n" unless length($postmaster[5] // "");
+socket(my $db, PF_UNIX, SOCK_STREAM, 0) or fail "socket: $!\\n";
+connect($db, sockaddr_un($socket)) or fail "connect to $socket: $!\\n";
+sub pass { my ($from, $to) = @_;
+  my $n = sysread($from, my $bytes, 65536); exit 0 unless $n;
+  for (my $o = 0; $o < $n; ) { my $w = syswrite($to, $bytes, $n - $o, $o); exit 0 unless $w; $o += $w } }
+while (1) { my $r = ''; vec($r, 0, 1) = 1; vec($r, fileno($db), 1) = 1;
+  select($r, undef, undef, undef) > 0 or exit 0;
+  pass(\\*STDIN, $db) if vec($r, 0, 1); pass($db, \\*STDOUT) if vec($r, fileno($db), 1) }
+`;
+const lastWordsMs = 500;
+/**
+ * Opens a stream to the Postgres that listens on `port` in `instance`. Failures show as `error` or
+ * `close` on the stream; a frozen container shows as silence, so every use needs a deadline.
+ * `destroy()` ends the client at once.
+ */
+function openSqlStream(incus, instance, port) {
+    const socket = `/var/run/postgresql/.s.PGSQL.${port}`;
+    const child = (0,external_node_child_process_namespaceObject.spawn)('incus', incus.argv('exec', instance, '-T', '--', 'perl', '-e', socketPipe, socket), {
+        stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    let stderr = '';
+    child.stderr.setEncoding('utf8');
+    child.stderr.on('data', (text) => {
+        stderr = (stderr + text).slice(-2000);
+    });
+    const readable = (0,external_node_stream_.pipeline)(child.stdout, new SqlFrames(), () => { });
+    // A client that has ended is known by the end of its output, and by what it said: not by our broken pipe.
+    child.stdin.on('error', () => { });
+    const writable = new external_node_stream_.Writable({
+        write: (chunk, _, done) => void child.stdin.write(chunk, () => done()),
+        final: (done) => void child.stdin.end(() => done()),
+    });
+    const stream = external_node_stream_.Duplex.from({ readable, writable });
+    stream.complaint = () => lastLines(stderr, 2);
+    const ended = new Promise((done) => {
+        child.on('close', () => done());
+    });
+    stream.lastWords = async () => {
+        await withDeadline('the end of the client', lastWordsMs, () => ended).catch(() => { });
+        return stream.complaint();
+    };
+    child.on('error', (error) => {
+        stream.destroy(error.code === 'ENOENT'
+            ? new EnvironmentError('`incus` is not on PATH; install it or add its folder to PATH')
+            : error);
+    });
+    // The client ends by itself when its input closes, unless the server is silent.
+    // Half of it is of no use: pg takes the end of a session from this alone.
+    stream.on('end', () => stream.destroy());
+    // A child of its own that outlives it must not keep us.
+    stream.on('close', () => {
+        child.kill('SIGKILL');
+        child.stdin.destroy();
+        setTimeout(() => child.stderr.destroy(), lastWordsMs).unref();
+    });
+    // What pg calls on a net.Socket. There is nothing to connect, delay or keep alive on a pipe.
+    return Object.assign(stream, {
+        connect: () => {
+            child.once('spawn', () => stream.emit('connect'));
+            return stream;
+        },
+        setNoDelay: () => stream,
+        setKeepAlive: () => stream,
+        ref: () => stream,
+        unref: () => stream,
+    });
+}
+
+// EXTERNAL MODULE: ./node_modules/pg/lib/index.js
+var lib = __nccwpck_require__(3273);
+;// CONCATENATED MODULE: ./node_modules/pg/esm/index.mjs
+// ESM wrapper for pg
+
+
+// Re-export all the properties
+const Client = lib.Client
+const Pool = lib.Pool
+const Connection = lib.Connection
+const types = lib.types
+const Query = lib.Query
+const DatabaseError = lib.DatabaseError
+const escapeIdentifier = lib.escapeIdentifier
+const escapeLiteral = lib.escapeLiteral
+const Result = lib.Result
+const TypeOverrides = lib.TypeOverrides
+
+// Also export the defaults
+const defaults = lib.defaults
+
+// Re-export the default
+/* harmony default export */ const esm = (lib);
+
 ;// CONCATENATED MODULE: ./build/src/postgres/session.js
 
 
@@ -48728,8 +48823,12 @@ class Session {
             return session;
         }
         catch (error) {
+            const isSilent = error instanceof DeadlineError || signal?.aborted;
+            const complaint = isSilent || !stream.lastWords ? stream.complaint() : await stream.lastWords();
             stream.destroy();
-            const complaint = stream.complaint();
+            // What is no Postgres is told by what it sent.
+            if (error instanceof EnvironmentError)
+                throw error;
             throw complaint ? new Error(complaint, { cause: error }) : error;
         }
     }
@@ -49359,10 +49458,10 @@ class KnownAddresses {
 
 ;// CONCATENATED MODULE: ./build/src/incus/relay-frames.js
 /** Frames of the TCP relay: connection (32 bits), kind (one letter), length (32 bits), bytes. Big-endian. */
-const headBytes = 9;
+const relay_frames_headBytes = 9;
 function relay_frames_frame(id, kind, body = '') {
     const bytes = Buffer.from(body);
-    const head = Buffer.alloc(headBytes);
+    const head = Buffer.alloc(relay_frames_headBytes);
     head.writeUInt32BE(id, 0);
     head.write(kind, 4, 'latin1');
     head.writeUInt32BE(bytes.length, 5);
@@ -49377,12 +49476,12 @@ class FrameReader {
     }
     push(bytes) {
         this.rest = this.rest.length === 0 ? bytes : Buffer.concat([this.rest, bytes]);
-        while (this.rest.length >= headBytes) {
-            const end = headBytes + this.rest.readUInt32BE(5);
+        while (this.rest.length >= relay_frames_headBytes) {
+            const end = relay_frames_headBytes + this.rest.readUInt32BE(5);
             if (this.rest.length < end)
                 return;
             const [id, kind] = [this.rest.readUInt32BE(0), this.rest.toString('latin1', 4, 5)];
-            const body = this.rest.subarray(headBytes, end);
+            const body = this.rest.subarray(relay_frames_headBytes, end);
             this.rest = this.rest.subarray(end);
             this.hear(id, kind, body);
         }
@@ -49626,6 +49725,7 @@ class TcpRelay {
 
 
 
+
 const probeDeadlineMs = 700;
 const relayDeadlineMs = 10_000;
 const pings = 21;
@@ -49640,7 +49740,8 @@ async function openRoute(options) {
     const { incus, nodes, via, log, signal } = options;
     const names = nodes.map(({ name }) => name);
     const addresses = await KnownAddresses.ask(incus, names, signal);
-    if (via === 'vantage')
+    const isNear = names.every((name) => addresses.of(name).some((address) => isOnOwnNetwork(address)));
+    if (via === 'vantage' || (via === 'auto' && !isNear))
         return await openVantage(options, addresses);
     const all = await everyNodeAnswers(directSocket, options, addresses);
     if (!all && via === 'auto')
@@ -49653,6 +49754,16 @@ async function openRoute(options) {
         onBroken: () => { },
         close: () => { },
     };
+}
+/** Whether an interface of this machine is on the network of an address. */
+function isOnOwnNetwork(address, interfaces = (0,external_node_os_namespaceObject.networkInterfaces)()) {
+    const own = new external_node_net_.BlockList();
+    for (const { cidr, internal, family } of Object.values(interfaces).flatMap((each) => each ?? [])) {
+        const [network, prefix] = cidr?.split('/') ?? [];
+        if (!internal && network !== undefined)
+            own.addSubnet(network, Number(prefix), family === 'IPv4' ? 'ipv4' : 'ipv6');
+    }
+    return own.check(address, (0,external_node_net_.isIP)(address) === 4 ? 'ipv4' : 'ipv6');
 }
 async function openVantage(options, addresses) {
     const { incus, monitor, log, signal } = options;
@@ -49908,6 +50019,7 @@ const watchedSettings = [
     'recovery_min_apply_delay',
     'synchronous_commit',
     'wal_receiver_status_interval',
+    'wal_retrieve_retry_interval',
     'wal_sender_timeout',
 ];
 async function observeNode(session, formation) {
@@ -50005,6 +50117,8 @@ async function observeNode(session, formation) {
 
 /** How long one container may take to answer. A healthy one takes a tenth of a second. */
 const memberDeadlineMs = 5000;
+/** The probe bounds each file that it reads; all of them together are less than half of this. */
+const probeBytes = 4 * 1024 * 1024;
 /**
  * Reads the whole formation at once, each container in parallel and under its own deadline.
  * @throws only what keeps us from Incus itself (EnvironmentError, InputError, DeadlineError) or a cancellation
@@ -50073,7 +50187,11 @@ class Reader {
         return await this.unlessStopped(member, `the container ${member.name}`, async (signal) => {
             const fromMs = Date.now();
             const command = containerProbe(member, hosts);
-            const output = await this.incus.read(member.name, command, { deadlineMs: memberDeadlineMs, signal });
+            const output = await this.incus.read(member.name, command, {
+                deadlineMs: memberDeadlineMs,
+                maxBytes: probeBytes,
+                signal,
+            });
             return parseContainer(output, { fromMs, toMs: Date.now() });
         });
     }
@@ -50099,7 +50217,6 @@ class Reader {
 }
 
 ;// CONCATENATED MODULE: ./build/src/clock/interval.js
-const nothing = { least: 0, most: 0 };
 const exactly = (durationMs) => ({ least: durationMs, most: durationMs });
 /** One after the other. */
 function inTurn(...intervals) {
@@ -50133,24 +50250,21 @@ function either(...intervals) {
 const reportMs = 1000;
 /**
  * How long after a node fell silent its health checks have failed (health_check_worker.c): a round of them begins
- * every period, tries once and max_retries times more, waits for the time-out at each try and for the
- * delay after it, the last delay included. The least leaves the last delay out, to be on the safe side of a fence.
+ * every period, tries once and max_retries times more, waits for the time-out at each try and for the delay after it,
+ * the last delay included (WaitForEvent, before ManageHealthCheck counts the tries).
  */
 function silentChecksFail(t) {
-    const retries = t.healthCheckMaxRetries;
-    return {
-        least: t.healthCheckTimeoutMs + retries * (t.healthCheckRetryDelayMs + t.healthCheckTimeoutMs),
-        most: t.healthCheckPeriodMs + (retries + 1) * (t.healthCheckTimeoutMs + t.healthCheckRetryDelayMs),
-    };
+    const least = (t.healthCheckMaxRetries + 1) * (t.healthCheckTimeoutMs + t.healthCheckRetryDelayMs);
+    return { least, most: t.healthCheckPeriodMs + least };
 }
 /**
  * The same for a node that is gone. Its name and address outlive it for a while; who asks for an address that nobody has
  * is told so after 3 s (Linux, neigh/mcast_solicit 3 times retrans_time_ms 1000), where the time-out is longer.
  */
 function goneChecksFail(t) {
-    const retries = t.healthCheckMaxRetries;
     const tryMs = Math.min(t.healthCheckTimeoutMs, addressUnansweredMs);
-    return { least: tryMs + retries * (t.healthCheckRetryDelayMs + tryMs), most: silentChecksFail(t).most };
+    const least = (t.healthCheckMaxRetries + 1) * (tryMs + t.healthCheckRetryDelayMs);
+    return { least, most: silentChecksFail(t).most };
 }
 const addressUnansweredMs = 3000;
 /**
@@ -50158,7 +50272,7 @@ const addressUnansweredMs = 3000;
  *
  * @param reportAgeMs how old the node's last report may be at the fault
  */
-function detection(t, checks, reportAgeMs = reportMs) {
+function detection(t, checks, reportAgeMs) {
     const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
     return interval_together({ least: overdueMs - reportAgeMs, most: overdueMs }, checks);
 }
@@ -50176,7 +50290,216 @@ function decidesWithinMs(t) {
  */
 function ridesOutMs(t) {
     const heardMs = t.nodeConsideredUnhealthyTimeoutMs - 2 * reportMs;
-    return Math.floor(Math.max(heardMs, silentChecksFail(t).least - reportMs) / 1000) * 1000;
+    return Math.floor(Math.max(heardMs, cautiousChecksMs(t) - reportMs) / 1000) * 1000;
+}
+/**
+ * How long after a cut the node is certainly not given up: what its fence may count on. The last delay of the health
+ * checks is left out, to be on the safe side.
+ */
+function keptForMs(t) {
+    return Math.max(t.nodeConsideredUnhealthyTimeoutMs - reportMs, cautiousChecksMs(t));
+}
+function cautiousChecksMs(t) {
+    return silentChecksFail(t).least - t.healthCheckRetryDelayMs;
+}
+
+;// CONCATENATED MODULE: ./build/src/prediction/steps.js
+
+
+/** A keeper's round is a second of waiting (PG_AUTOCTL_KEEPER_SLEEP_TIME), and its work, up to 0.5 s on a busy machine. */
+const roundMs = 1500;
+/**
+ * The monitor acts on a node's report and on nothing else (ProceedGroupState in group_state_machine.c, called by
+ * node_active): whatever has become true waits for the next one.
+ */
+function nextReport(name) {
+    return { name, cost: null, takes: { least: 0, most: roundMs } };
+}
+/** @param checks how long the health checks of this fault take to fail */
+function givenUp(t, checks) {
+    return {
+        name: 'the monitor may give the primary up',
+        takes: detection(t, checks, roundMs),
+        cost: detectionCost(t, checks),
+    };
+}
+/** Reports and health checks run side by side: the later decides, and is worth lowering down to the earlier. */
+function detectionCost(t, checks) {
+    const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
+    const setting = 'pgautofailover.node_considered_unhealthy_timeout';
+    if (overdueMs >= checks.most)
+        return { setting, costMs: overdueMs, gainMs: overdueMs - checks.most };
+    const tries = t.healthCheckMaxRetries + 1;
+    const shares = [
+        ['pgautofailover.health_check_timeout', tries * t.healthCheckTimeoutMs],
+        ['pgautofailover.health_check_retry_delay', tries * t.healthCheckRetryDelayMs],
+        ['pgautofailover.health_check_period', t.healthCheckPeriodMs],
+    ];
+    const [longest, costMs] = shares.reduce((most, one) => (one[1] > most[1] ? one : most));
+    return { setting: longest, costMs, gainMs: Math.min(costMs, checks.most - overdueMs) };
+}
+/**
+ * prepare_promotion asks nothing of a single standby: it reports it at once, and is told to stop replication. Of
+ * several, each first starts its Postgres anew without the primary and reports its position (report_lsn), and the
+ * monitor chooses when the last has (ProceedGroupStateForMSFailover); the chosen one may hear of it at its next round.
+ * The slowest of the starts decides: 2.9 to 6.6 s in all as a rule, 9 s once, at a load of 24.
+ */
+function chosen(nodes) {
+    return nodes > 2
+        ? {
+            name: 'the standbys report their positions, and the one that is chosen prepares its promotion',
+            cost: null,
+            takes: { least: 2000, most: 10_000 },
+        }
+        : {
+            name: 'the standby prepares its promotion',
+            cost: null,
+            takes: { least: 50, most: 1100 },
+        };
+}
+/** From the order to stop replication until Postgres is out of recovery; it runs while D does. */
+const promoteMs = { least: 50, most: 3000 };
+/** The old primary does not answer, so its whole time to demote itself must pass (IsDrainTimeExpired). */
+function demotionAwaited(demoteTimeoutMs) {
+    return {
+        name: 'the old primary has its time to demote itself, while the standby is promoted',
+        takes: interval_together(exactly(demoteTimeoutMs), promoteMs),
+        cost: {
+            setting: 'pgautofailover.primary_demote_timeout',
+            costMs: demoteTimeoutMs,
+            gainMs: Math.max(0, demoteTimeoutMs - promoteMs.most),
+        },
+    };
+}
+/** default_transaction_read_only goes off, the first thing that wait_primary does. */
+const opened = {
+    name: 'the new primary opens for writes',
+    cost: null,
+    takes: { least: 20, most: 500 },
+};
+/** Its keeper reports as soon as it has done all that its new state asks for; for other standbys that is more. */
+function announced(nodes) {
+    return {
+        name: 'the new primary reports and the monitor announces it',
+        cost: null,
+        takes: { least: 10, most: nodes > 2 ? 2500 : 900 },
+    };
+}
+/** From the start of pg_autoctl perform switchover until the monitor has given its orders. */
+const commanded = {
+    name: "the operator's command reaches the monitor",
+    cost: null,
+    takes: { least: 30, most: 800 },
+};
+/**
+ * A single standby whose primary ended the replication tries to connect once more, and then sleeps for
+ * wal_retrieve_retry_interval: an order to be promoted that comes meanwhile waits for its end (seen in Postgres 15: 5.0 s
+ * from "received promote request" to "redo done"). A primary that falls silent leaves it connected, and several standbys
+ * have been restarted without a primary before: neither sleeps.
+ */
+function promotedAfterParting(nodes, retryMs) {
+    if (nodes > 2)
+        return { most: promoteMs.most, cost: null };
+    const cost = { setting: 'wal_retrieve_retry_interval', costMs: retryMs, gainMs: retryMs };
+    return { most: 2000 + retryMs, cost };
+}
+/**
+ * The old primary answers, so nobody waits for primary_demote_timeout: its Postgres shuts down, with a checkpoint, and
+ * its keeper says so; the standby is promoted meanwhile.
+ */
+function handedOver(nodes, retryMs) {
+    const { most, cost } = promotedAfterParting(nodes, retryMs);
+    return {
+        name: 'the old primary shuts down, while the standby is promoted',
+        cost,
+        takes: { least: 300, most: Math.max(3100, most) },
+    };
+}
+/** The same where Postgres had crashed: D limits how long the old primary may take, but not the standby. */
+function demotedAfterCrash(nodes, demoteTimeoutMs, retryMs) {
+    const promoted = promotedAfterParting(nodes, retryMs);
+    return {
+        name: 'the old primary demotes itself, while the standby is promoted',
+        cost: demoteTimeoutMs >= promoted.most
+            ? {
+                setting: 'pgautofailover.primary_demote_timeout',
+                costMs: demoteTimeoutMs,
+                gainMs: demoteTimeoutMs - promoted.most,
+            }
+            : promoted.cost,
+        takes: { least: promoteMs.least, most: Math.max(demoteTimeoutMs, promoted.most) },
+    };
+}
+/**
+ * The keeper's supervisor starts Postgres again at once, and what remains is recovery: 0.8 to 4.2 s on a machine whose disk
+ * others keep busy, with next to nothing written since the last checkpoint. More than that, and it takes longer.
+ */
+const restarted = {
+    name: 'the keeper starts Postgres again, which recovers',
+    cost: null,
+    takes: { least: 200, most: 6000 },
+};
+
+;// CONCATENATED MODULE: ./build/src/prediction/courses.js
+
+/** Which steps lead to a promotion, by what brings it about; the announcement is the last. */
+/** @param checks how long the health checks of this fault take to fail */
+function failoverCourse({ monitor, nodes }, checks) {
+    return [
+        givenUp(monitor, checks),
+        nextReport('a standby reports, and the failover begins'),
+        chosen(nodes.length),
+        demotionAwaited(monitor.primaryDemoteTimeoutMs),
+        nextReport('the standby reports, and may take writes'),
+        opened,
+        announced(nodes.length),
+    ];
+}
+function switchoverCourse(live, primary) {
+    const { length } = live.nodes;
+    return [
+        commanded,
+        chosen(length),
+        handedOver(length, slowestRetryMs(live, primary)),
+        opened,
+        announced(length),
+    ];
+}
+/**
+ * A failover that the keeper itself asks for: it hides a Postgres that is down only once it has tried to start it
+ * (keeper.c, ReportPgIsRunning), so one that looks before that gives its node up.
+ */
+function crashCourse(live, primary) {
+    const { monitor, nodes } = live;
+    return [
+        nextReport('its keeper reports that Postgres does not run'),
+        nextReport('a standby reports, and the failover begins'),
+        chosen(nodes.length),
+        demotedAfterCrash(nodes.length, monitor.primaryDemoteTimeoutMs, slowestRetryMs(live, primary)),
+        nextReport('the standby reports, and may take writes'),
+        opened,
+        announced(nodes.length),
+    ];
+}
+/** Any of the standbys may be the one that is promoted. */
+function slowestRetryMs({ nodes }, primary) {
+    const standbys = nodes.filter((node) => node !== primary);
+    return Math.max(0, ...standbys.map(({ walRetrieveRetryIntervalMs }) => walRetrieveRetryIntervalMs));
+}
+/** Why no standby can be promoted whatever happens, or null. */
+function noSuccessor({ nodes, numberSyncStandbys }, primary) {
+    const standbys = nodes.filter((node) => node !== primary);
+    if (standbys.length === 0)
+        return 'there is no other data node';
+    if (standbys.every(({ candidatePriority }) => candidatePriority === 0))
+        return 'every other data node has candidate priority 0; give one of them a higher one';
+    // Of two nodes the standby needs no quorum; of more, number_sync_standbys + 1 of them must report their position
+    // (group_state_machine.c, ProceedGroupStateForMSFailover).
+    const quorum = standbys.filter(({ replicationQuorum }) => replicationQuorum).length;
+    if (standbys.length > 1 && numberSyncStandbys > 0 && quorum < numberSyncStandbys + 1)
+        return (`number_sync_standbys ${numberSyncStandbys} asks for ${numberSyncStandbys + 1} standbys of the replication quorum, and ` +
+            `there are ${quorum}; lower it, or add a standby`);
+    return null;
 }
 
 ;// CONCATENATED MODULE: ./build/src/formation/fencing.js
@@ -50234,7 +50557,11 @@ function fullCutFenced(t, statusIntervalMs) {
     const silent = inTurn(lastSight(ends), partitionNoticed(t, lookEveryMs), stop);
     // Where connections fail at once the keeper looks all the time, so it sees the standby's connection to its end.
     const refused = inTurn(ends, partitionNoticed(t, 1000), stop);
-    return either(silent, refused);
+    if (!mayNeverSeeStandby(t, statusIntervalMs))
+        return either(silent, refused);
+    // One that saw a standby in an earlier cut, and none in this, need only miss the monitor for N.
+    const soonestMs = Math.max(firstLook.least, t.networkPartitionTimeoutSeconds * 1000);
+    return either(silent, refused, { least: soonestMs, most: refused.most });
 }
 /**
  * How long a primary that is cut off from the monitor alone takes writes after its standby was told to leave it: the
@@ -50245,112 +50572,6 @@ function demotingFenced(t) {
     return inTurn({ least: least - lookEveryMs, most }, stop, stop);
 }
 
-;// CONCATENATED MODULE: ./build/src/prediction/steps.js
-
-
-/** A keeper's round is a second of waiting (PG_AUTOCTL_KEEPER_SLEEP_TIME), and its work, up to 0.5 s on a busy machine. */
-const roundMs = 1500;
-/**
- * The monitor acts on a node's report and on nothing else (ProceedGroupState in group_state_machine.c, called by
- * node_active): whatever has become true waits for the next one.
- */
-function nextReport(name) {
-    return { name, cost: null, takes: { least: 0, most: roundMs } };
-}
-/** @param checks how long the health checks of this fault take to fail */
-function givenUp(t, checks) {
-    return {
-        name: 'the monitor may give the primary up',
-        takes: detection(t, checks, roundMs),
-        cost: detectionCost(t, checks),
-    };
-}
-/** Reports and health checks run side by side: the later decides, and is worth lowering down to the earlier. */
-function detectionCost(t, checks) {
-    const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
-    const setting = 'pgautofailover.node_considered_unhealthy_timeout';
-    if (overdueMs >= checks.most)
-        return { setting, costMs: overdueMs, gainMs: overdueMs - checks.most };
-    const tries = t.healthCheckMaxRetries + 1;
-    const shares = [
-        ['pgautofailover.health_check_timeout', tries * t.healthCheckTimeoutMs],
-        ['pgautofailover.health_check_retry_delay', tries * t.healthCheckRetryDelayMs],
-        ['pgautofailover.health_check_period', t.healthCheckPeriodMs],
-    ];
-    const [longest, costMs] = shares.reduce((most, one) => (one[1] > most[1] ? one : most));
-    return { setting: longest, costMs, gainMs: Math.min(costMs, checks.most - overdueMs) };
-}
-/**
- * prepare_promotion asks nothing of a single standby: it reports it at once, and is told to stop replication. Of
- * several, each first starts its Postgres anew without the primary and reports its position (report_lsn), and the
- * monitor chooses when the last has (ProceedGroupStateForMSFailover); the chosen one may hear of it at its next round.
- */
-function chosen(nodes) {
-    return nodes > 2
-        ? {
-            name: 'the standbys report their positions, and the one that is chosen prepares its promotion',
-            cost: null,
-            takes: { least: 2000, most: 7000 },
-        }
-        : {
-            name: 'the standby prepares its promotion',
-            cost: null,
-            takes: { least: 50, most: 700 },
-        };
-}
-/** From the order to stop replication until Postgres is out of recovery; it runs while D does. */
-const promoteMs = { least: 50, most: 3000 };
-/** The old primary does not answer, so its whole time to demote itself must pass (IsDrainTimeExpired). */
-function demotionAwaited(demoteTimeoutMs) {
-    return {
-        name: 'the old primary has its time to demote itself, while the standby is promoted',
-        takes: interval_together(exactly(demoteTimeoutMs), promoteMs),
-        cost: {
-            setting: 'pgautofailover.primary_demote_timeout',
-            costMs: demoteTimeoutMs,
-            gainMs: Math.max(0, demoteTimeoutMs - promoteMs.most),
-        },
-    };
-}
-/** default_transaction_read_only goes off, the first thing that wait_primary does. */
-const opened = {
-    name: 'the new primary opens for writes',
-    cost: null,
-    takes: { least: 20, most: 500 },
-};
-/** Its keeper reports as soon as it has done all that its new state asks for; for other standbys that is more. */
-function announced(nodes) {
-    return {
-        name: 'the new primary reports and the monitor announces it',
-        cost: null,
-        takes: { least: 10, most: nodes > 2 ? 2500 : 600 },
-    };
-}
-/** From the start of pg_autoctl perform switchover until the monitor has given its orders. */
-const commanded = {
-    name: "the operator's command reaches the monitor",
-    cost: null,
-    takes: { least: 30, most: 800 },
-};
-/**
- * The old primary answers, so nobody waits for primary_demote_timeout: its Postgres shuts down, with a checkpoint, and
- * its keeper says so; the standby is promoted meanwhile.
- */
-const handedOver = {
-    name: 'the old primary shuts down, while the standby is promoted',
-    cost: null,
-    takes: { least: 300, most: 3500 },
-};
-/**
- * The keeper's supervisor starts Postgres again at once, and what remains is recovery: 1.1 to 4.2 s on a machine whose disk
- * others keep busy, with next to nothing written since the last checkpoint. More than that, and it takes longer.
- */
-const restarted = {
-    name: 'the keeper starts Postgres again, which recovers',
-    cost: null,
-    takes: { least: 200, most: 6000 },
-};
-
 ;// CONCATENATED MODULE: ./build/src/prediction/fences.js
 
 
@@ -50359,8 +50580,8 @@ const restarted = {
 
 /** A cut amid a report costs up to tcp_user_timeout more: docs/timings.md, "Why these values". */
 const lateMs = 3000;
-/** A thawed primary was demoted 0.2 to 1.8 s after the thaw (docs/timings.md): its keeper's first report tells it. */
-const thawMs = 3000;
+/** A thawed primary was demoted 0.2 to 3.4 s after the thaw: its keeper's first report tells it. */
+const thawMs = 4000;
 const unreliable = (reason) => ({
     fenced: null,
     margin: null,
@@ -50393,9 +50614,8 @@ function fullCutFence(live, primary, writable) {
             `looks for it, after up to ${seconds(firstLook.most)} s; raise wal_sender_timeout, or set ` +
             'wal_receiver_status_interval to 1s');
     const fenced = fullCutFenced(primary, statusMs);
-    const soonestMs = detection(live.monitor, silentChecksFail(live.monitor)).least;
     const margin = {
-        least: soonestMs + live.monitor.primaryDemoteTimeoutMs - fenced.most,
+        least: keptForMs(live.monitor) + live.monitor.primaryDemoteTimeoutMs - fenced.most,
         most: writable.most - fenced.least,
     };
     const missesWhenLate = ends < firstLook.most + lateMs && !helpers.remembersStandby;
@@ -50412,7 +50632,7 @@ function monitorCutFence(live, primary) {
     const choice = chosen(nodes.length).takes;
     // Of several standbys each leaves before it reports its position; a single one when D begins.
     const leavesLate = nodes.length > 2 ? 0 : choice.least;
-    const leaves = inTurn(given, nextReport('').takes, { least: leavesLate, most: choice.most });
+    const leaves = inTurn(given, { least: 0, most: roundMs }, { least: leavesLate, most: choice.most });
     const afterwards = demotingFenced(primary);
     const demotionMs = demotionAwaited(monitor.primaryDemoteTimeoutMs).takes.most;
     const margin = {
@@ -50454,6 +50674,7 @@ function standbysSpeakEveryMs({ nodes }, primary) {
 
 
 
+
 /**
  * What a formation's settings lead to, fault by fault, before any fault has come: how long until the promotion, which
  * setting costs most of it, and whether two primaries may take writes. docs/prediction.md has the model, its
@@ -50468,7 +50689,7 @@ const faultClasses = (/* unused pure expression or super */ null && ([
     'full-cut',
     /** Nothing arrives between it and the monitor. */
     'monitor-cut',
-    /** Only its Postgres was killed: its keeper starts it again, and nothing is promoted. */
+    /** Only its Postgres was killed: its keeper starts it again, and as a rule nothing is promoted. */
     'postgres-crash',
     /** An operator has the role handed over. */
     'switchover',
@@ -50480,59 +50701,43 @@ function predict(live) {
         throw new Error(`${live.primary} is none of the nodes that a prediction was asked for`);
     const blocked = noSuccessor(live, primary);
     const failover = (fault, checks, fence) => {
-        const steps = failoverSteps(live, checks);
-        const writable = inTurn(...steps.slice(0, -1).map(({ takes }) => takes));
+        const steps = failoverCourse(live, checks);
+        const writable = wholeOf(steps.slice(0, -1));
         return promoting(fault, steps, writable, fence(writable), blocked);
     };
     const silent = silentChecksFail(live.monitor);
-    const switchover = switchoverSteps(live);
+    const switchover = switchoverCourse(live, primary);
     return {
         'crash-stop': failover('crash-stop', goneChecksFail(live.monitor), () => null),
         freeze: failover('freeze', silent, () => frozen),
         'full-cut': failover('full-cut', silent, (writable) => fullCutFence(live, primary, writable)),
         'monitor-cut': failover('monitor-cut', silent, () => monitorCutFence(live, primary)),
-        'postgres-crash': {
-            fault: 'postgres-crash',
-            promotion: null,
-            notPromoted: 'its keeper lives and starts Postgres again, which is no failover',
-            outage: span(restarted.takes),
-            parts: [part(restarted)],
-            costliest: null,
-            fencing: null,
-        },
+        'postgres-crash': postgresCrash(live, primary, blocked),
         switchover: promoting('switchover', switchover, 
         // Writes go on until the primary is told, and come back before the announcement.
-        inTurn(...switchover.slice(1, -1).map(({ takes }) => takes)), null, blocked),
+        wholeOf(switchover.slice(1, -1)), null, blocked),
     };
 }
-function failoverSteps({ monitor, nodes }, checks) {
-    return [
-        givenUp(monitor, checks),
-        nextReport('a standby reports, and the failover begins'),
-        chosen(nodes.length),
-        demotionAwaited(monitor.primaryDemoteTimeoutMs),
-        nextReport('the standby reports, and may take writes'),
-        opened,
-        announced(nodes.length),
-    ];
-}
-function switchoverSteps({ nodes }) {
-    return [commanded, chosen(nodes.length), handedOver, opened, announced(nodes.length)];
-}
-/** Why no standby can be promoted whatever happens, or null. */
-function noSuccessor({ nodes, numberSyncStandbys }, primary) {
-    const standbys = nodes.filter((node) => node !== primary);
-    if (standbys.length === 0)
-        return 'there is no other data node';
-    if (standbys.every(({ candidatePriority }) => candidatePriority === 0))
-        return 'every other data node has candidate priority 0; give one of them a higher one';
-    // Of two nodes the standby needs no quorum; of more, number_sync_standbys + 1 of them must report their position
-    // (group_state_machine.c, ProceedGroupStateForMSFailover).
-    const quorum = standbys.filter(({ replicationQuorum }) => replicationQuorum).length;
-    if (standbys.length > 1 && numberSyncStandbys > 0 && quorum < numberSyncStandbys + 1)
-        return (`number_sync_standbys ${numberSyncStandbys} asks for ${numberSyncStandbys + 1} standbys of the replication quorum, and ` +
-            `there are ${quorum}; lower it, or add a standby`);
-    return null;
+function postgresCrash(live, primary, blocked) {
+    const steps = crashCourse(live, primary);
+    return {
+        fault: 'postgres-crash',
+        promotion: null,
+        notPromoted: 'its keeper lives and starts Postgres again, which is no failover',
+        outage: span(restarted.takes),
+        parts: [part(restarted)],
+        costliest: null,
+        mayFailOver: blocked === null
+            ? {
+                why: 'the keeper may look before it has tried to start Postgres again, and report that it does not run: the ' +
+                    'monitor then fails over at once',
+                promotion: span(wholeOf(steps)),
+                outage: span(wholeOf(steps.slice(0, -1))),
+                parts: steps.map(part),
+            }
+            : null,
+        fencing: null,
+    };
 }
 function promoting(fault, steps, outage, fence, blocked) {
     if (blocked !== null)
@@ -50543,16 +50748,18 @@ function promoting(fault, steps, outage, fence, blocked) {
             outage: null,
             parts: [],
             costliest: null,
+            mayFailOver: null,
             fencing: null,
         };
     const parts = steps.map(part);
     return {
         fault,
-        promotion: span(inTurn(...steps.map(({ takes }) => takes))),
+        promotion: span(wholeOf(steps)),
         notPromoted: null,
         outage: span(outage),
         parts,
         costliest: costliestOf(parts),
+        mayFailOver: null,
         fencing: fence && inSeconds(fence),
     };
 }
@@ -50560,6 +50767,7 @@ function costliestOf(parts) {
     const settable = parts.filter(({ setting }) => setting !== null);
     return settable.reduce((most, one) => (most && most.costSeconds >= one.costSeconds ? most : one), null);
 }
+const wholeOf = (steps) => inTurn(...steps.map(({ takes }) => takes));
 const span = ({ least, most }) => ({ least: seconds(least), most: seconds(most) });
 function part({ name, takes, cost }) {
     return {
@@ -50631,6 +50839,12 @@ function prefixOf(netmask) {
 
 ;// CONCATENATED MODULE: ./build/src/check/remedies.js
 
+/** A word of a command line. What a monitor or a server told may hold anything, and ends up in a shell. */
+function word(text) {
+    if (/^[\w./:@%+=,-]+$/.test(text))
+        return text;
+    return /["$`\\!]/.test(text) ? `'${text.replaceAll("'", "'\\''")}'` : `"${text}"`;
+}
 /** Command lines as an operator types them, on the runner or wherever the `incus` client is. */
 class Remedies {
     formation;
@@ -50643,24 +50857,35 @@ class Remedies {
     incus(verb, container) {
         return `incus ${verb} ${this.target(container)}`;
     }
-    /** A command in a container, as root. */
+    /** A command in a container, as root, in a folder that postgres may enter as well. */
     inside(container, command) {
-        return `incus exec ${this.target(container)} -- ${command}`;
+        return `incus exec ${this.target(container)} --cwd / -- ${command}`;
+    }
+    /** Ends a member's Postgres, which its keeper starts again: a second without it, and no failover. */
+    restartPostgres(container) {
+        const bin = `/usr/lib/postgresql/${this.formation.postgres.version}/bin`;
+        return this.inside(container, `runuser -u postgres -- ${bin}/pg_ctl stop --mode fast --pgdata ${word(this.pgdata(container))}`);
     }
     /** One SQL statement on a member, as its superuser. */
     sql(container, statement, database) {
         const { port } = this.formation.postgres;
-        const where = database === undefined ? '' : ` -d ${database}`;
-        return this.inside(container, `runuser -u postgres -- psql -p ${port}${where} -c "${statement}"`);
+        const where = database === undefined ? '' : ` -d ${word(database)}`;
+        return this.inside(container, `runuser -u postgres -- psql -p ${port}${where} -c ${word(statement)}`);
     }
     /** A pg_autoctl command on a member. */
     autoctl(container, command) {
-        const member = membersOf(this.formation).find(({ name }) => name === container);
         const bin = `/usr/lib/postgresql/${this.formation.postgres.version}/bin`;
-        return this.inside(container, `runuser -u postgres -- env PATH=${bin}:/usr/bin:/bin pg_autoctl ${command} --pgdata ${member?.pgdata}`);
+        return this.inside(container, `runuser -u postgres -- env PATH=${bin}:/usr/bin:/bin pg_autoctl ${command} --pgdata ${word(this.pgdata(container))}`);
     }
     journal(container) {
-        return { say: 'read why', run: this.inside(container, 'journalctl -u pg_autoctl -n 50 --no-pager') };
+        return { say: 'read why', look: this.inside(container, 'journalctl -u pg_autoctl -n 50 --no-pager') };
+    }
+    /** The way out that upstream's users have found (#1025): the monitor then decides anew from where the node is. */
+    takeOrderBack({ nodeId, reportedState, goalState }) {
+        return {
+            say: `no keeper knows a way from ${reportedState} to ${goalState}: have the monitor take that order back (a restart of pg_autoctl before that leaves Postgres down)`,
+            run: this.sql(this.monitor, `UPDATE pgautofailover.node SET goalstate = reportedstate WHERE nodeid = ${nodeId} AND goalstate = '${goalState}'`, monitorDatabase),
+        };
     }
     /** A formation's monitor by name. */
     get monitor() {
@@ -50672,7 +50897,13 @@ class Remedies {
             return { say };
         return formationPath === undefined
             ? { say }
-            : { say, run: `pgha provision-pgaf${formationPath === '' ? '' : ` --formation ${formationPath}`}` };
+            : {
+                say,
+                run: `pgha provision-pgaf${formationPath === '' ? '' : ` --formation ${word(formationPath)}`}`,
+            };
+    }
+    pgdata(container) {
+        return membersOf(this.formation).find(({ name }) => name === container)?.pgdata ?? '';
     }
     target(container) {
         const { remote, project } = this.formation.incus;
@@ -50681,12 +50912,31 @@ class Remedies {
 }
 
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/reading.js
+
 /** What several checks look for in an observation. */
 function answeringNodes({ nodes }) {
     return Object.entries(nodes).flatMap(([name, read]) => read.ok ? [[name, read.value]] : []);
 }
 function answeringContainers({ containers }) {
     return Object.entries(containers).flatMap(([name, read]) => read.ok ? [[name, read.value]] : []);
+}
+/**
+ * A check on what containers say, which cannot tell where it finds nothing and one could not be read: that of a member
+ * whose Postgres answers is told by no other check.
+ */
+function onContainers(check) {
+    return {
+        ...check,
+        faults(observation, formation, asked) {
+            const faults = check.faults(observation, formation, asked);
+            return faults?.length === 0 && isBlind(observation) ? undefined : faults;
+        },
+    };
+}
+function isBlind({ containers, monitor, nodes }) {
+    const unread = Object.entries(containers).filter(([, read]) => !read.ok);
+    const answers = (name) => (nodes[name] ?? monitor).ok;
+    return unread.length === Object.keys(containers).length || unread.some(([name]) => answers(name));
 }
 /** The formation's rows on the monitor; undefined where no monitor answers. */
 function monitorNodes({ monitor }) {
@@ -50704,6 +50954,16 @@ const isOwnSlot = (name) => /^pgautofailover_standby_\d+$/.test(name);
 function clockSeconds({ monitor }, name, otherwise) {
     const value = monitor.ok ? monitor.value.clocks[name] : undefined;
     return value === undefined ? otherwise : value / 1000;
+}
+/** States that a node passes through, and must not stay in. */
+const passing = ['report_lsn', 'draining', 'demote_timeout', 'stop_replication'];
+/** The node is not, or not meant to stay, where it is. */
+const isUnderWay = (node) => !isConverged(node) || passing.includes(node.goalState);
+/** A transition that lasts longer than this many times primary_demote_timeout does not end by itself. */
+const stuckFactor = 2;
+function isStuckOnItsWay(observation, node) {
+    const limit = stuckFactor * clockSeconds(observation, 'primary_demote_timeout', 30);
+    return isUnderWay(node) && node.secondsSinceStateChange > limit;
 }
 const units = ['B', 'kB', 'MB', 'GB', 'TB'];
 /** A size for people: `1.5 GB`. */
@@ -51287,12 +51547,78 @@ function dataNodeSettings(formation) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/src/monitor/transitions.js
+/**
+ * The orders that a keeper can follow: from each state that it reports, the goals it knows a way to
+ * (fsm.c, KeeperFSM; the same in 2.0 and 2.2 unless noted; the lab holds it against `pg_autoctl do fsm gv`).
+ * A monitor may ask for another one all the same, and keeps asking: the keeper then says "pg_autoctl does not know
+ * how to reach state …" once a second, and once restarted leaves its Postgres down (#774, #1025; seen in the lab).
+ */
+const transitions = {
+    init: ['single', 'wait_standby', 'report_lsn'],
+    dropped: ['single', 'wait_standby', 'report_lsn'],
+    single: ['wait_primary'],
+    wait_primary: ['single', 'primary', 'join_primary', 'apply_settings', 'demoted'],
+    join_primary: ['single', 'primary', 'wait_primary', 'draining', 'demoted', 'demote_timeout'],
+    primary: [
+        'single',
+        'wait_primary',
+        'join_primary',
+        'apply_settings',
+        'draining',
+        'demoted',
+        'demote_timeout',
+        'prepare_maintenance',
+        'maintenance',
+    ],
+    apply_settings: [
+        'single',
+        'primary',
+        'wait_primary',
+        'join_primary',
+        'draining',
+        'demoted',
+        'demote_timeout',
+    ],
+    draining: ['single', 'demote_timeout', 'demoted', 'report_lsn'],
+    demote_timeout: ['single', 'primary', 'demoted'],
+    demoted: ['single', 'catchingup', 'report_lsn'],
+    wait_standby: ['catchingup'],
+    catchingup: ['single', 'secondary', 'prepare_promotion', 'wait_maintenance', 'maintenance', 'report_lsn'],
+    secondary: [
+        'single',
+        'catchingup',
+        'prepare_promotion',
+        'wait_standby',
+        'wait_maintenance',
+        'maintenance',
+        'report_lsn',
+    ],
+    report_lsn: ['single', 'secondary', 'prepare_promotion', 'fast_forward', 'join_secondary'],
+    fast_forward: ['prepare_promotion'],
+    join_secondary: ['secondary'],
+    prepare_promotion: ['single', 'stop_replication', 'wait_primary'],
+    stop_replication: ['single', 'wait_primary'],
+    wait_maintenance: ['maintenance'],
+    prepare_maintenance: ['maintenance', 'catchingup', 'report_lsn'],
+    maintenance: ['catchingup', 'report_lsn'],
+};
+/** Whether a node's keeper knows a way from the state that it reports to its goal; unknown states have one. */
+function canFollow({ reportedState, goalState, }) {
+    return (reportedState === goalState ||
+        goalState === 'dropped' ||
+        (transitions[reportedState]?.includes(goalState) ?? true));
+}
+
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/reach.js
 
 
 
 
+
 /** Whether the members run and answer. */
+/** What Postgres, and our way to it, say of one that is not there yet. */
+const recovering = /is starting up|not yet accepting connections|recovers it from a crash/;
 /** Why a member's Postgres could not be read, with the remedy that fits the state of its container. */
 function unreachable(observation, formation, asked, container, failed) {
     const remedies = new Remedies(formation, asked);
@@ -51302,7 +51628,17 @@ function unreachable(observation, formation, asked, container, failed) {
         Frozen: { say: 'resume it', run: remedies.incus('resume', container) },
     };
     const status = observation.instances[container]?.status ?? 'missing';
-    return { subject: container, evidence: failed, remedy: known[status] ?? remedies.journal(container) };
+    // A keeper that was restarted with an order that it cannot follow leaves its Postgres down.
+    const lost = monitorNodes(observation)?.find((node) => node.name === container && !canFollow(node));
+    const why = remedies.journal(container);
+    const otherwise = recovering.test(failed)
+        ? { ...why, say: 'it recovers from a crash: check again in a while; if it stays so, read why' }
+        : why;
+    return {
+        subject: container,
+        evidence: failed,
+        remedy: known[status] ?? (lost === undefined ? otherwise : remedies.takeOrderBack(lost)),
+    };
 }
 const monitorReachable = {
     id: 'monitor-reachable',
@@ -51317,7 +51653,7 @@ const nodesReachable = {
     id: 'nodes-reachable',
     meaning: 'every data node runs a Postgres that answers',
     severity: 'error',
-    follows: { 'services-run': 'same', 'disk-space': 'same' },
+    follows: { 'services-run': 'same', 'disk-space': 'same', 'timelines-agree': 'same' },
     faults: (observation, formation, asked) => Object.entries(observation.nodes).flatMap(([name, read]) => read.ok ? [] : [unreachable(observation, formation, asked, name, read.failed)]),
 };
 const servicesRun = {
@@ -51411,7 +51747,7 @@ const openFiles = {
                 evidence: `Postgres may open ${files.limit} files; the unit grants ${openFileLimit}, and the container can give ${files.possible}`,
                 remedy: {
                     say: 'restart Postgres, which the keeper starts again with its own limit (a second without it)',
-                    run: remedies.inside(name, `runuser -u postgres -- /usr/lib/postgresql/${formation.postgres.version}/bin/pg_ctl stop --mode fast --pgdata ${membersOf(formation).find((member) => member.name === name)?.pgdata}`),
+                    run: remedies.restartPostgres(name),
                 },
             },
         ];
@@ -51420,9 +51756,7 @@ const openFiles = {
 const reachChecks = [
     monitorReachable,
     nodesReachable,
-    servicesRun,
-    unitFile,
-    openFiles,
+    ...[servicesRun, unitFile, openFiles].map(onContainers),
 ];
 
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/file.js
@@ -51553,8 +51887,9 @@ const unplannedFaults = [
 /** Judges a prediction against a target for the promotion, as the drill measures it. Pure. */
 function meetsTarget(prediction, targetSeconds, faults = unplannedFaults) {
     const [first, ...rest] = faults.map((fault) => prediction[fault]);
-    const { fault, promotion, outage, notPromoted, costliest } = rest.reduce((worst, one) => (mostOf(one) > mostOf(worst) ? one : worst), first);
-    const takes = promotion ?? outage;
+    const worst = rest.reduce((most, one) => (mostOf(one) > mostOf(most) ? one : most), first);
+    const { fault, notPromoted, costliest } = worst;
+    const takes = takesOf(worst);
     if (!takes)
         return { meets: 'no', fault, sentence: `after a ${fault} nothing is promoted: ${notPromoted ?? ''}` };
     const what = `a ${fault} takes ${takes.least} to ${takes.most} s`;
@@ -51569,7 +51904,14 @@ function meetsTarget(prediction, targetSeconds, faults = unplannedFaults) {
         : 'no setting of the formation makes it shorter: raise the target';
     return { meets, fault, sentence: `${what} and ${target}; ${change}` };
 }
-const mostOf = ({ promotion, outage }) => (promotion ?? outage)?.most ?? Number.POSITIVE_INFINITY;
+const mostOf = (prediction) => takesOf(prediction)?.most ?? Number.POSITIVE_INFINITY;
+/** What a target is held against: the promotion, or the outage where none is due; a failover that may come counts. */
+function takesOf({ promotion, outage, mayFailOver }) {
+    const takes = promotion ?? outage;
+    if (!takes || !mayFailOver)
+        return takes;
+    return { least: takes.least, most: Math.max(takes.most, mayFailOver.promotion.most) };
+}
 /** @param over seconds by which the most is beyond the target */
 function advice({ setting, gainSeconds }, over) {
     const change = over <= gainSeconds
@@ -51622,6 +51964,7 @@ function liveNode({ monitor, nodes, containers }, name) {
         networkPartitionTimeoutSeconds: partitionTimeoutOf(keeperConfig),
         walSenderTimeoutMs: milliseconds(settings['wal_sender_timeout']),
         walReceiverStatusIntervalMs: milliseconds(settings['wal_receiver_status_interval']),
+        walRetrieveRetryIntervalMs: milliseconds(settings['wal_retrieve_retry_interval']),
         helpers: {
             quickNameLookups: service.unit.includes('RES_OPTIONS=timeout:1 attempts:1'),
             monitorKeepalives: /keepalives_idle=1&.*tcp_user_timeout=3000/.test(configured(keeperConfig, 'monitor').split('?')[1]?.split('&').sort().join('&') ?? ''),
@@ -51705,7 +52048,7 @@ const keepersFence = {
         remedy: new Remedies(formation, asked).provision(),
     })),
 };
-const objectiveChecks = [rtoTarget, oneWriterInCuts, keepersFence];
+const objectiveChecks = [rtoTarget, oneWriterInCuts, onContainers(keepersFence)];
 
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/replication.js
 
@@ -51745,6 +52088,7 @@ const synchronousReplication = {
         'no-stuck-transition': 'any',
         'states-converged': 'any',
         'standbys-streaming': 'any',
+        'timelines-agree': 'any',
         'sync-standbys-possible': 'any',
         'nodes-registered': 'any',
     },
@@ -51793,6 +52137,7 @@ const standbysStreaming = {
         'services-run': 'any',
         'one-writable-primary': 'any',
         'timelines-agree': 'same',
+        'disk-space': 'same',
     },
     faults(observation, formation, asked) {
         const nodes = answeringNodes(observation);
@@ -51814,7 +52159,7 @@ const standbysStreaming = {
                     evidence: node.walReceiver === 'streaming'
                         ? `${receiver}, and ${primary?.[0]} does not know of it`
                         : receiver,
-                    remedy: remedies.provision(`run provision-pgaf, which puts the standbys' password, certificates and rules right; where that changes nothing, read why with \`${remedies.journal(name).run}\``),
+                    remedy: remedies.provision(`run provision-pgaf, which puts the standbys' password, certificates and rules right; where that changes nothing, read why with \`${remedies.journal(name).look}\``),
                 },
             ];
         });
@@ -51824,23 +52169,35 @@ const timelinesAgree = {
     id: 'timelines-agree',
     meaning: 'all nodes are on one timeline: a node on another one cannot follow',
     severity: 'error',
-    follows: { 'one-writable-primary': 'any', 'no-stuck-transition': 'any', 'keepers-report': 'any' },
+    follows: { 'one-writable-primary': 'any' },
     faults(observation, formation, asked) {
-        const nodes = answeringNodes(observation);
-        if (nodes.length === 0)
+        const nodes = new Map(answeringNodes(observation));
+        if (nodes.size === 0)
             return undefined;
         const remedies = new Remedies(formation, asked);
-        const newest = Math.max(...nodes.map(([, node]) => node.timeline));
-        return nodes
-            .filter(([, node]) => node.timeline !== newest)
-            .map(([name, node]) => ({
-            subject: name,
-            evidence: `timeline ${node.timeline}, the formation is on ${newest}`,
-            remedy: {
-                say: 'delete the container, and have provision-pgaf make the node anew from the primary',
-                run: `${remedies.incus('delete --force', name)}${asked.formationPath ? ` && ${remedies.provision().run}` : ''}`,
-            },
-        }));
+        const newest = Math.max(...[...nodes.values()].map((node) => node.timeline));
+        return formation.nodes.flatMap(({ name }) => {
+            const row = monitorNodes(observation)?.find((each) => each.name === name);
+            const isStuck = row !== undefined && isStuckOnItsWay(observation, row);
+            // In a failover every other node is on the old timeline for a while.
+            if (row !== undefined && isUnderWay(row) && !isStuck)
+                return [];
+            // Its keeper starts the Postgres of a stuck node again and again: what it reported last will do.
+            const reported = isStuck && observation.instances[name]?.status === 'Running' ? row.reportedTimeline : newest;
+            const timeline = nodes.get(name)?.timeline ?? reported;
+            if (timeline === newest)
+                return [];
+            return [
+                {
+                    subject: name,
+                    evidence: `timeline ${timeline}, the formation is on ${newest}`,
+                    remedy: {
+                        say: 'delete the container, and have provision-pgaf make the node anew from the primary',
+                        run: `${remedies.incus('delete --force', name)}${asked.formationPath ? ` && ${remedies.provision().run}` : ''}`,
+                    },
+                },
+            ];
+        });
     },
 };
 const replayRuns = {
@@ -51970,7 +52327,7 @@ const durableCommits = {
                 evidence: `synchronous_commit is set otherwise for ${overrides.join(', ')}`,
                 remedy: {
                     say: 'where that is not meant, reset it (ALTER ROLE … RESET, ALTER DATABASE … RESET); this lists it',
-                    run: remedies.sql(primary[0], '\\drds'),
+                    look: remedies.sql(primary[0], '\\drds'),
                 },
                 // Somebody has decided so for some of the writes.
                 severity: 'warning',
@@ -52033,6 +52390,7 @@ const replicationChecks = [
 
 
 
+
 /** What the monitor knows and wants of its nodes. */
 const nodesRegistered = {
     id: 'nodes-registered',
@@ -52044,7 +52402,7 @@ const nodesRegistered = {
             return undefined;
         const remedies = new Remedies(formation, asked);
         const wanted = formation.nodes.map((node) => node.name);
-        const drop = (name) => `${remedies.autoctl(remedies.monitor, 'drop node')} --formation ${formation.name} --name ${name}`;
+        const drop = (name) => `${remedies.autoctl(remedies.monitor, 'drop node')} --formation ${word(formation.name)} --name ${word(name)}`;
         return [
             ...wanted
                 .filter((name) => !known.includes(name))
@@ -52072,7 +52430,13 @@ const keepersReport = {
     id: 'keepers-report',
     meaning: "every node's keeper reports to the monitor: one that is silent takes no order",
     severity: 'error',
-    follows: { 'nodes-reachable': 'same', 'services-run': 'same', 'monitor-reachable': 'any' },
+    follows: {
+        'nodes-reachable': 'same',
+        'services-run': 'same',
+        'monitor-reachable': 'any',
+        'nodes-registered': 'same',
+        'timelines-agree': 'same',
+    },
     faults(observation, formation, asked) {
         const unhealthySeconds = clockSeconds(observation, 'node_considered_unhealthy_timeout', 20);
         const { least, most } = silentAfterSeconds;
@@ -52083,42 +52447,48 @@ const keepersReport = {
             .map((node) => ({
             subject: node.name,
             evidence: `its last report is ${node.secondsSinceReport.toFixed(1)} s old`,
+            // A restart of pg_autoctl would wait 90 s for a keeper that hangs, and take Postgres along.
             remedy: {
-                say: 'where its network is whole, restart its pg_autoctl (a failover, if it is the primary)',
-                run: remedies.inside(node.name, 'systemctl restart pg_autoctl'),
+                say: "where its network is whole, end its keeper's process: pg_autoctl starts it again, and Postgres goes on",
+                run: remedies.inside(node.name, "pkill -KILL -f '^pg_autoctl: node active'"),
             },
         }));
     },
 };
-/** A transition that lasts longer than this many times primary_demote_timeout does not end by itself. */
-const stuckFactor = 2;
 const noStuckTransition = {
     id: 'no-stuck-transition',
     meaning: 'a node that has been on its way for longer than any transition takes does not arrive by itself',
     severity: 'error',
-    follows: { 'nodes-reachable': 'any', 'services-run': 'any', 'keepers-report': 'any' },
+    follows: {
+        'nodes-reachable': 'any',
+        'services-run': 'any',
+        'keepers-report': 'any',
+        'nodes-registered': 'same',
+        'timelines-agree': 'same',
+    },
     faults(observation, formation, asked) {
         const nodes = monitorNodes(observation);
         if (!nodes)
             return undefined;
-        const limit = stuckFactor * clockSeconds(observation, 'primary_demote_timeout', 30);
         const remedies = new Remedies(formation, asked);
         return nodes
-            .filter((node) => isUnderWay(node) && node.secondsSinceStateChange > limit)
+            .filter((node) => isStuckOnItsWay(observation, node))
             .map((node) => ({
             subject: node.name,
             evidence: `${described(node)} for ${node.secondsSinceStateChange.toFixed(0)} s, more than ${stuckFactor} × primary_demote_timeout`,
             remedy: unstick(node, nodes, observation.monitor.ok ? observation.monitor.value.numberSyncStandbys : 0),
         }));
-        /** Ways out that upstream's users have found (#1025, #774, #1113). */
+        /** Ways out that upstream's users have found (#1025, #774, #1113), tried in the lab. */
         function unstick(node, all, numberSyncStandbys) {
             const candidates = all.filter((each) => each.candidatePriority > 0 && each.health === 1 && each.reportedState === 'report_lsn').length;
             if (node.goalState === 'report_lsn' && candidates < numberSyncStandbys + 1) {
                 return {
                     say: `an election needs ${numberSyncStandbys + 1} candidates and has ${candidates}: bring the missing standby back, or ask for fewer`,
-                    run: `${remedies.autoctl(remedies.monitor, 'set formation number-sync-standbys')} --formation ${formation.name} ${Math.max(0, candidates - 1)}`,
+                    run: `${remedies.autoctl(remedies.monitor, 'set formation number-sync-standbys')} --formation ${word(formation.name)} ${Math.max(0, candidates - 1)}`,
                 };
             }
+            if (!canFollow(node))
+                return remedies.takeOrderBack(node);
             return {
                 say: 'restart its pg_autoctl, which takes its orders anew',
                 run: remedies.inside(node.name, 'systemctl restart pg_autoctl'),
@@ -52126,9 +52496,6 @@ const noStuckTransition = {
         }
     },
 };
-/** States that a node passes through, and must not stay in. */
-const passing = ['report_lsn', 'draining', 'demote_timeout', 'stop_replication'];
-const isUnderWay = (node) => !isConverged(node) || passing.includes(node.goalState);
 const described = ({ reportedState, goalState }) => `reported ${reportedState}, goal ${goalState}`;
 const statesConverged = {
     id: 'states-converged',
@@ -52140,12 +52507,17 @@ const statesConverged = {
         'keepers-report': 'any',
         'no-stuck-transition': 'any',
         'standbys-streaming': 'any',
+        'timelines-agree': 'any',
         'nodes-healthy': 'any',
+        'nodes-registered': 'same',
     },
     faults(observation, formation, asked) {
         const remedies = new Remedies(formation, asked);
-        return monitorNodes(observation)
-            ?.filter((node) => !isConverged(node) || !['primary', 'secondary'].includes(node.goalState))
+        const astray = monitorNodes(observation)?.filter((node) => !isConverged(node) || !['primary', 'secondary'].includes(node.goalState));
+        // A primary waits for the others, and does so no longer once they have arrived.
+        const isWaiting = (node) => isConverged(node) && node.goalState === 'wait_primary';
+        return astray
+            ?.filter((node) => !isWaiting(node) || astray.every(isWaiting))
             .map((node) => {
             const journal = remedies.journal(node.name);
             const evidence = `${described(node)}, for ${node.secondsSinceStateChange.toFixed(1)} s; last report ${node.secondsSinceReport.toFixed(1)} s ago`;
@@ -52170,7 +52542,13 @@ const nodesHealthy = {
     id: 'nodes-healthy',
     meaning: "the monitor's health checks reach every node",
     severity: 'error',
-    follows: { 'nodes-reachable': 'same', 'services-run': 'same' },
+    follows: {
+        'nodes-reachable': 'same',
+        'services-run': 'same',
+        'keepers-report': 'same',
+        'nodes-registered': 'same',
+        'timelines-agree': 'same',
+    },
     faults: (observation, formation, asked) => monitorNodes(observation)?.flatMap((node) => {
         const remedies = new Remedies(formation, asked);
         const read = observation.nodes[node.name];
@@ -52184,7 +52562,7 @@ const nodesHealthy = {
                         ? remedies.provision()
                         : {
                             say: `let ${remedies.monitor} reach ${node.host}:${node.port} (firewall, network); this tells whether it does`,
-                            run: remedies.inside(remedies.monitor, `runuser -u postgres -- pg_isready --host ${node.host} --port ${node.port} --timeout 5`),
+                            look: remedies.inside(remedies.monitor, `runuser -u postgres -- pg_isready --host ${node.host} --port ${node.port} --timeout 5`),
                         },
                 },
             ];
@@ -52252,7 +52630,7 @@ const oneWritablePrimary = {
                 remedy: readOnly === undefined
                     ? {
                         say: "see the monitor's events",
-                        run: `${remedies.autoctl(remedies.monitor, 'show events')} --formation ${formation.name}`,
+                        look: `${remedies.autoctl(remedies.monitor, 'show events')} --formation ${word(formation.name)}`,
                     }
                     : remedies.provision('where no failover is under way, run provision-pgaf, which ends a read-only state that pg_auto_failover left behind'),
             },
@@ -52305,7 +52683,7 @@ const diskSpace = {
                 evidence: `${size(disk.availableBytes)} of ${size(disk.sizeBytes)} left (${(share * 100).toFixed(0)} %), ${(inodes * 100).toFixed(0)} % of the inodes`,
                 remedy: {
                     say: 'make room or a larger disk (limits.disk, then provision-pgaf); this shows what takes it',
-                    run: remedies.inside(name, 'du -xh --max-depth 3 --threshold 64M /var/lib/postgresql /var/log'),
+                    look: remedies.inside(name, `du -xah --max-depth 3 --threshold 32M ${word(formation.postgres.dataDirectory)} /var/log`),
                 },
                 severity,
             },
@@ -52348,7 +52726,12 @@ const walRetention = {
     id: 'wal-retention',
     meaning: 'WAL does not pile up: it would fill the disk',
     severity: 'warning',
-    follows: { 'replication-slots': 'same' },
+    follows: {
+        'replication-slots': 'same',
+        'nodes-reachable': 'any',
+        'standbys-streaming': 'any',
+        'replication-lag': 'any',
+    },
     faults(observation, formation, asked) {
         const disks = new Map(answeringContainers(observation));
         return answeringNodes(observation).flatMap(([name, node]) => {
@@ -52360,7 +52743,7 @@ const walRetention = {
                         evidence: `the last attempt to archive WAL failed; pg_wal has ${size(node.walBytes)}`,
                         remedy: {
                             say: 'mend archive_command: WAL is kept until it succeeds; this shows what fails',
-                            run: remedies.sql(name, 'SELECT * FROM pg_stat_archiver'),
+                            look: remedies.sql(name, 'SELECT * FROM pg_stat_archiver'),
                         },
                     },
                 ];
@@ -52385,7 +52768,7 @@ const walRetention = {
         });
     },
 };
-const storageChecks = [diskSpace, replicationSlots, walRetention];
+const storageChecks = [onContainers(diskSpace), replicationSlots, walRetention];
 
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/surroundings.js
 
@@ -52437,7 +52820,7 @@ const namesResolve = {
                     evidence,
                     remedy: {
                         say: "mend the network's DNS or the container's /etc/hosts; this shows what it answers",
-                        run: remedies.inside(name, `getent ahosts ${member.host}`),
+                        look: remedies.inside(name, `getent ahosts ${member.host}`),
                     },
                 },
             ];
@@ -52472,7 +52855,7 @@ const clocksAgree = {
             evidence: `its clock is ${Math.abs(aheadSeconds - middle).toFixed(1)} s ${aheadSeconds > middle ? 'ahead of' : 'behind'} the others (± ${uncertainSeconds.toFixed(1)} s)`,
             remedy: {
                 say: "synchronise its host's clock (chrony, systemd-timesyncd); containers have the host's",
-                run: new Remedies(formation, asked).inside(name, 'date'),
+                look: new Remedies(formation, asked).inside(name, 'date'),
             },
         }));
     },
@@ -52509,7 +52892,8 @@ const versionsEqual = {
                     evidence: `${name} ${each}, the others have ${usual}`,
                     remedy: {
                         say: 'install the same version (a running one takes it up when its pg_autoctl or Postgres starts again)',
-                        run: remedies.inside(container, `apt-get install --yes --allow-downgrades ${name}=${usual}`),
+                        // A container launched from a base image has no package lists.
+                        run: remedies.inside(container, `sh -c ${word(`apt-get -q update && apt-get -q install --yes --allow-downgrades ${name}=${usual}`)}`),
                     },
                 });
         }
@@ -52540,24 +52924,25 @@ const settingsInForce = {
     id: 'settings-in-force',
     meaning: 'no setting waits for a restart: after a failover it would be in force all of a sudden',
     severity: 'warning',
-    faults: (observation, formation, asked) => answeringNodes(observation).flatMap(([name, { pendingRestart }]) => pendingRestart.length === 0
-        ? []
-        : [
-            {
-                subject: name,
-                evidence: `${pendingRestart.join(', ')} ${pendingRestart.length === 1 ? 'waits' : 'wait'} for a restart`,
-                remedy: {
-                    say: 'restart Postgres, which the keeper starts again (a second without it)',
-                    run: new Remedies(formation, asked).inside(name, `runuser -u postgres -- /usr/lib/postgresql/${formation.postgres.version}/bin/pg_ctl stop --mode fast --pgdata ${membersOf(formation).find((member) => member.name === name)?.pgdata}`),
+    faults: (observation, formation, asked) => answeringNodes(observation).flatMap(([name, node]) => {
+        // pg_autoctl takes the recovery settings of a standby out of its files when it promotes it.
+        const pendingRestart = node.pendingRestart.filter((setting) => node.inRecovery || !setting.startsWith('recovery_target'));
+        return pendingRestart.length === 0
+            ? []
+            : [
+                {
+                    subject: name,
+                    evidence: `${pendingRestart.join(', ')} ${pendingRestart.length === 1 ? 'waits' : 'wait'} for a restart`,
+                    remedy: {
+                        say: 'restart Postgres, which the keeper starts again (a second without it)',
+                        run: new Remedies(formation, asked).restartPostgres(name),
+                    },
                 },
-            },
-        ]),
+            ];
+    }),
 };
 const surroundingChecks = [
-    certificateValid,
-    namesResolve,
-    clocksAgree,
-    versionsEqual,
+    ...[certificateValid, namesResolve, clocksAgree, versionsEqual].map(onContainers),
     settingsInForce,
 ];
 
@@ -52586,8 +52971,9 @@ const catalogue_catalogue = [
 /** In order of weight. */
 const severities = ['warning', 'error'];
 /** A remedy in one line. */
-function check_told({ say, run }) {
-    return run === undefined ? say : `${say}: ${run}`;
+function check_told({ say, run, look }) {
+    const line = run ?? look;
+    return line === undefined ? say : `${say}: ${line}`;
 }
 
 ;// CONCATENATED MODULE: ./build/src/check/verdict.js
@@ -52598,8 +52984,8 @@ function check_told({ say, run }) {
 
 /** Judges an observation by every check of the catalogue. Pure. */
 function judge(observation, formation, options = {}) {
-    const found = new Map(catalogue_catalogue.map((check) => [check.id, check.faults(observation, formation, options)]));
-    const findings = catalogue_catalogue.map((check) => findingOf(check, found));
+    const found = catalogue_catalogue.map((check) => ({ check, faults: check.faults(observation, formation, options) }));
+    const findings = findingsOf(found);
     const nodes = observation.monitor.ok ? observation.monitor.value.nodes : [];
     const primary = settledPrimary(nodes)?.name;
     const standbys = nodes
@@ -52608,7 +52994,7 @@ function judge(observation, formation, options = {}) {
     const failing = failingFindings(findings, options.failOn ?? 'error');
     const live = liveSettings(observation, formation);
     return {
-        ...conclude(findings, failing, formation, primary, standbys),
+        ...conclude(observation, findings, failing, formation, primary, standbys),
         findings,
         primary,
         standbys,
@@ -52617,40 +53003,53 @@ function judge(observation, formation, options = {}) {
 }
 const weight = (severity) => severities.indexOf(severity);
 const gravest = (all) => all.reduce((worst, each) => (weight(each) > weight(worst) ? each : worst), 'warning');
-const severityOf = (check, fault) => fault.severity ?? check.severity;
-const byId = new Map(catalogue_catalogue.map((check) => [check.id, check]));
-function findingOf(check, found) {
-    const { id, meaning } = check;
-    const faults = found.get(id);
-    if (faults === undefined)
-        return { check: id, severity: check.severity, meaning, status: 'unknown', faults: [], because: [] };
-    if (faults.length === 0)
-        return { check: id, severity: check.severity, meaning, status: 'pass', faults: [], because: [] };
-    const causes = faults.map((fault) => causesOf(check, fault, found));
-    const own = faults.filter((_, index) => causes[index]?.length === 0);
-    const told = own.length > 0 ? own : faults;
-    return {
-        check: id,
-        severity: gravest(told.map((fault) => severityOf(check, fault))),
-        meaning,
-        status: own.length > 0 ? 'fail' : 'follows',
-        faults: [...told],
-        because: own.length > 0 ? [] : [...new Set(causes.flat())],
-    };
+/** Tells causes from consequences. Pure. */
+function findingsOf(found) {
+    const all = found.flatMap(({ check, faults = [] }) => faults.map((fault) => ({ check, fault, severity: fault.severity ?? check.severity, causes: [] })));
+    for (const told of all)
+        told.causes = causesOf(told, all);
+    const consequences = consequencesIn(all);
+    return found.map(({ check, faults }) => {
+        const { id, meaning, severity } = check;
+        if (faults === undefined || faults.length === 0) {
+            const status = faults === undefined ? 'unknown' : 'pass';
+            return { check: id, severity, meaning, status, faults: [], because: [] };
+        }
+        const here = all.filter((each) => each.check === check);
+        const own = here.filter((each) => !consequences.has(each));
+        const told = own.length > 0 ? own : here;
+        const causes = told.flatMap((each) => each.causes.map((cause) => cause.check.id));
+        return {
+            check: id,
+            severity: gravest(told.map((each) => each.severity)),
+            meaning,
+            status: own.length > 0 ? 'fail' : 'follows',
+            faults: told.map((each) => each.fault),
+            because: own.length > 0 ? [] : [...new Set(causes)],
+        };
+    });
 }
-/** Checks that this fault follows from. A grave fault never hides behind a milder one. */
-function causesOf(check, fault, found) {
+/** Faults that this one may follow from. A grave fault never hides behind a milder one. */
+function causesOf({ check, fault, severity }, all) {
     if (fault.own)
         return [];
-    return Object.entries(check.follows ?? {}).flatMap(([id, where]) => {
-        const cause = byId.get(id);
-        const explains = found
-            .get(id)
-            ?.some((other) => cause !== undefined &&
-            (where === 'any' || other.subject === fault.subject) &&
-            weight(severityOf(cause, other)) >= weight(severityOf(check, fault)));
-        return explains ? [id] : [];
-    });
+    return Object.entries(check.follows ?? {}).flatMap(([id, where]) => all.filter((other) => other.check.id === id &&
+        (where === 'any' || other.fault.subject === fault.subject) &&
+        weight(other.severity) >= weight(severity)));
+}
+/** What follows, over however many steps, from a fault that follows from none: faults in a circle explain nothing. */
+function consequencesIn(all) {
+    const explained = new Set(all.filter(({ causes }) => causes.length === 0));
+    const roots = [...explained];
+    for (let before = -1; before < explained.size;) {
+        before = explained.size;
+        for (const told of all)
+            if (told.causes.some((cause) => explained.has(cause)))
+                explained.add(told);
+    }
+    for (const root of roots)
+        explained.delete(root);
+    return explained;
 }
 /** The findings for which a formation is not healthy, causes before consequences. */
 function failingFindings(findings, failOn) {
@@ -52660,7 +53059,7 @@ function failingFindings(findings, failOn) {
         ...grave.filter(({ status }) => status === 'follows'),
     ];
 }
-function conclude(findings, failing, formation, primary, standbys) {
+function conclude(observation, findings, failing, formation, primary, standbys) {
     const [first] = failing;
     const [fault] = first?.faults ?? [];
     if (first && fault) {
@@ -52674,7 +53073,7 @@ function conclude(findings, failing, formation, primary, standbys) {
     if (findings.some((finding) => finding.status === 'unknown')) {
         return {
             outcome: 'error',
-            message: `formation ${formation.name}: what was read does not suffice for a verdict`,
+            message: `formation ${formation.name}: what was read does not suffice for a verdict${firstUnread(observation)}`,
         };
     }
     const warnings = findings.filter((finding) => finding.status === 'fail').map(({ check }) => check);
@@ -52683,6 +53082,12 @@ function conclude(findings, failing, formation, primary, standbys) {
         outcome: 'pass',
         message: `formation ${formation.name} is healthy: primary ${primary}, standby${standbys.length === 1 ? '' : 's'} ${standbys.join(', ')}${noted}`,
     };
+}
+/** Where reading failed, and why: for what could not be judged. */
+function firstUnread({ monitor, nodes, containers }) {
+    const reads = Object.entries({ ...nodes, ...containers });
+    const [name, read] = reads.find(([, each]) => !each.ok) ?? ['the monitor', monitor];
+    return read.ok ? '' : `: ${name}: ${read.failed}`;
 }
 
 ;// CONCATENATED MODULE: ./build/src/check/wait.js
@@ -52762,8 +53167,9 @@ async function change(watch, pauseMs, signal) {
 
 
 
-/** Each formation takes a few processes of the `incus` client for every container. */
-const atOnce = 4;
+
+/** Each formation takes two processes of the `incus` client for every container, which a busy machine makes late. */
+const atOnce = Math.max(2, Math.min(4, (0,external_node_os_namespaceObject.availableParallelism)()));
 /**
  * Checks formations side by side, so many at once. What keeps one from being judged hides nothing of the others.
  * @throws only a cancellation
@@ -52894,12 +53300,12 @@ function timingsFaults(t) {
     const faults = [];
     const [u, d, w] = [t.nodeConsideredUnhealthyTimeoutMs, t.primaryDemoteTimeoutMs, t.walSenderTimeoutMs];
     const n = t.networkPartitionTimeoutSeconds;
-    const promotedMs = detection(t, silentChecksFail(t)).least + d;
+    const promotedMs = keptForMs(t) + d;
     const fencedMs = fullCutFenced(t, standbyReportMs).most;
     if (promotedMs <= fencedMs) {
         const deciding = promotedMs === u - reportMs + d
             ? `node-considered-unhealthy-timeout ${seconds(u)} s - ${seconds(reportMs)} s`
-            : `health checks ${seconds(silentChecksFail(t).least)} s`;
+            : `health checks ${seconds(cautiousChecksMs(t))} s`;
         faults.push(`two primaries after a full cut: the standby may take writes ${seconds(promotedMs)} s after it ` +
             `(${deciding} + primary-demote-timeout ${seconds(d)} s), the old primary until ${seconds(fencedMs)} s ` +
             `(wal-sender-timeout ${seconds(w)} s, network-partition-timeout ${n} s, and the keeper's rounds)`);
@@ -62617,8 +63023,6 @@ async function failoverSign(watch, faultAt, primary, patience) {
     }
 }
 
-;// CONCATENATED MODULE: external "node:os"
-const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
 ;// CONCATENATED MODULE: ./build/src/drill/guard.js
 
 
@@ -66803,13 +67207,14 @@ class Provisioning {
             options.log.warn(addresses[index] === undefined
                 ? `${name} is registered and not in the file, with a host that is none (${JSON.stringify(host)}); it is not let in (prune: true drops it)`
                 : `${name} is registered and not in the file; it is left alone (prune: true drops it)`);
+        const besides = await this.hostsOfOtherFormations();
         // The monitor's container first, since the lock is in it, and the monitor while the others are made ready.
         await this.containerUp(monitor, instances, image);
         if (!steps.planning)
             await this.lockContainer();
         ctx.secrets = secrets_secretsOf(options.secrets, members.map((member) => ctx.factsOf(member)));
         await Promise.all([
-            this.install(monitor, instances).then(() => (ctx.isOpen(monitor) ? monitorUp(ctx, hosts) : undefined)),
+            this.install(monitor, instances).then(() => ctx.isOpen(monitor) ? monitorUp(ctx, [...hosts, ...besides]) : undefined),
             ...dataNodes.map(async (node) => {
                 await this.containerUp(node, instances, image);
                 await this.install(node, instances);
@@ -66916,6 +67321,16 @@ class Provisioning {
             return undefined;
         const session = await ctx.openIfAnswers(ctx.monitor);
         return session && (await readNodes(session, ctx.formation.name));
+    }
+    /** Nodes of the monitor's other formations, which its pg_hba.conf must go on letting in. */
+    async hostsOfOtherFormations() {
+        const { ctx } = this;
+        const facts = ctx.facts.get(ctx.monitor.name);
+        if (!facts?.created || !facts.serviceActive)
+            return [];
+        const session = await ctx.openIfAnswers(ctx.monitor);
+        const hosts = session ? await readOtherHosts(session, ctx.formation.name) : [];
+        return hosts.map(hbaAddress).filter((each) => each !== undefined);
     }
     refuseLosses(instances, registered) {
         const { formation, facts } = this.ctx;

@@ -1,4 +1,5 @@
-import { Socket } from 'node:net';
+import { BlockList, isIP, Socket } from 'node:net';
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { withDeadline } from '../clock/deadline.ts';
 import { EnvironmentError } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
@@ -28,7 +29,10 @@ export interface RouteOptions {
   monitor: Member;
   nodes: readonly Member[];
   port: number;
-  /** `auto` takes direct sockets where every node answers one, else the vantage. */
+  /**
+   * `auto` takes direct sockets where this machine is on the nodes' own network and every node answers one, else the
+   * vantage: an address of theirs may be somebody else's in another network.
+   */
   via: Via | 'auto';
   log: Log;
   signal?: AbortSignal | undefined;
@@ -49,7 +53,8 @@ export async function openRoute(options: RouteOptions): Promise<Route> {
   const { incus, nodes, via, log, signal } = options;
   const names = nodes.map(({ name }) => name);
   const addresses = await KnownAddresses.ask(incus, names, signal);
-  if (via === 'vantage') return await openVantage(options, addresses);
+  const isNear = names.every((name) => addresses.of(name).some((address) => isOnOwnNetwork(address)));
+  if (via === 'vantage' || (via === 'auto' && !isNear)) return await openVantage(options, addresses);
   const all = await everyNodeAnswers(directSocket, options, addresses);
   if (!all && via === 'auto') return await openVantage(options, addresses);
   log.debug('clients connect from this machine');
@@ -60,6 +65,20 @@ export async function openRoute(options: RouteOptions): Promise<Route> {
     onBroken: () => {},
     close: () => {},
   };
+}
+
+/** Whether an interface of this machine is on the network of an address. */
+export function isOnOwnNetwork(
+  address: string,
+  interfaces: NodeJS.Dict<NetworkInterfaceInfo[]> = networkInterfaces(),
+): boolean {
+  const own = new BlockList();
+  for (const { cidr, internal, family } of Object.values(interfaces).flatMap((each) => each ?? [])) {
+    const [network, prefix] = cidr?.split('/') ?? [];
+    if (!internal && network !== undefined)
+      own.addSubnet(network, Number(prefix), family === 'IPv4' ? 'ipv4' : 'ipv6');
+  }
+  return own.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
 }
 
 async function openVantage(options: RouteOptions, addresses: KnownAddresses): Promise<Route> {

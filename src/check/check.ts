@@ -45,10 +45,13 @@ export interface Fault {
   own?: boolean;
 }
 
-/** What to do: in words, and the command line that does it, where there is one. */
+/** What to do, in words, with at most one command line: one that does it, or one that only shows more. */
 export interface Remedy {
   say: string;
+  /** Mends it, as it stands. Safe to run twice. */
   run?: string;
+  /** Changes nothing: for what takes a person's judgement, or hands. */
+  look?: string;
 }
 
 /** A check's verdict. */
@@ -65,6 +68,7 @@ export interface Finding {
 }
 
 /** A remedy in one line. */
-export function told({ say, run }: Remedy): string {
-  return run === undefined ? say : `${say}: ${run}`;
+export function told({ say, run, look }: Remedy): string {
+  const line = run ?? look;
+  return line === undefined ? say : `${say}: ${line}`;
 }

@@ -41,6 +41,7 @@ function liveNode({ monitor, nodes, containers }: Observation, name: string): Li
     networkPartitionTimeoutSeconds: partitionTimeoutOf(keeperConfig),
     walSenderTimeoutMs: milliseconds(settings['wal_sender_timeout']),
     walReceiverStatusIntervalMs: milliseconds(settings['wal_receiver_status_interval']),
+    walRetrieveRetryIntervalMs: milliseconds(settings['wal_retrieve_retry_interval']),
     helpers: {
       quickNameLookups: service.unit.includes('RES_OPTIONS=timeout:1 attempts:1'),
       monitorKeepalives: /keepalives_idle=1&.*tcp_user_timeout=3000/.test(

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
 import { messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
@@ -31,8 +32,8 @@ export type Checked = { formation: Formation } & (
   | { judged: false; failed: string }
 );
 
-/** Each formation takes a few processes of the `incus` client for every container. */
-const atOnce = 4;
+/** Each formation takes two processes of the `incus` client for every container, which a busy machine makes late. */
+const atOnce = Math.max(2, Math.min(4, availableParallelism()));
 
 /**
  * Checks formations side by side, so many at once. What keeps one from being judged hides nothing of the others.

@@ -14,6 +14,9 @@ import { observeMonitor, observeNode } from './sql-probe.ts';
 /** How long one container may take to answer. A healthy one takes a tenth of a second. */
 export const memberDeadlineMs = 5000;
 
+/** The probe bounds each file that it reads; all of them together are less than half of this. */
+const probeBytes = 4 * 1024 * 1024;
+
 export interface ObserveOptions {
   signal?: AbortSignal | undefined;
   /** The instances of the formation's remote and project, where they are read for several formations at once. */
@@ -111,7 +114,11 @@ class Reader {
     return await this.unlessStopped(member, `the container ${member.name}`, async (signal) => {
       const fromMs = Date.now();
       const command = containerProbe(member, hosts);
-      const output = await this.incus.read(member.name, command, { deadlineMs: memberDeadlineMs, signal });
+      const output = await this.incus.read(member.name, command, {
+        deadlineMs: memberDeadlineMs,
+        maxBytes: probeBytes,
+        signal,
+      });
       return parseContainer(output, { fromMs, toMs: Date.now() });
     });
   }

@@ -48,6 +48,7 @@ const watchedSettings = [
   'recovery_min_apply_delay',
   'synchronous_commit',
   'wal_receiver_status_interval',
+  'wal_retrieve_retry_interval',
   'wal_sender_timeout',
 ];
 

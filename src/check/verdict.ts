@@ -28,10 +28,8 @@ export interface JudgeOptions extends Asked {
 
 /** Judges an observation by every check of the catalogue. Pure. */
 export function judge(observation: Observation, formation: Formation, options: JudgeOptions = {}): Verdict {
-  const found = new Map(
-    catalogue.map((check) => [check.id, check.faults(observation, formation, options)] as const),
-  );
-  const findings = catalogue.map((check) => findingOf(check, found));
+  const found = catalogue.map((check) => ({ check, faults: check.faults(observation, formation, options) }));
+  const findings = findingsOf(found);
   const nodes = observation.monitor.ok ? observation.monitor.value.nodes : [];
   const primary = settledPrimary(nodes)?.name;
   const standbys = nodes
@@ -40,7 +38,7 @@ export function judge(observation: Observation, formation: Formation, options: J
   const failing = failingFindings(findings, options.failOn ?? 'error');
   const live = liveSettings(observation, formation);
   return {
-    ...conclude(findings, failing, formation, primary, standbys),
+    ...conclude(observation, findings, failing, formation, primary, standbys),
     findings,
     primary,
     standbys,
@@ -52,47 +50,70 @@ const weight = (severity: Severity) => severities.indexOf(severity);
 const gravest = (all: readonly Severity[]): Severity =>
   all.reduce((worst, each) => (weight(each) > weight(worst) ? each : worst), 'warning');
 
-const severityOf = (check: Check, fault: Fault): Severity => fault.severity ?? check.severity;
-
-const byId = new Map(catalogue.map((check) => [check.id, check]));
-
-type Found = ReadonlyMap<string, readonly Fault[] | undefined>;
-
-function findingOf(check: Check, found: Found): Finding {
-  const { id, meaning } = check;
-  const faults = found.get(id);
-  if (faults === undefined)
-    return { check: id, severity: check.severity, meaning, status: 'unknown', faults: [], because: [] };
-  if (faults.length === 0)
-    return { check: id, severity: check.severity, meaning, status: 'pass', faults: [], because: [] };
-  const causes = faults.map((fault) => causesOf(check, fault, found));
-  const own = faults.filter((_, index) => causes[index]?.length === 0);
-  const told = own.length > 0 ? own : faults;
-  return {
-    check: id,
-    severity: gravest(told.map((fault) => severityOf(check, fault))),
-    meaning,
-    status: own.length > 0 ? 'fail' : 'follows',
-    faults: [...told],
-    because: own.length > 0 ? [] : [...new Set(causes.flat())],
-  };
+/** What a check found; undefined where it could not tell. */
+export interface Found {
+  check: Check;
+  faults: readonly Fault[] | undefined;
 }
 
-/** Checks that this fault follows from. A grave fault never hides behind a milder one. */
-function causesOf(check: Check, fault: Fault, found: Found): string[] {
-  if (fault.own) return [];
-  return Object.entries(check.follows ?? {}).flatMap(([id, where]) => {
-    const cause = byId.get(id);
-    const explains = found
-      .get(id)
-      ?.some(
-        (other) =>
-          cause !== undefined &&
-          (where === 'any' || other.subject === fault.subject) &&
-          weight(severityOf(cause, other)) >= weight(severityOf(check, fault)),
-      );
-    return explains ? [id] : [];
+interface Told {
+  check: Check;
+  fault: Fault;
+  severity: Severity;
+  causes: Told[];
+}
+
+/** Tells causes from consequences. Pure. */
+export function findingsOf(found: readonly Found[]): Finding[] {
+  const all = found.flatMap(({ check, faults = [] }) =>
+    faults.map((fault): Told => ({ check, fault, severity: fault.severity ?? check.severity, causes: [] })),
+  );
+  for (const told of all) told.causes = causesOf(told, all);
+  const consequences = consequencesIn(all);
+  return found.map(({ check, faults }) => {
+    const { id, meaning, severity } = check;
+    if (faults === undefined || faults.length === 0) {
+      const status = faults === undefined ? 'unknown' : 'pass';
+      return { check: id, severity, meaning, status, faults: [], because: [] };
+    }
+    const here = all.filter((each) => each.check === check);
+    const own = here.filter((each) => !consequences.has(each));
+    const told = own.length > 0 ? own : here;
+    const causes = told.flatMap((each) => each.causes.map((cause) => cause.check.id));
+    return {
+      check: id,
+      severity: gravest(told.map((each) => each.severity)),
+      meaning,
+      status: own.length > 0 ? 'fail' : 'follows',
+      faults: told.map((each) => each.fault),
+      because: own.length > 0 ? [] : [...new Set(causes)],
+    };
   });
+}
+
+/** Faults that this one may follow from. A grave fault never hides behind a milder one. */
+function causesOf({ check, fault, severity }: Told, all: readonly Told[]): Told[] {
+  if (fault.own) return [];
+  return Object.entries(check.follows ?? {}).flatMap(([id, where]) =>
+    all.filter(
+      (other) =>
+        other.check.id === id &&
+        (where === 'any' || other.fault.subject === fault.subject) &&
+        weight(other.severity) >= weight(severity),
+    ),
+  );
+}
+
+/** What follows, over however many steps, from a fault that follows from none: faults in a circle explain nothing. */
+function consequencesIn(all: readonly Told[]): Set<Told> {
+  const explained = new Set(all.filter(({ causes }) => causes.length === 0));
+  const roots = [...explained];
+  for (let before = -1; before < explained.size; ) {
+    before = explained.size;
+    for (const told of all) if (told.causes.some((cause) => explained.has(cause))) explained.add(told);
+  }
+  for (const root of roots) explained.delete(root);
+  return explained;
 }
 
 /** The findings for which a formation is not healthy, causes before consequences. */
@@ -105,6 +126,7 @@ function failingFindings(findings: readonly Finding[], failOn: Severity): Findin
 }
 
 function conclude(
+  observation: Observation,
   findings: readonly Finding[],
   failing: readonly Finding[],
   formation: Formation,
@@ -124,7 +146,7 @@ function conclude(
   if (findings.some((finding) => finding.status === 'unknown')) {
     return {
       outcome: 'error',
-      message: `formation ${formation.name}: what was read does not suffice for a verdict`,
+      message: `formation ${formation.name}: what was read does not suffice for a verdict${firstUnread(observation)}`,
     };
   }
   const warnings = findings.filter((finding) => finding.status === 'fail').map(({ check }) => check);
@@ -133,4 +155,11 @@ function conclude(
     outcome: 'pass',
     message: `formation ${formation.name} is healthy: primary ${primary}, standby${standbys.length === 1 ? '' : 's'} ${standbys.join(', ')}${noted}`,
   };
+}
+
+/** Where reading failed, and why: for what could not be judged. */
+function firstUnread({ monitor, nodes, containers }: Observation): string {
+  const reads = Object.entries({ ...nodes, ...containers });
+  const [name, read] = reads.find(([, each]) => !each.ok) ?? ['the monitor', monitor];
+  return read.ok ? '' : `: ${name}: ${read.failed}`;
 }

@@ -4,8 +4,6 @@ export interface Interval {
   most: number;
 }
 
-export const nothing: Interval = { least: 0, most: 0 };
-
 export const exactly = (durationMs: number): Interval => ({ least: durationMs, most: durationMs });
 
 /** One after the other. */

@@ -20,15 +20,12 @@ export type Detection = Pick<
 
 /**
  * How long after a node fell silent its health checks have failed (health_check_worker.c): a round of them begins
- * every period, tries once and max_retries times more, waits for the time-out at each try and for the
- * delay after it, the last delay included. The least leaves the last delay out, to be on the safe side of a fence.
+ * every period, tries once and max_retries times more, waits for the time-out at each try and for the delay after it,
+ * the last delay included (WaitForEvent, before ManageHealthCheck counts the tries).
  */
 export function silentChecksFail(t: Detection): Interval {
-  const retries = t.healthCheckMaxRetries;
-  return {
-    least: t.healthCheckTimeoutMs + retries * (t.healthCheckRetryDelayMs + t.healthCheckTimeoutMs),
-    most: t.healthCheckPeriodMs + (retries + 1) * (t.healthCheckTimeoutMs + t.healthCheckRetryDelayMs),
-  };
+  const least = (t.healthCheckMaxRetries + 1) * (t.healthCheckTimeoutMs + t.healthCheckRetryDelayMs);
+  return { least, most: t.healthCheckPeriodMs + least };
 }
 
 /**
@@ -36,9 +33,9 @@ export function silentChecksFail(t: Detection): Interval {
  * is told so after 3 s (Linux, neigh/mcast_solicit 3 times retrans_time_ms 1000), where the time-out is longer.
  */
 export function goneChecksFail(t: Detection): Interval {
-  const retries = t.healthCheckMaxRetries;
   const tryMs = Math.min(t.healthCheckTimeoutMs, addressUnansweredMs);
-  return { least: tryMs + retries * (t.healthCheckRetryDelayMs + tryMs), most: silentChecksFail(t).most };
+  const least = (t.healthCheckMaxRetries + 1) * (tryMs + t.healthCheckRetryDelayMs);
+  return { least, most: silentChecksFail(t).most };
 }
 
 const addressUnansweredMs = 3000;
@@ -48,7 +45,7 @@ const addressUnansweredMs = 3000;
  *
  * @param reportAgeMs how old the node's last report may be at the fault
  */
-export function detection(t: Detection, checks: Interval, reportAgeMs = reportMs): Interval {
+export function detection(t: Detection, checks: Interval, reportAgeMs: number): Interval {
   const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
   return together({ least: overdueMs - reportAgeMs, most: overdueMs }, checks);
 }
@@ -68,5 +65,17 @@ export function decidesWithinMs(t: Detection): number {
  */
 export function ridesOutMs(t: Detection): number {
   const heardMs = t.nodeConsideredUnhealthyTimeoutMs - 2 * reportMs;
-  return Math.floor(Math.max(heardMs, silentChecksFail(t).least - reportMs) / 1000) * 1000;
+  return Math.floor(Math.max(heardMs, cautiousChecksMs(t) - reportMs) / 1000) * 1000;
+}
+
+/**
+ * How long after a cut the node is certainly not given up: what its fence may count on. The last delay of the health
+ * checks is left out, to be on the safe side.
+ */
+export function keptForMs(t: Detection): number {
+  return Math.max(t.nodeConsideredUnhealthyTimeoutMs - reportMs, cautiousChecksMs(t));
+}
+
+export function cautiousChecksMs(t: Detection): number {
+  return silentChecksFail(t).least - t.healthCheckRetryDelayMs;
 }

@@ -71,7 +71,10 @@ export function fullCutFenced(t: Fencing, statusIntervalMs: number): Interval {
   const silent = inTurn(lastSight(ends), partitionNoticed(t, lookEveryMs), stop);
   // Where connections fail at once the keeper looks all the time, so it sees the standby's connection to its end.
   const refused = inTurn(ends, partitionNoticed(t, 1000), stop);
-  return either(silent, refused);
+  if (!mayNeverSeeStandby(t, statusIntervalMs)) return either(silent, refused);
+  // One that saw a standby in an earlier cut, and none in this, need only miss the monitor for N.
+  const soonestMs = Math.max(firstLook.least, t.networkPartitionTimeoutSeconds * 1000);
+  return either(silent, refused, { least: soonestMs, most: refused.most });
 }
 
 /**

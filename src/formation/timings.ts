@@ -1,5 +1,5 @@
 import { seconds } from '../clock/clock.ts';
-import { detection, reportMs, silentChecksFail } from './detection.ts';
+import { cautiousChecksMs, keptForMs, reportMs } from './detection.ts';
 import {
   demotingFenced,
   firstLook,
@@ -75,13 +75,13 @@ export function timingsFaults(t: Timings): string[] {
   const faults: string[] = [];
   const [u, d, w] = [t.nodeConsideredUnhealthyTimeoutMs, t.primaryDemoteTimeoutMs, t.walSenderTimeoutMs];
   const n = t.networkPartitionTimeoutSeconds;
-  const promotedMs = detection(t, silentChecksFail(t)).least + d;
+  const promotedMs = keptForMs(t) + d;
   const fencedMs = fullCutFenced(t, standbyReportMs).most;
   if (promotedMs <= fencedMs) {
     const deciding =
       promotedMs === u - reportMs + d
         ? `node-considered-unhealthy-timeout ${seconds(u)} s - ${seconds(reportMs)} s`
-        : `health checks ${seconds(silentChecksFail(t).least)} s`;
+        : `health checks ${seconds(cautiousChecksMs(t))} s`;
     faults.push(
       `two primaries after a full cut: the standby may take writes ${seconds(promotedMs)} s after it ` +
         `(${deciding} + primary-demote-timeout ${seconds(d)} s), the old primary until ${seconds(fencedMs)} s ` +

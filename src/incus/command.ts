@@ -15,12 +15,16 @@ export interface CommandOptions {
   stdin?: string | Buffer;
   signal?: AbortSignal | undefined;
   log?: Log | undefined;
+  /** More output than that ends the command. */
+  maxBytes?: number;
+  /** Ends the command, as one that succeeded, once its output so far ends with this text. */
+  until?: string;
   /** What people are shown in place of the arguments, where those hold more than is meant. */
   shownArgs?: readonly string[];
 }
 
 /** More output than any command of ours prints; beyond it the command is killed rather than our memory filled. */
-const maxOutputBytes = 16 * 1024 * 1024;
+const mostOutputBytes = 16 * 1024 * 1024;
 
 /**
  * Runs `file` with `args` (no shell) and returns its standard output.
@@ -33,7 +37,7 @@ export async function runCommand(
   args: readonly string[],
   options: CommandOptions,
 ): Promise<string> {
-  const { deadlineMs, stdin, signal, log } = options;
+  const { deadlineMs, stdin, signal, log, until, maxBytes = mostOutputBytes } = options;
   signal?.throwIfAborted();
   const argv = [file, ...(options.shownArgs ?? args)];
   log?.debug(`run: ${shown(argv)}`);
@@ -45,7 +49,7 @@ export async function runCommand(
         // execFile takes whole milliseconds, and 0 for none.
         timeout: Math.max(1, Math.ceil(deadlineMs)),
         killSignal: 'SIGKILL',
-        maxBuffer: maxOutputBytes,
+        maxBuffer: maxBytes,
         encoding: 'utf8',
         // Its messages are read by us, so they come untranslated.
         env: { ...process.env, LC_ALL: 'C', LANGUAGE: '' },
@@ -54,9 +58,18 @@ export async function runCommand(
       (error, stdout, stderr) => {
         if (!error) return resolve(stdout);
         if (signal?.aborted) return reject(signal.reason ?? new CancelledError('cancelled'));
-        reject(explain(argv, error, stdout, stderr, deadlineMs));
+        reject(explain(argv, error, stdout, stderr, { deadlineMs, maxBytes }));
       },
     );
+    if (until !== undefined) {
+      let output = '';
+      child.stdout?.on('data', (text: string) => {
+        output += text;
+        if (!output.endsWith(until)) return;
+        resolve(output);
+        child.kill('SIGKILL');
+      });
+    }
     // A command that ends without reading its input is judged by its exit code, not by our broken pipe.
     child.stdin?.on('error', () => {});
     child.stdin?.end(stdin ?? '');
@@ -77,7 +90,7 @@ function explain(
   error: ExecFileException,
   stdout: string,
   stderr: string,
-  deadlineMs: number,
+  { deadlineMs, maxBytes }: { deadlineMs: number; maxBytes: number },
 ): Error {
   const file = argv[0] ?? '';
   if (error.code === 'ENOENT')
@@ -85,7 +98,7 @@ function explain(
   if (error.code === 'EACCES')
     return new EnvironmentError(`\`${file}\` may not be executed by this user; check its permissions`);
   if ((error.code as unknown) === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
-    return new CommandError(argv, `printed more than ${maxOutputBytes} bytes and was ended`, '');
+    return new CommandError(argv, `printed more than ${maxBytes} bytes and was ended`, '');
   }
   if (error.killed) return new DeadlineError(`\`${shown(argv)}\``, deadlineMs);
   const reason = error.signal ? `was ended by ${error.signal}` : `failed with exit code ${error.code}`;

@@ -45,15 +45,17 @@ export interface ExecOptions {
   stdin?: string | Buffer;
   signal?: AbortSignal | undefined;
   shownArgs?: readonly string[];
+  maxBytes?: number;
 }
 
 /**
  * Incus (as LXD, lxc/lxc issue 4282) now and then loses what a command printed just before it ended, with
  * exit code 0: 1 to 3 % of calls on a loaded host in the lab. A command that lingers after its output lost
- * none in 600; a mark at the end tells when it was lost all the same.
+ * none in 600; a mark at the end tells when it was lost all the same, and that a command which only reads need not be
+ * waited for any longer. One that failed makes no mark.
  */
 const endOfOutput = '\npgha: end of output\n';
-const lingering = `"$@"; code=$?; printf '\\npgha: end of output\\n'; sleep 0.1; exit $code`;
+const lingering = `"$@"; code=$?; [ $code = 0 ] && printf '\\npgha: end of output\\n'; sleep 0.1; exit $code`;
 const readAttempts = 5;
 
 /** Why the host cannot be used, and what mends it, for what the `incus` client prints. */
@@ -94,10 +96,7 @@ export class Incus {
   }
 
   /** Runs the client and explains failures that lie in the surroundings. Throws as runCommand does. */
-  async run(
-    args: readonly string[],
-    options: ExecOptions & { shownArgs?: readonly string[] },
-  ): Promise<string> {
+  async run(args: readonly string[], options: ExecOptions & { until?: string }): Promise<string> {
     try {
       return await runCommand('incus', args, { ...options, log: this.log });
     } catch (error) {
@@ -223,7 +222,7 @@ export class Incus {
     options: Omit<ExecOptions, 'stdin'>,
   ): Promise<string> {
     for (let attempt = 0; attempt < readAttempts; attempt++) {
-      const output = await this.runInside(instance, command, options);
+      const output = await this.runInside(instance, command, { ...options, until: endOfOutput });
       if (output.endsWith(endOfOutput)) return output.slice(0, -endOfOutput.length);
       this.log?.debug(`incus exec lost the output of a command in ${instance}; once more`);
     }
@@ -235,7 +234,7 @@ export class Incus {
   private async runInside(
     instance: string,
     command: readonly string[],
-    options: ExecOptions,
+    options: ExecOptions & { until?: string },
   ): Promise<string> {
     const args = this.argv('exec', instance, '-T', '--', 'sh', '-c', lingering, 'sh', ...command);
     const shownArgs = options.shownArgs ?? this.argv('exec', instance, '--', ...command);

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
-import { Duplex } from 'node:stream';
+import { Duplex, pipeline, Writable } from 'node:stream';
+import { withDeadline } from '../clock/deadline.ts';
 import { EnvironmentError, lastLines } from '../contract/errors.ts';
 import type { Incus } from './incus.ts';
+import { SqlFrames } from './sql-frames.ts';
 
 /**
  * Runs inside the container, as the user postgres, and joins its standard input and output with the Unix
@@ -37,7 +39,11 @@ while (1) { my $r = ''; vec($r, 0, 1) = 1; vec($r, fileno($db), 1) = 1;
 export interface SqlStream extends Duplex {
   /** What the client or the pipe in the container said on standard error so far, shortened. */
   complaint(): string;
+  /** The same once the client has ended, or shortly: the end of a stream may be heard before its reason. */
+  lastWords(): Promise<string>;
 }
+
+const lastWordsMs = 500;
 
 /**
  * Opens a stream to the Postgres that listens on `port` in `instance`. Failures show as `error` or
@@ -55,8 +61,22 @@ export function openSqlStream(incus: Incus, instance: string, port: number): Sql
     stderr = (stderr + text).slice(-2000);
   });
 
-  const stream = Duplex.from({ readable: child.stdout, writable: child.stdin }) as SqlStream;
+  const readable = pipeline(child.stdout, new SqlFrames(), () => {});
+  // A client that has ended is known by the end of its output, and by what it said: not by our broken pipe.
+  child.stdin.on('error', () => {});
+  const writable = new Writable({
+    write: (chunk, _, done) => void child.stdin.write(chunk, () => done()),
+    final: (done) => void child.stdin.end(() => done()),
+  });
+  const stream = Duplex.from({ readable, writable }) as SqlStream;
   stream.complaint = () => lastLines(stderr, 2);
+  const ended = new Promise<void>((done) => {
+    child.on('close', () => done());
+  });
+  stream.lastWords = async () => {
+    await withDeadline('the end of the client', lastWordsMs, () => ended).catch(() => {});
+    return stream.complaint();
+  };
   child.on('error', (error: NodeJS.ErrnoException) => {
     stream.destroy(
       error.code === 'ENOENT'
@@ -65,7 +85,14 @@ export function openSqlStream(incus: Incus, instance: string, port: number): Sql
     );
   });
   // The client ends by itself when its input closes, unless the server is silent.
-  stream.on('close', () => child.kill('SIGKILL'));
+  // Half of it is of no use: pg takes the end of a session from this alone.
+  stream.on('end', () => stream.destroy());
+  // A child of its own that outlives it must not keep us.
+  stream.on('close', () => {
+    child.kill('SIGKILL');
+    child.stdin.destroy();
+    setTimeout(() => child.stderr.destroy(), lastWordsMs).unref();
+  });
 
   // What pg calls on a net.Socket. There is nothing to connect, delay or keep alive on a pipe.
   return Object.assign(stream, {

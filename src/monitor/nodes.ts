@@ -60,6 +60,15 @@ export async function readNodes(
   }));
 }
 
+/** Hosts of the data nodes of every other formation on the monitor, each once, in order. */
+export async function readOtherHosts(session: Session, formation: string): Promise<string[]> {
+  const rows = await session.query(
+    'SELECT DISTINCT nodehost FROM pgautofailover.node WHERE formationid <> $1 ORDER BY nodehost',
+    [formation],
+  );
+  return rows.map((row) => String(row['nodehost']));
+}
+
 /** States in which a node's Postgres takes the application's writes, reported by its own keeper. */
 const writableStates: readonly string[] = ['primary', 'wait_primary', 'single'];
 

@@ -7,6 +7,8 @@ import { DeadlineError, EnvironmentError, messageOf } from '../contract/errors.t
 /** What `pg` takes for a socket, not yet connected, and what was said on it of its end. */
 export interface PostgresStream extends Duplex {
   complaint(): string;
+  /** The same once the other end has had its say, where that comes later than the end of the stream. */
+  lastWords?(): Promise<string>;
 }
 
 /** What a client logs in with over the network. */
@@ -87,8 +89,11 @@ export class Session {
       );
       return session;
     } catch (error) {
+      const isSilent = error instanceof DeadlineError || signal?.aborted;
+      const complaint = isSilent || !stream.lastWords ? stream.complaint() : await stream.lastWords();
       stream.destroy();
-      const complaint = stream.complaint();
+      // What is no Postgres is told by what it sent.
+      if (error instanceof EnvironmentError) throw error;
       throw complaint ? new Error(complaint, { cause: error }) : error;
     }
   }

@@ -1,9 +1,9 @@
 import { seconds } from '../clock/clock.ts';
 import { type Interval, inTurn } from '../clock/interval.ts';
-import { detection, silentChecksFail } from '../formation/detection.ts';
+import { keptForMs, silentChecksFail } from '../formation/detection.ts';
 import { connectionEnds, demotingFenced, firstLook, fullCutFenced } from '../formation/fencing.ts';
 import type { LiveNode, LiveSettings } from './settings.ts';
-import { chosen, demotionAwaited, givenUp, nextReport, opened, roundMs } from './steps.ts';
+import { chosen, demotionAwaited, givenUp, opened, roundMs } from './steps.ts';
 
 /** When an old primary takes no more writes, against when the new one takes its first. Milliseconds. */
 export interface Fence {
@@ -22,8 +22,8 @@ export interface Fence {
 /** A cut amid a report costs up to tcp_user_timeout more: docs/timings.md, "Why these values". */
 export const lateMs = 3000;
 
-/** A thawed primary was demoted 0.2 to 1.8 s after the thaw (docs/timings.md): its keeper's first report tells it. */
-const thawMs = 3000;
+/** A thawed primary was demoted 0.2 to 3.4 s after the thaw: its keeper's first report tells it. */
+const thawMs = 4000;
 
 const unreliable = (reason: string): Fence => ({
   fenced: null,
@@ -65,9 +65,8 @@ export function fullCutFence(live: LiveSettings, primary: LiveNode, writable: In
         'wal_receiver_status_interval to 1s',
     );
   const fenced = fullCutFenced(primary, statusMs);
-  const soonestMs = detection(live.monitor, silentChecksFail(live.monitor)).least;
   const margin = {
-    least: soonestMs + live.monitor.primaryDemoteTimeoutMs - fenced.most,
+    least: keptForMs(live.monitor) + live.monitor.primaryDemoteTimeoutMs - fenced.most,
     most: writable.most - fenced.least,
   };
   const missesWhenLate = ends < firstLook.most + lateMs && !helpers.remembersStandby;
@@ -89,7 +88,7 @@ export function monitorCutFence(live: LiveSettings, primary: LiveNode): Fence {
   const choice = chosen(nodes.length).takes;
   // Of several standbys each leaves before it reports its position; a single one when D begins.
   const leavesLate = nodes.length > 2 ? 0 : choice.least;
-  const leaves = inTurn(given, nextReport('').takes, { least: leavesLate, most: choice.most });
+  const leaves = inTurn(given, { least: 0, most: roundMs }, { least: leavesLate, most: choice.most });
   const afterwards = demotingFenced(primary);
   const demotionMs = demotionAwaited(monitor.primaryDemoteTimeoutMs).takes.most;
   const margin = {

@@ -1,20 +1,10 @@
 import { seconds } from '../clock/clock.ts';
 import { type Interval, inTurn } from '../clock/interval.ts';
 import { goneChecksFail, silentChecksFail } from '../formation/detection.ts';
+import { crashCourse, failoverCourse, noSuccessor, switchoverCourse } from './courses.ts';
 import { type Fence, frozen, fullCutFence, lateMs, monitorCutFence } from './fences.ts';
 import type { LiveNode, LiveSettings } from './settings.ts';
-import {
-  announced,
-  chosen,
-  commanded,
-  demotionAwaited,
-  givenUp,
-  handedOver,
-  nextReport,
-  opened,
-  restarted,
-  type Step,
-} from './steps.ts';
+import { restarted, type Step } from './steps.ts';
 
 /**
  * What a formation's settings lead to, fault by fault, before any fault has come: how long until the promotion, which
@@ -31,7 +21,7 @@ export const faultClasses = [
   'full-cut',
   /** Nothing arrives between it and the monitor. */
   'monitor-cut',
-  /** Only its Postgres was killed: its keeper starts it again, and nothing is promoted. */
+  /** Only its Postgres was killed: its keeper starts it again, and as a rule nothing is promoted. */
   'postgres-crash',
   /** An operator has the role handed over. */
   'switchover',
@@ -69,8 +59,17 @@ export interface FaultPrediction {
   parts: Part[];
   /** The part whose setting costs most. */
   costliest: Part | null;
+  /** A failover that need not come, but may; null where there is no such doubt. */
+  mayFailOver: PossibleFailover | null;
   /** Null where the fault leaves no old primary that could take writes. */
   fencing: Fencing | null;
+}
+
+export interface PossibleFailover {
+  why: string;
+  promotion: Span;
+  outage: Span;
+  parts: Part[];
 }
 
 /** As Fence, in seconds: null for times that are not to be relied upon, or have no end. */
@@ -93,68 +92,51 @@ export function predict(live: LiveSettings): Prediction {
   if (!primary) throw new Error(`${live.primary} is none of the nodes that a prediction was asked for`);
   const blocked = noSuccessor(live, primary);
   const failover = (fault: FaultClass, checks: Interval, fence: (writable: Interval) => Fence | null) => {
-    const steps = failoverSteps(live, checks);
-    const writable = inTurn(...steps.slice(0, -1).map(({ takes }) => takes));
+    const steps = failoverCourse(live, checks);
+    const writable = wholeOf(steps.slice(0, -1));
     return promoting(fault, steps, writable, fence(writable), blocked);
   };
   const silent = silentChecksFail(live.monitor);
-  const switchover = switchoverSteps(live);
+  const switchover = switchoverCourse(live, primary);
   return {
     'crash-stop': failover('crash-stop', goneChecksFail(live.monitor), () => null),
     freeze: failover('freeze', silent, () => frozen),
     'full-cut': failover('full-cut', silent, (writable) => fullCutFence(live, primary, writable)),
     'monitor-cut': failover('monitor-cut', silent, () => monitorCutFence(live, primary)),
-    'postgres-crash': {
-      fault: 'postgres-crash',
-      promotion: null,
-      notPromoted: 'its keeper lives and starts Postgres again, which is no failover',
-      outage: span(restarted.takes),
-      parts: [part(restarted)],
-      costliest: null,
-      fencing: null,
-    },
+    'postgres-crash': postgresCrash(live, primary, blocked),
     switchover: promoting(
       'switchover',
       switchover,
       // Writes go on until the primary is told, and come back before the announcement.
-      inTurn(...switchover.slice(1, -1).map(({ takes }) => takes)),
+      wholeOf(switchover.slice(1, -1)),
       null,
       blocked,
     ),
   };
 }
 
-function failoverSteps({ monitor, nodes }: LiveSettings, checks: Interval): Step[] {
-  return [
-    givenUp(monitor, checks),
-    nextReport('a standby reports, and the failover begins'),
-    chosen(nodes.length),
-    demotionAwaited(monitor.primaryDemoteTimeoutMs),
-    nextReport('the standby reports, and may take writes'),
-    opened,
-    announced(nodes.length),
-  ];
-}
-
-function switchoverSteps({ nodes }: LiveSettings): Step[] {
-  return [commanded, chosen(nodes.length), handedOver, opened, announced(nodes.length)];
-}
-
-/** Why no standby can be promoted whatever happens, or null. */
-function noSuccessor({ nodes, numberSyncStandbys }: LiveSettings, primary: LiveNode): string | null {
-  const standbys = nodes.filter((node) => node !== primary);
-  if (standbys.length === 0) return 'there is no other data node';
-  if (standbys.every(({ candidatePriority }) => candidatePriority === 0))
-    return 'every other data node has candidate priority 0; give one of them a higher one';
-  // Of two nodes the standby needs no quorum; of more, number_sync_standbys + 1 of them must report their position
-  // (group_state_machine.c, ProceedGroupStateForMSFailover).
-  const quorum = standbys.filter(({ replicationQuorum }) => replicationQuorum).length;
-  if (standbys.length > 1 && numberSyncStandbys > 0 && quorum < numberSyncStandbys + 1)
-    return (
-      `number_sync_standbys ${numberSyncStandbys} asks for ${numberSyncStandbys + 1} standbys of the replication quorum, and ` +
-      `there are ${quorum}; lower it, or add a standby`
-    );
-  return null;
+function postgresCrash(live: LiveSettings, primary: LiveNode, blocked: string | null): FaultPrediction {
+  const steps = crashCourse(live, primary);
+  return {
+    fault: 'postgres-crash',
+    promotion: null,
+    notPromoted: 'its keeper lives and starts Postgres again, which is no failover',
+    outage: span(restarted.takes),
+    parts: [part(restarted)],
+    costliest: null,
+    mayFailOver:
+      blocked === null
+        ? {
+            why:
+              'the keeper may look before it has tried to start Postgres again, and report that it does not run: the ' +
+              'monitor then fails over at once',
+            promotion: span(wholeOf(steps)),
+            outage: span(wholeOf(steps.slice(0, -1))),
+            parts: steps.map(part),
+          }
+        : null,
+    fencing: null,
+  };
 }
 
 function promoting(
@@ -172,16 +154,18 @@ function promoting(
       outage: null,
       parts: [],
       costliest: null,
+      mayFailOver: null,
       fencing: null,
     };
   const parts = steps.map(part);
   return {
     fault,
-    promotion: span(inTurn(...steps.map(({ takes }) => takes))),
+    promotion: span(wholeOf(steps)),
     notPromoted: null,
     outage: span(outage),
     parts,
     costliest: costliestOf(parts),
+    mayFailOver: null,
     fencing: fence && inSeconds(fence),
   };
 }
@@ -193,6 +177,8 @@ function costliestOf(parts: readonly Part[]): Part | null {
     null,
   );
 }
+
+const wholeOf = (steps: readonly Step[]) => inTurn(...steps.map(({ takes }) => takes));
 
 const span = ({ least, most }: Interval): Span => ({ least: seconds(least), most: seconds(most) });
 

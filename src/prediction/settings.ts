@@ -23,6 +23,8 @@ export interface LiveNode {
   walSenderTimeoutMs: number;
   /** wal_receiver_status_interval of its Postgres; 0 answers only when asked. */
   walReceiverStatusIntervalMs: number;
+  /** wal_retrieve_retry_interval of its Postgres; upstream's default is 5 s. */
+  walRetrieveRetryIntervalMs: number;
   /** What its keeper needs besides the clocks (docs/timings.md). */
   helpers: {
     /** RES_OPTIONS=timeout:1 attempts:1 in pg_autoctl's environment. */

@@ -1,4 +1,4 @@
-import type { FaultClass, FaultPrediction, Part, Prediction } from './prediction.ts';
+import type { FaultClass, FaultPrediction, Part, Prediction, Span } from './prediction.ts';
 
 export interface TargetVerdict {
   /** `not-certain`: the target lies inside the interval. */
@@ -27,11 +27,9 @@ export function meetsTarget(
     FaultPrediction,
     ...FaultPrediction[],
   ];
-  const { fault, promotion, outage, notPromoted, costliest } = rest.reduce(
-    (worst, one) => (mostOf(one) > mostOf(worst) ? one : worst),
-    first,
-  );
-  const takes = promotion ?? outage;
+  const worst = rest.reduce((most, one) => (mostOf(one) > mostOf(most) ? one : most), first);
+  const { fault, notPromoted, costliest } = worst;
+  const takes = takesOf(worst);
   if (!takes)
     return { meets: 'no', fault, sentence: `after a ${fault} nothing is promoted: ${notPromoted ?? ''}` };
   const what = `a ${fault} takes ${takes.least} to ${takes.most} s`;
@@ -47,8 +45,14 @@ export function meetsTarget(
   return { meets, fault, sentence: `${what} and ${target}; ${change}` };
 }
 
-const mostOf = ({ promotion, outage }: FaultPrediction) =>
-  (promotion ?? outage)?.most ?? Number.POSITIVE_INFINITY;
+const mostOf = (prediction: FaultPrediction) => takesOf(prediction)?.most ?? Number.POSITIVE_INFINITY;
+
+/** What a target is held against: the promotion, or the outage where none is due; a failover that may come counts. */
+function takesOf({ promotion, outage, mayFailOver }: FaultPrediction): Span | null {
+  const takes = promotion ?? outage;
+  if (!takes || !mayFailOver) return takes;
+  return { least: takes.least, most: Math.max(takes.most, mayFailOver.promotion.most) };
+}
 
 /** @param over seconds by which the most is beyond the target */
 function advice({ setting, gainSeconds }: Part, over: number): string {

@@ -13,7 +13,7 @@ import type { Incus, Instance } from '../incus/incus.ts';
 import { drillMarkKey } from '../incus/labels.ts';
 import { hbaAddress } from '../member/hba.ts';
 import { lockFormation, ownerReturnsMs } from '../monitor/lock.ts';
-import { type MonitorNode, readNodes } from '../monitor/nodes.ts';
+import { type MonitorNode, readNodes, readOtherHosts } from '../monitor/nodes.ts';
 import type { Session } from '../postgres/session.ts';
 import { ensureApplication } from './application.ts';
 import { ensureBaseImage } from './base-image.ts';
@@ -119,6 +119,7 @@ class Provisioning {
           ? `${name} is registered and not in the file, with a host that is none (${JSON.stringify(host)}); it is not let in (prune: true drops it)`
           : `${name} is registered and not in the file; it is left alone (prune: true drops it)`,
       );
+    const besides = await this.hostsOfOtherFormations();
     // The monitor's container first, since the lock is in it, and the monitor while the others are made ready.
     await this.containerUp(monitor, instances, image);
     if (!steps.planning) await this.lockContainer();
@@ -127,7 +128,9 @@ class Provisioning {
       members.map((member) => ctx.factsOf(member)),
     );
     await Promise.all([
-      this.install(monitor, instances).then(() => (ctx.isOpen(monitor) ? monitorUp(ctx, hosts) : undefined)),
+      this.install(monitor, instances).then(() =>
+        ctx.isOpen(monitor) ? monitorUp(ctx, [...hosts, ...besides]) : undefined,
+      ),
       ...dataNodes.map(async (node) => {
         await this.containerUp(node, instances, image);
         await this.install(node, instances);
@@ -244,6 +247,16 @@ class Provisioning {
     if (!facts?.created || !facts.serviceActive) return undefined;
     const session = await ctx.openIfAnswers(ctx.monitor);
     return session && (await readNodes(session, ctx.formation.name));
+  }
+
+  /** Nodes of the monitor's other formations, which its pg_hba.conf must go on letting in. */
+  private async hostsOfOtherFormations(): Promise<string[]> {
+    const { ctx } = this;
+    const facts = ctx.facts.get(ctx.monitor.name);
+    if (!facts?.created || !facts.serviceActive) return [];
+    const session = await ctx.openIfAnswers(ctx.monitor);
+    const hosts = session ? await readOtherHosts(session, ctx.formation.name) : [];
+    return hosts.map(hbaAddress).filter((each) => each !== undefined);
   }
 
   private refuseLosses(

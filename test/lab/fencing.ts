@@ -5,6 +5,7 @@ import { messageOf } from '../../src/contract/errors.ts';
 import { type Formation, type Member, membersOf } from '../../src/formation/formation.ts';
 import { parseFormation } from '../../src/formation/load.ts';
 import { Incus } from '../../src/incus/incus.ts';
+import { isPromoted } from '../../src/monitor/nodes.ts';
 import { type Announcement, MonitorWatch } from '../../src/monitor/watch.ts';
 import { openMemberSession } from '../../src/postgres/member-session.ts';
 import type { Session } from '../../src/postgres/session.ts';
@@ -220,17 +221,32 @@ export async function freezeFor(yaml: string, frozenMs: number, afterMs: number)
   });
 }
 
-/** Kills the primary's Postgres, whose keeper lives, and watches the monitor for what it makes of that. */
-export async function crashPostgres(yaml: string, afterMs: number): Promise<RiddenOut> {
-  return await rideOut(yaml, afterMs, async ({ primary: { name, pgdata } }) => {
+/**
+ * Kills the primary's Postgres, whose keeper lives, and watches the monitor for what it makes of that.
+ * @param afterMs how long it is watched, unless a failover begins, which is waited for
+ */
+export async function crashPostgres(
+  yaml: string,
+  afterMs: number,
+): Promise<RiddenOut & { promoted: number | undefined }> {
+  let promoted: number | undefined;
+  const ridden = await rideOut(yaml, 0, async ({ primary: { name, pgdata } }, watch) => {
     const postmaster = async () => (await inside(name, 'head', '-n1', `${pgdata}/postmaster.pid`)).trim();
     const killed = await postmaster();
+    const killedAt = now();
     await inside(name, 'kill', '-KILL', killed);
     await eventually('another postmaster', 20_000, async () => {
       const pid = await postmaster().catch(() => killed);
       return pid !== killed;
     });
+    await sleep(afterMs);
+    if (!watch.announcements.some(({ at, goalState }) => at > killedAt && goalState === 'draining')) return;
+    const { at } = await watch.until('the announcement', { deadlineMs: 120_000 }, (_, heard) =>
+      heard.find((one) => one.at > killedAt && one.name !== name && isPromoted(one)),
+    );
+    promoted = Math.round(at - killedAt) / 1000;
   });
+  return { ...ridden, promoted };
 }
 
 /**
@@ -240,7 +256,7 @@ export async function crashPostgres(yaml: string, afterMs: number): Promise<Ridd
 async function rideOut(
   yaml: string,
   afterMs: number,
-  inflict: (scene: Scene) => Promise<void>,
+  inflict: (scene: Scene, watch: MonitorWatch) => Promise<void>,
 ): Promise<RiddenOut> {
   const scene = await setScene(yaml);
   const { formation, monitor, primary } = scene;
@@ -253,7 +269,7 @@ async function rideOut(
   try {
     await eventually('writes on the primary', 5000, () => Promise.resolve(writer.acknowledged.length > 10));
     const before = watch.announcements.length;
-    await inflict(scene);
+    await inflict(scene, watch);
     await sleep(afterMs);
     const states = watch.announcements
       .slice(before)

@@ -88,6 +88,7 @@ function dataNode(formation: Formation, primary: boolean): ObservedNode {
       recovery_min_apply_delay: '0',
       synchronous_commit: 'on',
       wal_receiver_status_interval: '1s',
+      wal_retrieve_retry_interval: '5s',
       wal_sender_timeout: '16s',
     },
     alteredSettings: dataNodeSettings(formation),

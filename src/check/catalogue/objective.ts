@@ -3,7 +3,7 @@ import { meetsTarget } from '../../prediction/target.ts';
 import type { Check, Fault } from '../check.ts';
 import { liveSettings } from '../live-settings.ts';
 import { Remedies } from '../remedies.ts';
-import { answeringContainers } from './reading.ts';
+import { answeringContainers, onContainers } from './reading.ts';
 
 /** Whether the formation, as it is set, can do what is asked of it when something fails. */
 
@@ -73,4 +73,4 @@ const keepersFence: Check = {
       })),
 };
 
-export const objectiveChecks: readonly Check[] = [rtoTarget, oneWriterInCuts, keepersFence];
+export const objectiveChecks: readonly Check[] = [rtoTarget, oneWriterInCuts, onContainers(keepersFence)];

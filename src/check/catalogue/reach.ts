@@ -1,12 +1,16 @@
 import type { Formation } from '../../formation/formation.ts';
 import { membersOf } from '../../formation/formation.ts';
 import { openFileLimit, unitText } from '../../member/unit.ts';
+import { canFollow } from '../../monitor/transitions.ts';
 import type { Asked, Check, Fault, Remedy } from '../check.ts';
 import type { Observation } from '../observation.ts';
 import { Remedies } from '../remedies.ts';
-import { answeringContainers } from './reading.ts';
+import { answeringContainers, monitorNodes, onContainers } from './reading.ts';
 
 /** Whether the members run and answer. */
+
+/** What Postgres, and our way to it, say of one that is not there yet. */
+const recovering = /is starting up|not yet accepting connections|recovers it from a crash/;
 
 /** Why a member's Postgres could not be read, with the remedy that fits the state of its container. */
 function unreachable(
@@ -23,7 +27,17 @@ function unreachable(
     Frozen: { say: 'resume it', run: remedies.incus('resume', container) },
   };
   const status = observation.instances[container]?.status ?? 'missing';
-  return { subject: container, evidence: failed, remedy: known[status] ?? remedies.journal(container) };
+  // A keeper that was restarted with an order that it cannot follow leaves its Postgres down.
+  const lost = monitorNodes(observation)?.find((node) => node.name === container && !canFollow(node));
+  const why = remedies.journal(container);
+  const otherwise = recovering.test(failed)
+    ? { ...why, say: 'it recovers from a crash: check again in a while; if it stays so, read why' }
+    : why;
+  return {
+    subject: container,
+    evidence: failed,
+    remedy: known[status] ?? (lost === undefined ? otherwise : remedies.takeOrderBack(lost)),
+  };
 }
 
 const monitorReachable: Check = {
@@ -41,7 +55,7 @@ const nodesReachable: Check = {
   id: 'nodes-reachable',
   meaning: 'every data node runs a Postgres that answers',
   severity: 'error',
-  follows: { 'services-run': 'same', 'disk-space': 'same' },
+  follows: { 'services-run': 'same', 'disk-space': 'same', 'timelines-agree': 'same' },
   faults: (observation, formation, asked) =>
     Object.entries(observation.nodes).flatMap(([name, read]) =>
       read.ok ? [] : [unreachable(observation, formation, asked, name, read.failed)],
@@ -138,10 +152,7 @@ const openFiles: Check = {
           evidence: `Postgres may open ${files.limit} files; the unit grants ${openFileLimit}, and the container can give ${files.possible}`,
           remedy: {
             say: 'restart Postgres, which the keeper starts again with its own limit (a second without it)',
-            run: remedies.inside(
-              name,
-              `runuser -u postgres -- /usr/lib/postgresql/${formation.postgres.version}/bin/pg_ctl stop --mode fast --pgdata ${membersOf(formation).find((member) => member.name === name)?.pgdata}`,
-            ),
+            run: remedies.restartPostgres(name),
           },
         },
       ];
@@ -151,7 +162,5 @@ const openFiles: Check = {
 export const reachChecks: readonly Check[] = [
   monitorReachable,
   nodesReachable,
-  servicesRun,
-  unitFile,
-  openFiles,
+  ...[servicesRun, unitFile, openFiles].map(onContainers),
 ];

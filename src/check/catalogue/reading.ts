@@ -1,4 +1,5 @@
-import type { MonitorNode } from '../../monitor/nodes.ts';
+import { isConverged, type MonitorNode } from '../../monitor/nodes.ts';
+import type { Check } from '../check.ts';
 import type { ObservedContainer } from '../container-probe.ts';
 import type { Observation, ObservedNode } from '../observation.ts';
 
@@ -14,6 +15,26 @@ export function answeringContainers({ containers }: Observation): [string, Obser
   return Object.entries(containers).flatMap(([name, read]) =>
     read.ok ? [[name, read.value] as [string, ObservedContainer]] : [],
   );
+}
+
+/**
+ * A check on what containers say, which cannot tell where it finds nothing and one could not be read: that of a member
+ * whose Postgres answers is told by no other check.
+ */
+export function onContainers(check: Check): Check {
+  return {
+    ...check,
+    faults(observation, formation, asked) {
+      const faults = check.faults(observation, formation, asked);
+      return faults?.length === 0 && isBlind(observation) ? undefined : faults;
+    },
+  };
+}
+
+function isBlind({ containers, monitor, nodes }: Observation): boolean {
+  const unread = Object.entries(containers).filter(([, read]) => !read.ok);
+  const answers = (name: string) => (nodes[name] ?? monitor).ok;
+  return unread.length === Object.keys(containers).length || unread.some(([name]) => answers(name));
 }
 
 /** The formation's rows on the monitor; undefined where no monitor answers. */
@@ -36,6 +57,20 @@ export const isOwnSlot = (name: string) => /^pgautofailover_standby_\d+$/.test(n
 export function clockSeconds({ monitor }: Observation, name: string, otherwise: number): number {
   const value = monitor.ok ? monitor.value.clocks[name] : undefined;
   return value === undefined ? otherwise : value / 1000;
+}
+
+/** States that a node passes through, and must not stay in. */
+const passing: readonly string[] = ['report_lsn', 'draining', 'demote_timeout', 'stop_replication'];
+
+/** The node is not, or not meant to stay, where it is. */
+export const isUnderWay = (node: MonitorNode) => !isConverged(node) || passing.includes(node.goalState);
+
+/** A transition that lasts longer than this many times primary_demote_timeout does not end by itself. */
+export const stuckFactor = 2;
+
+export function isStuckOnItsWay(observation: Observation, node: MonitorNode): boolean {
+  const limit = stuckFactor * clockSeconds(observation, 'primary_demote_timeout', 30);
+  return isUnderWay(node) && node.secondsSinceStateChange > limit;
 }
 
 const units = ['B', 'kB', 'MB', 'GB', 'TB'];

@@ -1,7 +1,15 @@
 import { numberSyncStandbys } from '../../formation/formation.ts';
 import type { Check, Fault } from '../check.ts';
 import { Remedies } from '../remedies.ts';
-import { answeringNodes, monitorNodes, size, standbyName, writablePrimary } from './reading.ts';
+import {
+  answeringNodes,
+  isStuckOnItsWay,
+  isUnderWay,
+  monitorNodes,
+  size,
+  standbyName,
+  writablePrimary,
+} from './reading.ts';
 
 /** Whether what is acknowledged is on another node, and stays. */
 
@@ -38,6 +46,7 @@ const synchronousReplication: Check = {
     'no-stuck-transition': 'any',
     'states-converged': 'any',
     'standbys-streaming': 'any',
+    'timelines-agree': 'any',
     'sync-standbys-possible': 'any',
     'nodes-registered': 'any',
   },
@@ -90,6 +99,7 @@ const standbysStreaming: Check = {
     'services-run': 'any',
     'one-writable-primary': 'any',
     'timelines-agree': 'same',
+    'disk-space': 'same',
   },
   faults(observation, formation, asked) {
     const nodes = answeringNodes(observation);
@@ -113,7 +123,7 @@ const standbysStreaming: Check = {
                 ? `${receiver}, and ${primary?.[0]} does not know of it`
                 : receiver,
             remedy: remedies.provision(
-              `run provision-pgaf, which puts the standbys' password, certificates and rules right; where that changes nothing, read why with \`${remedies.journal(name).run}\``,
+              `run provision-pgaf, which puts the standbys' password, certificates and rules right; where that changes nothing, read why with \`${remedies.journal(name).look}\``,
             ),
           },
         ];
@@ -125,22 +135,33 @@ const timelinesAgree: Check = {
   id: 'timelines-agree',
   meaning: 'all nodes are on one timeline: a node on another one cannot follow',
   severity: 'error',
-  follows: { 'one-writable-primary': 'any', 'no-stuck-transition': 'any', 'keepers-report': 'any' },
+  follows: { 'one-writable-primary': 'any' },
   faults(observation, formation, asked) {
-    const nodes = answeringNodes(observation);
-    if (nodes.length === 0) return undefined;
+    const nodes = new Map(answeringNodes(observation));
+    if (nodes.size === 0) return undefined;
     const remedies = new Remedies(formation, asked);
-    const newest = Math.max(...nodes.map(([, node]) => node.timeline));
-    return nodes
-      .filter(([, node]) => node.timeline !== newest)
-      .map(([name, node]) => ({
-        subject: name,
-        evidence: `timeline ${node.timeline}, the formation is on ${newest}`,
-        remedy: {
-          say: 'delete the container, and have provision-pgaf make the node anew from the primary',
-          run: `${remedies.incus('delete --force', name)}${asked.formationPath ? ` && ${remedies.provision().run}` : ''}`,
+    const newest = Math.max(...[...nodes.values()].map((node) => node.timeline));
+    return formation.nodes.flatMap(({ name }): Fault[] => {
+      const row = monitorNodes(observation)?.find((each) => each.name === name);
+      const isStuck = row !== undefined && isStuckOnItsWay(observation, row);
+      // In a failover every other node is on the old timeline for a while.
+      if (row !== undefined && isUnderWay(row) && !isStuck) return [];
+      // Its keeper starts the Postgres of a stuck node again and again: what it reported last will do.
+      const reported =
+        isStuck && observation.instances[name]?.status === 'Running' ? row.reportedTimeline : newest;
+      const timeline = nodes.get(name)?.timeline ?? reported;
+      if (timeline === newest) return [];
+      return [
+        {
+          subject: name,
+          evidence: `timeline ${timeline}, the formation is on ${newest}`,
+          remedy: {
+            say: 'delete the container, and have provision-pgaf make the node anew from the primary',
+            run: `${remedies.incus('delete --force', name)}${asked.formationPath ? ` && ${remedies.provision().run}` : ''}`,
+          },
         },
-      }));
+      ];
+    });
   },
 };
 
@@ -277,7 +298,7 @@ const durableCommits: Check = {
         evidence: `synchronous_commit is set otherwise for ${overrides.join(', ')}`,
         remedy: {
           say: 'where that is not meant, reset it (ALTER ROLE … RESET, ALTER DATABASE … RESET); this lists it',
-          run: remedies.sql(primary[0], '\\drds'),
+          look: remedies.sql(primary[0], '\\drds'),
         },
         // Somebody has decided so for some of the writes.
         severity: 'warning',

@@ -1,7 +1,8 @@
 import { isConverged, type MonitorNode } from '../../monitor/nodes.ts';
+import { canFollow } from '../../monitor/transitions.ts';
 import type { Check, Fault, Remedy } from '../check.ts';
-import { Remedies } from '../remedies.ts';
-import { answeringNodes, clockSeconds, monitorNodes } from './reading.ts';
+import { Remedies, word } from '../remedies.ts';
+import { answeringNodes, clockSeconds, isStuckOnItsWay, monitorNodes, stuckFactor } from './reading.ts';
 
 /** What the monitor knows and wants of its nodes. */
 
@@ -15,7 +16,7 @@ const nodesRegistered: Check = {
     const remedies = new Remedies(formation, asked);
     const wanted = formation.nodes.map((node) => node.name);
     const drop = (name: string) =>
-      `${remedies.autoctl(remedies.monitor, 'drop node')} --formation ${formation.name} --name ${name}`;
+      `${remedies.autoctl(remedies.monitor, 'drop node')} --formation ${word(formation.name)} --name ${word(name)}`;
     return [
       ...wanted
         .filter((name) => !known.includes(name))
@@ -45,7 +46,13 @@ const keepersReport: Check = {
   id: 'keepers-report',
   meaning: "every node's keeper reports to the monitor: one that is silent takes no order",
   severity: 'error',
-  follows: { 'nodes-reachable': 'same', 'services-run': 'same', 'monitor-reachable': 'any' },
+  follows: {
+    'nodes-reachable': 'same',
+    'services-run': 'same',
+    'monitor-reachable': 'any',
+    'nodes-registered': 'same',
+    'timelines-agree': 'same',
+  },
   faults(observation, formation, asked) {
     const unhealthySeconds = clockSeconds(observation, 'node_considered_unhealthy_timeout', 20);
     const { least, most } = silentAfterSeconds;
@@ -56,29 +63,32 @@ const keepersReport: Check = {
       .map((node) => ({
         subject: node.name,
         evidence: `its last report is ${node.secondsSinceReport.toFixed(1)} s old`,
+        // A restart of pg_autoctl would wait 90 s for a keeper that hangs, and take Postgres along.
         remedy: {
-          say: 'where its network is whole, restart its pg_autoctl (a failover, if it is the primary)',
-          run: remedies.inside(node.name, 'systemctl restart pg_autoctl'),
+          say: "where its network is whole, end its keeper's process: pg_autoctl starts it again, and Postgres goes on",
+          run: remedies.inside(node.name, "pkill -KILL -f '^pg_autoctl: node active'"),
         },
       }));
   },
 };
 
-/** A transition that lasts longer than this many times primary_demote_timeout does not end by itself. */
-const stuckFactor = 2;
-
 const noStuckTransition: Check = {
   id: 'no-stuck-transition',
   meaning: 'a node that has been on its way for longer than any transition takes does not arrive by itself',
   severity: 'error',
-  follows: { 'nodes-reachable': 'any', 'services-run': 'any', 'keepers-report': 'any' },
+  follows: {
+    'nodes-reachable': 'any',
+    'services-run': 'any',
+    'keepers-report': 'any',
+    'nodes-registered': 'same',
+    'timelines-agree': 'same',
+  },
   faults(observation, formation, asked) {
     const nodes = monitorNodes(observation);
     if (!nodes) return undefined;
-    const limit = stuckFactor * clockSeconds(observation, 'primary_demote_timeout', 30);
     const remedies = new Remedies(formation, asked);
     return nodes
-      .filter((node) => isUnderWay(node) && node.secondsSinceStateChange > limit)
+      .filter((node) => isStuckOnItsWay(observation, node))
       .map(
         (node): Fault => ({
           subject: node.name,
@@ -91,7 +101,7 @@ const noStuckTransition: Check = {
         }),
       );
 
-    /** Ways out that upstream's users have found (#1025, #774, #1113). */
+    /** Ways out that upstream's users have found (#1025, #774, #1113), tried in the lab. */
     function unstick(node: MonitorNode, all: readonly MonitorNode[], numberSyncStandbys: number): Remedy {
       const candidates = all.filter(
         (each) => each.candidatePriority > 0 && each.health === 1 && each.reportedState === 'report_lsn',
@@ -99,9 +109,10 @@ const noStuckTransition: Check = {
       if (node.goalState === 'report_lsn' && candidates < numberSyncStandbys + 1) {
         return {
           say: `an election needs ${numberSyncStandbys + 1} candidates and has ${candidates}: bring the missing standby back, or ask for fewer`,
-          run: `${remedies.autoctl(remedies.monitor, 'set formation number-sync-standbys')} --formation ${formation.name} ${Math.max(0, candidates - 1)}`,
+          run: `${remedies.autoctl(remedies.monitor, 'set formation number-sync-standbys')} --formation ${word(formation.name)} ${Math.max(0, candidates - 1)}`,
         };
       }
+      if (!canFollow(node)) return remedies.takeOrderBack(node);
       return {
         say: 'restart its pg_autoctl, which takes its orders anew',
         run: remedies.inside(node.name, 'systemctl restart pg_autoctl'),
@@ -109,11 +120,6 @@ const noStuckTransition: Check = {
     }
   },
 };
-
-/** States that a node passes through, and must not stay in. */
-const passing: readonly string[] = ['report_lsn', 'draining', 'demote_timeout', 'stop_replication'];
-
-const isUnderWay = (node: MonitorNode) => !isConverged(node) || passing.includes(node.goalState);
 
 const described = ({ reportedState, goalState }: MonitorNode) =>
   `reported ${reportedState}, goal ${goalState}`;
@@ -128,12 +134,19 @@ const statesConverged: Check = {
     'keepers-report': 'any',
     'no-stuck-transition': 'any',
     'standbys-streaming': 'any',
+    'timelines-agree': 'any',
     'nodes-healthy': 'any',
+    'nodes-registered': 'same',
   },
   faults(observation, formation, asked) {
     const remedies = new Remedies(formation, asked);
-    return monitorNodes(observation)
-      ?.filter((node) => !isConverged(node) || !['primary', 'secondary'].includes(node.goalState))
+    const astray = monitorNodes(observation)?.filter(
+      (node) => !isConverged(node) || !['primary', 'secondary'].includes(node.goalState),
+    );
+    // A primary waits for the others, and does so no longer once they have arrived.
+    const isWaiting = (node: MonitorNode) => isConverged(node) && node.goalState === 'wait_primary';
+    return astray
+      ?.filter((node) => !isWaiting(node) || astray.every(isWaiting))
       .map((node): Fault => {
         const journal = remedies.journal(node.name);
         const evidence = `${described(node)}, for ${node.secondsSinceStateChange.toFixed(1)} s; last report ${node.secondsSinceReport.toFixed(1)} s ago`;
@@ -159,7 +172,13 @@ const nodesHealthy: Check = {
   id: 'nodes-healthy',
   meaning: "the monitor's health checks reach every node",
   severity: 'error',
-  follows: { 'nodes-reachable': 'same', 'services-run': 'same' },
+  follows: {
+    'nodes-reachable': 'same',
+    'services-run': 'same',
+    'keepers-report': 'same',
+    'nodes-registered': 'same',
+    'timelines-agree': 'same',
+  },
   faults: (observation, formation, asked) =>
     monitorNodes(observation)?.flatMap((node): Fault[] => {
       const remedies = new Remedies(formation, asked);
@@ -174,7 +193,7 @@ const nodesHealthy: Check = {
               ? remedies.provision()
               : {
                   say: `let ${remedies.monitor} reach ${node.host}:${node.port} (firewall, network); this tells whether it does`,
-                  run: remedies.inside(
+                  look: remedies.inside(
                     remedies.monitor,
                     `runuser -u postgres -- pg_isready --host ${node.host} --port ${node.port} --timeout 5`,
                   ),
@@ -246,7 +265,7 @@ const oneWritablePrimary: Check = {
           readOnly === undefined
             ? {
                 say: "see the monitor's events",
-                run: `${remedies.autoctl(remedies.monitor, 'show events')} --formation ${formation.name}`,
+                look: `${remedies.autoctl(remedies.monitor, 'show events')} --formation ${word(formation.name)}`,
               }
             : remedies.provision(
                 'where no failover is under way, run provision-pgaf, which ends a read-only state that pg_auto_failover left behind',

@@ -1,6 +1,6 @@
 import type { Check, Fault } from '../check.ts';
-import { Remedies } from '../remedies.ts';
-import { answeringContainers, answeringNodes, isOwnSlot, size } from './reading.ts';
+import { Remedies, word } from '../remedies.ts';
+import { answeringContainers, answeringNodes, isOwnSlot, onContainers, size } from './reading.ts';
 
 /** What fills disks. */
 
@@ -38,7 +38,10 @@ const diskSpace: Check = {
           evidence: `${size(disk.availableBytes)} of ${size(disk.sizeBytes)} left (${(share * 100).toFixed(0)} %), ${(inodes * 100).toFixed(0)} % of the inodes`,
           remedy: {
             say: 'make room or a larger disk (limits.disk, then provision-pgaf); this shows what takes it',
-            run: remedies.inside(name, 'du -xh --max-depth 3 --threshold 64M /var/lib/postgresql /var/log'),
+            look: remedies.inside(
+              name,
+              `du -xah --max-depth 3 --threshold 32M ${word(formation.postgres.dataDirectory)} /var/log`,
+            ),
           },
           severity,
         },
@@ -86,7 +89,12 @@ const walRetention: Check = {
   id: 'wal-retention',
   meaning: 'WAL does not pile up: it would fill the disk',
   severity: 'warning',
-  follows: { 'replication-slots': 'same' },
+  follows: {
+    'replication-slots': 'same',
+    'nodes-reachable': 'any',
+    'standbys-streaming': 'any',
+    'replication-lag': 'any',
+  },
   faults(observation, formation, asked) {
     const disks = new Map(answeringContainers(observation));
     return answeringNodes(observation).flatMap(([name, node]): Fault[] => {
@@ -98,7 +106,7 @@ const walRetention: Check = {
             evidence: `the last attempt to archive WAL failed; pg_wal has ${size(node.walBytes)}`,
             remedy: {
               say: 'mend archive_command: WAL is kept until it succeeds; this shows what fails',
-              run: remedies.sql(name, 'SELECT * FROM pg_stat_archiver'),
+              look: remedies.sql(name, 'SELECT * FROM pg_stat_archiver'),
             },
           },
         ];
@@ -124,4 +132,4 @@ const walRetention: Check = {
   },
 };
 
-export const storageChecks: readonly Check[] = [diskSpace, replicationSlots, walRetention];
+export const storageChecks: readonly Check[] = [onContainers(diskSpace), replicationSlots, walRetention];

@@ -1,7 +1,7 @@
 import { membersOf } from '../../formation/formation.ts';
 import type { Check, Fault } from '../check.ts';
-import { Remedies } from '../remedies.ts';
-import { answeringContainers, answeringNodes } from './reading.ts';
+import { Remedies, word } from '../remedies.ts';
+import { answeringContainers, answeringNodes, onContainers } from './reading.ts';
 
 /** Certificates, names, clocks and versions. */
 
@@ -54,7 +54,7 @@ const namesResolve: Check = {
             evidence,
             remedy: {
               say: "mend the network's DNS or the container's /etc/hosts; this shows what it answers",
-              run: remedies.inside(name, `getent ahosts ${member.host}`),
+              look: remedies.inside(name, `getent ahosts ${member.host}`),
             },
           },
         ];
@@ -98,7 +98,7 @@ const clocksAgree: Check = {
         evidence: `its clock is ${Math.abs(aheadSeconds - middle).toFixed(1)} s ${aheadSeconds > middle ? 'ahead of' : 'behind'} the others (± ${uncertainSeconds.toFixed(1)} s)`,
         remedy: {
           say: "synchronise its host's clock (chrony, systemd-timesyncd); containers have the host's",
-          run: new Remedies(formation, asked).inside(name, 'date'),
+          look: new Remedies(formation, asked).inside(name, 'date'),
         },
       }));
   },
@@ -138,7 +138,11 @@ const versionsEqual: Check = {
           evidence: `${name} ${each}, the others have ${usual}`,
           remedy: {
             say: 'install the same version (a running one takes it up when its pg_autoctl or Postgres starts again)',
-            run: remedies.inside(container, `apt-get install --yes --allow-downgrades ${name}=${usual}`),
+            // A container launched from a base image has no package lists.
+            run: remedies.inside(
+              container,
+              `sh -c ${word(`apt-get -q update && apt-get -q install --yes --allow-downgrades ${name}=${usual}`)}`,
+            ),
           },
         });
     }
@@ -173,8 +177,12 @@ const settingsInForce: Check = {
   meaning: 'no setting waits for a restart: after a failover it would be in force all of a sudden',
   severity: 'warning',
   faults: (observation, formation, asked) =>
-    answeringNodes(observation).flatMap(([name, { pendingRestart }]) =>
-      pendingRestart.length === 0
+    answeringNodes(observation).flatMap(([name, node]) => {
+      // pg_autoctl takes the recovery settings of a standby out of its files when it promotes it.
+      const pendingRestart = node.pendingRestart.filter(
+        (setting) => node.inRecovery || !setting.startsWith('recovery_target'),
+      );
+      return pendingRestart.length === 0
         ? []
         : [
             {
@@ -182,20 +190,14 @@ const settingsInForce: Check = {
               evidence: `${pendingRestart.join(', ')} ${pendingRestart.length === 1 ? 'waits' : 'wait'} for a restart`,
               remedy: {
                 say: 'restart Postgres, which the keeper starts again (a second without it)',
-                run: new Remedies(formation, asked).inside(
-                  name,
-                  `runuser -u postgres -- /usr/lib/postgresql/${formation.postgres.version}/bin/pg_ctl stop --mode fast --pgdata ${membersOf(formation).find((member) => member.name === name)?.pgdata}`,
-                ),
+                run: new Remedies(formation, asked).restartPostgres(name),
               },
             },
-          ],
-    ),
+          ];
+    }),
 };
 
 export const surroundingChecks: readonly Check[] = [
-  certificateValid,
-  namesResolve,
-  clocksAgree,
-  versionsEqual,
+  ...[certificateValid, namesResolve, clocksAgree, versionsEqual].map(onContainers),
   settingsInForce,
 ];

@@ -24,6 +24,7 @@ const fault = v.object({
   remedy: v.object({
     say: text('What to do.'),
     run: v.optional(text('The command line that does it.')),
+    look: v.optional(text('A command line that changes nothing and shows more.')),
   }),
   severity: v.optional(v.picklist(severities)),
   own: v.optional(v.boolean()),

@@ -97,12 +97,20 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     /needs 2 candidates and has 1.*set formation number-sync-standbys .*--formation default 0/,
   ],
   [
+    'no-stuck-transition',
+    'an order that no keeper can follow',
+    on(replicaRow, { reportedState: 'secondary', goalState: 'join_primary' }),
+    'pgaf-replica',
+    /goal join_primary for 121 s/,
+    /take that order back.*psql -p 5432 -d pg_auto_failover -c "UPDATE pgautofailover\.node SET goalstate = reportedstate WHERE nodeid = 2 AND goalstate = 'join_primary'"$/,
+  ],
+  [
     'keepers-report',
     'a keeper that is silent',
     on(replicaRow, { secondsSinceReport: 31.5 }),
     'pgaf-replica',
     /last report is 31\.5 s old/,
-    /restart pg_autoctl/,
+    /pkill -KILL -f '\^pg_autoctl: node active'$/,
   ],
   [
     'nodes-healthy',
@@ -384,7 +392,7 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     on(container, { disk: { sizeBytes: 10e9, availableBytes: 0, inodes: 100, inodesAvailable: 50 } }),
     'pgaf-replica',
     /0 B of 10\.0 GB left \(0 %\)/,
-    /du -xh/,
+    /du -xah .* \/var\/lib\/postgresql\/pgaf \/var\/log$/,
   ],
   [
     'disk-space',
@@ -507,7 +515,7 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     },
     'pgaf-replica',
     /pg-auto-failover-cli 2\.1-1, the others have 2\.2-1/,
-    /apt-get install .*pg-auto-failover-cli=2\.2-1/,
+    /apt-get -q update && apt-get -q install .*pg-auto-failover-cli=2\.2-1"$/,
   ],
   [
     'versions-equal',

@@ -3,7 +3,14 @@ import { told } from '../../../src/check/check.ts';
 import type { Observation } from '../../../src/check/observation.ts';
 import { judge, type Verdict } from '../../../src/check/verdict.ts';
 import type { Formation } from '../../../src/formation/formation.ts';
-import { builtInFormation, formationOf, healthyObservation, observedInstance } from '../builders.ts';
+import {
+  builtInFormation,
+  containerOf,
+  formationOf,
+  healthyObservation,
+  observedInstance,
+  rowOf,
+} from '../builders.ts';
 
 function unreachable(name: string, status: string, formation: Formation = builtInFormation()): Observation {
   const observation = healthyObservation(formation);
@@ -23,8 +30,8 @@ describe('a container that does not answer', () => {
     ['missing', /run provision-pgaf/],
     ['Stopped', /: incus start pgaf-replica --project default$/],
     ['Frozen', /: incus resume pgaf-replica --project default$/],
-    ['Running', /incus exec pgaf-replica --project default -- journalctl/],
-    ['Error', /incus exec pgaf-replica --project default -- journalctl/],
+    ['Running', /incus exec pgaf-replica --project default --cwd \/ -- journalctl/],
+    ['Error', /incus exec pgaf-replica --project default --cwd \/ -- journalctl/],
   ])('and is %s comes with the remedy that fits', (status, remedy) => {
     const verdict = judge(unreachable('pgaf-replica', status), builtInFormation());
     expect(withStatus(verdict, 'fail')).toEqual(['nodes-reachable']);
@@ -34,6 +41,15 @@ describe('a container that does not answer', () => {
     ]);
     expect(found?.faults[0] && told(found.faults[0].remedy)).toMatch(remedy);
     expect(verdict.outcome).toBe('unhealthy');
+  });
+
+  it('for an order that its keeper cannot follow has that order taken back', () => {
+    const observation = unreachable('pgaf-replica', 'Running');
+    Object.assign(rowOf(observation, 'pgaf-replica'), { goalState: 'join_primary' });
+    const found = judge(observation, builtInFormation()).findings.find(
+      (finding) => finding.check === 'nodes-reachable',
+    );
+    expect(found?.faults[0]?.remedy.run).toContain('SET goalstate = reportedstate WHERE nodeid = 2');
   });
 
   it('on a remote Incus is named with its remote in the remedy', () => {
@@ -95,5 +111,35 @@ describe('data nodes none of which answers', () => {
   it('are each a fault', () => {
     const found = verdict.findings.find((finding) => finding.check === 'nodes-reachable');
     expect(found?.faults.map((fault) => fault.subject)).toEqual(['pgaf-primary', 'pgaf-replica']);
+  });
+});
+
+describe('a container that could not be read, with a Postgres that answers', () => {
+  it('is never a pass: what only it could tell is unknown, and the message says why', () => {
+    const observation = healthyObservation();
+    observation.containers['pgaf-replica'] = { ok: false, failed: 'the probe was lost' };
+    const verdict = judge(observation, builtInFormation());
+    expect(withStatus(verdict, 'unknown')).toEqual([
+      'services-run',
+      'unit-file',
+      'open-files',
+      'disk-space',
+      'certificate-valid',
+      'names-resolve',
+      'clocks-agree',
+      'versions-equal',
+      'keepers-fence',
+    ]);
+    expect(verdict.outcome).toBe('error');
+    expect(verdict.message).toContain('pgaf-replica: the probe was lost');
+  });
+
+  it('does not hide what the others say', () => {
+    const observation = healthyObservation();
+    observation.containers['pgaf-replica'] = { ok: false, failed: 'the probe was lost' };
+    containerOf(observation, 'pgaf-primary').service.active = 'failed';
+    const verdict = judge(observation, builtInFormation());
+    expect(withStatus(verdict, 'fail')).toEqual(['services-run']);
+    expect(verdict.outcome).toBe('unhealthy');
   });
 });

@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { judge } from '../../../src/check/verdict.ts';
+import { catalogue } from '../../../src/check/catalogue/catalogue.ts';
+import { findingsOf, judge } from '../../../src/check/verdict.ts';
 import {
   builtInFormation,
   formationOf,
@@ -92,5 +94,98 @@ describe('a formation that asks for no synchronous standby', () => {
     nodeOf(observation, 'pgaf-primary').synchronousStandbyNames = '';
     for (const standby of nodeOf(observation, 'pgaf-primary').standbys) standby.syncState = 'async';
     expect(judge(observation, formation).outcome).toBe('pass');
+  });
+});
+
+describe('consequences', () => {
+  const someFaults = fc.array(
+    fc.record({
+      check: fc.constantFrom(...catalogue),
+      subject: fc.constantFrom('pgaf-monitor', 'pgaf-primary', 'pgaf-replica', 'default'),
+      own: fc.boolean(),
+    }),
+    { minLength: 1, maxLength: 20 },
+  );
+
+  it('hide no fault behind each other: whatever is found, something as grave fails by itself', () => {
+    fc.assert(
+      fc.property(someFaults, (given) => {
+        const found = catalogue.map((check) => ({
+          check,
+          faults: given
+            .filter((each) => each.check === check)
+            .map(({ subject, own }) => ({ subject, own, evidence: '', remedy: { say: '' } })),
+        }));
+        const failed = findingsOf(found).filter(({ status }) => status === 'fail');
+        const severities = given.map(({ check }) => check.severity);
+        expect(failed.map(({ severity }) => severity)).toContain(
+          severities.includes('error') ? 'error' : 'warning',
+        );
+        const ids = failed.map(({ check }) => check);
+        for (const { check } of given.filter(({ own }) => own)) expect(ids).toContain(check.id);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('go over several steps to a cause, which is told with each', () => {
+    const found = catalogue.map((check) => ({
+      check,
+      faults: ['services-run', 'nodes-reachable', 'keepers-report'].includes(check.id)
+        ? [{ subject: 'pgaf-replica', evidence: '', remedy: { say: '' } }]
+        : [],
+    }));
+    const findings = findingsOf(found).filter(({ status }) => status !== 'pass');
+    expect(findings.map(({ check, status, because }) => [check, status, because])).toEqual([
+      ['nodes-reachable', 'follows', ['services-run']],
+      ['services-run', 'fail', []],
+      ['keepers-report', 'follows', ['nodes-reachable', 'services-run']],
+    ]);
+  });
+
+  it('follow from checks that there are', () => {
+    const ids = catalogue.map(({ id }) => id);
+    for (const { follows = {} } of catalogue)
+      expect(ids).toEqual(expect.arrayContaining(Object.keys(follows)));
+  });
+
+  const onTheOldTimeline = (secondsSinceStateChange: number) => {
+    const observation = healthyObservation();
+    nodeOf(observation, 'pgaf-primary').timeline = 2;
+    Object.assign(rowOf(observation, 'pgaf-replica'), {
+      reportedState: 'join_secondary',
+      secondsSinceStateChange,
+      secondsSinceReport: 11,
+    });
+    const { findings } = judge(observation, builtInFormation());
+    return (status: string) =>
+      findings
+        .filter((each) => each.status === status)
+        .map(({ check, faults }) => [check, faults[0]?.remedy.run]);
+  };
+
+  it('of a failover that is under way: the old timeline is none, and nothing is to be deleted', () => {
+    const told = onTheOldTimeline(3);
+    expect(told('fail')).toMatchObject([['keepers-report', expect.stringContaining('pkill')]]);
+    expect(told('follows').map(([check]) => check)).not.toContain('timelines-agree');
+  });
+
+  it('of an old timeline that a node does not leave: its stuck transition is one', () => {
+    const told = onTheOldTimeline(3600);
+    expect(told('fail')).toEqual([
+      ['timelines-agree', expect.stringContaining('incus delete --force pgaf-replica')],
+    ]);
+    expect(told('follows').map(([check]) => check)).toEqual(
+      expect.arrayContaining(['no-stuck-transition', 'states-converged', 'keepers-report']),
+    );
+  });
+
+  it('of two primaries: their timelines are one, and neither is to be deleted', () => {
+    const observation = healthyObservation();
+    Object.assign(nodeOf(observation, 'pgaf-replica'), { inRecovery: false, timeline: 2 });
+    const { findings } = judge(observation, builtInFormation());
+    const status = (id: string) => findings.find(({ check }) => check === id)?.status;
+    expect(status('one-writable-primary')).toBe('fail');
+    expect(status('timelines-agree')).toBe('follows');
   });
 });

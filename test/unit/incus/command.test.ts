@@ -54,6 +54,18 @@ describe('a command that succeeds', () => {
     expect(await runCommand('cat', [], soon)).toBe('');
   });
 
+  it('is not waited for once it has printed what was awaited', async () => {
+    const script =
+      'process.stdout.write("one\\ntw"); setTimeout(() => process.stdout.write("o\\nend\\n"), 50); setTimeout(() => {}, 60_000)';
+    const started = performance.now();
+    expect(await node(script, { until: '\nend\n' })).toBe('one\ntwo\nend\n');
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
+
+  it('is read to its end where what was awaited is not its last word', async () => {
+    expect(await node('process.stdout.write("end\\nmore")', { until: 'end\n' })).toBe('end\nmore');
+  });
+
   it('need not read its standard input', async () => {
     expect(await node('console.log("done")', { stdin: 'x'.repeat(1_000_000) })).toBe('done\n');
   });

@@ -18,6 +18,7 @@ export function liveOf(
       networkPartitionTimeoutSeconds,
       walSenderTimeoutMs,
       walReceiverStatusIntervalMs: 1000,
+      walRetrieveRetryIntervalMs: 5000,
       helpers: { quickNameLookups: true, monitorKeepalives: true, remembersStandby: true },
       ...node,
     })),

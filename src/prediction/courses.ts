@@ -1,0 +1,80 @@
+import type { Interval } from '../clock/interval.ts';
+import type { LiveNode, LiveSettings } from './settings.ts';
+import {
+  announced,
+  chosen,
+  commanded,
+  demotedAfterCrash,
+  demotionAwaited,
+  givenUp,
+  handedOver,
+  nextReport,
+  opened,
+  type Step,
+} from './steps.ts';
+
+/** Which steps lead to a promotion, by what brings it about; the announcement is the last. */
+
+/** @param checks how long the health checks of this fault take to fail */
+export function failoverCourse({ monitor, nodes }: LiveSettings, checks: Interval): Step[] {
+  return [
+    givenUp(monitor, checks),
+    nextReport('a standby reports, and the failover begins'),
+    chosen(nodes.length),
+    demotionAwaited(monitor.primaryDemoteTimeoutMs),
+    nextReport('the standby reports, and may take writes'),
+    opened,
+    announced(nodes.length),
+  ];
+}
+
+export function switchoverCourse(live: LiveSettings, primary: LiveNode): Step[] {
+  const { length } = live.nodes;
+  return [
+    commanded,
+    chosen(length),
+    handedOver(length, slowestRetryMs(live, primary)),
+    opened,
+    announced(length),
+  ];
+}
+
+/**
+ * A failover that the keeper itself asks for: it hides a Postgres that is down only once it has tried to start it
+ * (keeper.c, ReportPgIsRunning), so one that looks before that gives its node up.
+ */
+export function crashCourse(live: LiveSettings, primary: LiveNode): Step[] {
+  const { monitor, nodes } = live;
+  return [
+    nextReport('its keeper reports that Postgres does not run'),
+    nextReport('a standby reports, and the failover begins'),
+    chosen(nodes.length),
+    demotedAfterCrash(nodes.length, monitor.primaryDemoteTimeoutMs, slowestRetryMs(live, primary)),
+    nextReport('the standby reports, and may take writes'),
+    opened,
+    announced(nodes.length),
+  ];
+}
+
+/** Any of the standbys may be the one that is promoted. */
+function slowestRetryMs({ nodes }: LiveSettings, primary: LiveNode): number {
+  const standbys = nodes.filter((node) => node !== primary);
+  return Math.max(0, ...standbys.map(({ walRetrieveRetryIntervalMs }) => walRetrieveRetryIntervalMs));
+}
+
+/** Why no standby can be promoted whatever happens, or null. */
+export function noSuccessor({ nodes, numberSyncStandbys }: LiveSettings, primary: LiveNode): string | null {
+  const standbys = nodes.filter((node) => node !== primary);
+  if (standbys.length === 0) return 'there is no other data node';
+  if (standbys.every(({ candidatePriority }) => candidatePriority === 0))
+    return 'every other data node has candidate priority 0; give one of them a higher one';
+  // Of two nodes the standby needs no quorum; of more, number_sync_standbys + 1 of them must report their position
+  // (group_state_machine.c, ProceedGroupStateForMSFailover).
+  const quorum = standbys.filter(({ replicationQuorum }) => replicationQuorum).length;
+  if (standbys.length > 1 && numberSyncStandbys > 0 && quorum < numberSyncStandbys + 1)
+    return (
+      `number_sync_standbys ${numberSyncStandbys} asks for ${numberSyncStandbys + 1} standbys of the replication quorum, and ` +
+      `there are ${quorum}; lower it, or add a standby`
+    );
+  return null;
+}

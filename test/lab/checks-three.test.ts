@@ -1,0 +1,173 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import {
+  allRun,
+  alterSystem,
+  check,
+  findingsOf,
+  formationFile,
+  isToldAndMended,
+  onMonitor,
+  rolesOf,
+  sql,
+  tellTimes,
+  toldOf,
+} from './breakage.ts';
+import { labFormation } from './formations.ts';
+import { becomesHealthy, eventually, figure, incus, inside, runAction } from './harness.ts';
+
+/** Checks that take a third node: on a small disk, on another timeline, frozen among three, and dropped. */
+
+const two = labFormation(12);
+const third = 'd12-gamma';
+const names = [...two.nodes, third];
+const three = labFormation(12, { nodes: names.map((name) => ({ name })) });
+const { monitor } = two;
+const paths = { two: formationFile(two.yaml), three: formationFile(three.yaml) };
+const pgdata = '/var/lib/postgresql/pgaf/node';
+
+beforeAll(async () => {
+  const { code, log } = await runAction('provision-pgaf', { formation: paths.three });
+  expect(code, log).toBe(0);
+  await ontoSmallDisk(third);
+  await becomesHealthy(paths.three, 60_000);
+});
+
+afterEach(async ({ task }) => {
+  if (task.result?.state !== 'fail') return;
+  await allRun([monitor, ...names]);
+  await inside(third, 'rm', '-f', `${pgdata}/../ballast`);
+  await runAction('provision-pgaf', { formation: paths.three });
+});
+
+afterAll(async () => {
+  tellTimes();
+  // The other files have two nodes.
+  await runAction('provision-pgaf', { formation: paths.two, prune: 'true' });
+  await incus('delete', '--force', third).catch(() => {});
+});
+
+describe('check-formation tells, and its remedy mends', () => {
+  it('disk-space: the disk of a node is nearly full', () =>
+    isToldAndMended(paths.three, {
+      check: 'disk-space',
+      what: 'the disk of a node is nearly full',
+      breakIt: () => inside(third, 'sh', '-c', fill, 'sh', pgdata, '100'),
+      byHand: () => inside(third, 'rm', `${pgdata}/../ballast`),
+    }));
+
+  it('disk-space: the disk is full, and the standby cannot write what it receives', async () => {
+    const { primary } = await rolesOf(monitor);
+    await isToldAndMended(paths.three, {
+      check: 'disk-space',
+      what: 'the disk of a node is full',
+      breakIt: async () => {
+        await inside(third, 'sh', '-c', fill, 'sh', pgdata, '1');
+        const write =
+          "pg_logical_emit_message(false, 'pgha', repeat('x', 1000000)) FROM generate_series(1, 250)";
+        await sql(primary, `SELECT ${write}`);
+        await eventually('the standby to give up', 30_000, async () => {
+          const rows = await sql(
+            primary,
+            `SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'`,
+          );
+          return rows !== String(names.length - 1);
+        });
+      },
+      byHand: () => inside(third, 'rm', `${pgdata}/../ballast`),
+    });
+  });
+
+  it('wal-retention: WAL cannot be archived', async () => {
+    const { primary } = await rolesOf(monitor);
+    await sql(third, "ALTER SYSTEM SET archive_mode = 'always'");
+    await alterSystem(third, "SET archive_command = 'false'");
+    const found = await check(paths.three);
+    expect(toldOf(found).failed, found.log).toEqual(['settings-in-force']);
+    await isToldAndMended(paths.three, {
+      check: 'settings-in-force',
+      what: 'archive_mode waits for a restart',
+      breakIt: () => Promise.resolve(),
+    });
+    await isToldAndMended(paths.three, {
+      check: 'wal-retention',
+      what: 'WAL cannot be archived',
+      breakIt: () => sql(primary, 'SELECT pg_switch_wal()'),
+      byHand: () => alterSystem(third, "SET archive_command = 'true'"),
+    });
+  });
+
+  it('timelines-agree: a standby stays on the old timeline', async () => {
+    const { primary } = await rolesOf(monitor);
+    const heir = names.find((name) => name !== primary && name !== third) ?? '';
+    await sql(third, "ALTER SYSTEM SET recovery_target_timeline = 'current'");
+    await inside(third, 'sh', '-c', `kill -INT "$(head -n 1 ${pgdata}/postmaster.pid)"`);
+    await becomesHealthy(paths.three, 60_000);
+    await isToldAndMended(paths.three, {
+      check: 'timelines-agree',
+      what: 'a standby stays on the old timeline',
+      breakIt: async () => {
+        await onMonitor(monitor, `SELECT pgautofailover.perform_promotion('default', '${heir}')`);
+        await eventually('the promotion', 60_000, async () => {
+          const goal = `SELECT goalstate FROM pgautofailover.node WHERE nodename = '${heir}' AND goalstate = reportedstate`;
+          return (await onMonitor(monitor, goal)) === 'primary';
+        });
+      },
+      follows: ['standbys-streaming'],
+    });
+  });
+});
+
+describe('one frozen node among three', () => {
+  it('is told, and takes no longer than the others', async () => {
+    const { primary } = await rolesOf(monitor);
+    await incus('pause', third);
+    try {
+      const found = await check(paths.three);
+      expect(toldOf(found).failed, found.log).toEqual(['nodes-reachable']);
+      expect(findingsOf(found).find(({ status }) => status === 'fail')?.faults[0]?.subject).toBe(third);
+      expect(found.outputs['primary']).toBe(primary);
+      figure('check-formation with one of three nodes frozen', found.tookMs / 1000);
+    } finally {
+      await incus('resume', third);
+    }
+    await becomesHealthy(paths.three, 60_000);
+  });
+});
+
+describe('a node that the file does not name', () => {
+  it('is told with the command line that drops it, and what the drop leaves behind with the one that mends that (#932)', async () => {
+    await isToldAndMended(paths.two, {
+      check: 'nodes-registered',
+      what: 'a third node that the file does not name',
+      breakIt: () => Promise.resolve(),
+      leaves: ['sync-standbys-possible'],
+    });
+    await isToldAndMended(paths.two, {
+      check: 'sync-standbys-possible',
+      what: 'number_sync_standbys of three nodes, with two',
+      breakIt: () => Promise.resolve(),
+    });
+  });
+});
+
+/** Moves a node's data to a file system of its own, of 1200 MB. */
+async function ontoSmallDisk(container: string): Promise<void> {
+  const script = `
+set -e
+systemctl stop pg_autoctl
+cp -a /var/lib/postgresql/pgaf /root/pgaf
+mount -t tmpfs -o size=1200m tmpfs /var/lib/postgresql/pgaf
+cp -a /root/pgaf/. /var/lib/postgresql/pgaf
+chown --reference=/root/pgaf /var/lib/postgresql/pgaf
+chmod --reference=/root/pgaf /var/lib/postgresql/pgaf
+rm -rf /root/pgaf
+systemctl start pg_autoctl
+`;
+  await inside(container, 'sh', '-c', script);
+}
+
+/** Leaves so many MB of the file system of a folder. */
+const fill = `
+available=$(df --output=avail --block-size=1000000 "$1" | tail -n 1)
+head -c "$((available - $2))MB" /dev/zero > "$1/../ballast"
+`;

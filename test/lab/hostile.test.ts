@@ -1,0 +1,195 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import {
+  allRun,
+  alterSystem,
+  check,
+  findingsOf,
+  formationFile,
+  rolesOf,
+  sql,
+  toldOf,
+  untilTold,
+} from './breakage.ts';
+import { containersOf, labFormation } from './formations.ts';
+import { becomesHealthy, figure, incus, inside, runAction } from './harness.ts';
+import { type Metered, meteredAction } from './meter.ts';
+
+/** What surrounds a check may fail, hang, or lie: it ends all the same, in time, and says what it met. */
+
+const formation = labFormation(12);
+const { monitor } = formation;
+const path = formationFile(formation.yaml);
+let primary: string;
+let standby: string;
+
+beforeAll(async () => {
+  const { code, log } = await runAction('provision-pgaf', { formation: path });
+  expect(code, log).toBe(0);
+  ({ primary, standby } = await rolesOf(monitor));
+});
+
+afterEach(async ({ task }) => {
+  if (task.result?.state === 'fail') await allRun(containersOf(formation));
+});
+
+/** The deadline of a member, and what a busy machine adds to a process. */
+const memberSeconds = 5 + 3;
+
+describe('a Postgres that accepts and never answers', () => {
+  it('is, in the monitor, a finding of its own, and the nodes are told all the same', async () => {
+    await inside(monitor, 'pkill', '-STOP', '-x', 'postgres');
+    try {
+      const found = await check(path);
+      expect(found.code, found.log).toBe(1);
+      expect(toldOf(found).failed, found.log).toEqual(['monitor-reachable']);
+      expect(found.outputs['message']).toContain(`${monitor}: gave up after 5 s waiting for Postgres`);
+      expect(found.log).toMatch(new RegExp(`${primary} +Running +\\? +\\? +writable`));
+      expect(found.log).toMatch(new RegExp(`${standby} +Running +\\? +\\? +standby`));
+      expect(found.tookMs / 1000).toBeLessThan(memberSeconds);
+      figure('check-formation with a monitor that never answers', found.tookMs / 1000);
+    } finally {
+      await inside(monitor, 'pkill', '-CONT', '-x', 'postgres');
+    }
+    await becomesHealthy(path, 60_000);
+  });
+});
+
+describe('a Postgres that recovers from a crash', () => {
+  it('is told as such', async () => {
+    // It asks for the first segment of WAL for as long as that takes.
+    const pgdata = '/var/lib/postgresql/pgaf/node';
+    await alterSystem(standby, "SET restore_command = 'sleep 30; false'");
+    await inside(standby, 'pkill', '-KILL', '-x', 'postgres');
+    try {
+      const found = await untilTold(path, 'nodes-reachable');
+      expect(toldOf(found).failed, found.log).toEqual(['nodes-reachable']);
+      expect(found.outputs['message'], found.log).toMatch(/starting up|not yet accepting|not accepting/);
+      expect(found.log).toContain('it recovers from a crash');
+    } finally {
+      await inside(standby, 'sed', '-i', '/restore_command/d', `${pgdata}/postgresql.auto.conf`);
+      await inside(standby, 'sh', '-c', 'pkill -HUP -o -x postgres; pkill -x sleep; true');
+    }
+    const mended = await check(path, { 'wait-seconds': '60' });
+    expect(mended.code, mended.log).toBe(0);
+    expect(await sql(standby, 'SELECT pg_is_in_recovery()')).toBe('t');
+  });
+});
+
+/** What the client does in place of what it was asked: for `query`, for `exec`, or for both. */
+const lies: [string, string, 'query' | 'exec' | '*', RegExp, number][] = [
+  [
+    'fails at once',
+    'echo "Error: it is broken" >&2; exit 1',
+    '*',
+    /failed with exit code 1: Error: it is broken/,
+    3,
+  ],
+  ['hangs', 'exec sleep 1000', '*', /gave up after 15 s waiting for `incus query/, 3],
+  [
+    'hangs in a child of its own',
+    'sleep 1000; exit 0',
+    '*',
+    /gave up after 15 s waiting for `incus query/,
+    3,
+  ],
+  ['prints garbage', 'exec seq 100000', '*', /something that is not JSON/, 3],
+  ['prints 50 MB', 'exec head -c 50000000 /dev/zero', 'query', /printed more than 16777216 bytes/, 3],
+  ['prints JSON of another kind', 'exec echo "{}"', 'query', /did not answer with a list of instances/, 3],
+  ['fails at once', 'echo "Error: it is broken" >&2; exit 1', 'exec', /Error: it is broken/, 1],
+  ['hangs', 'exec sleep 1000', 'exec', /gave up after 5 s/, 1],
+  ['prints garbage', 'exec seq 100000', 'exec', /no Postgres/, 1],
+  ['prints 50 MB', 'exec head -c 50000000 /dev/zero', 'exec', /no Postgres/, 1],
+  ['prints without end', 'exec yes', 'exec', /no Postgres/, 1],
+  ['ends at once and says nothing', 'exit 0', 'exec', /connection|closed|ended/i, 1],
+];
+
+describe('an incus client that', () => {
+  it.each(lies)('%s (%s, on %s): %s', async (what, script, on, message, code) => {
+    const { finished, peakMegabytes } = await checkWith(script, on);
+    expect(finished.code, finished.log).toBe(code);
+    expect(finished.outputs['outcome']).toBe(code === 3 ? 'error' : 'unhealthy');
+    expect(finished.outputs['message'], finished.log).toMatch(message);
+    expect(finished.log).not.toMatch(/^\s+at .*:\d+:\d+\)?$/m);
+    expect(finished.log).not.toContain('internal error');
+    expect(finished.tookMs / 1000).toBeLessThan(20);
+    expect(peakMegabytes).toBeLessThan(300);
+    figure(
+      `check-formation with an incus that ${what}, on ${on}`,
+      `${(finished.tookMs / 1000).toFixed(1)} s, peak ${peakMegabytes.toFixed(0)} MB`,
+      '',
+    );
+  });
+});
+
+describe('a monitor', () => {
+  it('that knows nobody of the formation', async () => {
+    const other = labFormation(12, { formation: 'unknown-here' });
+    const found = await check(formationFile(other.yaml));
+    expect(found.code, found.log).toBe(1);
+    const [finding] = findingsOf(found).filter(({ status }) => status === 'fail');
+    expect(finding?.check, found.log).toBe('nodes-registered');
+    expect(found.log).toContain('the monitor does not know it');
+  });
+
+  it('that knows one of two', async () => {
+    const lone = labFormation(12, { nodes: [{ name: formation.nodes[0] }, { name: 'd12-nobody' }] });
+    const found = await check(formationFile(lone.yaml));
+    expect(found.code, found.log).toBe(1);
+    expect(toldOf(found).failed, found.log).toEqual(
+      expect.arrayContaining(['nodes-reachable', 'nodes-registered']),
+    );
+    expect(found.log).toContain('there is no container d12-nobody');
+  });
+
+  it('that knows two of five', async () => {
+    const names = [...formation.nodes, 'd12-gone-1', 'd12-gone-2', 'd12-gone-3'];
+    const five = labFormation(12, { nodes: names.map((name) => ({ name })) });
+    const found = await check(formationFile(five.yaml));
+    expect(found.code, found.log).toBe(1);
+    expect(found.log).toMatch(/d12-gone-3 +missing +\? +\? +no answer/);
+    expect(found.tookMs / 1000).toBeLessThan(memberSeconds);
+  });
+});
+
+describe('a frozen container', () => {
+  it('takes the deadline of one, however many there are', async () => {
+    // Incus has it as Running: its processes are stopped from within.
+    await inside(standby, 'sh', '-c', 'pkill -STOP -x postgres');
+    try {
+      const found = await check(path);
+      expect(found.code, found.log).toBe(1);
+      expect(found.tookMs / 1000).toBeLessThan(memberSeconds);
+    } finally {
+      await inside(standby, 'pkill', '-CONT', '-x', 'postgres');
+    }
+    await becomesHealthy(path, 60_000);
+  });
+
+  it('is known by its status, and waited for by nobody', async () => {
+    await incus('pause', standby);
+    try {
+      const found = await check(path);
+      expect(toldOf(found).failed, found.log).toEqual(['nodes-reachable']);
+      figure('check-formation with one frozen container', found.tookMs / 1000);
+    } finally {
+      await incus('resume', standby);
+    }
+    await becomesHealthy(path, 60_000);
+  });
+});
+
+/** Runs check-formation with an incus of ours on PATH, and tells how much memory it took at most. */
+async function checkWith(script: string, on: 'query' | 'exec' | '*'): Promise<Metered> {
+  const folder = mkdtempSync(join(tmpdir(), 'pgha-bin-'));
+  const real = `PATH='${process.env['PATH'] ?? ''}' exec incus "$@"`;
+  const client = `#!/bin/sh\ncase "$1" in ${on}) ${script} ;; esac\n${real}\n`;
+  writeFileSync(join(folder, 'incus'), client, { mode: 0o755 });
+  return await meteredAction(
+    'check-formation',
+    { formation: path },
+    { PATH: `${folder}:${process.env['PATH'] ?? ''}` },
+  );
+}
