@@ -90,15 +90,21 @@ describe(`examples/veza-ci.yml on ${runner.name}`, () => {
   // A runner by itself cancels a run whole, later jobs included; a server sends them all the same.
   it.each([
     [
-      { RESULT: 'cancelled', OUTCOME: '', MESSAGE: '', RTO: '' },
+      { BACKEND: 'success', RESULT: 'cancelled', OUTCOME: '', MESSAGE: '', RTO: '' },
       'The failover drill was cancelled. It left no message. RTO: not measured. https://ci/run',
     ],
     [
-      { RESULT: 'failure', OUTCOME: 'missed', MESSAGE: 'It "took" $(too) `long`.', RTO: '71.250' },
+      {
+        BACKEND: 'success',
+        RESULT: 'failure',
+        OUTCOME: 'missed',
+        MESSAGE: 'It "took" $(too) `long`.',
+        RTO: '71.250',
+      },
       'The failover drill failed: missed. It "took" $(too) `long`. RTO: 71.250 s. https://ci/run',
     ],
     [
-      { RESULT: 'failure', OUTCOME: '', MESSAGE: '', RTO: '' },
+      { BACKEND: 'success', RESULT: 'failure', OUTCOME: '', MESSAGE: '', RTO: '' },
       'The failover drill failed: no outcome. It left no message. RTO: not measured. https://ci/run',
     ],
   ])('sends %j as it should', async (given, text) => {
