@@ -49983,6 +49983,7 @@ async function login(access, node, route, signal) {
 ;// CONCATENATED MODULE: ./build/src/check/sql-probe.js
 
 /** What Postgres says, one query a database. Each is read with the rights of the superuser and changes nothing. */
+const hbaFile = "convert_from(pg_read_binary_file(current_setting('hba_file'), 0, 1048576, true), 'LATIN1') AS hba_text";
 async function observeMonitor(session, formation) {
     const [settings, nodes] = await Promise.all([
         session.query(`SELECT current_setting('server_version_num')::int AS server,
@@ -49993,7 +49994,8 @@ async function observeMonitor(session, formation) {
                  FROM pg_settings WHERE name LIKE 'pgautofailover.%' AND vartype = 'integer') AS clocks,
               (SELECT coalesce(json_agg(formationid ORDER BY formationid), '[]')
                  FROM pgautofailover.formation) AS formations,
-              pgautofailover.formation_uri($1) AS uri`, [formation]),
+              pgautofailover.formation_uri($1) AS uri,
+              ${hbaFile}`, [formation]),
         readNodes(session, formation),
     ]);
     const [row] = settings;
@@ -50008,6 +50010,7 @@ async function observeMonitor(session, formation) {
         ])),
         formations: (row?.['formations'] ?? []),
         formationUri: String(row?.['uri'] ?? ''),
+        hbaText: String(row?.['hba_text'] ?? ''),
         nodes,
     };
 }
@@ -50074,7 +50077,7 @@ async function observeNode(session, formation) {
                       'type', type, 'databases', database, 'users', user_name, 'address', address,
                       'netmask', netmask, 'method', auth_method, 'error', error) ORDER BY line_number), '[]')
                FROM pg_hba_file_rules) AS hba_rules,
-            convert_from(pg_read_binary_file(current_setting('hba_file'), 0, 1048576, true), 'LATIN1') AS hba_text`, [users.map(({ name }) => name), databases.map(({ name }) => name), watchedSettings]);
+            ${hbaFile}`, [users.map(({ name }) => name), databases.map(({ name }) => name), watchedSettings]);
     return {
         serverVersion: Number(row?.['version']),
         secondsSinceStart: Number(row?.['since_start']),
@@ -50911,7 +50914,13 @@ class Remedies {
     }
 }
 
+;// CONCATENATED MODULE: ./build/src/member/roles.js
+/** pg_auto_failover's own accounts: the keepers' at the monitor, and the standbys' at the primary, a superuser. */
+const autoctlRole = 'autoctl_node';
+const replicationRole = 'pgautofailover_replicator';
+
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/reading.js
+
 
 /** What several checks look for in an observation. */
 function answeringNodes({ nodes }) {
@@ -50941,6 +50950,13 @@ function isBlind({ containers, monitor, nodes }) {
 /** The formation's rows on the monitor; undefined where no monitor answers. */
 function monitorNodes({ monitor }) {
     return monitor.ok ? monitor.value.nodes : undefined;
+}
+/** The hosts whose keepers the monitor's pg_hba.conf lets in; undefined where it could not be read. */
+function hostsLetIn({ monitor }) {
+    if (!monitor.ok || monitor.value.hbaText === '')
+        return undefined;
+    const rules = monitor.value.hbaText.matchAll(/^hostssl\s+\S+\s+(\S+)\s+(\S+)/gm);
+    return [...rules].filter(([, role]) => role === autoctlRole).map(([, , host = '']) => host);
 }
 /** The node that takes writes by its own word, with what it says. */
 function writablePrimary(observation) {
@@ -51417,11 +51433,6 @@ function describeMark(text) {
     return `drill ${drill}: ${fault}, since ${since}`;
 }
 
-;// CONCATENATED MODULE: ./build/src/member/roles.js
-/** pg_auto_failover's own accounts: the keepers' at the monitor, and the standbys' at the primary, a superuser. */
-const autoctlRole = 'autoctl_node';
-const replicationRole = 'pgautofailover_replicator';
-
 ;// CONCATENATED MODULE: ./build/src/member/hba.js
 
 
@@ -51778,6 +51789,7 @@ const matchesFile = {
         'failover-possible': 'any',
         'synchronous-replication': 'any',
         'nodes-registered': 'any',
+        'keepers-report': 'any',
     },
     faults(observation, formation, asked) {
         if (asked.withoutFile)
@@ -51794,10 +51806,17 @@ const matchesFile = {
             .map(([subject, drift]) => ({ subject, evidence: drift.join('; '), remedy }));
     },
 };
-function monitorDrift({ monitor }, formation) {
+function monitorDrift(observation, formation) {
+    const { monitor } = observation;
     if (!monitor.ok)
         return [];
-    return Object.entries(monitorSettings(formation.timings)).flatMap(([setting, wanted]) => {
+    // It may let in more: those of another formation on the same monitor.
+    const hosts = hostsLetIn(observation);
+    const shutOut = membersOf(formation)
+        .slice(1)
+        .filter(({ host }) => hosts !== undefined && !hosts.includes(host))
+        .map(({ host }) => `pg_hba.conf does not let ${host} in`);
+    const clocks = Object.entries(monitorSettings(formation.timings)).flatMap(([setting, wanted]) => {
         const name = setting.replace('pgautofailover.', '');
         const found = monitor.value.clocks[name];
         const number = Number.parseInt(wanted, 10);
@@ -51805,6 +51824,7 @@ function monitorDrift({ monitor }, formation) {
             ? []
             : [`${name} is ${found}, the file asks for ${number}`];
     });
+    return [...clocks, ...shutOut];
 }
 function memberDrift(observation, formation, member) {
     const drift = limitsDrift(observation, member);
@@ -52444,15 +52464,25 @@ const keepersReport = {
         const remedies = new Remedies(formation, asked);
         return monitorNodes(observation)
             ?.filter((node) => node.secondsSinceReport > limit)
-            .map((node) => ({
-            subject: node.name,
-            evidence: `its last report is ${node.secondsSinceReport.toFixed(1)} s old`,
-            // A restart of pg_autoctl would wait 90 s for a keeper that hangs, and take Postgres along.
-            remedy: {
-                say: "where its network is whole, end its keeper's process: pg_autoctl starts it again, and Postgres goes on",
-                run: remedies.inside(node.name, "pkill -KILL -f '^pg_autoctl: node active'"),
-            },
-        }));
+            .map((node) => {
+            const evidence = `its last report is ${node.secondsSinceReport.toFixed(1)} s old`;
+            const hosts = hostsLetIn(observation);
+            return hosts !== undefined && !hosts.includes(node.host)
+                ? {
+                    subject: node.name,
+                    evidence: `${evidence}, and pg_hba.conf of ${remedies.monitor} does not let it in`,
+                    remedy: remedies.provision(),
+                }
+                : {
+                    subject: node.name,
+                    evidence,
+                    // A restart of pg_autoctl would wait 90 s for a keeper that hangs, and take Postgres along.
+                    remedy: {
+                        say: "where its network is whole, end its keeper's process: pg_autoctl starts it again, and Postgres goes on",
+                        run: remedies.inside(node.name, "pkill -KILL -f '^pg_autoctl: node active'"),
+                    },
+                };
+        });
     },
 };
 const noStuckTransition = {
