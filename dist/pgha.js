@@ -47769,6 +47769,8 @@ function writeReport(folder, action, { outcome, message, report, picture, files 
     }
 }
 
+// EXTERNAL MODULE: external "node:events"
+var external_node_events_ = __nccwpck_require__(8474);
 ;// CONCATENATED MODULE: external "node:os"
 const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
 ;// CONCATENATED MODULE: ./node_modules/yocto-queue/index.js
@@ -53198,6 +53200,7 @@ async function change(watch, pauseMs, signal) {
 
 
 
+
 /** Each formation takes two processes of the `incus` client for every container, which a busy machine makes late. */
 const atOnce = Math.max(2, Math.min(4, (0,external_node_os_namespaceObject.availableParallelism)()));
 /**
@@ -53205,6 +53208,8 @@ const atOnce = Math.max(2, Math.min(4, (0,external_node_os_namespaceObject.avail
  * @throws only a cancellation
  */
 async function checkFormations(subjects, { waitMs, failOn, log, signal }) {
+    // Every reading of every member listens for its end.
+    (0,external_node_events_.setMaxListeners)(0, signal);
     const limit = pLimit(atOnce);
     // One reading of a server's instances serves every formation on it.
     const listings = new Map();

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
 import { messageOf } from '../contract/errors.ts';
@@ -43,6 +44,8 @@ export async function checkFormations(
   subjects: readonly Subject[],
   { waitMs, failOn, log, signal }: CheckOptions,
 ): Promise<Checked[]> {
+  // Every reading of every member listens for its end.
+  setMaxListeners(0, signal);
   const limit = pLimit(atOnce);
   // One reading of a server's instances serves every formation on it.
   const listings = new Map<string, Promise<Map<string, Instance>>>();
