@@ -44927,6 +44927,323 @@ async function observeNode(session, formation) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/src/faults/catalogue.js
+/**
+ * The faults that a drill can inflict, as plain data: what is done to whom, for how long, what should come of
+ * it and why. How each is inflicted and proven stands in the files beside this one. States and reasons are
+ * those of pg_auto_failover 2.0 to 2.2.
+ */
+const entries = {
+    stop: {
+        does: "the primary's container is stopped by force, as by a power loss",
+        expected: 'failover',
+        because: 'a primary that is gone is replaced',
+        hits: 'primary',
+        lasts: 'until-promotion',
+        leaves: 'nothing',
+        deed: (container) => `the power of ${container} was cut`,
+        state: 'down',
+        end: 'power back',
+    },
+    freeze: {
+        does: 'every process of the primary is frozen, as on a host that hangs; its connections look alive',
+        expected: 'failover',
+        because: 'the monitor hears nothing and its health checks get no answer',
+        hits: 'primary',
+        lasts: 'until-promotion',
+        leaves: 'nothing',
+        deed: (container) => `${container} was frozen`,
+        state: 'frozen',
+        end: 'thawed',
+    },
+    'kill-node': {
+        does: 'pg_autoctl and Postgres of the primary are killed, and systemd is kept from starting them again',
+        expected: 'failover',
+        because: 'nobody is left to start Postgres',
+        hits: 'primary',
+        lasts: 'until-promotion',
+        leaves: 'unit',
+        deed: (container) => `pg_autoctl and Postgres on ${container} were killed`,
+        state: 'killed',
+        end: 'started',
+    },
+    'network-cut': {
+        does: 'every packet from and to the primary is dropped in silence',
+        expected: 'failover',
+        because: 'the primary is lost to everybody, and fences itself meanwhile',
+        hits: 'primary',
+        lasts: 'until-promotion',
+        leaves: 'filter',
+        deed: (container) => `${container} was cut off from the network`,
+        state: 'cut off',
+        end: 'link back',
+    },
+    'monitor-cut': {
+        does: 'every packet between primary and monitor is dropped in silence',
+        expected: 'failover',
+        because: 'the monitor cannot tell such a primary from a dead one; the primary fences itself meanwhile',
+        hits: 'primary',
+        lasts: 'until-promotion',
+        leaves: 'filter',
+        deed: (container) => `${container} was cut off from the monitor`,
+        state: 'cut off from the monitor',
+        end: 'link back',
+    },
+    switchover: {
+        does: 'the monitor is asked to move the primary, as before planned work (perform_failover)',
+        expected: 'failover',
+        because: 'that is what was asked for',
+        hits: 'primary',
+        lasts: 'a-moment',
+        leaves: 'nothing',
+        deed: (container) => `the monitor was asked to move the primary away from ${container}`,
+        state: '',
+        end: '',
+    },
+    reboot: {
+        does: "the primary's container is restarted in order, as after an update",
+        expected: 'either',
+        because: 'a primary that is back before the timings give it up stays primary, one that takes longer is replaced',
+        hits: 'primary',
+        lasts: 'a-moment',
+        leaves: 'nothing',
+        deed: (container) => `${container} was restarted`,
+        state: '',
+        end: '',
+    },
+    'kill-postgres': {
+        does: 'Postgres of the primary is killed, its keeper is not',
+        expected: 'none',
+        because: 'the keeper starts it again within a second or so',
+        hits: 'primary',
+        lasts: 'a-moment',
+        leaves: 'nothing',
+        deed: (container) => `Postgres on ${container} was killed`,
+        state: '',
+        end: '',
+    },
+    'standby-cut': {
+        does: 'every packet between the primary and its standbys is dropped in silence',
+        expected: 'none',
+        because: 'the monitor reaches all of them; synchronous commits hang until the link is back, in every release (upstream #997)',
+        hits: 'primary',
+        lasts: 'while-watched',
+        leaves: 'filter',
+        deed: (container) => `${container} was cut off from its standbys`,
+        state: 'cut off from its standbys',
+        end: 'link back',
+    },
+    'standby-stop': {
+        does: "a standby's container is stopped by force",
+        expected: 'none',
+        because: 'the primary stays; its commits hang until the standby is given up, then go on without waiting for it',
+        hits: 'standby',
+        lasts: 'while-watched',
+        leaves: 'nothing',
+        deed: (container) => `the power of the standby ${container} was cut`,
+        state: 'down',
+        end: 'power back',
+    },
+    'monitor-stop': {
+        does: "the monitor's container is stopped by force",
+        expected: 'none',
+        because: 'without it nobody decides anything, and the primary goes on serving',
+        hits: 'monitor',
+        lasts: 'while-watched',
+        leaves: 'nothing',
+        deed: (container) => `the power of the monitor ${container} was cut`,
+        state: 'down',
+        end: 'power back',
+    },
+    'disk-full': {
+        does: 'the disk that holds the data of the primary is filled; only where the container has a size-limited disk of its own (limits.disk)',
+        expected: 'either',
+        because: 'a Postgres that can go on without new room stays, one that cannot and does not start again is replaced',
+        hits: 'primary',
+        lasts: 'while-watched',
+        leaves: 'file',
+        deed: (container) => `the disk of ${container} was filled`,
+        state: 'disk full',
+        end: 'room again',
+    },
+    'brief-freeze': {
+        does: 'the primary is frozen for less than the timings make a failover of, as in a live migration',
+        expected: 'none',
+        because: 'the timings are meant to ride it out',
+        hits: 'primary',
+        lasts: 'briefly',
+        leaves: 'nothing',
+        deed: (container) => `${container} was frozen for a moment`,
+        state: 'frozen',
+        end: 'thawed',
+    },
+    'packet-loss': {
+        does: 'one packet in ten from and to the primary is lost, at random',
+        expected: 'none',
+        because: 'TCP sends again what was lost, and a check that fails now and then is no reason',
+        hits: 'primary',
+        lasts: 'while-watched',
+        leaves: 'filter',
+        deed: (container) => `packets from and to ${container} began to be lost`,
+        state: 'loses packets',
+        end: 'link whole',
+    },
+};
+const faultNames = Object.keys(entries);
+const catalogue = entries;
+function isFaultName(name) {
+    return typeof name === 'string' && Object.hasOwn(entries, name);
+}
+const outcomes = {
+    failover: 'A failover is expected',
+    none: 'No failover is expected',
+    either: 'A failover may come of it or not',
+};
+/** A fault for people, two sentences: what is done, and what is expected of it. */
+function told(name) {
+    const { does, expected, because } = catalogue[name];
+    return `${does}. ${outcomes[expected]}: ${because}.`;
+}
+
+;// CONCATENATED MODULE: external "node:path/posix"
+const posix_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:path/posix");
+;// CONCATENATED MODULE: ./build/src/faults/disk.js
+
+
+/**
+ * A full disk, by one file beside the data directory. Only where Incus itself limits the disk, and its pool
+ * has room for all of what the limit allows: a disk shared with the host is never filled.
+ */
+const fileName = 'pgha-drill.fill';
+/** A path that an undo may remove, whoever wrote the mark that names it. */
+function isFillPath(path) {
+    return typeof path === 'string' && /^\/(?:[^/]+\/)*pgha-drill\.fill$/.test(path) && !path.includes('/../');
+}
+/** Of the pool that is never used, whatever the limits promise. */
+const reserve = { share: 0.1, bytes: 256 * 1024 ** 2 };
+/** Why a disk must not be filled, or undefined. Pure. @param total the limit, in bytes; 0 for none */
+function tooDangerous(container, total, pool) {
+    if (total <= 0)
+        return `the container ${container} has no disk of its own, so it would be its host's that is filled; set limits.disk, on a storage pool that enforces it`;
+    const free = pool.total - pool.used;
+    const kept = Math.max(reserve.bytes, pool.total * reserve.share);
+    if (total + kept > free)
+        return `the storage pool of ${container} has ${gib(free)} left, too little for a disk of ${gib(total)} that is full`;
+    return undefined;
+}
+const gib = (bytes) => `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
+/**
+ * Takes all the room: in large pieces where the file system can set them aside, then byte by byte with what
+ * does not compress. Never more than \`$2\` bytes. A disk that is full, or a quota used up, is what it is for.
+ */
+const fill = `
+file=$1 left=$2 piece=$2 have=0
+: >"$file" && chmod 600 "$file" || exit 1
+while [ "$piece" -ge 1048576 ]; do
+  if [ "$piece" -le "$left" ] && fallocate -o "$have" -l "$piece" "$file" 2>/dev/null; then
+    have=$((have + piece)) left=$((left - piece))
+  else piece=$((piece / 2)); fi
+done
+head -c "$left" /dev/urandom 2>/dev/null | dd of="$file" bs=64k oflag=append conv=notrunc 2>/dev/null
+head -c "$left" /dev/urandom 2>/dev/null | dd of="$file" bs=512 oflag=append conv=notrunc 2>/dev/null
+sync -f "$file" 2>/dev/null
+exit 0
+`;
+/** What the user of Postgres is told when it asks for room of one WAL segment beside the file \`$1\`. */
+const ask = `
+probe=$1.probe
+said=$(runuser -u postgres -- dd if=/dev/urandom of="$probe" bs=1M count=16 conv=fsync 2>&1)
+rm -f "$probe"
+case $said in
+*'No space left'*) echo 'No space left on device' ;;
+*'quota exceeded'*) echo 'Disk quota exceeded' ;;
+esac
+`;
+/** Some file systems can remove a file when nothing is left, others only shorten one (btrfs: the former). */
+const empty = `
+[ -e "$1" ] || exit 0
+rm -f "$1" 2>/dev/null || { truncate --size=0 "$1"; rm -f "$1"; }
+[ ! -e "$1" ] && echo removed
+`;
+const deadlineMs = 300_000;
+const diskFull = async ({ incus }, { name, pgdata }, signal) => {
+    const folder = (0,posix_namespaceObject.dirname)(pgdata);
+    const mount = (await incus.read(name, ['stat', '--format=%m', pgdata], { deadlineMs: 15_000, signal })).trim();
+    const disk = await incus.diskAt(name, mount, signal);
+    if (disk === undefined)
+        throw new EnvironmentError(`Incus does not tell on which disk ${pgdata} of ${name} lies (${mount})`);
+    const danger = tooDangerous(name, disk.total, disk.pool);
+    if (danger !== undefined)
+        throw new EnvironmentError(danger);
+    const path = `${folder}/${fileName}`;
+    return {
+        fill: path,
+        inject: () => incus.exec(name, ['sh', '-c', fill, 'sh', path, String(disk.total)], { deadlineMs }),
+        async proof() {
+            const said = await incus
+                .read(name, ['sh', '-c', ask, 'sh', path], { deadlineMs: 60_000 })
+                .catch((error) => {
+                if (error instanceof CommandError)
+                    return '';
+                throw error;
+            });
+            return said.trim() === '' ? undefined : `a write of 16 MiB beside the data ended with "${said.trim()}"`;
+        },
+    };
+};
+/** Undoes diskFull. @returns whether there was such a file */
+async function emptyDisk(incus, container, path, signal) {
+    if (!isFillPath(path))
+        return false;
+    const said = await incus.read(container, ['sh', '-c', empty, 'sh', path], { deadlineMs: 60_000, signal });
+    return said.trim() === 'removed';
+}
+
+;// CONCATENATED MODULE: ./build/src/faults/mark.js
+
+
+
+
+async function setMark(incus, container, mark, at = now()) {
+    await incus.setLabel(container, drillMarkKey, markText(mark, at));
+}
+function markText(mark, at) {
+    return JSON.stringify({ ...mark, since: wallClock(at) });
+}
+async function clearMark(incus, container) {
+    await incus.removeLabel(container, drillMarkKey);
+}
+/** Never throws: a mark may be by hand, of another release, or broken. */
+function readMark(text) {
+    let value;
+    try {
+        value = JSON.parse(text);
+    }
+    catch {
+        return {};
+    }
+    if (typeof value !== 'object' || value === null)
+        return {};
+    const { drill, fault, since, fill } = value;
+    return {
+        ...(typeof drill === 'string' && { drill }),
+        ...(isFaultName(fault) && { fault }),
+        ...(typeof since === 'string' && { since }),
+        ...(isFillPath(fill) && { fill }),
+    };
+}
+/** The drill that left a mark, or the mark's text where it is not ours to read. */
+function markedBy(mark) {
+    return readMark(mark).drill ?? mark;
+}
+/** A mark for people, to follow "marked by". */
+function describeMark(text) {
+    const { drill, fault, since } = readMark(text);
+    if (drill === undefined || fault === undefined || since === undefined)
+        return `a drill: ${text}`;
+    return `drill ${drill}: ${fault}, since ${since}`;
+}
+
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(7030);
 ;// CONCATENATED MODULE: ./build/src/postgres/hba.js
@@ -44978,6 +45295,7 @@ function prefixOf(netmask) {
 }
 
 ;// CONCATENATED MODULE: ./build/src/check/catalogue.js
+
 
 
 
@@ -45226,12 +45544,12 @@ const noInterruptedDrill = {
         .filter(([, instance]) => instance.drillMark !== undefined)
         .map(([name, instance]) => ({
         subject: name,
-        evidence: `marked by a drill: ${instance.drillMark}`,
+        evidence: `marked by ${describeMark(instance.drillMark ?? '')}`,
         remedy: 'wait for the drill that runs, or run failover-drill or provision-pgaf: each undoes what was left behind',
     })),
 };
 /** Every check, in the order in which a person would look. */
-const catalogue = [
+const catalogue_catalogue = [
     monitorReachable,
     nodesReachable,
     nodesRegistered,
@@ -45250,7 +45568,7 @@ const catalogue = [
 
 /** Judges an observation by every check of the catalogue. Pure. */
 function judge(observation, formation) {
-    const findings = catalogue.map(({ id, meaning, severity, faults }) => {
+    const findings = catalogue_catalogue.map(({ id, meaning, severity, faults }) => {
         const found = faults(observation, formation);
         const status = found === undefined ? 'unknown' : found.length === 0 ? 'pass' : 'fail';
         return { check: id, severity, meaning, status, faults: found ?? [] };
@@ -45391,6 +45709,22 @@ function timingsFaults(t) {
             `never saw its standby without the monitor never fences`);
     }
     return faults;
+}
+/**
+ * By when, after the primary was lost, the monitor has told a standby to take over: it decides when a standby
+ * reports, and where it has not decided by then, it does not.
+ */
+function decidesWithinMs(t) {
+    const unheardMs = t.nodeConsideredUnhealthyTimeoutMs + reportMs;
+    return Math.max(unheardMs, t.healthCheckPeriodMs + healthChecksFailAfterMs(t)) + 2 * reportMs;
+}
+/**
+ * The longest freeze of the primary that must not become a failover, whole seconds: it takes both missing
+ * reports (the last one may be a second old, the next one a second late) and failed health checks.
+ */
+function ridesOutMs(t) {
+    const heardMs = t.nodeConsideredUnhealthyTimeoutMs - 2 * reportMs;
+    return Math.floor(Math.max(heardMs, healthChecksFailAfterMs(t) - reportMs) / 1000) * 1000;
 }
 
 ;// CONCATENATED MODULE: ./build/src/formation/convert.js
@@ -46777,11 +47111,11 @@ function emoji(message$1) {
 //#endregion
 //#region src/actions/empty/empty.ts
 /* @__NO_SIDE_EFFECTS__ */
-function empty(message$1) {
+function dist_empty(message$1) {
 	return {
 		kind: "validation",
 		type: "empty",
-		reference: empty,
+		reference: dist_empty,
 		async: false,
 		expects: "0",
 		message: message$1,
@@ -46814,11 +47148,11 @@ function endsWith(requirement, message$1) {
 //#endregion
 //#region src/actions/entries/entries.ts
 /* @__NO_SIDE_EFFECTS__ */
-function entries(requirement, message$1) {
+function dist_entries(requirement, message$1) {
 	return {
 		kind: "validation",
 		type: "entries",
-		reference: entries,
+		reference: dist_entries,
 		async: false,
 		expects: `${requirement}`,
 		requirement,
@@ -54069,6 +54403,41 @@ class Incus {
             throw error;
         }
     }
+    /** Throws as query does, also where there is no such instance. */
+    async state(instance, signal) {
+        const { pid, network } = await this.rawState(instance, signal);
+        const addresses = Object.values(network ?? {})
+            .flatMap((card) => card.addresses ?? [])
+            .filter(({ scope }) => scope === 'global')
+            .map(({ address }) => address);
+        return { pid, addresses };
+    }
+    async rawState(instance, signal) {
+        return (await this.query(`/1.0/instances/${encodeURIComponent(instance)}/state`, signal));
+    }
+    /**
+     * The disk that is mounted at `path` in an instance, or undefined when none of its devices is. An Incus whose
+     * pool enforces no limits (a directory without project quotas, say) tells no usage either.
+     */
+    async diskAt(instance, path, signal) {
+        const [raw, { disk }] = await Promise.all([
+            this.query(`/1.0/instances/${encodeURIComponent(instance)}`, signal),
+            this.rawState(instance, signal),
+        ]);
+        const devices = Object.entries(raw.expanded_devices ?? {});
+        const [name, device] = devices.find(([, each]) => each['type'] === 'disk' && each['path'] === path) ?? [];
+        if (name === undefined || device?.['pool'] === undefined)
+            return undefined;
+        const member = raw.location === undefined || raw.location === 'none'
+            ? ''
+            : `?target=${encodeURIComponent(raw.location)}`;
+        const url = `/1.0/storage-pools/${encodeURIComponent(device['pool'])}/resources${member}`;
+        const { space } = (await this.query(url, signal));
+        return {
+            total: device['size'] === undefined ? 0 : (disk?.[name]?.total ?? 0),
+            pool: { total: space.total, used: space.used },
+        };
+    }
     /** Runs a command in a container as root, without a terminal. Secrets go by `stdin`. Throws as run does. */
     async exec(instance, command, options) {
         await this.runInside(instance, command, options);
@@ -54144,6 +54513,14 @@ class Incus {
     /** Cuts the power: no shutdown, no flush. */
     async forceStop(instance, signal) {
         await this.run(this.argv('stop', instance, '--force'), { deadlineMs: 60_000, signal });
+    }
+    /** Freezes every process. */
+    async pause(instance, signal) {
+        await this.run(this.argv('pause', instance), { deadlineMs: 30_000, signal });
+    }
+    /** In order. Throws as run does, also when it does not shut down within a minute. */
+    async restart(instance, signal) {
+        await this.run(this.argv('restart', instance, '--timeout', '60'), { deadlineMs: 120_000, signal });
     }
     async resume(instance, signal) {
         await this.run(this.argv('resume', instance), { deadlineMs: 30_000, signal });
@@ -57295,10 +57672,10 @@ function getIDToken(aud) {
 //# sourceMappingURL=core.js.map
 ;// CONCATENATED MODULE: ./build/src/contract/outcome.js
 /** What an action concluded. DESIGN's contract: the same for every action and for the terminal. */
-const outcomes = ['pass', 'unhealthy', 'missed', 'error'];
+const outcome_outcomes = ['pass', 'unhealthy', 'missed', 'error'];
 /** The process exit code that stands for an outcome (0 to 3). */
 function exitCodeOf(outcome) {
-    return outcomes.indexOf(outcome);
+    return outcome_outcomes.indexOf(outcome);
 }
 /** The outcome that stands where several apply: the one with the highest exit code; `pass` for none. */
 function worstOutcome(found) {
@@ -57397,6 +57774,10 @@ function secondsInput(min, max) {
             return value;
         },
     };
+}
+/** An input that may be left empty. */
+function inputs_optional(spec) {
+    return { parse: (given) => (given === '' ? undefined : spec.parse(given)) };
 }
 /** The environment variable that a runner passes an input by. */
 const runnerName = (name) => `INPUT_${name.toUpperCase()}`;
@@ -57652,6 +58033,414 @@ async function healthy(formation, incus, deadlineMs, signal) {
             return verdict;
         await sleep(300, signal);
     }
+}
+
+;// CONCATENATED MODULE: ./build/src/incus/container-lock.js
+
+
+
+/** Takes the lock or says `busy`; holds it until its input ends, which it does however its client ends. */
+const hold = `
+exec 9>"/run/pgha-$1.lock"
+flock -n 9 || { echo busy; exec sleep 1; }
+echo held; exec cat >/dev/null
+`;
+const container_lock_deadlineMs = 15_000;
+/**
+ * @param name letters, digits, `-` and `_`
+ * @returns undefined when another process holds it
+ * @throws EnvironmentError when the container cannot be reached, DeadlineError when it does not answer
+ */
+async function lockInContainer(incus, instance, name, signal) {
+    const child = (0,external_node_child_process_namespaceObject.spawn)('incus', incus.argv('exec', instance, '-T', '--', 'sh', '-c', hold, 'sh', name), {
+        stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    // It must not keep our process, and its end is ours to cause.
+    child.stdin.on('error', () => { });
+    let stderr = '';
+    child.stderr.on('data', (chunk) => {
+        stderr = (stderr + chunk.toString()).slice(-2000);
+    });
+    let released = false;
+    const release = () => {
+        released = true;
+        // Its input ends, and the lock with it; the client is not killed before that has arrived.
+        child.stdin.end();
+        setTimeout(() => child.kill('SIGKILL'), 2000).unref();
+    };
+    const lost = () => !released && (child.exitCode !== null || child.signalCode !== null);
+    const answer = (inner) => new Promise((resolve, reject) => {
+        let said = '';
+        child.stdout.on('data', (chunk) => {
+            said += chunk.toString();
+            if (/held|busy/.test(said))
+                resolve(said.includes('held'));
+        });
+        inner.addEventListener('abort', () => reject(inner.reason));
+        child.on('error', reject);
+        child.on('close', (code) => {
+            const why = `(exit code ${code}): ${lastLines(stderr, 2)}`;
+            reject(new EnvironmentError(`the lock in ${instance} could not be taken ${why}`));
+        });
+    });
+    try {
+        if (await withDeadline(`the lock in ${instance}`, container_lock_deadlineMs, answer, signal))
+            return { lost, release };
+    }
+    catch (error) {
+        release();
+        throw error;
+    }
+    release();
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./build/src/faults/packet-filter.js
+/**
+ * Packets dropped inside a container, by one nftables table of ours in the container's own network namespace:
+ * nothing of the host or of another container is touched, one deletion undoes it, and a restart of the
+ * container takes it away by itself.
+ *
+ * No image has the tool nft, so a few lines of perl (perl-base is part of every Debian and Ubuntu) speak the
+ * kernel's protocol themselves: linux/netfilter/nfnetlink.h and nf_tables.h, whose numbers these are. A batch
+ * is done whole or not at all.
+ *
+ * Why not blackhole routes: they fail the node's own connections at once (EINVAL), as no lost packet would, and
+ * a keeper that need not wait for its time-outs fences itself by another clock (docs/timings.md, link down).
+ */
+const script = String.raw `
+use strict; use Socket qw(:DEFAULT inet_pton);
+my ($order, @args) = @ARGV;
+my ($table, $sequence, @batch, %asked) = ("pgha_drill", 0);
+# What is printed just before the end may get lost, so the end comes a little later.
+sub fail { print STDERR "packet filter: @_\n"; select(undef, undef, undef, 0.1); exit 1 }
+
+sub attribute { my ($type, $value) = @_;
+  pack("S S a*", 4 + length $value, $type, $value) . "\0" x (-length($value) % 4) }
+sub nested { my $type = shift; attribute(0x8000 | $type, join "", @_) }
+sub text { attribute($_[0], "$_[1]\0") }
+sub number { attribute($_[0], pack "N", $_[1]) }
+
+sub message { my ($type, $flags, $family, $resource, @attributes) = @_;
+  my $body = pack("C C n", $family, 0, $resource) . join "", @attributes;
+  push @batch, pack("L S S L L", 16 + length $body, $type, 1 | $flags, ++$sequence, 0) . $body;
+  return $sequence }
+# NFNL_SUBSYS_NFTABLES, NLM_F_ACK, NFPROTO_INET
+sub nft { my ($kind, $flags, @attributes) = @_;
+  $asked{message(0xa00 | $kind, 4 | $flags, 1, 0, @attributes)} = 1 }
+sub remove_table { nft(2, 0, text(1, $table)) }
+sub add_table { nft(0, 0x400, text(1, $table)) }
+# Before connection tracking and every other filter: priority -300.
+sub add_chain { my ($name, $hook) = @_; nft(3, 0x400, text(1, $table), text(3, $name),
+  nested(4, number(1, $hook), number(2, 0xfffffed4)), text(7, "filter")) }
+
+sub expression { my ($name, @data) = @_; nested(1, text(1, $name), nested(2, @data)) }
+sub meta { expression("meta", number(1, 1), number(2, $_[0])) }
+sub compare { my ($differs, $value) = @_;
+  expression("cmp", number(1, 1), number(2, $differs), nested(3, attribute(1, $value))) }
+sub payload { my ($offset, $length) = @_;
+  expression("payload", number(1, 1), number(2, 1), number(3, $offset), number(4, $length)) }
+sub one_in { expression("numgen", number(1, 1), number(2, $_[0]), number(3, 1)) . compare(0, pack "L", 0) }
+# NF_DROP
+sub dropped { expression("immediate", number(1, 0), nested(2, nested(2, number(1, 0)))) }
+sub add_rule { my ($chain, @expressions) = @_;
+  nft(6, 0xc00, text(1, $table), text(2, $chain), nested(4, @expressions, dropped())) }
+
+# Every packet but those of the loopback interface (its index is 1 everywhere).
+sub outside { my $chain = shift; return meta($chain eq "in" ? 4 : 5) . compare(1, pack "L", 1) }
+# A dropped datagram would tell its sender (EPERM), so that a name look-up failed at once. As nothing comes in,
+# what goes out is not answered either, and is as lost as it looks.
+sub not_udp { return meta(16) . compare(1, pack "C", 17) }
+sub address { my ($chain, $address) = @_;
+  my $is6 = $address =~ /:/;
+  my $bytes = inet_pton($is6 ? AF_INET6 : AF_INET, $address) or fail("$address is no address");
+  my $offset = $chain eq "in" ? ($is6 ? 8 : 12) : ($is6 ? 24 : 16);
+  return meta(15) . compare(0, pack "C", $is6 ? 10 : 2) . payload($offset, length $bytes) . compare(0, $bytes) }
+
+my $netlink;
+if (!socket($netlink, 16, 3, 12)) {
+  exit 0 if $order eq "lift";
+  fail("the host's kernel has no nf_tables: $!");
+}
+setsockopt($netlink, SOL_SOCKET, SO_RCVTIMEO, pack "l! l!", 5, 0);
+message(0x10, 0, 0, 10);
+if ($order eq "lift") { remove_table() }
+else {
+  # Whatever table of that name there is, it is replaced.
+  add_table(); remove_table(); add_table();
+  for (["in", 0], ["out", 3]) {
+    my ($chain, $hook) = @$_;
+    add_chain($chain, $hook);
+    my @polite = $chain eq "out" ? not_udp() : ();
+    if ($order eq "block") { add_rule($chain, address($chain, $_)) for @args }
+    elsif ($order eq "isolate") { add_rule($chain, outside($chain), @polite) }
+    elsif ($order eq "lose") { add_rule($chain, outside($chain), @polite, one_in($args[0])) }
+    else { fail("$order is no order") }
+  }
+}
+message(0x11, 0, 0, 10);
+send($netlink, join("", @batch), 0) or fail("$!");
+while (%asked) {
+  defined recv($netlink, my $answer, 65536, 0) or fail("the kernel did not answer: $!");
+  while (length $answer) {
+    my ($length, $type, undef, $of, undef, $error) = unpack "L S S L L l", $answer;
+    $answer = substr $answer, ($length + 3) & ~3;
+    next unless $type == 2;
+    delete $asked{$of};
+    next unless $error;
+    $! = -$error;
+    # ENOENT: there was no table; EOPNOTSUPP: nor could there be one.
+    exit 0 if $order eq "lift" && ($! == 2 || $! == 95);
+    fail("the host's kernel refused (step $of): $!");
+  }
+}
+print "lifted\n" if $order eq "lift";
+`;
+const packet_filter_deadlineMs = 15_000;
+/** The command that puts a filter in force inside a container, in place of an earlier one. */
+function filterCommand(filter) {
+    const perl = ['perl', '-e', script];
+    if (filter === 'isolate')
+        return [...perl, 'isolate'];
+    if ('block' in filter)
+        return [...perl, 'block', ...filter.block];
+    return [...perl, 'lose', String(filter.loseOneIn)];
+}
+/** @throws CommandError when the kernel refuses it, with what it said */
+async function setFilter(incus, container, filter) {
+    await incus.exec(container, filterCommand(filter), { deadlineMs: packet_filter_deadlineMs });
+}
+/** Takes the filter away. @returns whether there was one */
+async function liftFilter(incus, container, signal) {
+    const said = await incus.read(container, ['perl', '-e', script, 'lift'], { deadlineMs: packet_filter_deadlineMs, signal });
+    return said.trim() === 'lifted';
+}
+
+;// CONCATENATED MODULE: ./build/src/faults/processes.js
+
+
+const unit = 'pg_autoctl.service';
+/** In /run: a restart of the container takes it away by itself. */
+const dropIn = `/run/systemd/system/${unit}.d/pgha-drill.conf`;
+const processes_deadlineMs = 30_000;
+/** A killed process is gone within milliseconds, unless its host is busy. */
+const goneMs = 3000;
+/** Process id of Postgres in the data directory `$1`, and when it started, in the kernel's ticks. */
+const identify = `
+pid=$(head -n 1 "$1/postmaster.pid") && set -- $(cat "/proc/$pid/stat") && [ "$2" = '(postgres)' ] || exit 1
+echo "$pid \${22}"
+`;
+/** Kills the process \`$1\` if it is still the one that started at \`$2\`. */
+const kill = `
+pid=$1 since=$2
+set -- $(cat "/proc/$pid/stat") && [ "\${22}" = "$since" ] && kill -KILL "$pid"
+`;
+/** Says \`there\` while the process runs; one that nobody has reaped yet does not. */
+const look = `
+pid=$1 since=$2
+set -- $(cat "/proc/$pid/stat" 2>/dev/null)
+if [ "\${22-}" = "$since" ] && [ "$3" != Z ]; then echo there; else echo gone; fi
+`;
+/** Postgres alone. Its keeper finds out by itself and starts it again. */
+const killPostgres = async ({ incus }, { name, pgdata }, signal) => {
+    const said = await incus.read(name, ['sh', '-c', identify, 'sh', pgdata], { deadlineMs: processes_deadlineMs, signal });
+    const identity = /^(\d+) (\d+)$/.exec(said.trim());
+    if (!identity)
+        throw new EnvironmentError(`the process of Postgres in ${name} could not be told: ${said}`);
+    const [, pid = '', since = ''] = identity;
+    return {
+        inject: () => incus.exec(name, ['sh', '-c', kill, 'sh', pid, since], { deadlineMs: processes_deadlineMs }),
+        proof: () => retryUntil(`Postgres in ${name} to be gone`, { deadlineMs: goneMs, pauseMs: 100 }, async (inner) => {
+            const options = { deadlineMs: processes_deadlineMs, signal: inner };
+            const found = await incus.read(name, ['sh', '-c', look, 'sh', pid, since], options);
+            return found.trim() === 'gone' ? `the process ${pid} of Postgres is gone` : undefined;
+        }).catch(unproven),
+    };
+};
+/** Names of the processes that must not be there, and the unit's state. */
+const survivors = `
+for comm in /proc/[0-9]*/comm; do
+  read -r name 2>/dev/null <"$comm" && case $name in pg_autoctl | postgres) echo "$name" ;; esac
+done
+systemctl show --property=ActiveState --value "$1"
+`;
+/** The unit restarts on failure (RestartSec=1), which would make a second's outage of it. */
+const keepDown = `
+mkdir -p "\${2%/*}" && printf '[Service]\\nRestart=no\\n' >"$2" && systemctl daemon-reload &&
+[ "$(systemctl show --property=Restart --value "$1")" = no ]
+`;
+/** Keeper and Postgres, for good: the loss of a node whose container goes on. */
+const killNode = async ({ incus }, { name }) => ({
+    arm: () => incus.exec(name, ['sh', '-c', keepDown, 'sh', unit, dropIn], { deadlineMs: processes_deadlineMs }),
+    // Every process of the unit, Postgres and its sessions included.
+    inject: () => incus.exec(name, ['systemctl', 'kill', '--signal=KILL', unit], { deadlineMs: processes_deadlineMs }),
+    proof: () => retryUntil(`pg_autoctl in ${name} to be gone`, { deadlineMs: goneMs, pauseMs: 100 }, async (inner) => {
+        const options = { deadlineMs: processes_deadlineMs, signal: inner };
+        const found = (await incus.read(name, ['sh', '-c', survivors, 'sh', unit], options)).trim();
+        return found === 'failed' || found === 'inactive'
+            ? `no process of pg_autoctl or Postgres is left, and ${unit} is ${found}`
+            : undefined;
+    }).catch(unproven),
+});
+function unproven(error) {
+    if (!(error instanceof DeadlineError))
+        throw error;
+}
+/** The drop-in goes last: whoever is killed here leaves it for the next to find. */
+const bringBack = `
+[ -e "$2" ] || exit 0
+systemctl start "$1" && rm -f "$2" && systemctl daemon-reload && echo started
+`;
+/** Undoes killNode. @returns whether there was anything to undo */
+async function restoreUnit(incus, container, signal) {
+    const command = ['sh', '-c', bringBack, 'sh', unit, dropIn];
+    return (await incus.read(container, command, { deadlineMs: processes_deadlineMs, signal })).trim() === 'started';
+}
+
+;// CONCATENATED MODULE: ./build/src/faults/undo.js
+
+
+
+
+
+
+
+
+/** Undoing has its own deadline: it happens whatever became of the drill. */
+const undoDeadlineMs = 120_000;
+/**
+ * How long a container must be seen running without a trace of the fault and with no operation of Incus on
+ * it, before it is believed. A start can report success for a container that ends at once.
+ */
+const steadyHoldMs = 1000;
+/** The same where the fault may still be on its way, because its client was killed or gave up. */
+const uncertainHoldMs = 6000;
+/**
+ * Takes back whatever a drill did to a container, and removes the drill's mark: the mark alone tells what
+ * that is, and where it cannot be read, every fault is undone. Tries again until the deadline: Incus may be
+ * busy with the very operation that is being undone. Safe to call when there is nothing to undo, and from
+ * several processes at once.
+ *
+ * @returns what it found and did
+ * @throws DeadlineError, EnvironmentError when there is no such container
+ */
+async function undoFault(incus, container, { deadlineMs, holdMs, known = {} }) {
+    const done = new Set();
+    let successor;
+    await retryUntil(`${container} to be as before the fault`, { deadlineMs, pauseMs: 300 }, async (signal) => {
+        for (;;) {
+            const instance = await incus.instance(container, signal);
+            if (!instance)
+                throw new EnvironmentError(`there is no container ${container}`);
+            const mark = { ...known, ...readMark(instance.config[drillMarkKey] ?? '') };
+            if (known.drill !== undefined && mark.drill !== known.drill) {
+                successor = mark.drill;
+                return true;
+            }
+            if (instance.status === 'Running') {
+                const removed = await removeTraces(incus, container, mark, signal);
+                for (const trace of removed)
+                    done.add(trace);
+                if (await staysWhole(incus, container, mark, holdMs, signal))
+                    return true;
+            }
+            else if (instance.status === 'Frozen') {
+                await incus.resume(container, signal);
+                done.add('resumed');
+            }
+            else {
+                await incus.start(container, signal);
+                done.add('started');
+            }
+        }
+    });
+    if (successor !== undefined)
+        return `left to drill ${successor}, which has marked the container since`;
+    await clearMark(incus, container);
+    return done.size === 0 ? 'was running' : [...done].join(', ');
+}
+const removers = {
+    nothing: async () => undefined,
+    filter: async (incus, container, _, signal) => (await liftFilter(incus, container, signal)) ? 'packet filter lifted' : undefined,
+    unit: async (incus, container, _, signal) => (await restoreUnit(incus, container, signal)) ? 'pg_autoctl started' : undefined,
+    file: async (incus, container, { fill }, signal) => fill !== undefined && (await emptyDisk(incus, container, fill, signal)) ? 'disk emptied' : undefined,
+};
+/** Of a container that runs. @returns what was there and is gone */
+async function removeTraces(incus, container, mark, signal) {
+    const traces = mark.fault === undefined ? Object.keys(removers) : [catalogue[mark.fault].leaves];
+    const removed = await Promise.all(traces.map((trace) => removers[trace](incus, container, mark, signal)));
+    return removed.filter((what) => what !== undefined);
+}
+async function staysWhole(incus, container, mark, holdMs, signal) {
+    for (let heldMs = 0; heldMs < holdMs; heldMs += 1000) {
+        await sleep(1000, signal);
+        const [instance, busy] = await Promise.all([
+            incus.instance(container, signal),
+            incus.isBusy(container, signal),
+        ]);
+        if (instance?.status !== 'Running' || busy)
+            return false;
+        if ((await removeTraces(incus, container, mark, signal)).length > 0)
+            return false;
+    }
+    return true;
+}
+
+;// CONCATENATED MODULE: ./build/src/faults/monitor-away.js
+
+
+
+
+
+/**
+ * The formation's lock lives on the monitor. Whoever stops that holds another one meanwhile, in the container of
+ * the first data node, so that the next to come can tell a drill that runs from one that was killed.
+ * @throws EnvironmentError when somebody holds it
+ */
+async function lockWithoutMonitor(formation, incus, signal) {
+    const [, first] = membersOf(formation);
+    const lock = await lockInContainer(incus, first?.name ?? '', `drill-${formation.name}`, signal);
+    if (lock)
+        return lock;
+    throw new EnvironmentError(`another drill on formation ${formation.name} has stopped the monitor and is at work; wait for it to end and start this one again`);
+}
+/** Starts a monitor that a killed drill left stopped. @throws EnvironmentError when that drill is alive */
+async function startMonitorAgain(formation, incus, log, signal) {
+    const [monitor] = membersOf(formation);
+    const instance = await incus.instance(monitor.name, signal);
+    if (instance?.config[drillMarkKey] === undefined || instance.status === 'Running')
+        return;
+    const lock = await lockWithoutMonitor(formation, incus, signal);
+    try {
+        const did = await undoFault(incus, monitor.name, { deadlineMs: undoDeadlineMs, holdMs: uncertainHoldMs });
+        log.warn(`${monitor.name} bore the mark of an interrupted drill; it was brought back (${did}) and the mark removed`);
+    }
+    finally {
+        lock.release();
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/faults/repair.js
+
+
+
+
+/**
+ * Undoes what interrupted drills left behind: every container of the formation that bears a mark, or only
+ * those of the drill `onlyDrill`.
+ * @returns the names of the containers it brought back
+ */
+async function repair(formation, incus, log, onlyDrill) {
+    const instances = await incus.instances();
+    const marked = membersOf(formation).filter(({ name }) => {
+        const mark = instances.get(name)?.config[drillMarkKey];
+        return mark !== undefined && (onlyDrill === undefined || markedBy(mark) === onlyDrill);
+    });
+    for (const { name } of marked) {
+        const did = await undoFault(incus, name, { deadlineMs: undoDeadlineMs, holdMs: uncertainHoldMs });
+        log.warn(`${name} bore the mark of an interrupted drill; it was brought back (${did}) and the mark removed`);
+    }
+    return marked.map(({ name }) => name);
 }
 
 ;// CONCATENATED MODULE: ./build/src/monitor/lock.js
@@ -57949,99 +58738,298 @@ async function openMemberSession(incus, formation, member, { database = member.r
     }
 }
 
-;// CONCATENATED MODULE: ./build/src/drill/faults.js
-/** Power loss: no shutdown, no flush, every connection gone. */
-const stop = {
-    name: 'stop',
-    deed: (container) => `the power of ${container} was cut`,
-    inject: (incus, container) => incus.forceStop(container),
-    async proof(incus, container) {
-        const status = (await incus.instance(container))?.status;
-        return status === 'Stopped' ? 'Incus shows the container as Stopped' : undefined;
-    },
+;// CONCATENATED MODULE: ./build/src/faults/attempts.js
+
+/**
+ * Tries to connect by TCP from a container: to each of the given addresses at one port, several times at
+ * once. A refusal is an answer as well. By address, since a name server may be out of reach too.
+ */
+const attempts_script = String.raw `
+use strict; use Errno; use Socket qw(:DEFAULT inet_pton sockaddr_in6);
+my ($port, $times, $seconds, @addresses) = @ARGV;
+my (@sockets, %seen);
+for my $address (@addresses) {
+  $seen{$address} = [0, 0];
+  my $is6 = $address =~ /:/;
+  my $bytes = inet_pton($is6 ? AF_INET6 : AF_INET, $address);
+  for (1 .. $times) {
+    # SOCK_NONBLOCK
+    socket(my $socket, $is6 ? AF_INET6 : AF_INET, SOCK_STREAM | 2048, 0) or die "socket: $!";
+    if (connect($socket, $is6 ? sockaddr_in6($port, $bytes) : sockaddr_in($port, $bytes))) { $seen{$address}[0]++ }
+    elsif ($!{EINPROGRESS}) { push @sockets, [$socket, $address] }
+    elsif ($!{ECONNREFUSED}) { $seen{$address}[0]++ }
+    else { $seen{$address}[1]++ }
+  }
+}
+my $left = $seconds;
+while (@sockets && $left > 0) {
+  my $waiting = '';
+  vec($waiting, fileno($_->[0]), 1) = 1 for @sockets;
+  # On Linux, select tells how much of the time is left.
+  (undef, $left) = select(undef, my $ready = $waiting, undef, $left);
+  my @rest;
+  for (@sockets) {
+    my ($socket, $address) = @$_;
+    if (!vec($ready, fileno($socket), 1)) { push @rest, $_; next }
+    $! = unpack "i", getsockopt($socket, SOL_SOCKET, SO_ERROR);
+    $seen{$address}[!$! || $!{ECONNREFUSED} ? 0 : 1]++;
+  }
+  @sockets = @rest;
+}
+print "$_ $seen{$_}[0] $seen{$_}[1]\n" for @addresses;
+`;
+function attemptCommand(addresses, { port, times, waitMs }) {
+    return ['perl', '-e', attempts_script, String(port), String(times), String(waitMs / 1000), ...addresses];
+}
+/** @returns undefined for text that is not the script's */
+function parseAttempts(text, times) {
+    const found = text
+        .trim()
+        .split('\n')
+        .map((line) => /^(\S+) (\d+) (\d+)$/.exec(line));
+    if (!found.every((match) => match !== null))
+        return undefined;
+    return found.map(([, address = '', answered, failed]) => ({
+        address,
+        times,
+        answered: Number(answered),
+        failed: Number(failed),
+    }));
+}
+/** @throws EnvironmentError when the container cannot run it; CommandError, DeadlineError as Incus.read */
+async function attempt(incus, container, addresses, options) {
+    const command = attemptCommand(addresses, options);
+    const { signal, waitMs, times } = options;
+    const said = await incus.read(container, command, { deadlineMs: waitMs + 15_000, signal });
+    const found = parseAttempts(said, times);
+    if (!found)
+        throw new EnvironmentError(`the attempts to connect from ${container} ended with ${JSON.stringify(said.slice(0, 100))}`);
+    return found;
+}
+
+;// CONCATENATED MODULE: ./build/src/faults/links.js
+
+
+
+/** Faults of the network, inflicted inside the primary's container and seen from both ends of each link. */
+/** Long enough for a second SYN to be lost, too: the kernel sends it after a second. */
+const silenceMs = 1500;
+/** A port that nobody listens on, so that an attempt costs no Postgres session. */
+const closedPort = 1;
+const lossAttempts = 100;
+const lossWaitMs = 500;
+/** One packet in ten each way loses 19 % of the attempts: fewer than 3 of 100 once in 10,000,000. */
+const loseOneIn = 10;
+const leastLost = 3;
+const networkCut = (scene, target, signal) => cut(scene, target, [scene.monitor, ...scene.standbys], () => 'isolate', signal);
+const monitorCut = (scene, target, signal) => cut(scene, target, [scene.monitor], (block) => ({ block }), signal);
+const standbyCut = (scene, target, signal) => cut(scene, target, scene.standbys, (block) => ({ block }), signal);
+async function cut(scene, target, peers, filterFor, signal) {
+    const { incus } = scene;
+    const own = (await incus.state(target.name, signal)).addresses;
+    const theirs = await Promise.all(peers.map(async ({ name }) => await incus.state(name, signal)));
+    const directions = peers.flatMap(({ name }, index) => [
+        { from: target.name, to: name, addresses: theirs[index]?.addresses ?? [] },
+        { from: name, to: target.name, addresses: own },
+    ]);
+    // Silence proves something only where there was an answer before.
+    const open = await Promise.all(directions.map(async (direction) => {
+        const answering = (await tried(scene, direction, signal)).filter(({ answered }) => answered > 0);
+        if (answering.length === 0)
+            throw new EnvironmentError(`no address of ${direction.to} answers ${direction.from} even before the cut (${direction.addresses.join(', ') || 'it has none'})`);
+        return { ...direction, addresses: answering.map(({ address }) => address) };
+    }));
+    const filter = filterFor(theirs.flatMap(({ addresses }) => addresses));
+    return {
+        inject: () => setFilter(incus, target.name, filter),
+        async proof() {
+            const found = (await Promise.all(open.map((direction) => tried(scene, direction)))).flat();
+            return cutProof(target.name, peers.map(({ name }) => name), found);
+        },
+    };
+}
+async function tried({ incus, formation }, { from, addresses }, signal) {
+    if (addresses.length === 0)
+        return [];
+    return await attempt(incus, from, addresses, {
+        port: formation.postgres.port,
+        times: 1,
+        waitMs: silenceMs,
+        signal,
+    });
+}
+/** Pure: what shows the cut, or undefined when anything got through or was told at once that it cannot. */
+function cutProof(target, peers, found) {
+    if (found.length === 0 || found.some(({ answered, failed }) => answered + failed > 0))
+        return undefined;
+    return `${found.length} TCP connections between ${target} and ${peers.join(', ')}, tried both ways, met silence for ${silenceMs / 1000} s`;
+}
+const packetLoss = async (scene, target, signal) => {
+    const { incus, monitor } = scene;
+    const { addresses } = await incus.state(monitor.name, signal);
+    const options = { port: closedPort, times: lossAttempts, waitMs: lossWaitMs };
+    const before = await attempt(incus, target.name, addresses, { ...options, signal });
+    const answering = before.filter(({ times, answered }) => times - answered < leastLost);
+    const [address] = answering.map((each) => each.address);
+    if (address === undefined)
+        throw new EnvironmentError(`${monitor.name} does not answer ${target.name} reliably even without packet loss, so that it could not be shown`);
+    return {
+        inject: () => setFilter(incus, target.name, { loseOneIn }),
+        proof: async () => lossProof(await attempt(incus, target.name, [address], options)),
+    };
 };
-const faults = { stop };
+/** Pure: what shows the loss, or undefined when too little is lost, or everything. */
+function lossProof(found) {
+    const times = found.reduce((sum, each) => sum + each.times, 0);
+    const answered = found.reduce((sum, each) => sum + each.answered, 0);
+    if (times - answered < leastLost || answered === 0)
+        return undefined;
+    return `${times - answered} of ${times} attempts to connect were not answered within ${lossWaitMs / 1000} s`;
+}
+
+;// CONCATENATED MODULE: ./build/src/faults/power.js
+
+/** Faults of a whole container, by way of Incus alone. */
+/** No shutdown, no flush, every connection gone. */
+const powerCut = async ({ incus }, { name }) => ({
+    inject: () => incus.forceStop(name),
+    proof: async () => (await incus.instance(name))?.status === 'Stopped' ? 'Incus shows the container as Stopped' : undefined,
+});
+/** Nothing runs, yet the kernel goes on answering for the container's sockets. */
+const freeze = async ({ incus }, { name }) => ({
+    inject: () => incus.pause(name),
+    proof: async () => (await incus.instance(name))?.status === 'Frozen' ? 'Incus shows the container as Frozen' : undefined,
+});
+/** In order: systemd stops pg_autoctl, which stops Postgres; then everything starts again. */
+const restart = async ({ incus }, { name }, signal) => {
+    const before = (await incus.state(name, signal)).pid;
+    if (before <= 0)
+        throw new EnvironmentError(`Incus does not tell the first process of ${name}`);
+    return {
+        inject: () => incus.restart(name),
+        async proof() {
+            const { pid } = await incus.state(name);
+            return pid > 0 && pid !== before
+                ? `the container's first process is ${pid} on its host, and was ${before}`
+                : undefined;
+        },
+    };
+};
+
+;// CONCATENATED MODULE: ./build/src/monitor/switchover.js
+
+/**
+ * Asks for a planned failover within the formation's only group, and returns when the monitor has agreed. It
+ * may meet a deadlock with what the keepers report (upstream #1004), which a retry ends.
+ * @throws DeadlineError with what the monitor answered last
+ */
+async function performFailover(session, formation, signal) {
+    await retryUntil('the monitor to accept a switchover', { deadlineMs: 30_000, pauseMs: 500, signal }, async () => {
+        await session.query('SELECT pgautofailover.perform_failover($1, 0)', [formation]);
+        return true;
+    });
+}
+
+;// CONCATENATED MODULE: ./build/src/faults/switchover.js
+
+
+/** What an operator does before planned work on the primary. */
+const switchover = async ({ formation, openMonitor }, { name }, signal) => {
+    const session = await openMonitor(signal);
+    return {
+        async inject() {
+            try {
+                await performFailover(session, formation.name);
+            }
+            finally {
+                session.close();
+            }
+        },
+        async proof() {
+            const later = await openMonitor(new AbortController().signal);
+            try {
+                const goal = (await readNodes(later, formation.name)).find((node) => node.name === name)?.goalState;
+                return goal === undefined || goal === 'primary'
+                    ? undefined
+                    : `the monitor wants ${name} to be ${goal}`;
+            }
+            finally {
+                later.close();
+            }
+        },
+    };
+};
+
+;// CONCATENATED MODULE: ./build/src/faults/inflict.js
+
+
+
+
+
+/** How each fault of the catalogue is inflicted and proven. */
+const prepare = {
+    stop: powerCut,
+    freeze: freeze,
+    'kill-node': killNode,
+    'network-cut': networkCut,
+    'monitor-cut': monitorCut,
+    switchover: switchover,
+    reboot: restart,
+    'kill-postgres': killPostgres,
+    'standby-cut': standbyCut,
+    'standby-stop': powerCut,
+    'monitor-stop': powerCut,
+    'disk-full': diskFull,
+    'brief-freeze': freeze,
+    'packet-loss': packetLoss,
+};
+
+;// CONCATENATED MODULE: ./build/src/drill/failover.js
+
+
+
+/** Goals that the monitor gives in a failover and at no other time (pg_auto_failover's group_state_machine.c). */
+const goals = [
+    'draining',
+    'demote_timeout',
+    'demoted',
+    'report_lsn',
+    'fast_forward',
+    'prepare_promotion',
+    'stop_replication',
+];
+/** Whether an announcement says that the primary is being, or has been, replaced. Pure. */
+function isFailoverSign(announced, primary) {
+    return goals.includes(announced.goalState) || (announced.node !== primary && isPromoted(announced));
+}
+/** The first announcement since the fault that another node than the primary was promoted. */
+function promotedSince({ announcements }, faultAt, primary) {
+    const heard = announcements.find((announced) => announced.at >= faultAt && announced.name !== primary && isPromoted(announced));
+    return (heard && {
+        node: heard.name,
+        seconds: seconds(heard.at - faultAt),
+        at: wallClock(heard.at),
+        heardBy: heard.heardBy,
+    });
+}
+/** Waits for such an announcement. @throws DeadlineError that tells the last known state */
+async function promotion(watch, faultAt, primary, patience) {
+    return await watch.until('the promotion of a standby', patience, () => promotedSince(watch, faultAt, primary));
+}
+/** Looks out for the first sign of a failover since the fault. @returns undefined when none came by the deadline */
+async function failoverSign(watch, faultAt, primary, patience) {
+    try {
+        return await watch.until('a failover to begin', patience, (_, announcements) => announcements.find((heard) => heard.at >= faultAt && isFailoverSign({ ...heard, node: heard.name }, primary)));
+    }
+    catch (error) {
+        if (error instanceof DeadlineError)
+            return undefined;
+        throw error;
+    }
+}
 
 ;// CONCATENATED MODULE: external "node:os"
 const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
-;// CONCATENATED MODULE: ./build/src/drill/mark.js
-
-
-async function setMark(incus, container, mark, at = now()) {
-    await incus.setLabel(container, drillMarkKey, JSON.stringify({ ...mark, since: wallClock(at) }));
-}
-async function clearMark(incus, container) {
-    await incus.removeLabel(container, drillMarkKey);
-}
-/** The drill that left a mark, or the mark's text where it is not ours to read. */
-function markedBy(mark) {
-    try {
-        const { drill } = JSON.parse(mark);
-        return typeof drill === 'string' ? drill : mark;
-    }
-    catch {
-        return mark;
-    }
-}
-
-;// CONCATENATED MODULE: ./build/src/drill/undo.js
-
-
-
-/** Undoing has its own deadline: it happens whatever became of the drill. */
-const undoDeadlineMs = 120_000;
-/**
- * How long a container must be seen running, with no operation of Incus on it, before it is believed. A start
- * can report success for a container that ends at once.
- */
-const steadyHoldMs = 1000;
-/** The same where a stop may still be under way, because its client was killed or gave up. */
-const uncertainHoldMs = 6000;
-/**
- * Brings a container back from whatever a drill did to it, and removes the drill's mark. Tries again until
- * the deadline: Incus may be busy with the very operation that is being undone. Safe to call when there is
- * nothing to undo, and from several processes at once.
- *
- * @returns what it found and did
- * @throws DeadlineError, EnvironmentError when there is no such container
- */
-async function undoFault(incus, container, { deadlineMs, holdMs }) {
-    const done = [];
-    await retryUntil(`${container} to run again`, { deadlineMs, pauseMs: 300 }, async (signal) => {
-        for (;;) {
-            const instance = await incus.instance(container, signal);
-            if (!instance)
-                throw new EnvironmentError(`there is no container ${container}`);
-            if (instance.status === 'Running') {
-                if (await staysRunning(incus, container, holdMs, signal))
-                    return true;
-            }
-            else if (instance.status === 'Frozen') {
-                await incus.resume(container, signal);
-                done.push('resumed');
-            }
-            else {
-                await incus.start(container, signal);
-                done.push('started');
-            }
-        }
-    });
-    await clearMark(incus, container);
-    return done.length === 0 ? 'was running' : done.join(', ');
-}
-async function staysRunning(incus, container, holdMs, signal) {
-    for (let heldMs = 0; heldMs < holdMs; heldMs += 1000) {
-        await sleep(1000, signal);
-        const [instance, busy] = await Promise.all([
-            incus.instance(container, signal),
-            incus.isBusy(container, signal),
-        ]);
-        if (instance?.status !== 'Running' || busy)
-            return false;
-    }
-    return true;
-}
-
 ;// CONCATENATED MODULE: ./build/src/drill/guard.js
 
 
@@ -58125,6 +59113,7 @@ async function keepGuard() {
         note(orders, await undoFault(new Incus(orders), orders.container, {
             deadlineMs: guardDeadlineMs,
             holdMs: uncertainHoldMs,
+            known: orders.mark,
         }));
     }
     catch (error) {
@@ -58136,7 +59125,7 @@ function note(orders, line) {
     try {
         const folder = stateFolder();
         makeFolder(folder);
-        (0,external_node_fs_namespaceObject.appendFileSync)((0,external_node_path_namespaceObject.join)(folder, 'guard.log'), `${wallClock(now())} drill ${orders.drill}, ${orders.container}: ${line}\n`);
+        (0,external_node_fs_namespaceObject.appendFileSync)((0,external_node_path_namespaceObject.join)(folder, 'guard.log'), `${wallClock(now())} drill ${orders.mark.drill}, ${orders.mark.fault} on ${orders.container}: ${line}\n`);
     }
     catch {
         // The log is for people; the container comes first.
@@ -58147,27 +59136,324 @@ function stateFolder() {
     return (0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.userInfo)().homedir, '.local', 'state', 'pgha');
 }
 
-;// CONCATENATED MODULE: ./build/src/drill/repair.js
+;// CONCATENATED MODULE: ./build/src/drill/serving.js
 
+/** Whether a node's Postgres is one that takes writes: asked, not tried. One that does not answer is none. */
+async function takesWrites(incus, formation, node, signal) {
+    try {
+        const session = await openMemberSession(incus, formation, node, { signal });
+        try {
+            const [row] = await session.query(`SELECT NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off' AS writable`);
+            return row?.['writable'] === true;
+        }
+        finally {
+            session.close();
+        }
+    }
+    catch {
+        signal.throwIfAborted();
+        return false;
+    }
+}
 
+;// CONCATENATED MODULE: ./build/src/drill/settled.js
 
 
 /**
- * Undoes what interrupted drills left behind: every container of the formation that bears a mark, or only
- * those of the drill `onlyDrill`.
- * @returns the names of the containers it brought back
+ * Waits until the monitor has every node converged and healthy, by a report and a check of each since the undo.
+ * @returns the moment it announced the last of it; where it had nothing to announce, the moment this was seen
  */
-async function repair(formation, incus, log, onlyDrill) {
-    const instances = await incus.instances();
-    const marked = membersOf(formation).filter(({ name }) => {
-        const mark = instances.get(name)?.config[drillMarkKey];
-        return mark !== undefined && (onlyDrill === undefined || markedBy(mark) === onlyDrill);
+async function settled(watch, formation, undoAt, deadlineMs, signal) {
+    return await watch.until('the formation to converge', { deadlineMs, signal }, (nodes, announcements) => {
+        const isFresh = nodes.every(({ reportedAt, checkedAt }) => Math.min(reportedAt, checkedAt) > undoAt);
+        if (nodes.length < formation.nodes.length || !isSettled(nodes) || !isFresh)
+            return undefined;
+        const announcedAt = announcements.at(-1)?.at ?? undoAt;
+        return announcedAt > undoAt ? announcedAt : now();
     });
-    for (const { name } of marked) {
-        const did = await undoFault(incus, name, { deadlineMs: undoDeadlineMs, holdMs: uncertainHoldMs });
-        log.warn(`${name} bore the mark of an interrupted drill; it was brought back (${did}) and the mark removed`);
+}
+
+;// CONCATENATED MODULE: ./build/src/drill/exposed.js
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** From the last look at a brief freeze until its undo has thawed the container, so that it is not longer than meant. */
+const undoLeadMs = 250;
+/** The part of a drill in which a container is hurt. Never throws: what happens goes into the record. */
+async function exposed(scene, watch, record, plan, options) {
+    await new Exposure(scene, watch, record, plan, options).run();
+}
+class Exposure {
+    scene;
+    watch;
+    record;
+    plan;
+    options;
+    entry;
+    target;
+    faultAt;
+    constructor(scene, watch, record, plan, options) {
+        this.scene = scene;
+        this.watch = watch;
+        this.record = record;
+        this.plan = plan;
+        this.options = options;
+        this.entry = catalogue[options.fault];
+        this.target = targetOf(this.entry, scene);
+        record.primary = scene.primary.name;
+        record.target = this.target.name;
     }
-    return marked.map(({ name }) => name);
+    async run() {
+        const blow = await this.prepared();
+        if (blow === undefined)
+            return;
+        const { record, scene, options } = this;
+        let lock;
+        try {
+            if (this.entry.hits === 'monitor')
+                lock = await lockWithoutMonitor(scene.formation, scene.incus, options.signal);
+            await this.underGuard(blow);
+        }
+        catch (error) {
+            record.interrupted ??= messageOf(error);
+        }
+        finally {
+            lock?.release();
+        }
+    }
+    async prepared() {
+        const { record, options } = this;
+        try {
+            return await prepare[options.fault](this.scene, this.target, options.signal);
+        }
+        catch (error) {
+            if (options.signal.aborted)
+                record.interrupted = messageOf(error);
+            else
+                record.impossible = messageOf(error);
+            return undefined;
+        }
+    }
+    async underGuard(blow) {
+        const { record, plan, options, target } = this;
+        const { incus } = this.scene;
+        const { promotionDeadlineMs, rejoinDeadlineMs } = options;
+        const mark = {
+            drill: record.id,
+            fault: options.fault,
+            ...(blow.fill !== undefined && { fill: blow.fill }),
+        };
+        const guard = await armGuard({
+            remote: incus.remote,
+            project: incus.project,
+            container: target.name,
+            mark,
+            overrunMs: promotionDeadlineMs + rejoinDeadlineMs + plan.holdMs + plan.watchMs + 2 * undoDeadlineMs,
+        });
+        options.onExposed(record.id);
+        try {
+            await setMark(incus, target.name, mark);
+            await blow.arm?.();
+            options.signal.throwIfAborted();
+            await this.strike(blow);
+        }
+        catch (error) {
+            this.heard(error);
+        }
+        await this.stillInForce(blow);
+        const undoAt = now();
+        try {
+            options.log.info(`${wallClock(undoAt)} undo: bringing ${target.name} back`);
+            await undoFault(incus, target.name, {
+                deadlineMs: undoDeadlineMs,
+                holdMs: record.injectedSeconds === undefined ? uncertainHoldMs : steadyHoldMs,
+                known: mark,
+            });
+            if (this.faultAt !== undefined)
+                record.undoSeconds = this.offset(undoAt);
+            guard.disarm();
+            options.onExposed(undefined);
+        }
+        catch (error) {
+            record.undoFailed = messageOf(error);
+            // The guard stays armed: it goes on trying when this process has ended.
+        }
+        await this.afterwards(undoAt);
+        // Where none was waited for, one may have come all the same.
+        if (this.faultAt !== undefined && this.entry.expected !== 'failover')
+            record.promotion ??= promotedSince(this.watch, this.faultAt, this.scene.primary.name);
+        record.announcements = this.watch.announcements.map(({ at, name, reportedState, goalState, health }) => ({
+            seconds: this.offset(at),
+            node: name,
+            reportedState,
+            goalState,
+            health,
+        }));
+    }
+    offset(moment) {
+        return seconds(moment - (this.faultAt ?? moment));
+    }
+    heard(error) {
+        const { signal, log } = this.options;
+        if (!(error instanceof DeadlineError) || signal.aborted)
+            this.record.interrupted ??= messageOf(error);
+        else
+            log.warn(error.message);
+    }
+    /** The fault, its proof, and what should come of it. */
+    async strike(blow) {
+        const { record, entry, plan, target } = this;
+        const { log } = this.options;
+        const faultAt = now();
+        this.faultAt = faultAt;
+        record.faultAt = wallClock(faultAt);
+        log.info(`${record.faultAt} fault: ${this.options.fault} on ${target.name}`);
+        await blow.inject();
+        const injectedAt = now();
+        record.injectedSeconds = this.offset(injectedAt);
+        record.proof = await blow.proof();
+        if (record.proof === undefined)
+            return;
+        log.info(`proof: ${record.proof}`);
+        const isLasting = entry.lasts !== 'a-moment';
+        if (entry.expected === 'failover') {
+            await this.promotion(faultAt);
+            await this.pause(injectedAt + plan.holdMs);
+            return;
+        }
+        const holdMs = entry.lasts === 'briefly' ? plan.holdMs - undoLeadMs : plan.holdMs;
+        const began = await this.failoverBegins(injectedAt + (isLasting ? holdMs : plan.watchMs));
+        if (began && entry.expected === 'either')
+            await this.promotion(faultAt);
+        else if (!began && entry.lasts !== 'briefly')
+            await this.looksAtPrimary();
+    }
+    async promotion(faultAt) {
+        const { record, watch, scene } = this;
+        const { promotionDeadlineMs, signal, log } = this.options;
+        const options = { deadlineMs: promotionDeadlineMs, signal };
+        const promoted = await promotion(watch, faultAt, scene.primary.name, options);
+        record.promotion = promoted;
+        log.info(`${promoted.at} promotion: ${promoted.node} took over after ${promoted.seconds.toFixed(3)} s`);
+    }
+    /** Looks out for a failover since the fault, until the given moment. @returns whether one began */
+    async failoverBegins(until) {
+        const { watch, scene, faultAt = now() } = this;
+        const { signal, log } = this.options;
+        const options = { deadlineMs: Math.max(1, until - now()), signal };
+        const began = await failoverSign(watch, faultAt, scene.primary.name, options);
+        if (began)
+            log.info(`${wallClock(began.at)} a failover began: ${began.name} is to be ${began.goalState}`);
+        return began !== undefined;
+    }
+    async looksAtPrimary() {
+        const { formation, incus, primary } = this.scene;
+        this.record.serving = await takesWrites(incus, formation, primary, this.options.signal);
+    }
+    async pause(until) {
+        const leftMs = until - now();
+        if (leftMs > 0)
+            await sleep(leftMs, this.options.signal);
+    }
+    /**
+     * A fault that somebody else ended early proves nothing of one that lasts. An interrupted drill proves nothing
+     * either, and the container comes first.
+     */
+    async stillInForce(blow) {
+        const { record, target } = this;
+        if (record.interrupted !== undefined || record.proof === undefined)
+            return;
+        if (this.entry.lasts === 'a-moment')
+            return;
+        try {
+            record.proofAtUndo = await blow.proof();
+            if (record.proofAtUndo === undefined)
+                record.disturbed = `${target.name} was back before the drill undid the fault`;
+        }
+        catch (error) {
+            record.disturbed = `whether the fault was still in force on ${target.name} could not be told: ${messageOf(error)}`;
+        }
+    }
+    /** Health again, and no failover as a late consequence. */
+    async afterwards(undoAt) {
+        const { record, watch, entry, plan, faultAt } = this;
+        const { formation, incus } = this.scene;
+        const { rejoinDeadlineMs, signal, log } = this.options;
+        if (record.interrupted !== undefined || record.undoFailed !== undefined)
+            return;
+        try {
+            record.settledSeconds = this.offset(await settled(watch, formation, undoAt, rejoinDeadlineMs, signal));
+            if (faultAt !== undefined && record.proof !== undefined && entry.expected === 'none') {
+                const began = await this.failoverBegins(faultAt + plan.watchMs);
+                if (!began && entry.lasts === 'briefly')
+                    await this.looksAtPrimary();
+            }
+            record.final = judge(await observe(formation, incus, signal), formation);
+            if (record.final.outcome !== 'pass') {
+                // What the monitor does not see, such as a standby that has not connected again.
+                const leftMs = Math.max(5000, rejoinDeadlineMs - (now() - undoAt));
+                record.final = await healthy(formation, incus, leftMs, signal);
+                record.settledSeconds = this.offset(now());
+            }
+            log.info(`rejoin: every node converged and healthy ${(record.settledSeconds - this.offset(undoAt)).toFixed(3)} s after the undo`);
+        }
+        catch (error) {
+            if (signal.aborted)
+                record.interrupted = messageOf(error);
+            else
+                log.warn(messageOf(error));
+        }
+    }
+}
+function targetOf({ hits }, { primary, standbys, monitor }) {
+    if (hits === 'monitor')
+        return monitor;
+    // The first standby of the file, where there are several.
+    return hits === 'primary' ? primary : standbys[0];
+}
+
+;// CONCATENATED MODULE: ./build/src/drill/plan.js
+
+
+
+
+/** A failover that begins has this long to be announced, on a machine that is busy. */
+const marginMs = 3000;
+/**
+ * @param heldMs how long the caller wants the fault held; undefined: what the timings call for
+ * @throws InputError when a freeze that is meant to be ridden out would not be
+ */
+function planOf(fault, timings, heldMs) {
+    const { expected, lasts } = catalogue[fault];
+    const watchMs = expected === 'failover' ? 0 : decidesWithinMs(timings) + marginMs;
+    switch (lasts) {
+        case 'until-promotion':
+            return { holdMs: heldMs ?? 0, watchMs };
+        case 'a-moment':
+            return { holdMs: 0, watchMs };
+        case 'while-watched':
+            return { holdMs: heldMs ?? watchMs, watchMs: Math.max(watchMs, heldMs ?? 0) };
+        case 'briefly': {
+            const longestMs = ridesOutMs(timings);
+            if (heldMs !== undefined && heldMs > longestMs)
+                throw new InputError([
+                    `input hold-seconds: ${fault} of ${seconds(heldMs)} s is longer than the ${seconds(longestMs)} s that these timings ride out; the fault freeze is for more`,
+                ]);
+            return { holdMs: heldMs ?? longestMs, watchMs: watchMs + (heldMs ?? longestMs) };
+        }
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/src/drill/drill.js
@@ -58186,54 +59472,39 @@ async function repair(formation, incus, log, onlyDrill) {
 
 
 
-
-
 /**
- * Runs one drill: baseline, fault on the primary, promotion as the monitor announces it, undo, rejoin.
- * Whatever it stops, it starts again: at its end, on any exception, on a signal, and through the guard when
- * its process is killed.
+ * Runs one drill: baseline, fault, what should come of it as the monitor announces it, undo, rejoin. Whatever
+ * it did, it undoes: at its end, on any exception, on a signal, and through the guard when its process is
+ * killed.
  *
  * @returns the record, complete as far as the drill came; how it ended is judged by judgeDrill
- * @throws only before anything was touched: no access to Incus, or another drill at work
+ * @throws only before anything was touched: bad options, no access to Incus, or another drill at work
  */
 async function drill(formation, incus, options) {
     const startedAt = now();
-    const record = {
-        id: (0,external_node_crypto_.randomBytes)(6).toString('hex'),
-        formation: formation.name,
-        fault: options.fault,
-        startedAt: wallClock(startedAt),
-        rtoTargetSeconds: seconds(options.rtoTargetMs),
-        promotionDeadlineSeconds: seconds(options.promotionDeadlineMs),
-        baseline: undefined,
-        target: undefined,
-        faultAt: undefined,
-        injectedSeconds: undefined,
-        proof: undefined,
-        disturbed: undefined,
-        promotion: undefined,
-        undoSeconds: undefined,
-        settledSeconds: undefined,
-        final: undefined,
-        announcements: [],
-        interrupted: undefined,
-        undoFailed: undefined,
-        tookSeconds: 0,
-    };
+    const plan = planOf(options.fault, formation.timings, options.holdMs);
+    const record = emptyRecord(formation, options, plan, startedAt);
     const { log, signal } = options;
     record.baseline = judge(await observe(formation, incus, signal), formation);
-    const interruptedBefore = record.baseline.findings.some((finding) => finding.check === 'no-interrupted-drill' && finding.status === 'fail');
-    if (record.baseline.outcome !== 'pass' && !interruptedBefore)
+    const marked = record.baseline.findings
+        .filter(({ check, status }) => check === 'no-interrupted-drill' && status === 'fail')
+        .flatMap(({ faults }) => faults.map(({ subject }) => subject));
+    const wasInterrupted = marked.length > 0;
+    if (record.baseline.outcome !== 'pass' && !wasInterrupted)
         return finished(record, startedAt);
-    const monitor = membersOf(formation)[0];
-    // A drill whose mark this is may be alive and about to retake a lock that it lost.
-    if (interruptedBefore)
-        await sleep(ownerReturnsMs, signal);
+    const [monitor] = membersOf(formation);
     const openMonitor = (inner) => openMemberSession(incus, formation, monitor, { signal: inner });
-    const lock = await FormationLock.take(openMonitor, formation.name);
+    if (marked.includes(monitor.name))
+        await startMonitorAgain(formation, incus, log, signal);
+    // A drill whose mark this is may be alive and about to retake a lock that it lost.
+    if (wasInterrupted)
+        await sleep(ownerReturnsMs, signal);
+    const lock = marked.includes(monitor.name)
+        ? await takePatiently(openMonitor, formation.name, signal)
+        : await FormationLock.take(openMonitor, formation.name);
     let watch;
     try {
-        if (interruptedBefore) {
+        if (wasInterrupted) {
             await repair(formation, incus, log);
             record.baseline = await healthy(formation, incus, options.rejoinDeadlineMs, signal);
         }
@@ -58242,7 +59513,7 @@ async function drill(formation, incus, options) {
             return finished(record, startedAt);
         log.info(`baseline: ${record.baseline.message}`);
         watch = await MonitorWatch.start(formation.name, openMonitor, log);
-        await exposed(primary, watch, record, formation, incus, options);
+        await exposed(sceneOf(formation, incus, primary, openMonitor), watch, record, plan, options);
         record.interrupted ??= lock.lost;
         return finished(record, startedAt);
     }
@@ -58251,118 +59522,54 @@ async function drill(formation, incus, options) {
         lock.release();
     }
 }
+function emptyRecord(formation, { fault, rtoTargetMs, promotionDeadlineMs }, plan, startedAt) {
+    return {
+        id: (0,external_node_crypto_.randomBytes)(6).toString('hex'),
+        formation: formation.name,
+        fault,
+        expected: catalogue[fault].expected,
+        startedAt: wallClock(startedAt),
+        rtoTargetSeconds: seconds(rtoTargetMs),
+        promotionDeadlineSeconds: seconds(promotionDeadlineMs),
+        watchSeconds: seconds(plan.watchMs),
+        baseline: undefined,
+        primary: undefined,
+        impossible: undefined,
+        target: undefined,
+        faultAt: undefined,
+        injectedSeconds: undefined,
+        proof: undefined,
+        proofAtUndo: undefined,
+        disturbed: undefined,
+        promotion: undefined,
+        serving: undefined,
+        undoSeconds: undefined,
+        settledSeconds: undefined,
+        final: undefined,
+        announcements: [],
+        interrupted: undefined,
+        undoFailed: undefined,
+        tookSeconds: 0,
+    };
+}
+function sceneOf(formation, incus, primaryName, openMonitor) {
+    const [monitor, ...nodes] = membersOf(formation);
+    const primary = nodes.find(({ name }) => name === primaryName);
+    const standbys = nodes.filter((node) => node !== primary);
+    return { formation, incus, monitor, primary, standbys, openMonitor };
+}
+/** The lock on a monitor that has just been started. @throws DeadlineError with what was in the way */
+async function takePatiently(openMonitor, formation, signal) {
+    const options = { deadlineMs: 60_000, pauseMs: 500, signal };
+    return await retryUntil('the monitor to answer', options, () => FormationLock.take(openMonitor, formation));
+}
 function finished(record, startedAt) {
     record.tookSeconds = seconds(now() - startedAt);
     return record;
 }
-/** The part of a drill in which a container is hurt. Never throws: what happens goes into the record. */
-async function exposed(target, watch, record, formation, incus, options) {
-    const { log, signal, promotionDeadlineMs, rejoinDeadlineMs } = options;
-    const fault = faults[options.fault];
-    record.target = target;
-    let faultAt;
-    const offset = (moment) => seconds(moment - (faultAt ?? moment));
-    const overrunMs = promotionDeadlineMs + rejoinDeadlineMs + 2 * undoDeadlineMs;
-    const guard = await armGuard({
-        remote: incus.remote,
-        project: incus.project,
-        drill: record.id,
-        container: target,
-        overrunMs,
-    }).catch((error) => {
-        record.interrupted = messageOf(error);
-    });
-    if (!guard)
-        return;
-    options.onExposed(record.id);
-    try {
-        await setMark(incus, target, { drill: record.id, fault: fault.name });
-        signal.throwIfAborted();
-        faultAt = now();
-        record.faultAt = wallClock(faultAt);
-        log.info(`${wallClock(faultAt)} fault: ${fault.name} on ${target}`);
-        // Not to be aborted: a stop whose client is killed still happens, only later than one can tell.
-        await fault.inject(incus, target);
-        record.injectedSeconds = offset(now());
-        record.proof = await fault.proof(incus, target);
-        if (record.proof !== undefined)
-            await promotion(watch, record, faultAt, promotionDeadlineMs, log, signal);
-    }
-    catch (error) {
-        if (!(error instanceof DeadlineError) || signal.aborted)
-            record.interrupted = messageOf(error);
-        else
-            log.warn(error.message);
-    }
-    // A fault that somebody else ended early proves nothing of one that lasts. An interrupted drill proves nothing
-    // either, and the container comes first.
-    if (record.interrupted === undefined &&
-        record.proof !== undefined &&
-        (await fault.proof(incus, target).catch(() => record.proof)) === undefined) {
-        record.disturbed = `${target} came back before the drill brought it back`;
-    }
-    const undoAt = now();
-    try {
-        log.info(`${wallClock(undoAt)} undo: bringing ${target} back`);
-        await undoFault(incus, target, {
-            deadlineMs: undoDeadlineMs,
-            holdMs: record.injectedSeconds === undefined ? uncertainHoldMs : steadyHoldMs,
-        });
-        if (faultAt !== undefined)
-            record.undoSeconds = offset(undoAt);
-        guard.disarm();
-        options.onExposed(undefined);
-    }
-    catch (error) {
-        record.undoFailed = messageOf(error);
-        // The guard stays armed: it goes on trying when this process has ended.
-    }
-    try {
-        if (record.interrupted === undefined && record.undoFailed === undefined) {
-            record.settledSeconds = offset(await settled(watch, formation, undoAt, rejoinDeadlineMs, signal));
-            const leftMs = Math.max(5000, rejoinDeadlineMs - (now() - undoAt));
-            record.final = await healthy(formation, incus, leftMs, signal);
-            log.info(`rejoin: every node converged and healthy ${(record.settledSeconds - offset(undoAt)).toFixed(3)} s after the undo`);
-        }
-    }
-    catch (error) {
-        if (signal.aborted)
-            record.interrupted = messageOf(error);
-        else
-            log.warn(messageOf(error));
-    }
-    record.announcements = watch.announcements.map(({ at, name, reportedState, goalState, health }) => ({
-        seconds: offset(at),
-        node: name,
-        reportedState,
-        goalState,
-        health,
-    }));
-}
-/** Waits for the monitor to announce that another node was promoted. */
-async function promotion(watch, record, faultAt, deadlineMs, log, signal) {
-    const promoted = await watch.until('the promotion of a standby', { deadlineMs, signal }, (_, announcements) => announcements.find((heard) => heard.at >= faultAt && heard.name !== record.target && isPromoted(heard)));
-    record.promotion = {
-        node: promoted.name,
-        seconds: seconds(promoted.at - faultAt),
-        at: wallClock(promoted.at),
-        heardBy: promoted.heardBy,
-    };
-    log.info(`${record.promotion.at} promotion: ${promoted.name} took over after ${record.promotion.seconds.toFixed(3)} s`);
-}
-/**
- * Waits until the monitor has every node converged and healthy, by a report and a check of each since the undo.
- * @returns the moment it announced the last of it
- */
-async function settled(watch, formation, undoAt, deadlineMs, signal) {
-    return await watch.until('the formation to converge', { deadlineMs, signal }, (nodes, announcements) => nodes.length >= formation.nodes.length &&
-        isSettled(nodes) &&
-        nodes.every(({ reportedAt, checkedAt }) => Math.min(reportedAt, checkedAt) > undoAt)
-        ? Math.max(undoAt, announcements.at(-1)?.at ?? undoAt)
-        : undefined);
-}
 
 ;// CONCATENATED MODULE: ./build/src/drill/verdict.js
+
 
 
 /** Judges a recorded drill. Pure. */
@@ -58380,13 +59587,26 @@ function judgeDrill(record) {
     return { outcome, message, rtoSeconds, rejoinSeconds };
 }
 function conclusions(record, rejoinSeconds) {
+    const found = [...trouble(record), ...unfit(record)];
+    const { target } = record;
+    if (record.faultAt === undefined || target === undefined)
+        return found.length > 0 ? found : [['error', 'no fault was injected']];
+    found.push(...verdict_unproven(record, target));
+    const asExpected = { failover, none, either }[record.expected];
+    found.push(...asExpected(record, catalogue[record.fault].deed(target)));
+    if (record.interrupted === undefined)
+        found.push(...afterwards(record, rejoinSeconds));
+    return found.length > 0 ? found : [['pass', praise(record, target, rejoinSeconds)]];
+}
+/** What came between the drill and its end. */
+function trouble(record) {
     const found = [];
-    const { baseline, target, promotion, rtoTargetSeconds, final } = record;
+    const { target } = record;
     if (record.undoFailed !== undefined) {
-        found.push([
-            'error',
-            `${target} could not be brought back: ${record.undoFailed}; start it by hand and run check-formation`,
-        ]);
+        const hand = record.fault === 'stop'
+            ? 'start it by hand and run check-formation'
+            : 'run provision-pgaf, which undoes it';
+        found.push(['error', `${target} could not be brought back: ${record.undoFailed}; ${hand}`]);
     }
     if (record.interrupted !== undefined) {
         const undone = record.faultAt === undefined
@@ -58396,7 +59616,12 @@ function conclusions(record, rejoinSeconds) {
                 : '';
         found.push(['error', `the drill was interrupted: ${record.interrupted}${undone ? `; ${undone}` : ''}`]);
     }
-    if (record.faultAt !== undefined && baseline === undefined)
+    return found;
+}
+/** Why the formation was no place for this fault. */
+function unfit({ faultAt, baseline, impossible, fault }) {
+    const found = [];
+    if (faultAt !== undefined && baseline === undefined)
         found.push(['error', 'the formation was not read before the fault, so the drill proves nothing']);
     if (baseline !== undefined && baseline.outcome !== 'pass') {
         found.push([
@@ -58404,44 +59629,95 @@ function conclusions(record, rejoinSeconds) {
             `no drill on a formation that is not healthy, nothing was stopped: ${baseline.message}`,
         ]);
     }
-    if (record.faultAt === undefined || target === undefined)
-        return found.length > 0 ? found : [['error', 'no fault was injected']];
-    const deed = faults[record.fault].deed(target);
-    if (record.proof === undefined && record.interrupted === undefined) {
+    if (impossible !== undefined)
+        found.push(['error', `fault not proven: ${fault} cannot be shown here: ${impossible}`]);
+    return found;
+}
+function verdict_unproven({ proof, interrupted, disturbed, expected, serving }, target) {
+    const found = [];
+    if (proof === undefined && interrupted === undefined)
         found.push(['error', `nothing shows that the fault took hold on ${target}, so the drill proves nothing`]);
-    }
-    if (record.disturbed !== undefined)
-        found.push(['error', `${record.disturbed}, so the drill proves nothing`]);
-    if (promotion === undefined) {
-        if (record.interrupted === undefined)
-            found.push([
-                'missed',
-                `no standby was promoted in the ${record.promotionDeadlineSeconds} s after ${deed}`,
-            ]);
-    }
-    else if (promotion.seconds > rtoTargetSeconds) {
-        found.push([
-            'missed',
-            `${promotion.node} took over ${promotion.seconds.toFixed(3)} s after ${deed}; the target is ${rtoTargetSeconds} s`,
-        ]);
-    }
-    if (record.interrupted === undefined) {
-        if (rejoinSeconds === undefined)
-            found.push(['missed', 'the formation did not converge in time after the fault was undone']);
-        else if (final?.outcome !== 'pass')
-            found.push([
-                'missed',
-                `the formation converged but is not healthy: ${final?.message ?? 'it was not read'}`,
-            ]);
-    }
-    if (found.length > 0 || promotion === undefined)
-        return found;
+    if (disturbed !== undefined)
+        found.push(['error', `${disturbed}, so the drill proves nothing`]);
+    if (expected === 'none' && proof !== undefined && serving === undefined && interrupted === undefined)
+        found.push(['error', 'nobody looked whether the primary went on serving, so the drill proves nothing']);
+    return found;
+}
+function failover(record, deed) {
+    if (record.promotion !== undefined)
+        return late(record, deed);
+    if (record.interrupted !== undefined)
+        return [];
+    return [['missed', `no standby was promoted in the ${record.promotionDeadlineSeconds} s after ${deed}`]];
+}
+function late({ promotion, rtoTargetSeconds }, deed) {
+    if (promotion === undefined || promotion.seconds <= rtoTargetSeconds)
+        return [];
     return [
         [
-            'pass',
-            `${promotion.node} took over from ${target} in ${promotion.seconds.toFixed(3)} s (target ${rtoTargetSeconds} s); all nodes healthy ${rejoinSeconds?.toFixed(3)} s after its return`,
+            'missed',
+            `${promotion.node} took over ${promotion.seconds.toFixed(3)} s after ${deed}; the target is ${rtoTargetSeconds} s`,
         ],
     ];
+}
+function none(record, deed) {
+    const { promotion, primary = '' } = record;
+    if (promotion !== undefined)
+        return [
+            [
+                'missed',
+                `${promotion.node} took over ${promotion.seconds.toFixed(3)} s after ${deed}, where no failover should have come of it`,
+            ],
+        ];
+    const sign = record.announcements.find((heard) => heard.seconds >= 0 && isFailoverSign(heard, primary));
+    if (sign !== undefined)
+        return [
+            [
+                'missed',
+                `a failover began ${sign.seconds.toFixed(3)} s after ${deed}, where none should have come of it: ${sign.node} was to be ${sign.goalState}`,
+            ],
+        ];
+    return record.serving === false ? [['missed', `${primary} took no writes any more after ${deed}`]] : [];
+}
+function either(record, deed) {
+    if (record.promotion !== undefined)
+        return late(record, deed);
+    const sign = record.announcements.find((heard) => heard.seconds >= 0 && isFailoverSign(heard, record.primary ?? ''));
+    if (sign === undefined || record.interrupted !== undefined)
+        return [];
+    return [
+        [
+            'missed',
+            `a failover began ${sign.seconds.toFixed(3)} s after ${deed}, and no standby was promoted in the ${record.promotionDeadlineSeconds} s that followed`,
+        ],
+    ];
+}
+/** Healthy again, and in the roles that the promotion, or its absence, left. */
+function afterwards(record, rejoinSeconds) {
+    const { final, promotion, primary } = record;
+    if (rejoinSeconds === undefined)
+        return [['missed', 'the formation did not converge in time after the fault was undone']];
+    if (final?.outcome !== 'pass')
+        return [['missed', `the formation converged but is not healthy: ${final?.message ?? 'it was not read'}`]];
+    // A promotion that was due and did not come is told already.
+    if (promotion === undefined && record.expected === 'failover')
+        return [];
+    const wanted = promotion?.node ?? primary;
+    if (final.primary === wanted)
+        return [];
+    return [['missed', `${wanted} should be primary afterwards, and ${final.primary ?? 'no node'} is`]];
+}
+function praise(record, target, rejoinSeconds) {
+    const { promotion, rtoTargetSeconds, primary, watchSeconds, fault } = record;
+    const { deed, lasts } = catalogue[fault];
+    const rejoin = rejoinSeconds?.toFixed(3);
+    if (promotion === undefined) {
+        const healthy = lasts === 'a-moment' ? 'afterwards' : `${rejoin} s after the undo`;
+        return `${primary} stayed primary in the ${watchSeconds} s after ${deed(target)}; all nodes healthy ${healthy}`;
+    }
+    const took = `${promotion.node} took over from ${primary} in ${promotion.seconds.toFixed(3)} s (target ${rtoTargetSeconds} s)`;
+    const since = lasts === 'a-moment' ? 'that' : 'its return';
+    return `${took}; all nodes healthy ${rejoin} s after ${since}`;
 }
 /** Seconds to the millisecond. */
 function round(value) {
@@ -58449,6 +59725,7 @@ function round(value) {
 }
 
 ;// CONCATENATED MODULE: ./build/src/report/drill-report.js
+
 
 const signed = (value) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)} s`;
 function state({ reportedState, goalState, health }) {
@@ -58464,7 +59741,7 @@ function eventsTable(record) {
         .map((heard) => [heard.seconds, unmarked(heard.node), unmarked(state(heard))]);
     if (record.faultAt !== undefined)
         events.push([0, record.target ?? '', `**fault**: ${record.fault}`]);
-    if (record.undoSeconds !== undefined)
+    if (record.undoSeconds !== undefined && catalogue[record.fault].lasts !== 'a-moment')
         events.push([record.undoSeconds, record.target ?? '', '**undo**']);
     if (record.settledSeconds !== undefined)
         events.push([record.settledSeconds, record.formation, '**every node converged and healthy**']);
@@ -58479,22 +59756,31 @@ function figuresTable(record, verdict) {
     return {
         headings: ['figure', 'measured', 'target'],
         rows: [
-            [
-                'RTO: fault to promotion as the monitor announced it',
-                figure(verdict.rtoSeconds),
-                figure(record.rtoTargetSeconds),
-            ],
+            record.expected === 'none'
+                ? ['watched, without a failover to be seen', figure(record.watchSeconds), '']
+                : [
+                    'RTO: fault to promotion as the monitor announced it',
+                    figure(verdict.rtoSeconds),
+                    figure(record.rtoTargetSeconds),
+                ],
             ['rejoin: undo to every node converged and healthy', figure(verdict.rejoinSeconds), ''],
             ['whole drill', figure(record.tookSeconds), ''],
         ],
     };
+}
+/** What showed that the fault was in force; the drill's own words. */
+function proofs({ proof, proofAtUndo }) {
+    return [
+        ...(proof === undefined ? [] : [`proof of the fault: ${proof}`]),
+        ...(proofAtUndo === undefined ? [] : [`and just before the undo: ${proofAtUndo}`]),
+    ];
 }
 function drillLines(record, verdict) {
     if (record.faultAt === undefined)
         return [];
     const events = eventsTable(record);
     const plain = { ...events, rows: events.rows.map((row) => row.map((cell) => cell.replaceAll('**', ''))) };
-    return [...textTable(plain), '', ...textTable(figuresTable(record, verdict))];
+    return [...textTable(plain), '', ...textTable(figuresTable(record, verdict)), '', ...proofs(record)];
 }
 function drillMarkdown(record, verdict) {
     const heading = `### ${verdict.outcome === 'pass' ? '✅' : '❌'} Failover drill: ${escapeMarkdown(verdict.message)}`;
@@ -58510,12 +59796,15 @@ function drillMarkdown(record, verdict) {
         '',
         events,
         '',
+        ...proofs(record).map((line) => `- ${escapeMarkdown(line)}`),
+        '',
         '</details>',
         '',
     ].join('\n');
 }
 
 ;// CONCATENATED MODULE: ./build/src/report/timeline.js
+
 const width = 960;
 const gutter = 132;
 const right = 24;
@@ -58535,10 +59824,11 @@ function drillTimeline(record, verdict) {
     const end = last * 1.04;
     const x = (seconds) => gutter + ((Math.min(Math.max(seconds, start), end) - start) / (end - start)) * (width - gutter - right);
     const nodes = [...new Set(record.announcements.map(({ node }) => node))].sort((a, b) => Number(b === record.target) - Number(a === record.target));
+    const { state, end: undone } = catalogue[record.fault];
     const bottom = timeline_top + nodes.length * (laneHeight + laneGap);
     const lanes = nodes.map((node, index) => {
         const y = timeline_top + index * (laneHeight + laneGap);
-        const segments = segmentsOf(node, record, start, end).map((segment) => drawSegment(segment, x, y));
+        const segments = segmentsOf(node, record, state, start, end).map((segment) => drawSegment(segment, x, y));
         return `<text class="node" x="${gutter - 12}" y="${y + laneHeight / 2 + 5}" text-anchor="end">${escapeXml(node)}</text>${segments.join('')}`;
     });
     const outage = verdict.rtoSeconds === undefined
@@ -58554,36 +59844,38 @@ function drillTimeline(record, verdict) {
         outage,
         ...lanes,
         drawMoment(x(0), bottom, 'fault'),
-        record.undoSeconds === undefined ? '' : drawMoment(x(record.undoSeconds), bottom, 'power back'),
+        record.undoSeconds === undefined || undone === ''
+            ? ''
+            : drawMoment(x(record.undoSeconds), bottom, undone),
         record.settledSeconds === undefined ? '' : drawMoment(x(record.settledSeconds), bottom, 'healthy'),
         drawAxis(x, start, end, bottom),
         '</svg>\n',
     ].join('\n');
 }
-function segmentsOf(node, record, start, end) {
+function segmentsOf(node, record, state, start, end) {
     const heard = record.announcements.filter((announcement) => announcement.node === node);
     const segments = [];
     for (const [index, announcement] of heard.entries()) {
         const from = index === 0 ? start : announcement.seconds;
         const to = heard[index + 1]?.seconds ?? end;
-        const { kind, label } = look(announcement);
+        const { kind, label } = timeline_look(announcement);
         const previous = segments.at(-1);
         if (previous?.kind === kind && previous.label === label)
             previous.to = to;
         else
             segments.push({ from, to, kind, label });
     }
-    return node === record.target ? withDownTime(segments, heard, record) : segments;
+    return node === record.target && state !== '' ? withFault(segments, state, heard, record) : segments;
 }
-/** While the target is down the monitor keeps its last report: what the drill did to it is what holds. */
-function withDownTime(segments, heard, record) {
+/** While its fault lasts the monitor may keep the target's last report: what the drill did to it is what holds. */
+function withFault(segments, state, heard, record) {
     const back = heard.find(({ seconds }) => seconds > (record.undoSeconds ?? Number.POSITIVE_INFINITY))?.seconds ??
         Number.POSITIVE_INFINITY;
     const down = {
         from: 0,
         to: Math.min(back, segments.at(-1)?.to ?? back),
         kind: 'down',
-        label: 'down',
+        label: state,
     };
     const before = segments
         .filter(({ from }) => from < 0)
@@ -58593,7 +59885,7 @@ function withDownTime(segments, heard, record) {
         .map((segment) => ({ ...segment, from: Math.max(segment.from, down.to) }));
     return [...before, down, ...after];
 }
-function look({ reportedState, goalState }) {
+function timeline_look({ reportedState, goalState }) {
     if (reportedState !== goalState)
         return { kind: 'changing', label: `→ ${goalState}` };
     if (['primary', 'wait_primary', 'single'].includes(reportedState))
@@ -58683,9 +59975,6 @@ function run_post_saveState(name, value) {
         saveState(name, value);
 }
 
-;// CONCATENATED MODULE: ./build/src/drill/record.js
-const faultNames = ['stop'];
-
 ;// CONCATENATED MODULE: ./build/actions/failover-drill/contract.js
 
 
@@ -58693,6 +59982,7 @@ const faultNames = ['stop'];
 const contract_inputs = {
     formation: inputs_text,
     fault: choice(faultNames),
+    'hold-seconds': inputs_optional(secondsInput(0.5, 3600)),
     'rto-target-seconds': secondsInput(0.001, 86_400),
     'promotion-deadline-seconds': secondsInput(1, 86_400),
     'rejoin-deadline-seconds': secondsInput(1, 86_400),
@@ -58720,11 +60010,13 @@ async function failoverDrill() {
         async run(given, { log, signal, folder }) {
             const formation = loadFormation(given.formation, folder);
             const targetMs = given['rto-target-seconds'] * 1000;
+            const held = given['hold-seconds'];
             const record = await drill(formation, new Incus(formation.incus, log), {
                 fault: given.fault,
                 rtoTargetMs: targetMs,
                 promotionDeadlineMs: Math.max(given['promotion-deadline-seconds'] * 1000, targetMs),
                 rejoinDeadlineMs: given['rejoin-deadline-seconds'] * 1000,
+                holdMs: held === undefined ? undefined : held * 1000,
                 log,
                 signal,
                 onExposed: (id) => run_post_saveState(exposedState, id ?? ''),
@@ -58739,7 +60031,7 @@ async function failoverDrill() {
                 outputs: {
                     'rto-seconds': figure(verdict.rtoSeconds),
                     'rejoin-seconds': figure(verdict.rejoinSeconds),
-                    'old-primary': record.target ?? '',
+                    'old-primary': record.primary ?? '',
                     'new-primary': record.promotion?.node ?? '',
                 },
                 report: {
@@ -59107,67 +60399,8 @@ function once(work) {
     };
 }
 
-;// CONCATENATED MODULE: ./build/src/incus/container-lock.js
-
-
-
-/** Takes the lock or says `busy`; holds it until its input ends, which it does however its client ends. */
-const hold = `
-exec 9>"/run/pgha-$1.lock"
-flock -n 9 || { echo busy; exec sleep 1; }
-echo held; exec cat >/dev/null
-`;
-const deadlineMs = 15_000;
-/**
- * @param name letters, digits, `-` and `_`
- * @returns undefined when another process holds it
- * @throws EnvironmentError when the container cannot be reached, DeadlineError when it does not answer
- */
-async function lockInContainer(incus, instance, name, signal) {
-    const child = (0,external_node_child_process_namespaceObject.spawn)('incus', incus.argv('exec', instance, '-T', '--', 'sh', '-c', hold, 'sh', name), {
-        stdio: ['pipe', 'pipe', 'pipe'],
-    });
-    // It must not keep our process, and its end is ours to cause.
-    child.stdin.on('error', () => { });
-    let stderr = '';
-    child.stderr.on('data', (chunk) => {
-        stderr = (stderr + chunk.toString()).slice(-2000);
-    });
-    let released = false;
-    const release = () => {
-        released = true;
-        // Its input ends, and the lock with it; the client is not killed before that has arrived.
-        child.stdin.end();
-        setTimeout(() => child.kill('SIGKILL'), 2000).unref();
-    };
-    const lost = () => !released && (child.exitCode !== null || child.signalCode !== null);
-    const answer = (inner) => new Promise((resolve, reject) => {
-        let said = '';
-        child.stdout.on('data', (chunk) => {
-            said += chunk.toString();
-            if (/held|busy/.test(said))
-                resolve(said.includes('held'));
-        });
-        inner.addEventListener('abort', () => reject(inner.reason));
-        child.on('error', reject);
-        child.on('close', (code) => {
-            const why = `(exit code ${code}): ${lastLines(stderr, 2)}`;
-            reject(new EnvironmentError(`the lock in ${instance} could not be taken ${why}`));
-        });
-    });
-    try {
-        if (await withDeadline(`the lock in ${instance}`, deadlineMs, answer, signal))
-            return { lost, release };
-    }
-    catch (error) {
-        release();
-        throw error;
-    }
-    release();
-    return undefined;
-}
-
 ;// CONCATENATED MODULE: ./build/src/provision/containers.js
+
 
 
 
@@ -59192,8 +60425,8 @@ function foreignFaults(formation, members, instances) {
     });
 }
 /**
- * Launches what is missing, starts what is stopped or frozen, sets limits, removes the mark of a drill that
- * was killed.
+ * Launches what is missing, starts what is stopped or frozen, sets limits, undoes what a drill that was killed
+ * has left and removes its mark.
  * @param image what a missing container is launched from: the formation's base image, or its image
  */
 async function ensureRunning(incus, formation, member, instance, image, steps, signal) {
@@ -59215,9 +60448,9 @@ async function ensureRunning(incus, formation, member, instance, image, steps, s
         });
     }
     if (instance.config[drillMarkKey] !== undefined) {
-        await steps.take(name, 'remove the mark of an interrupted drill', async () => {
+        await steps.take(name, 'remove the mark of an interrupted drill, and what it left', async () => {
+            await undoFault(incus, name, { deadlineMs: undoDeadlineMs, holdMs: uncertainHoldMs });
             await waitForNetwork(incus, member, signal);
-            await incus.removeLabel(name, drillMarkKey, signal);
         });
     }
 }
@@ -61726,6 +62959,7 @@ async function ensureFile(ctx, member, name, found, wanted, steps) {
 
 
 
+
 /** The data nodes together: which are put right, registered again, dropped, made anew, restarted, and in what order. */
 /**
  * The nodes of a formation whose monitor is gone forget it before a new one comes up: one that does not know
@@ -61898,7 +63132,7 @@ async function settingsInTurn(ctx, existing, { settled, convergeDeadlineMs }) {
             await settled();
         if (node === primary && difference.restart.length > 0) {
             await steps.take(formation.name, `switch over from ${node.name} (writes pause for seconds)`, async () => {
-                await switchOver(ctx);
+                await performFailover(await ctx.answering(ctx.monitor), ctx.formation.name, ctx.signal);
                 await settled();
             });
         }
@@ -61915,14 +63149,6 @@ function refuseLower(due) {
     throw new InputError([
         `postgres.settings: ${lowered.join(', ')}: a running formation cannot take less of it one node after the other; in a maintenance window stop pg_autoctl on the standbys, ALTER SYSTEM and restart Postgres on the primary, start pg_autoctl on the standbys, then run this again for the rest`,
     ]);
-}
-/** A planned failover within the formation's only group. The monitor may meet a deadlock, which a retry ends. */
-async function switchOver(ctx) {
-    const session = await ctx.answering(ctx.monitor);
-    await retryUntil('the monitor to accept a switchover', { deadlineMs: 30_000, pauseMs: 500, signal: ctx.signal }, async () => {
-        await session.query('SELECT pgautofailover.perform_failover($1, 0)', [ctx.formation.name]);
-        return true;
-    });
 }
 
 ;// CONCATENATED MODULE: ./build/src/provision/registration.js
@@ -62069,6 +63295,7 @@ async function settle(monitor, formation, steps, { deadlineMs, signal }) {
 
 
 
+
 const proofDeadlineMs = 15_000;
 /**
  * Brings a formation to what its file says: containers, packages, monitor, data nodes in order of
@@ -62178,15 +63405,21 @@ class Provisioning {
     /** Reads what runs, once nobody else is at work on it. */
     async surveyed() {
         const { ctx } = this;
-        const { formation, incus, signal, members, monitor } = ctx;
+        const { formation, incus, signal, members, monitor, dataNodes } = ctx;
         const instances = await incus.instances(signal);
         const faults = foreignFaults(formation, members, instances);
         if (faults.length > 0)
             throw new InputError(faults);
         const running = members.filter(({ name }) => instances.get(name)?.status === 'Running');
-        // A drill that runs holds the lock: nothing it stopped is started under its hands.
+        // A drill that runs holds the lock, and another one while it has stopped the monitor: nothing it stopped is
+        // started under its hands.
         const interrupted = members.some(({ name }) => instances.get(name)?.config[drillMarkKey] !== undefined);
         const locked = running.includes(monitor) && !ctx.steps.planning ? this.lockWhatRuns(interrupted) : undefined;
+        if (interrupted &&
+            !ctx.steps.planning &&
+            !running.includes(monitor) &&
+            running.some((member) => member === dataNodes[0]))
+            (await lockWithoutMonitor(formation, incus, signal)).release();
         if (interrupted)
             await locked;
         // Sessions take their time to open, and are needed later: meanwhile.
@@ -62400,7 +63633,7 @@ async function provisioned(given, mode, formation, incus, { log, signal }) {
             log.info(line);
     return {
         outcome: proof?.verdict.outcome ?? 'pass',
-        message: told(done),
+        message: main_told(done),
         outputs: {
             changed: String(changed),
             primary: proof?.verdict.primary ?? '',
@@ -62414,7 +63647,7 @@ async function provisioned(given, mode, formation, incus, { log, signal }) {
         summary: provisionMarkdown(done),
     };
 }
-function told({ changes, proof }) {
+function main_told({ changes, proof }) {
     const count = `${changes.length} change${changes.length === 1 ? '' : 's'}`;
     if (proof === undefined)
         return changes.length === 0 ? 'plan: nothing to change' : `plan: ${count} to make`;
@@ -62504,7 +63737,8 @@ function usage(root) {
 function actionUsage(action, file, secretInputs) {
     const inputs = Object.entries(file.inputs ?? {}).map(([name, input]) => {
         const flag = secretInputs.includes(name) ? `--${name}-file PATH` : `--${name} VALUE`;
-        return `  ${flag.padEnd(36)} ${input.description}${input.default ? ` Default: ${input.default}` : ''}`;
+        const description = input.description.trim().replaceAll('\n', `\n${' '.repeat(39)}`);
+        return `  ${flag.padEnd(36)} ${description}${input.default ? ` Default: ${input.default}` : ''}`;
     });
     const outputs = Object.entries(file.outputs ?? {}).map(([name, output]) => `  ${name.padEnd(36)} ${output.description}`);
     const own = [
