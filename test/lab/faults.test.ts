@@ -12,7 +12,7 @@ import {
   startAction,
   statusOf,
 } from './harness.ts';
-import { canConnect, cannotConnect, hasTraces, processOf, serviceState } from './traces.ts';
+import { hasTraces, isCut, isOpen, processOf, serviceState } from './traces.ts';
 
 /**
  * Every fault of the catalogue on a real formation: what came of it, and whether an observer of the test's own
@@ -34,24 +34,21 @@ interface Roles {
   standby: string;
 }
 
+/** At once: a cut-off primary does not wait for its observer. */
+const all = async (...seen: Promise<boolean>[]) => (await Promise.all(seen)).every(Boolean);
+
 /** What an observer of the test's own sees while the fault is in force. */
 const sights: Partial<Record<FaultName, (roles: Roles) => Promise<boolean>>> = {
   stop: async ({ primary }) => (await statusOf(primary)) === 'Stopped',
   freeze: async ({ primary }) => (await statusOf(primary)) === 'Frozen',
   'kill-node': async ({ primary }) =>
     (await serviceState(primary)) === 'failed' && (await processOf(primary, 'postgres')) === undefined,
-  'network-cut': async ({ primary, monitor, standby }) =>
-    (await cannotConnect(primary, monitor)) &&
-    (await cannotConnect(monitor, primary)) &&
-    (await cannotConnect(standby, primary)),
-  'monitor-cut': async ({ primary, monitor, standby }) =>
-    (await cannotConnect(primary, monitor)) &&
-    (await cannotConnect(monitor, primary)) &&
-    (await canConnect(standby, primary)),
-  'standby-cut': async ({ primary, monitor, standby }) =>
-    (await cannotConnect(primary, standby)) &&
-    (await cannotConnect(standby, primary)) &&
-    (await canConnect(monitor, primary)),
+  'network-cut': ({ primary, monitor, standby }) =>
+    all(isCut(primary, monitor), isCut(monitor, primary), isCut(standby, primary)),
+  'monitor-cut': ({ primary, monitor, standby }) =>
+    all(isCut(primary, monitor), isCut(monitor, primary), isOpen(standby, primary)),
+  'standby-cut': ({ primary, monitor, standby }) =>
+    all(isCut(primary, standby), isCut(standby, primary), isOpen(monitor, primary)),
   'standby-stop': async ({ standby }) => (await statusOf(standby)) === 'Stopped',
   'monitor-stop': async ({ monitor }) => (await statusOf(monitor)) === 'Stopped',
   'brief-freeze': async ({ primary }) => (await statusOf(primary)) === 'Frozen',

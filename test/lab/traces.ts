@@ -5,9 +5,10 @@ import { inside, labelsOf, statusOf } from './harness.ts';
 
 const postgresPort = 5432;
 
-/** bash's own TCP, by name; 124 is timeout's code. */
+/** bash's own TCP; 124 is timeout's code. A refusal came over the link, too: a fenced primary has no Postgres. */
 async function connection(from: string, to: string): Promise<string> {
-  const script = `timeout 2 bash -c 'exec 3<>/dev/tcp/$0/$1' "$1" "$2" 2>/dev/null; echo $?`;
+  const script = `said=$(timeout 2 bash -c 'exec 3<>/dev/tcp/$0/$1' "$1" "$2" 2>&1); code=$?
+    case $code,$said in 0,* | *'Connection refused'*) echo answered ;; 124,*) echo silence ;; *) echo "$said" ;; esac`;
   return (await inside(from, 'sh', '-c', script, 'sh', await addressOf(to), String(postgresPort))).trim();
 }
 
@@ -16,8 +17,8 @@ async function addressOf(container: string): Promise<string> {
   return /inet ([\d.]+)/.exec(said)?.[1] ?? '';
 }
 
-export const canConnect = async (from: string, to: string) => (await connection(from, to)) === '0';
-export const cannotConnect = async (from: string, to: string) => (await connection(from, to)) === '124';
+export const isOpen = async (from: string, to: string) => (await connection(from, to)) === 'answered';
+export const isCut = async (from: string, to: string) => (await connection(from, to)) === 'silence';
 
 export async function serviceState(container: string): Promise<string> {
   const show = ['systemctl', 'show', '--property=ActiveState', '--value', 'pg_autoctl.service'];
