@@ -44292,6 +44292,10 @@ __nccwpck_require__.d(__webpack_exports__, {
   Fo: () => (/* reexport */ terminal)
 });
 
+// EXTERNAL MODULE: external "node:events"
+var external_node_events_ = __nccwpck_require__(8474);
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
 ;// CONCATENATED MODULE: ./node_modules/yocto-queue/index.js
 /*
 How it works:
@@ -44687,7 +44691,7 @@ const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createReq
 
 
 /** More output than any command of ours prints; beyond it the command is killed rather than our memory filled. */
-const maxOutputBytes = 16 * 1024 * 1024;
+const mostOutputBytes = 16 * 1024 * 1024;
 /**
  * Runs `file` with `args` (no shell) and returns its standard output.
  *
@@ -44695,7 +44699,7 @@ const maxOutputBytes = 16 * 1024 * 1024;
  *   EnvironmentError when it is not on PATH, the signal's reason when that aborts
  */
 async function runCommand(file, args, options) {
-    const { deadlineMs, stdin, signal, log, until } = options;
+    const { deadlineMs, stdin, signal, log, until, maxBytes = mostOutputBytes } = options;
     signal?.throwIfAborted();
     const argv = [file, ...(options.shownArgs ?? args)];
     log?.debug(`run: ${shown(argv)}`);
@@ -44704,7 +44708,7 @@ async function runCommand(file, args, options) {
             // execFile takes whole milliseconds, and 0 for none.
             timeout: Math.max(1, Math.ceil(deadlineMs)),
             killSignal: 'SIGKILL',
-            maxBuffer: maxOutputBytes,
+            maxBuffer: maxBytes,
             encoding: 'utf8',
             // Its messages are read by us, so they come untranslated.
             env: { ...process.env, LC_ALL: 'C', LANGUAGE: '' },
@@ -44714,7 +44718,7 @@ async function runCommand(file, args, options) {
                 return resolve(stdout);
             if (signal?.aborted)
                 return reject(signal.reason ?? new CancelledError('cancelled'));
-            reject(explain(argv, error, stdout, stderr, deadlineMs));
+            reject(explain(argv, error, stdout, stderr, { deadlineMs, maxBytes }));
         });
         if (until !== undefined) {
             let output = '';
@@ -44738,14 +44742,14 @@ function shown(argv) {
 function withoutScripts(argv) {
     return argv.map((argument) => (argument.includes('\n') ? '(script)' : argument));
 }
-function explain(argv, error, stdout, stderr, deadlineMs) {
+function explain(argv, error, stdout, stderr, { deadlineMs, maxBytes }) {
     const file = argv[0] ?? '';
     if (error.code === 'ENOENT')
         return new EnvironmentError(`\`${file}\` is not on PATH; install it or add its folder to PATH`);
     if (error.code === 'EACCES')
         return new EnvironmentError(`\`${file}\` may not be executed by this user; check its permissions`);
     if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
-        return new CommandError(argv, `printed more than ${maxOutputBytes} bytes and was ended`, '');
+        return new CommandError(argv, `printed more than ${maxBytes} bytes and was ended`, '');
     }
     if (error.killed)
         return new DeadlineError(`\`${shown(argv)}\``, deadlineMs);
@@ -45299,6 +45303,8 @@ function openSqlStream(incus, instance, port) {
             : error);
     });
     // The client ends by itself when its input closes, unless the server is silent.
+    // Half of it is of no use: pg takes the end of a session from this alone.
+    stream.on('end', () => stream.destroy());
     // A child of its own that outlives it must not keep us.
     stream.on('close', () => {
         child.kill('SIGKILL');
@@ -45933,6 +45939,7 @@ function packagesOf(text) {
 ;// CONCATENATED MODULE: ./build/src/check/sql-probe.js
 
 /** What Postgres says, one query a database. Each is read with the rights of the superuser and changes nothing. */
+const hbaFile = "convert_from(pg_read_binary_file(current_setting('hba_file'), 0, 1048576, true), 'LATIN1') AS hba_text";
 async function observeMonitor(session, formation) {
     const [settings, nodes] = await Promise.all([
         session.query(`SELECT current_setting('server_version_num')::int AS server,
@@ -45943,7 +45950,8 @@ async function observeMonitor(session, formation) {
                  FROM pg_settings WHERE name LIKE 'pgautofailover.%' AND vartype = 'integer') AS clocks,
               (SELECT coalesce(json_agg(formationid ORDER BY formationid), '[]')
                  FROM pgautofailover.formation) AS formations,
-              pgautofailover.formation_uri($1) AS uri`, [formation]),
+              pgautofailover.formation_uri($1) AS uri,
+              ${hbaFile}`, [formation]),
         readNodes(session, formation),
     ]);
     const [row] = settings;
@@ -45958,6 +45966,7 @@ async function observeMonitor(session, formation) {
         ])),
         formations: (row?.['formations'] ?? []),
         formationUri: String(row?.['uri'] ?? ''),
+        hbaText: String(row?.['hba_text'] ?? ''),
         nodes,
     };
 }
@@ -46023,7 +46032,7 @@ async function observeNode(session, formation) {
                       'type', type, 'databases', database, 'users', user_name, 'address', address,
                       'netmask', netmask, 'method', auth_method, 'error', error) ORDER BY line_number), '[]')
                FROM pg_hba_file_rules) AS hba_rules,
-            convert_from(pg_read_binary_file(current_setting('hba_file'), 0, 1048576, true), 'LATIN1') AS hba_text`, [users.map(({ name }) => name), databases.map(({ name }) => name), watchedSettings]);
+            ${hbaFile}`, [users.map(({ name }) => name), databases.map(({ name }) => name), watchedSettings]);
     return {
         serverVersion: Number(row?.['version']),
         secondsSinceStart: Number(row?.['since_start']),
@@ -46065,6 +46074,8 @@ async function observeNode(session, formation) {
 
 /** How long one container may take to answer. A healthy one takes a tenth of a second. */
 const memberDeadlineMs = 5000;
+/** The probe bounds each file that it reads; all of them together are less than half of this. */
+const probeBytes = 4 * 1024 * 1024;
 /**
  * Reads the whole formation at once, each container in parallel and under its own deadline.
  * @throws only what keeps us from Incus itself (EnvironmentError, InputError, DeadlineError) or a cancellation
@@ -46132,7 +46143,11 @@ class Reader {
         return await this.unlessStopped(member, `the container ${member.name}`, async (signal) => {
             const fromMs = Date.now();
             const command = containerProbe(member, hosts);
-            const output = await this.incus.read(member.name, command, { deadlineMs: memberDeadlineMs, signal });
+            const output = await this.incus.read(member.name, command, {
+                deadlineMs: memberDeadlineMs,
+                maxBytes: probeBytes,
+                signal,
+            });
             return parseContainer(output, { fromMs, toMs: Date.now() });
         });
     }
@@ -46281,7 +46296,13 @@ class Remedies {
     }
 }
 
+;// CONCATENATED MODULE: ./build/src/member/roles.js
+/** pg_auto_failover's own accounts: the keepers' at the monitor, and the standbys' at the primary, a superuser. */
+const autoctlRole = 'autoctl_node';
+const replicationRole = 'pgautofailover_replicator';
+
 ;// CONCATENATED MODULE: ./build/src/check/catalogue/reading.js
+
 
 /** What several checks look for in an observation. */
 function answeringNodes({ nodes }) {
@@ -46311,6 +46332,13 @@ function isBlind({ containers, monitor, nodes }) {
 /** The formation's rows on the monitor; undefined where no monitor answers. */
 function monitorNodes({ monitor }) {
     return monitor.ok ? monitor.value.nodes : undefined;
+}
+/** The hosts whose keepers the monitor's pg_hba.conf lets in; undefined where it could not be read. */
+function hostsLetIn({ monitor }) {
+    if (!monitor.ok || monitor.value.hbaText === '')
+        return undefined;
+    const rules = monitor.value.hbaText.matchAll(/^hostssl\s+\S+\s+(\S+)\s+(\S+)/gm);
+    return [...rules].filter(([, role]) => role === autoctlRole).map(([, , host = '']) => host);
 }
 /** The node that takes writes by its own word, with what it says. */
 function writablePrimary(observation) {
@@ -46464,11 +46492,6 @@ function parseUri(text) {
     };
 }
 const clientChecks = [applicationLogin, applicationSession, clientUri];
-
-;// CONCATENATED MODULE: ./build/src/member/roles.js
-/** pg_auto_failover's own accounts: the keepers' at the monitor, and the standbys' at the primary, a superuser. */
-const autoctlRole = 'autoctl_node';
-const replicationRole = 'pgautofailover_replicator';
 
 ;// CONCATENATED MODULE: ./build/src/member/hba.js
 
@@ -46825,6 +46848,7 @@ const matchesFile = {
         'failover-possible': 'any',
         'synchronous-replication': 'any',
         'nodes-registered': 'any',
+        'keepers-report': 'any',
     },
     faults(observation, formation, asked) {
         if (asked.withoutFile)
@@ -46841,10 +46865,17 @@ const matchesFile = {
             .map(([subject, drift]) => ({ subject, evidence: drift.join('; '), remedy }));
     },
 };
-function monitorDrift({ monitor }, formation) {
+function monitorDrift(observation, formation) {
+    const { monitor } = observation;
     if (!monitor.ok)
         return [];
-    return Object.entries(monitorSettings(formation.timings)).flatMap(([setting, wanted]) => {
+    // It may let in more: those of another formation on the same monitor.
+    const hosts = hostsLetIn(observation);
+    const shutOut = membersOf(formation)
+        .slice(1)
+        .filter(({ host }) => hosts !== undefined && !hosts.includes(host))
+        .map(({ host }) => `pg_hba.conf does not let ${host} in`);
+    const clocks = Object.entries(monitorSettings(formation.timings)).flatMap(([setting, wanted]) => {
         const name = setting.replace('pgautofailover.', '');
         const found = monitor.value.clocks[name];
         const number = Number.parseInt(wanted, 10);
@@ -46852,6 +46883,7 @@ function monitorDrift({ monitor }, formation) {
             ? []
             : [`${name} is ${found}, the file asks for ${number}`];
     });
+    return [...clocks, ...shutOut];
 }
 function memberDrift(observation, formation, member) {
     const drift = limitsDrift(observation, member);
@@ -46991,7 +47023,8 @@ const synchronousReplication = {
         const { numberSyncStandbys: found, nodes } = observation.monitor.value;
         const faults = [];
         const wanted = numberSyncStandbys(formation);
-        if (found !== wanted) {
+        // A formation that the monitor does not know has none, and is told by its nodes.
+        if (found >= 0 && found !== wanted) {
             faults.push({
                 subject: formation.name,
                 evidence: `number_sync_standbys is ${found}, the formation file asks for ${wanted}`,
@@ -47335,15 +47368,25 @@ const keepersReport = {
         const remedies = new Remedies(formation, asked);
         return monitorNodes(observation)
             ?.filter((node) => node.secondsSinceReport > limit)
-            .map((node) => ({
-            subject: node.name,
-            evidence: `its last report is ${node.secondsSinceReport.toFixed(1)} s old`,
-            // A restart of pg_autoctl would wait 90 s for a keeper that hangs, and take Postgres along.
-            remedy: {
-                say: "where its network is whole, end its keeper's process: pg_autoctl starts it again, and Postgres goes on",
-                run: remedies.inside(node.name, "pkill -KILL -f '^pg_autoctl: node active'"),
-            },
-        }));
+            .map((node) => {
+            const evidence = `its last report is ${node.secondsSinceReport.toFixed(1)} s old`;
+            const hosts = hostsLetIn(observation);
+            return hosts !== undefined && !hosts.includes(node.host)
+                ? {
+                    subject: node.name,
+                    evidence: `${evidence}, and pg_hba.conf of ${remedies.monitor} does not let it in`,
+                    remedy: remedies.provision(),
+                }
+                : {
+                    subject: node.name,
+                    evidence,
+                    // A restart of pg_autoctl would wait 90 s for a keeper that hangs, and take Postgres along.
+                    remedy: {
+                        say: "where its network is whole, end its keeper's process: pg_autoctl starts it again, and Postgres goes on",
+                        run: remedies.inside(node.name, "pkill -KILL -f '^pg_autoctl: node active'"),
+                    },
+                };
+        });
     },
 };
 const noStuckTransition = {
@@ -48054,13 +48097,21 @@ async function change(watch, pauseMs, signal) {
 
 
 
-/** Each formation takes a few processes of the `incus` client for every container. */
-const atOnce = 4;
+
+
+/**
+ * Each formation takes two processes of the `incus` client for every container, all of them under a deadline: more at
+ * once than the machine has cores would keep each other from it, and healthy members would be told as silent (seen in
+ * the lab with four formations on two busy cores).
+ */
+const atOnce = Math.min(4, (0,external_node_os_namespaceObject.availableParallelism)());
 /**
  * Checks formations side by side, so many at once. What keeps one from being judged hides nothing of the others.
  * @throws only a cancellation
  */
 async function checkFormations(subjects, { waitMs, failOn, log, signal }) {
+    // Every reading of every member listens for its end.
+    (0,external_node_events_.setMaxListeners)(0, signal);
     const limit = pLimit(atOnce);
     // One reading of a server's instances serves every formation on it.
     const listings = new Map();
@@ -60553,8 +60604,6 @@ const stop = {
 };
 const faults = { stop };
 
-;// CONCATENATED MODULE: external "node:os"
-const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
 ;// CONCATENATED MODULE: ./build/src/drill/mark.js
 
 
