@@ -50035,7 +50035,9 @@ async function observeNode(session, formation) {
             extract(epoch FROM now() - pg_postmaster_start_time())::float8 AS since_start,
             pg_is_in_recovery() AS in_recovery,
             current_setting('default_transaction_read_only') = 'on' AS read_only,
-            coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
+            -- A standby's last restart point may be on an older timeline than what it has replayed since.
+            greatest((SELECT received_tli FROM pg_stat_wal_receiver),
+                     (SELECT min_recovery_end_timeline FROM pg_control_recovery()),
                      (SELECT timeline_id FROM pg_control_checkpoint())) AS timeline,
             current_setting('synchronous_standby_names') AS sync_names,
             (SELECT coalesce(json_agg(json_build_object(
@@ -50885,6 +50887,13 @@ class Remedies {
     journal(container) {
         return { say: 'read why', look: this.inside(container, 'journalctl -u pg_autoctl -n 50 --no-pager') };
     }
+    /** A restart would wait 90 s for a service that does not hear it. */
+    endService(container) {
+        return {
+            say: 'its pg_autoctl hangs as well: end it, and systemd starts it again',
+            run: this.inside(container, 'systemctl kill --signal KILL pg_autoctl'),
+        };
+    }
     /** The way out that upstream's users have found (#1025): the monitor then decides anew from where the node is. */
     takeOrderBack({ nodeId, reportedState, goalState }) {
         return {
@@ -50972,6 +50981,13 @@ const isOwnSlot = (name) => /^pgautofailover_standby_\d+$/.test(name);
 function clockSeconds({ monitor }, name, otherwise) {
     const value = monitor.ok ? monitor.value.clocks[name] : undefined;
     return value === undefined ? otherwise : value / 1000;
+}
+/** A keeper reports once a second; one cut off from a name server takes four. */
+const silentAfterSeconds = { least: 4, most: 10 };
+function isSilent(observation, node) {
+    const unhealthySeconds = clockSeconds(observation, 'node_considered_unhealthy_timeout', 20);
+    const { least, most } = silentAfterSeconds;
+    return node.secondsSinceReport > Math.max(least, Math.min(most, unhealthySeconds));
 }
 /** States that a node passes through, and must not stay in. */
 const passing = ['report_lsn', 'draining', 'demote_timeout', 'stop_replication'];
@@ -51641,8 +51657,12 @@ function unreachable(observation, formation, asked, container, failed) {
         Frozen: { say: 'resume it', run: remedies.incus('resume', container) },
     };
     const status = observation.instances[container]?.status ?? 'missing';
+    const row = monitorNodes(observation)?.find((node) => node.name === container);
     // A keeper that was restarted with an order that it cannot follow leaves its Postgres down.
-    const lost = monitorNodes(observation)?.find((node) => node.name === container && !canFollow(node));
+    if (status === 'Running' && row !== undefined && !canFollow(row))
+        return { subject: container, evidence: failed, remedy: remedies.takeOrderBack(row) };
+    if (status === 'Running' && row !== undefined && isHung(observation, row) && !recovering.test(failed))
+        return { subject: container, evidence: failed, remedy: remedies.endService(container) };
     const why = remedies.journal(container);
     const otherwise = recovering.test(failed)
         ? { ...why, say: 'it recovers from a crash: check again in a while; if it stays so, read why' }
@@ -51650,8 +51670,16 @@ function unreachable(observation, formation, asked, container, failed) {
     return {
         subject: container,
         evidence: failed,
-        remedy: known[status] ?? (lost === undefined ? otherwise : remedies.takeOrderBack(lost)),
+        remedy: known[status] ?? otherwise,
     };
+}
+/**
+ * A pg_autoctl that waits for a Postgres which is gone, for ever (one that ended while it was starting, seen in the
+ * lab). A keeper that copies or rewinds its data is silent as well, and is in none of these states.
+ */
+function isHung(observation, node) {
+    return (isSilent(observation, node) &&
+        ['primary', 'wait_primary', 'single', 'secondary'].includes(node.reportedState));
 }
 const monitorReachable = {
     id: 'monitor-reachable',
@@ -51666,7 +51694,7 @@ const nodesReachable = {
     id: 'nodes-reachable',
     meaning: 'every data node runs a Postgres that answers',
     severity: 'error',
-    follows: { 'services-run': 'same', 'disk-space': 'same', 'timelines-agree': 'same' },
+    follows: { 'services-run': 'same', 'disk-space': 'same' },
     faults: (observation, formation, asked) => Object.entries(observation.nodes).flatMap(([name, read]) => read.ok ? [] : [unreachable(observation, formation, asked, name, read.failed)]),
 };
 const servicesRun = {
@@ -51790,6 +51818,7 @@ const matchesFile = {
         'application-login': 'same',
         'failover-possible': 'any',
         'synchronous-replication': 'any',
+        'sync-standbys-possible': 'any',
         'nodes-registered': 'any',
         'keepers-report': 'any',
     },
@@ -52122,7 +52151,8 @@ const synchronousReplication = {
         const { numberSyncStandbys: found, nodes } = observation.monitor.value;
         const faults = [];
         const wanted = numberSyncStandbys(formation);
-        if (found !== wanted) {
+        // A formation that the monitor does not know has none, and is told by its nodes.
+        if (found >= 0 && found !== wanted) {
             faults.push({
                 subject: formation.name,
                 evidence: `number_sync_standbys is ${found}, the formation file asks for ${wanted}`,
@@ -52193,33 +52223,26 @@ const timelinesAgree = {
     severity: 'error',
     follows: { 'one-writable-primary': 'any' },
     faults(observation, formation, asked) {
-        const nodes = new Map(answeringNodes(observation));
-        if (nodes.size === 0)
+        const nodes = answeringNodes(observation);
+        if (nodes.length === 0)
             return undefined;
         const remedies = new Remedies(formation, asked);
-        const newest = Math.max(...[...nodes.values()].map((node) => node.timeline));
-        return formation.nodes.flatMap(({ name }) => {
+        const newest = Math.max(...nodes.map(([, node]) => node.timeline));
+        return nodes
+            .filter(([name, node]) => {
             const row = monitorNodes(observation)?.find((each) => each.name === name);
-            const isStuck = row !== undefined && isStuckOnItsWay(observation, row);
             // In a failover every other node is on the old timeline for a while.
-            if (row !== undefined && isUnderWay(row) && !isStuck)
-                return [];
-            // Its keeper starts the Postgres of a stuck node again and again: what it reported last will do.
-            const reported = isStuck && observation.instances[name]?.status === 'Running' ? row.reportedTimeline : newest;
-            const timeline = nodes.get(name)?.timeline ?? reported;
-            if (timeline === newest)
-                return [];
-            return [
-                {
-                    subject: name,
-                    evidence: `timeline ${timeline}, the formation is on ${newest}`,
-                    remedy: {
-                        say: 'delete the container, and have provision-pgaf make the node anew from the primary',
-                        run: `${remedies.incus('delete --force', name)}${asked.formationPath ? ` && ${remedies.provision().run}` : ''}`,
-                    },
-                },
-            ];
-        });
+            const mayArrive = row !== undefined && isUnderWay(row) && !isStuckOnItsWay(observation, row);
+            return node.timeline !== newest && !mayArrive;
+        })
+            .map(([name, node]) => ({
+            subject: name,
+            evidence: `timeline ${node.timeline}, the formation is on ${newest}`,
+            remedy: {
+                say: 'delete the container, and have provision-pgaf make the node anew from the primary',
+                run: `${remedies.incus('delete --force', name)}${asked.formationPath ? ` && ${remedies.provision().run}` : ''}`,
+            },
+        }));
     },
 };
 const replayRuns = {
@@ -52446,8 +52469,6 @@ const nodesRegistered = {
         ];
     },
 };
-/** A keeper reports once a second; one cut off from a name server takes four. */
-const silentAfterSeconds = { least: 4, most: 10 };
 const keepersReport = {
     id: 'keepers-report',
     meaning: "every node's keeper reports to the monitor: one that is silent takes no order",
@@ -52460,12 +52481,9 @@ const keepersReport = {
         'timelines-agree': 'same',
     },
     faults(observation, formation, asked) {
-        const unhealthySeconds = clockSeconds(observation, 'node_considered_unhealthy_timeout', 20);
-        const { least, most } = silentAfterSeconds;
-        const limit = Math.max(least, Math.min(most, unhealthySeconds));
         const remedies = new Remedies(formation, asked);
         return monitorNodes(observation)
-            ?.filter((node) => node.secondsSinceReport > limit)
+            ?.filter((node) => isSilent(observation, node))
             .map((node) => {
             const evidence = `its last report is ${node.secondsSinceReport.toFixed(1)} s old`;
             const hosts = hostsLetIn(observation);
@@ -53201,8 +53219,12 @@ async function change(watch, pauseMs, signal) {
 
 
 
-/** Each formation takes two processes of the `incus` client for every container, which a busy machine makes late. */
-const atOnce = Math.max(2, Math.min(4, (0,external_node_os_namespaceObject.availableParallelism)()));
+/**
+ * Each formation takes two processes of the `incus` client for every container, all of them under a deadline: more at
+ * once than the machine has cores would keep each other from it, and healthy members would be told as silent (seen in
+ * the lab with four formations on two busy cores).
+ */
+const atOnce = Math.min(4, (0,external_node_os_namespaceObject.availableParallelism)());
 /**
  * Checks formations side by side, so many at once. What keeps one from being judged hides nothing of the others.
  * @throws only a cancellation

@@ -33,8 +33,12 @@ export type Checked = { formation: Formation } & (
   | { judged: false; failed: string }
 );
 
-/** Each formation takes two processes of the `incus` client for every container, which a busy machine makes late. */
-const atOnce = Math.max(2, Math.min(4, availableParallelism()));
+/**
+ * Each formation takes two processes of the `incus` client for every container, all of them under a deadline: more at
+ * once than the machine has cores would keep each other from it, and healthy members would be told as silent (seen in
+ * the lab with four formations on two busy cores).
+ */
+const atOnce = Math.min(4, availableParallelism());
 
 /**
  * Checks formations side by side, so many at once. What keeps one from being judged hides nothing of the others.

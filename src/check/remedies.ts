@@ -57,6 +57,14 @@ export class Remedies {
     return { say: 'read why', look: this.inside(container, 'journalctl -u pg_autoctl -n 50 --no-pager') };
   }
 
+  /** A restart would wait 90 s for a service that does not hear it. */
+  endService(container: string): Remedy {
+    return {
+      say: 'its pg_autoctl hangs as well: end it, and systemd starts it again',
+      run: this.inside(container, 'systemctl kill --signal KILL pg_autoctl'),
+    };
+  }
+
   /** The way out that upstream's users have found (#1025): the monitor then decides anew from where the node is. */
   takeOrderBack({ nodeId, reportedState, goalState }: MonitorNode): Remedy {
     return {

@@ -66,7 +66,9 @@ export async function observeNode(session: Session, formation: Formation): Promi
             extract(epoch FROM now() - pg_postmaster_start_time())::float8 AS since_start,
             pg_is_in_recovery() AS in_recovery,
             current_setting('default_transaction_read_only') = 'on' AS read_only,
-            coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
+            -- A standby's last restart point may be on an older timeline than what it has replayed since.
+            greatest((SELECT received_tli FROM pg_stat_wal_receiver),
+                     (SELECT min_recovery_end_timeline FROM pg_control_recovery()),
                      (SELECT timeline_id FROM pg_control_checkpoint())) AS timeline,
             current_setting('synchronous_standby_names') AS sync_names,
             (SELECT coalesce(json_agg(json_build_object(

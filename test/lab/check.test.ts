@@ -1,9 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { availableParallelism } from 'node:os';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, figure, incus, loadAverage, runAction } from './harness.ts';
-import { meteredAction } from './meter.ts';
+import { crowding, meteredAction } from './meter.ts';
 
 const formation = labFormation(12);
 const check = (env: Record<string, string> = {}) =>
@@ -46,9 +45,7 @@ describe('check-formation', () => {
       "of which Node's bare start, quickest and median of 5",
       `${seconds(bare[0])} and ${seconds(bare[2])}`,
     );
-    // Where more processes want to run than there are cores, each gets that much less of them.
-    const crowding = Math.max(1, Number(loadAverage()) / availableParallelism());
-    expect(times[0]).toBeLessThan(500 * crowding);
+    expect(times[0]).toBeLessThan(500 * crowding());
   });
 });
 

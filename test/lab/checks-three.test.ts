@@ -2,7 +2,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   allRun,
   alterSystem,
-  autoctl,
   check,
   findingsOf,
   formationFile,
@@ -101,7 +100,12 @@ describe('check-formation tells, and its remedy mends', () => {
     isToldAndMended(paths.three, {
       check: 'sync-standbys-possible',
       what: 'too few standbys are in the quorum',
-      breakIt: () => autoctl(third, 'set', 'node', 'replication-quorum', 'false'),
+      // The state of #932. pg_autoctl 2.0 refuses to make it, and lowers the number when a node is dropped.
+      breakIt: () =>
+        onMonitor(
+          monitor,
+          `UPDATE pgautofailover.node SET replicationquorum = false WHERE nodename = '${third}'`,
+        ),
       follows: ['matches-file'],
     }));
 
@@ -121,7 +125,7 @@ describe('check-formation tells, and its remedy mends', () => {
           return (await onMonitor(monitor, goal)) === 'primary';
         });
       },
-      follows: ['standbys-streaming'],
+      follows: ['no-stuck-transition', 'states-converged'],
     });
   });
 });

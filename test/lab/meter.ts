@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Finished, runAction } from './harness.ts';
+import { type Finished, loadAverage, runAction } from './harness.ts';
 
 /** An action with what its own process took: its clients and what runs in containers left out. */
 export interface Metered {
@@ -29,4 +29,9 @@ export async function meteredAction(
     cpuSeconds: (userCPUTime + systemCPUTime) / 1e6,
     peakMegabytes: maxRSS / 1024,
   };
+}
+
+/** By how much a time is stretched where more processes want to run than there are cores: each gets less of them. */
+export function crowding(): number {
+  return Math.max(1, Number(loadAverage()) / availableParallelism());
 }

@@ -19,6 +19,7 @@ const matchesFile: Check = {
     'application-login': 'same',
     'failover-possible': 'any',
     'synchronous-replication': 'any',
+    'sync-standbys-possible': 'any',
     'nodes-registered': 'any',
     'keepers-report': 'any',
   },

@@ -1,11 +1,12 @@
 import type { Formation } from '../../formation/formation.ts';
 import { membersOf } from '../../formation/formation.ts';
 import { openFileLimit, unitText } from '../../member/unit.ts';
+import type { MonitorNode } from '../../monitor/nodes.ts';
 import { canFollow } from '../../monitor/transitions.ts';
 import type { Asked, Check, Fault, Remedy } from '../check.ts';
 import type { Observation } from '../observation.ts';
 import { Remedies } from '../remedies.ts';
-import { answeringContainers, monitorNodes, onContainers } from './reading.ts';
+import { answeringContainers, isSilent, monitorNodes, onContainers } from './reading.ts';
 
 /** Whether the members run and answer. */
 
@@ -27,8 +28,12 @@ function unreachable(
     Frozen: { say: 'resume it', run: remedies.incus('resume', container) },
   };
   const status = observation.instances[container]?.status ?? 'missing';
+  const row = monitorNodes(observation)?.find((node) => node.name === container);
   // A keeper that was restarted with an order that it cannot follow leaves its Postgres down.
-  const lost = monitorNodes(observation)?.find((node) => node.name === container && !canFollow(node));
+  if (status === 'Running' && row !== undefined && !canFollow(row))
+    return { subject: container, evidence: failed, remedy: remedies.takeOrderBack(row) };
+  if (status === 'Running' && row !== undefined && isHung(observation, row) && !recovering.test(failed))
+    return { subject: container, evidence: failed, remedy: remedies.endService(container) };
   const why = remedies.journal(container);
   const otherwise = recovering.test(failed)
     ? { ...why, say: 'it recovers from a crash: check again in a while; if it stays so, read why' }
@@ -36,8 +41,19 @@ function unreachable(
   return {
     subject: container,
     evidence: failed,
-    remedy: known[status] ?? (lost === undefined ? otherwise : remedies.takeOrderBack(lost)),
+    remedy: known[status] ?? otherwise,
   };
+}
+
+/**
+ * A pg_autoctl that waits for a Postgres which is gone, for ever (one that ended while it was starting, seen in the
+ * lab). A keeper that copies or rewinds its data is silent as well, and is in none of these states.
+ */
+function isHung(observation: Observation, node: MonitorNode): boolean {
+  return (
+    isSilent(observation, node) &&
+    ['primary', 'wait_primary', 'single', 'secondary'].includes(node.reportedState)
+  );
 }
 
 const monitorReachable: Check = {
@@ -55,7 +71,7 @@ const nodesReachable: Check = {
   id: 'nodes-reachable',
   meaning: 'every data node runs a Postgres that answers',
   severity: 'error',
-  follows: { 'services-run': 'same', 'disk-space': 'same', 'timelines-agree': 'same' },
+  follows: { 'services-run': 'same', 'disk-space': 'same' },
   faults: (observation, formation, asked) =>
     Object.entries(observation.nodes).flatMap(([name, read]) =>
       read.ok ? [] : [unreachable(observation, formation, asked, name, read.failed)],

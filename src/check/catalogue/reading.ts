@@ -67,6 +67,15 @@ export function clockSeconds({ monitor }: Observation, name: string, otherwise: 
   return value === undefined ? otherwise : value / 1000;
 }
 
+/** A keeper reports once a second; one cut off from a name server takes four. */
+const silentAfterSeconds = { least: 4, most: 10 };
+
+export function isSilent(observation: Observation, node: MonitorNode): boolean {
+  const unhealthySeconds = clockSeconds(observation, 'node_considered_unhealthy_timeout', 20);
+  const { least, most } = silentAfterSeconds;
+  return node.secondsSinceReport > Math.max(least, Math.min(most, unhealthySeconds));
+}
+
 /** States that a node passes through, and must not stay in. */
 const passing: readonly string[] = ['report_lsn', 'draining', 'demote_timeout', 'stop_replication'];
 

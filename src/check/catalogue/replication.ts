@@ -57,7 +57,8 @@ const synchronousReplication: Check = {
     const { numberSyncStandbys: found, nodes } = observation.monitor.value;
     const faults: Fault[] = [];
     const wanted = numberSyncStandbys(formation);
-    if (found !== wanted) {
+    // A formation that the monitor does not know has none, and is told by its nodes.
+    if (found >= 0 && found !== wanted) {
       faults.push({
         subject: formation.name,
         evidence: `number_sync_standbys is ${found}, the formation file asks for ${wanted}`,
@@ -137,31 +138,25 @@ const timelinesAgree: Check = {
   severity: 'error',
   follows: { 'one-writable-primary': 'any' },
   faults(observation, formation, asked) {
-    const nodes = new Map(answeringNodes(observation));
-    if (nodes.size === 0) return undefined;
+    const nodes = answeringNodes(observation);
+    if (nodes.length === 0) return undefined;
     const remedies = new Remedies(formation, asked);
-    const newest = Math.max(...[...nodes.values()].map((node) => node.timeline));
-    return formation.nodes.flatMap(({ name }): Fault[] => {
-      const row = monitorNodes(observation)?.find((each) => each.name === name);
-      const isStuck = row !== undefined && isStuckOnItsWay(observation, row);
-      // In a failover every other node is on the old timeline for a while.
-      if (row !== undefined && isUnderWay(row) && !isStuck) return [];
-      // Its keeper starts the Postgres of a stuck node again and again: what it reported last will do.
-      const reported =
-        isStuck && observation.instances[name]?.status === 'Running' ? row.reportedTimeline : newest;
-      const timeline = nodes.get(name)?.timeline ?? reported;
-      if (timeline === newest) return [];
-      return [
-        {
-          subject: name,
-          evidence: `timeline ${timeline}, the formation is on ${newest}`,
-          remedy: {
-            say: 'delete the container, and have provision-pgaf make the node anew from the primary',
-            run: `${remedies.incus('delete --force', name)}${asked.formationPath ? ` && ${remedies.provision().run}` : ''}`,
-          },
+    const newest = Math.max(...nodes.map(([, node]) => node.timeline));
+    return nodes
+      .filter(([name, node]) => {
+        const row = monitorNodes(observation)?.find((each) => each.name === name);
+        // In a failover every other node is on the old timeline for a while.
+        const mayArrive = row !== undefined && isUnderWay(row) && !isStuckOnItsWay(observation, row);
+        return node.timeline !== newest && !mayArrive;
+      })
+      .map(([name, node]) => ({
+        subject: name,
+        evidence: `timeline ${node.timeline}, the formation is on ${newest}`,
+        remedy: {
+          say: 'delete the container, and have provision-pgaf make the node anew from the primary',
+          run: `${remedies.incus('delete --force', name)}${asked.formationPath ? ` && ${remedies.provision().run}` : ''}`,
         },
-      ];
-    });
+      }));
   },
 };
 

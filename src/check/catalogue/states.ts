@@ -4,8 +4,8 @@ import type { Check, Fault, Remedy } from '../check.ts';
 import { Remedies, word } from '../remedies.ts';
 import {
   answeringNodes,
-  clockSeconds,
   hostsLetIn,
+  isSilent,
   isStuckOnItsWay,
   monitorNodes,
   stuckFactor,
@@ -46,9 +46,6 @@ const nodesRegistered: Check = {
   },
 };
 
-/** A keeper reports once a second; one cut off from a name server takes four. */
-const silentAfterSeconds = { least: 4, most: 10 };
-
 const keepersReport: Check = {
   id: 'keepers-report',
   meaning: "every node's keeper reports to the monitor: one that is silent takes no order",
@@ -61,12 +58,9 @@ const keepersReport: Check = {
     'timelines-agree': 'same',
   },
   faults(observation, formation, asked) {
-    const unhealthySeconds = clockSeconds(observation, 'node_considered_unhealthy_timeout', 20);
-    const { least, most } = silentAfterSeconds;
-    const limit = Math.max(least, Math.min(most, unhealthySeconds));
     const remedies = new Remedies(formation, asked);
     return monitorNodes(observation)
-      ?.filter((node) => node.secondsSinceReport > limit)
+      ?.filter((node) => isSilent(observation, node))
       .map((node) => {
         const evidence = `its last report is ${node.secondsSinceReport.toFixed(1)} s old`;
         const hosts = hostsLetIn(observation);
