@@ -1,4 +1,8 @@
 import type { Verdict } from '../check/verdict.ts';
+import type { Via } from '../application/route.ts';
+import type { Activity } from '../evidence/activity.ts';
+import type { LedgerRead, LedgerVerdict } from '../evidence/ledger.ts';
+import type { Scene } from '../evidence/times.ts';
 import type { Expected, FaultName } from '../faults/catalogue.ts';
 
 /**
@@ -18,6 +22,10 @@ export interface DrillRecord {
   promotionDeadlineSeconds: number;
   /** For how long the drill looked out for a failover, where none is due. */
   watchSeconds: number;
+  /** For how long the fault was held back once all was ready, so that it falls anywhere among the health checks. */
+  holdBackSeconds: number;
+  /** What ran: server_version_num of the primary, and the version of the monitor's extension. */
+  versions: { postgres: number; autoFailover: string } | undefined;
   /** The formation before the fault; its outcome decides whether there is a fault at all. */
   baseline: Verdict | undefined;
   /** Who was primary before the fault. */
@@ -42,6 +50,12 @@ export interface DrillRecord {
   undoSeconds: number | undefined;
   /** When every node was converged and healthy again, as the monitor or a later check had it. */
   settledSeconds: number | undefined;
+  /** What the application's clients saw; undefined where none were watched to the end. */
+  clients: ClientsRecord | undefined;
+  /** Why there are no clients' figures. */
+  clientsMissing: string | undefined;
+  /** When the role was back at the node that had it before, where it was handed back; and why that was done. */
+  handedBack: { seconds: number; because: string } | undefined;
   /** The formation afterwards. */
   final: Verdict | undefined;
   /** What the monitor announced, in order; also those shortly before the fault. */
@@ -60,4 +74,24 @@ export interface RecordedAnnouncement {
   reportedState: string;
   goalState: string;
   health: number;
+}
+
+/** What was kept of the application's clients: their journal lies beside the report, and is judged again by it. */
+export interface ClientsRecord {
+  /** Where they connected from, and what that adds to each round trip. */
+  via: Via;
+  addedMs: number;
+  sessions: number;
+  /** Of each session, at most. */
+  writesPerSecond: number;
+  /** The journal's file, in the report's folder. */
+  journal: string;
+  /** Who was who, on the journal's clock. */
+  scene: Scene;
+  /** The rows that stood on the primary after the fault, as often as they were read. */
+  reads: LedgerRead[];
+  ledger: LedgerVerdict;
+  /** Reasons why a read is missing. */
+  unread: string[];
+  activity: Activity[];
 }

@@ -10,6 +10,13 @@ export interface DrillVerdict {
   message: string;
   rtoSeconds: number | undefined;
   rejoinSeconds: number | undefined;
+  /** What follows is undefined where the application's clients were not watched. */
+  clientRtoSeconds: number | undefined;
+  writeOutageSeconds: number | undefined;
+  acknowledgedWrites: number | undefined;
+  lostWrites: number | undefined;
+  unknownWrites: number | undefined;
+  dualPrimarySeconds: number | undefined;
 }
 
 type Conclusion = [Outcome, string];
