@@ -1,4 +1,4 @@
-import { escapeHtml } from './table.ts';
+import { escapeXml } from './xml.ts';
 
 /** JUnit's XML, as Jenkins, GitLab and the test reporters of GitHub and Gitea read it. */
 
@@ -55,14 +55,14 @@ function testcase({ name, classname, seconds = 0, result }: TestCase): string[] 
     case 'passed':
       return result.note === undefined
         ? [`${open}/>`]
-        : within(`<system-out>${escaped(result.note)}</system-out>`);
+        : within(`<system-out>${escapeXml(result.note)}</system-out>`);
     case 'skipped':
       return within(`<skipped ${attributes({ message: result.message })}/>`);
     case 'failed':
     case 'error': {
       const tag = result.kind === 'failed' ? 'failure' : 'error';
       return within(
-        `<${tag} ${attributes({ message: result.message, type: result.kind })}>${escaped(result.detail)}</${tag}>`,
+        `<${tag} ${attributes({ message: result.message, type: result.kind })}>${escapeXml(result.detail)}</${tag}>`,
       );
     }
   }
@@ -70,18 +70,5 @@ function testcase({ name, classname, seconds = 0, result }: TestCase): string[] 
 
 const attributes = (values: Record<string, string>) =>
   Object.entries(values)
-    .map(([key, value]) => `${key}="${escaped(value)}"`)
+    .map(([key, value]) => `${key}="${escapeXml(value)}"`)
     .join(' ');
-
-/** Text and attribute values; what XML 1.0 cannot hold at all becomes a question mark. */
-function escaped(text: string): string {
-  return (
-    escapeHtml(text)
-      // A surrogate without its other half.
-      .replace(/\p{Surrogate}/gu, '?')
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-      .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '?')
-      .replaceAll('\n', '&#10;')
-      .replaceAll('\r', '&#13;')
-  );
-}

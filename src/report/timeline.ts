@@ -1,183 +1,224 @@
-import type { DrillRecord, RecordedAnnouncement } from '../drill/record.ts';
+import type { DrillRecord } from '../drill/record.ts';
 import type { DrillVerdict } from '../drill/verdict.ts';
 import { catalogue } from '../faults/catalogue.ts';
-
-/** A stretch of time in which a node was in one state. */
-interface Segment {
-  from: number;
-  to: number;
-  kind: 'primary' | 'standby' | 'changing' | 'down';
-  label: string;
-}
+import { axis, type Range, type Scale, scaleOf } from './axis.ts';
+import { clientGround, clientRows, type Outage, outageOf, rowNames, rowsHeight } from './client-rows.ts';
+import { type Flag, flagsAbove, flagsBelow, heightOf, placed } from './flags.ts';
+import { type Lane, lanesOf, type Segment } from './lanes.ts';
+import { type LegendEntry, legend } from './legend.ts';
+import { shortened, shortenedInside, widthOf, wrapped } from './lettering.ts';
+import { lettered, picture, rectangle } from './svg.ts';
 
 const width = 960;
-const gutter = 132;
-const right = 24;
-const laneHeight = 34;
-const laneGap = 14;
-const top = 96;
+const edge = 20;
+const right = width - 24;
+const laneHeight = 32;
+const laneGap = 12;
 
 /**
- * A drill as a picture: a lane of states for each node, the outage shaded from the fault to the promotion,
- * the RTO and its target. Pure; a self-contained SVG that follows the reader's light or dark scheme.
- * @returns '' when no fault was injected
+ * A drill as a picture: a lane of states for each node and the clients' writes below them; the time to the
+ * promotion and the clients' outage shaded, both RTOs and their target marked. Pure.
+ *
+ * @returns a self-contained SVG that follows the reader's light or dark scheme; '' when no fault was injected
  */
 export function drillTimeline(record: DrillRecord, verdict: DrillVerdict): string {
   if (record.faultAt === undefined) return '';
+  const range = rangeOf(record, verdict);
+  const lanes = lanesOf(record, range);
+  const left = leftOf([...lanes.map(({ node }) => node), ...rowNames(record)]);
+  const x = scaleOf(range, left, right);
+  const outage = outageOf(record, verdict, range.end);
+
+  const above = placed(figureFlags(record, verdict, x, range));
+  const below = placed(momentFlags(record, x));
+  const head = headOf(record, verdict);
+  const top = head.bottom + heightOf(above) + 12;
+  const clientsTop = top + lanes.length * (laneHeight + laneGap);
+  const clients = { top: clientsTop, left, right };
+  const bottom = clientsTop + rowsHeight(record);
+  const axisTop = bottom + heightOf(below) + 8;
+  const explained = legend(legendOf(record, lanes, outage), edge, axisTop + 56, width - 2 * edge);
+
+  return picture(width, axisTop + 56 + explained.height, `${head.title}. ${verdict.message}`, [
+    ...head.parts,
+    shade(record, verdict, x, range, { top, bottom: clientsTop - laneGap }),
+    ...clientGround(record, outage, x, clients),
+    ...flagsBelow(below, bottom, top),
+    ...flagsAbove(above, top - 4, bottom),
+    ...clientRows(record, outage, x, clients),
+    ...lanes.map((lane, index) => drawLane(lane, x, left, top + index * (laneHeight + laneGap))),
+    twoPrimaries(verdict, x, { top, bottom }),
+    ...axis(x, range, axisTop, 'seconds since the fault'),
+    ...explained.parts,
+  ]);
+}
+
+function rangeOf(record: DrillRecord, verdict: DrillVerdict): Range {
   const last = Math.max(
+    1,
     record.settledSeconds ?? 0,
     record.undoSeconds ?? 0,
+    record.handedBack?.seconds ?? 0,
+    verdict.rtoSeconds ?? 0,
+    verdict.clientRtoSeconds ?? 0,
+    isWatched(record) ? record.watchSeconds : 0,
     ...record.announcements.map(({ seconds }) => seconds),
-    1,
+    ...(record.clients?.activity ?? []).map(({ acknowledged }) => acknowledged.at(-1) ?? 0),
   );
-  const start = -last * 0.04;
-  const end = last * 1.04;
-  const x = (seconds: number) =>
-    gutter + ((Math.min(Math.max(seconds, start), end) - start) / (end - start)) * (width - gutter - right);
-  const nodes = [...new Set(record.announcements.map(({ node }) => node))].sort(
-    (a, b) => Number(b === record.target) - Number(a === record.target),
-  );
-  const { state, end: undone } = catalogue[record.fault];
-  const bottom = top + nodes.length * (laneHeight + laneGap);
-
-  const lanes = nodes.map((node, index) => {
-    const y = top + index * (laneHeight + laneGap);
-    const segments = segmentsOf(node, record, state, start, end).map((segment) => drawSegment(segment, x, y));
-    return `<text class="node" x="${gutter - 12}" y="${y + laneHeight / 2 + 5}" text-anchor="end">${escapeXml(node)}</text>${segments.join('')}`;
-  });
-  const outage =
-    verdict.rtoSeconds === undefined
-      ? ''
-      : drawOutage(x, verdict.rtoSeconds, record.rtoTargetSeconds, end, bottom);
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${bottom + 62}" role="img" font-family="ui-sans-serif, system-ui, sans-serif">`,
-    `<title>${escapeXml(verdict.message)}</title>`,
-    style,
-    `<rect class="paper" width="${width}" height="${bottom + 62}"/>`,
-    `<text class="heading" x="20" y="30">Failover drill of formation ${escapeXml(record.formation)}: ${escapeXml(record.fault)} on ${escapeXml(record.target ?? '')}</text>`,
-    `<text class="note" x="20" y="50">${escapeXml(verdict.message)}</text>`,
-    outage,
-    ...lanes,
-    drawMoment(x(0), bottom, 'fault'),
-    record.undoSeconds === undefined || undone === ''
-      ? ''
-      : drawMoment(x(record.undoSeconds), bottom, undone),
-    record.settledSeconds === undefined ? '' : drawMoment(x(record.settledSeconds), bottom, 'healthy'),
-    drawAxis(x, start, end, bottom),
-    '</svg>\n',
-  ].join('\n');
+  return { start: -last * 0.05, end: last * 1.03 };
 }
 
-function segmentsOf(node: string, record: DrillRecord, state: string, start: number, end: number): Segment[] {
-  const heard = record.announcements.filter((announcement) => announcement.node === node);
-  const segments: Segment[] = [];
-  for (const [index, announcement] of heard.entries()) {
-    const from = index === 0 ? start : announcement.seconds;
-    const to = heard[index + 1]?.seconds ?? end;
-    const { kind, label } = look(announcement);
-    const previous = segments.at(-1);
-    if (previous?.kind === kind && previous.label === label) previous.to = to;
-    else segments.push({ from, to, kind, label });
-  }
-  return node === record.target && state !== '' ? withFault(segments, state, heard, record) : segments;
+/** Whether the time until nothing happened is what the drill shows. */
+const isWatched = ({ promotion, watchSeconds }: DrillRecord) => promotion === undefined && watchSeconds > 0;
+
+/** Names take what they need, as far as the lanes can spare it. */
+function leftOf(names: readonly string[]): number {
+  const widest = Math.max(...names.map((name) => widthOf(name, 13)));
+  return Math.round(Math.min(Math.max(widest + 24 + edge / 2, 150), 250));
 }
 
-/** While its fault lasts the monitor may keep the target's last report: what the drill did to it is what holds. */
-function withFault(
-  segments: readonly Segment[],
-  state: string,
-  heard: readonly RecordedAnnouncement[],
-  record: DrillRecord,
-): Segment[] {
-  const back =
-    heard.find(({ seconds }) => seconds > (record.undoSeconds ?? Number.POSITIVE_INFINITY))?.seconds ??
-    Number.POSITIVE_INFINITY;
-  const down = {
-    from: 0,
-    to: Math.min(back, segments.at(-1)?.to ?? back),
-    kind: 'down' as const,
-    label: state,
+function headOf(record: DrillRecord, verdict: DrillVerdict) {
+  const title = `${record.fault} on ${record.target ?? '?'}, formation ${record.formation}`;
+  const room = width - 2 * edge;
+  const titles = wrapped(title, room, 16, 2, true);
+  const messages = wrapped(verdict.message, room, 12, 4);
+  const messagesTop = 30 + titles.length * 20;
+  const ink = verdict.outcome === 'pass' ? 'faint' : 'bad';
+  return {
+    title,
+    bottom: messagesTop + messages.length * 16,
+    parts: [
+      ...titles.map((text, index) => lettered('text', edge, 30 + index * 20, text, { size: 16, bold: true })),
+      ...messages.map((text, index) => lettered(ink, edge, messagesTop + index * 16, text, { size: 12 })),
+    ],
   };
-  const before = segments
-    .filter(({ from }) => from < 0)
-    .map((segment) => ({ ...segment, to: Math.min(segment.to, 0) }));
-  const after = segments
-    .filter(({ to }) => to > down.to)
-    .map((segment) => ({ ...segment, from: Math.max(segment.from, down.to) }));
-  return [...before, down, ...after];
 }
 
-function look({ reportedState, goalState }: RecordedAnnouncement): Pick<Segment, 'kind' | 'label'> {
-  if (reportedState !== goalState) return { kind: 'changing', label: `→ ${goalState}` };
-  if (['primary', 'wait_primary', 'single'].includes(reportedState))
-    return { kind: 'primary', label: reportedState };
-  if (reportedState === 'secondary') return { kind: 'standby', label: reportedState };
-  return { kind: 'changing', label: reportedState };
-}
-
-function drawSegment({ from, to, kind, label }: Segment, x: (seconds: number) => number, y: number): string {
-  const left = x(from);
-  const size = Math.max(1, x(to) - left);
-  const text =
-    size > label.length * 7.2 + 8
-      ? `<text class="state" x="${left + 7}" y="${y + laneHeight / 2 + 4}">${escapeXml(label)}</text>`
-      : '';
-  const tip = `${label}, ${from.toFixed(3)} s to ${to.toFixed(3)} s`;
-  return `<rect class="${kind}" x="${left.toFixed(1)}" y="${y}" width="${size.toFixed(1)}" height="${laneHeight}"><title>${escapeXml(tip)}</title></rect>${text}`;
-}
-
-function drawOutage(
-  x: (seconds: number) => number,
-  rto: number,
-  target: number,
-  end: number,
-  bottom: number,
-): string {
-  const label = `RTO ${rto.toFixed(3)} s`;
-  const mark =
-    target <= end
-      ? `<line class="target" x1="${x(target)}" x2="${x(target)}" y1="${top - 12}" y2="${bottom}"/><text class="note" x="${x(target) + 4}" y="${top - 4}">target ${target} s</text>`
-      : '';
-  return `<rect class="outage" x="${x(0)}" y="${top - 24}" width="${x(rto) - x(0)}" height="${bottom - top + 24}"/><text class="rto" x="${(x(0) + x(rto)) / 2}" y="${top - 8}" text-anchor="middle">${label}</text>${mark}`;
-}
-
-function drawMoment(at: number, bottom: number, label: string): string {
-  const inRightHalf = at > (gutter + width) / 2;
-  const [anchor, shift] = inRightHalf ? ['end', -4] : ['start', 4];
-  return `<line class="moment" x1="${at}" x2="${at}" y1="${top - 24}" y2="${bottom + 6}"/><text class="moment-label" x="${at + shift}" y="${bottom + 6}" text-anchor="${anchor}">${label}</text>`;
-}
-
-/** Ticks at round seconds, at most a dozen. */
-function drawAxis(x: (seconds: number) => number, start: number, end: number, bottom: number): string {
-  const step =
-    [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800].find(
-      (candidate) => (end - start) / candidate <= 12,
-    ) ?? 3600;
-  const ticks: string[] = [];
-  for (let at = Math.ceil(start / step) * step; at <= end; at += step) {
-    ticks.push(
-      `<text class="tick" x="${x(at)}" y="${bottom + 34}" text-anchor="middle">${Number(at.toFixed(1))}</text>`,
-    );
-    ticks.push(`<line class="tick" x1="${x(at)}" x2="${x(at)}" y1="${bottom + 14}" y2="${bottom + 20}"/>`);
+/** What is held against the target, above the lanes. */
+function figureFlags(record: DrillRecord, verdict: DrillVerdict, x: Scale, { end }: Range): Flag[] {
+  const { rtoSeconds, clientRtoSeconds, dualPrimarySeconds } = verdict;
+  const { rtoTargetSeconds, expected } = record;
+  const flags: Flag[] = [];
+  if (rtoSeconds !== undefined)
+    flags.push({ x: x(rtoSeconds), label: `RTO ${rtoSeconds.toFixed(3)} s`, ink: 'text', pole: 'solid' });
+  if (clientRtoSeconds !== undefined)
+    flags.push({
+      x: x(clientRtoSeconds),
+      label: `client RTO ${clientRtoSeconds.toFixed(3)} s`,
+      ink: 'successor',
+      pole: 'solid',
+    });
+  if (clientRtoSeconds !== undefined && dualPrimarySeconds !== undefined && dualPrimarySeconds > 0)
+    flags.push({
+      x: x(clientRtoSeconds + dualPrimarySeconds),
+      label: `two primaries for ${dualPrimarySeconds.toFixed(3)} s`,
+      ink: 'alarm',
+      pole: 'solid',
+    });
+  if (isWatched(record))
+    flags.push({
+      x: x(record.watchSeconds),
+      label: `no promotion in the ${record.watchSeconds} s watched`,
+      ink: 'text',
+      pole: 'solid',
+    });
+  else if (rtoSeconds === undefined && expected === 'failover')
+    flags.push({ x: x(end), label: 'no promotion', ink: 'bad', pole: 'none' });
+  if (expected !== 'none' && !isWatched(record)) {
+    const inside = rtoTargetSeconds <= end;
+    flags.push({
+      x: x(rtoTargetSeconds),
+      label: inside ? `target ${rtoTargetSeconds} s` : `target ${rtoTargetSeconds} s →`,
+      ink: 'bad',
+      pole: inside ? 'solid' : 'none',
+    });
   }
-  const line = `<line class="tick" x1="${gutter}" x2="${width - right}" y1="${bottom + 14}" y2="${bottom + 14}"/>`;
-  return `${line}${ticks.join('')}<text class="note" x="${width - right}" y="${bottom + 54}" text-anchor="end">seconds since the fault</text>`;
+  return flags;
 }
 
-const style = `<style>
-.paper{fill:#fff}.heading{font-size:16px;font-weight:600;fill:#1f2328}.note,.tick,.moment-label{font-size:12px;fill:#59636e}
-.node{font-size:14px;fill:#1f2328}.state{font-size:12px;fill:#fff;pointer-events:none}.rto{font-size:13px;font-weight:600;fill:#b3261e}
-.primary{fill:#1a7f37}.standby{fill:#0969da}.changing{fill:#9a6700}.down{fill:#57606a}.outage{fill:#b3261e;opacity:.12}
-line.tick{stroke:#59636e}.moment{stroke:#1f2328;stroke-dasharray:3 3}.target{stroke:#b3261e;stroke-width:2}
-@media (prefers-color-scheme:dark){.paper{fill:#0d1117}.heading,.node{fill:#e6edf3}.note,.tick,.moment-label{fill:#9198a1}
-.rto{fill:#ff7b72}.primary{fill:#238636}.standby{fill:#1f6feb}.changing{fill:#9e6a03}.down{fill:#6e7681}.outage{fill:#ff7b72;opacity:.18}
-line.tick{stroke:#9198a1}.moment{stroke:#e6edf3}.target{stroke:#ff7b72}}
-</style>`;
+/** What was done and came of it, below the lanes. */
+function momentFlags(record: DrillRecord, x: Scale): Flag[] {
+  const { fault, undoSeconds, settledSeconds, handedBack, primary } = record;
+  const { end } = catalogue[fault];
+  const moments: [number | undefined, string][] = [
+    [0, 'fault'],
+    [end === '' ? undefined : undoSeconds, end],
+    [handedBack?.seconds, shortened(`role back at ${primary ?? 'the old primary'}`, 240, 12)],
+    [settledSeconds, 'all healthy'],
+  ];
+  return moments.flatMap(([at, label]) =>
+    at === undefined ? [] : [{ x: x(at), label, ink: 'text', pole: 'dashed' } as const],
+  );
+}
 
-function escapeXml(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;');
+interface Stretch {
+  top: number;
+  bottom: number;
+}
+
+/** From the fault to what the drill waited for: the promotion, or the end of its watch. */
+function shade(record: DrillRecord, verdict: DrillVerdict, x: Scale, range: Range, { top, bottom }: Stretch) {
+  const watched = isWatched(record);
+  if (verdict.rtoSeconds === undefined && !watched && record.expected !== 'failover') return '';
+  const to = verdict.rtoSeconds ?? (watched ? record.watchSeconds : (record.undoSeconds ?? range.end));
+  const y = top - 5;
+  return rectangle(watched ? 'calm' : 'shade', {
+    x: x(0),
+    y,
+    width: Math.max(1, x(to) - x(0)),
+    height: bottom - y,
+  });
+}
+
+function twoPrimaries(verdict: DrillVerdict, x: Scale, { top, bottom }: Stretch): string {
+  const { clientRtoSeconds: from, dualPrimarySeconds: lasted = 0 } = verdict;
+  if (from === undefined || lasted <= 0) return '';
+  const size = Math.max(3, x(from + lasted) - x(from));
+  const label = `two primaries took writes for ${lasted.toFixed(3)} s`;
+  const bar = (y: number, height: number) =>
+    rectangle('alarm', { x: x(from), y, width: size, height }, label);
+  const veil = bar(top - 8, bottom - top + 8).replace('<rect ', '<rect fill-opacity="0.35" ');
+  return `${veil}${bar(top - 8, 5)}${bar(bottom - 5, 5)}`;
+}
+
+function drawLane({ node, segments }: Lane, x: Scale, left: number, y: number): string {
+  const name = shortenedInside(node, left - 24, 13);
+  const title = name === node ? '' : node;
+  return [
+    lettered('text', left - 12, y + laneHeight / 2 + 5, name, { size: 13, anchor: 'end', title }),
+    ...segments.map((segment) => drawSegment(segment, x, y)),
+  ].join('');
+}
+
+function drawSegment({ from, to, kind, label }: Segment, x: Scale, y: number): string {
+  const size = Math.max(1, x(to) - x(from));
+  const about = `${label}, ${from.toFixed(3)} s to ${to.toFixed(3)} s`;
+  const text =
+    size > widthOf(label, 12) + 14
+      ? lettered('inside', x(from) + 7, y + laneHeight / 2 + 4, label, { size: 12 })
+      : '';
+  return `${rectangle(kind, { x: x(from), y, width: size, height: laneHeight }, about)}${text}`;
+}
+
+function legendOf(record: DrillRecord, lanes: readonly Lane[], outage: Outage | undefined): LegendEntry[] {
+  const kinds = new Set(lanes.flatMap(({ segments }) => segments.map(({ kind }) => kind)));
+  const states = [
+    ['primary', 'primary'],
+    [
+      'standby',
+      record.target !== undefined && catalogue[record.fault].hits === 'monitor'
+        ? 'standby, or in order'
+        : 'standby',
+    ],
+    ['changing', 'changing its state'],
+    ['down', `under the fault: ${catalogue[record.fault].state}`],
+  ] as const;
+  const entries: LegendEntry[] = states
+    .filter(([kind]) => kinds.has(kind))
+    .map(([ink, label]) => ({ ink, label }));
+  if (isWatched(record)) entries.push({ ink: 'calm', label: 'watched' });
+  else if (record.promotion !== undefined) entries.push({ ink: 'shade', label: 'fault to promotion' });
+  else if (record.expected === 'failover') entries.push({ ink: 'shade', label: 'waited for a promotion' });
+  if (outage !== undefined) entries.push({ ink: 'outage', label: 'no acknowledged write' });
+  return entries;
 }

@@ -1,3 +1,6 @@
+import type { CampaignRecord, JudgedDrill } from '../../src/campaign/campaign-record.ts';
+import type { HistoryEntry } from '../../src/campaign/history.ts';
+import { proofOf } from '../../src/campaign/proof.ts';
 import type { ObservedContainer } from '../../src/check/container-probe.ts';
 import type {
   Observation,
@@ -7,7 +10,9 @@ import type {
 } from '../../src/check/observation.ts';
 import { judge, type Verdict } from '../../src/check/verdict.ts';
 import type { Log } from '../../src/contract/log.ts';
-import type { DrillRecord } from '../../src/drill/record.ts';
+import type { ClientsRecord, DrillRecord } from '../../src/drill/record.ts';
+import { type DrillVerdict, judgeDrill } from '../../src/drill/verdict.ts';
+import type { LedgerVerdict } from '../../src/evidence/ledger.ts';
 import { type Formation, type Member, membersOf } from '../../src/formation/formation.ts';
 import { loadFormation, parseFormation } from '../../src/formation/load.ts';
 import { monitorHba, nodeHba } from '../../src/member/hba.ts';
@@ -287,5 +292,152 @@ export function keptLog(): Log & { lines: string[] } {
     info: (line) => lines.push(`info ${line}`),
     warn: (line) => lines.push(`warn ${line}`),
     debug: (line) => lines.push(`debug ${line}`),
+  };
+}
+
+interface ClientTimes {
+  /** The last write that the old primary acknowledged, the new one's first, and the last of the drill; seconds. */
+  lastBefore: number;
+  firstAfter: number;
+  until: number;
+  oldPrimary?: string;
+  /** Null where nobody was promoted: the old primary then acknowledges the later ones too. */
+  newPrimary?: string | null;
+}
+
+/** What 4 sessions of 20 writes a second each saw of a fault that let no write through for a while. */
+export function clientsRecord(
+  { lastBefore, firstAfter, until, oldPrimary = 'pgaf-primary', newPrimary = 'pgaf-replica' }: ClientTimes,
+  given: Partial<LedgerVerdict> = {},
+): ClientsRecord {
+  const moments = (from: number, to: number, every: number) =>
+    Array.from(
+      { length: Math.max(0, Math.floor((to - from) / every) + 1) },
+      (_, index) => Math.round((from + index * every) * 100) / 100,
+    );
+  const before = moments(lastBefore - 4, lastBefore, 0.0125);
+  const after = moments(firstAfter, until, 0.0125);
+  const faultAt = 100_000;
+  const lastSeq = before.length + after.length;
+  return {
+    via: 'vantage',
+    addedMs: 0.412,
+    sessions: 4,
+    writesPerSecond: 20,
+    journal: 'failover-drill-default-0123456789ab.journal.ndjson',
+    scene: { faultAt, oldPrimary, newPrimary: newPrimary ?? undefined },
+    reads: [
+      {
+        node: newPrimary ?? oldPrimary,
+        startedAt: faultAt + until * 1000 + 40,
+        endedAt: faultAt + until * 1000 + 58,
+        inRecovery: false,
+        rows: { 'app1.1': [[1, lastSeq]] },
+      },
+    ],
+    ledger: {
+      acknowledgedWrites: lastSeq,
+      failedWrites: 1,
+      unknownWrites: 4,
+      unknownPresent: 1,
+      lost: { count: 0, rows: {} },
+      phantoms: { count: 0, rows: {} },
+      vanished: { count: 0, rows: {} },
+      overlap: { count: 0, rows: {} },
+      unverifiedWrites: 0,
+      lateBySeconds: 0.007,
+      inconclusive: [],
+      clientRtoSeconds: newPrimary === null ? undefined : firstAfter,
+      writeOutageSeconds:
+        newPrimary === null ? undefined : Math.round((firstAfter - lastBefore) * 1000) / 1000,
+      longestPauseSeconds: Math.round((firstAfter - lastBefore) * 1000) / 1000,
+      dualPrimarySeconds: newPrimary === null ? undefined : 0,
+      overlapSeconds: newPrimary === null ? undefined : 0,
+      lastAcknowledgedSeconds: lastBefore,
+      lastTakenSeconds: lastBefore,
+      refusedSeconds: undefined,
+      refusedBecause: undefined,
+      staleReads: 0,
+      lastStaleReadSeconds: undefined,
+      refusals: [
+        { node: oldPrimary, why: 'the connection could not be made: timeout', seconds: firstAfter - 0.2 },
+      ],
+      ...given,
+    },
+    unread: [],
+    activity: [
+      {
+        node: oldPrimary,
+        acknowledged: newPrimary === null ? [...before, ...after] : before,
+        unknown: [2.01],
+        failed: [],
+      },
+      ...(newPrimary === null
+        ? []
+        : [{ node: newPrimary, acknowledged: after, unknown: [], failed: [firstAfter - 0.4] }]),
+    ],
+  };
+}
+
+/** The passing drill as the clients saw it too: no write acknowledged for 9.9 s, the first one 9.88 s after the fault. */
+export const watchedDrill = (given: Partial<DrillRecord> = {}): DrillRecord =>
+  passingDrill({ clients: clientsRecord({ lastBefore: -0.02, firstAfter: 9.88, until: 15.4 }), ...given });
+
+/** A drill with its verdict, the clients' figures in it. */
+export function judgedDrill(record: DrillRecord, given: Partial<DrillVerdict> = {}): JudgedDrill {
+  const ledger = record.clients?.ledger;
+  const verdict: DrillVerdict = {
+    ...judgeDrill(record),
+    clientRtoSeconds: ledger?.clientRtoSeconds,
+    writeOutageSeconds: ledger?.writeOutageSeconds,
+    acknowledgedWrites: ledger?.acknowledgedWrites,
+    lostWrites: ledger?.lost.count,
+    unknownWrites: ledger?.unknownWrites,
+    dualPrimarySeconds: ledger?.dualPrimarySeconds,
+    ...given,
+  };
+  return { record, verdict };
+}
+
+/** What a history keeps of a drill. */
+export const historyEntry = ({ record, verdict }: JudgedDrill): HistoryEntry => ({
+  fingerprint: `0123456789abcdef ${record.fault}`,
+  drill: record.id,
+  at: record.startedAt,
+  formation: record.formation,
+  fault: record.fault,
+  outcome: verdict.outcome,
+  failover: record.expected === 'failover',
+  rtoSeconds: verdict.rtoSeconds ?? null,
+  clientRtoSeconds: verdict.clientRtoSeconds ?? null,
+  writeOutageSeconds: verdict.writeOutageSeconds ?? null,
+  rejoinSeconds: verdict.rejoinSeconds ?? null,
+  acknowledgedWrites: verdict.acknowledgedWrites ?? null,
+  lostWrites: verdict.lostWrites ?? null,
+  dualPrimarySeconds: verdict.dualPrimarySeconds ?? null,
+});
+
+/** The campaign of those drills, by default one that went well; several prove something together. */
+export function campaignOf(
+  drills: JudgedDrill[] = [judgedDrill(watchedDrill())],
+  given: Partial<CampaignRecord> = {},
+): CampaignRecord {
+  const entries = drills.map(historyEntry);
+  return {
+    formation: 'default',
+    rounds: drills.length,
+    seed: drills.length > 1 ? 7 : undefined,
+    selfTest: false,
+    drills,
+    proofs: [...new Set(entries.map(({ fault }) => fault))].map((fault) =>
+      proofOf(
+        entries.filter((entry) => entry.fault === fault),
+        [],
+        60,
+        undefined,
+      ),
+    ),
+    endedEarly: undefined,
+    ...given,
   };
 }

@@ -192,8 +192,8 @@ describe("a drill's picture", () => {
   };
 
   it('names what the fault did to its target, and its end', () => {
-    expect(picture({})).toMatch(/>down<[\s\S]*>power back</);
-    expect(picture({ fault: 'network-cut' })).toMatch(/>cut off<[\s\S]*>link back</);
+    expect(picture({})).toMatch(/>power back<[\s\S]*>down</);
+    expect(picture({ fault: 'network-cut' })).toMatch(/>link back<[\s\S]*>cut off</);
   });
 
   it('shows no state of a fault that was over at once', () => {
