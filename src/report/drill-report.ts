@@ -1,50 +1,94 @@
-import type { DrillRecord, RecordedAnnouncement } from '../drill/record.ts';
+import type { DrillRecord } from '../drill/record.ts';
 import type { DrillVerdict } from '../drill/verdict.ts';
-import { catalogue } from '../faults/catalogue.ts';
+import { describeRows } from '../evidence/rows.ts';
+import { eventsTable, plainEvents } from './drill-events.ts';
+import { clientsLine, figuresTable, shownSeconds, waterfallTable } from './drill-figures.ts';
 import { escapeMarkdown, markdownTable, type Table, textTable } from './table.ts';
 
-const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)} s`;
-
-function state({ reportedState, goalState, health }: RecordedAnnouncement): string {
-  const states = reportedState === goalState ? reportedState : `${reportedState} → ${goalState}`;
-  return health === 1 ? states : `${states} (${health === 0 ? 'not healthy' : 'health unknown'})`;
+/** A part of a drill's report: a table, sentences, or both. */
+export interface Section {
+  heading: string;
+  table: Table | undefined;
+  lines: string[];
 }
 
-/** `**` is ours: it marks the drill's own deeds, in the data and in the Markdown. */
-const unmarked = (text: string) => text.replaceAll('**', '');
+/** All that there is to tell of a drill whose fault was injected, for every format. Pure. */
+export interface DrillSections {
+  figures: Section;
+  waterfall: Section | undefined;
+  /** What is wrong with the writes, or with what is known of them. */
+  evidence: Section | undefined;
+  /** What clients were told, where they could not write. */
+  refusals: Section | undefined;
+  /** The drill's own deeds are marked with `**`. */
+  events: Section;
+}
 
-/** What happened, in order: the drill's own deeds among what the monitor announced. */
-export function eventsTable(record: DrillRecord): Table {
-  const events: [number, string, string][] = record.announcements
-    .filter(({ seconds }) => seconds > 0)
-    .map((heard) => [heard.seconds, unmarked(heard.node), unmarked(state(heard))]);
-  if (record.faultAt !== undefined) events.push([0, record.target ?? '', `**fault**: ${record.fault}`]);
-  if (record.undoSeconds !== undefined && catalogue[record.fault].lasts !== 'a-moment')
-    events.push([record.undoSeconds, record.target ?? '', '**undo**']);
-  if (record.settledSeconds !== undefined)
-    events.push([record.settledSeconds, record.formation, '**every node converged and healthy**']);
-  events.sort((a, b) => a[0] - b[0]);
+/** @returns undefined where no fault was injected: the verdict says it all */
+export function drillSections(record: DrillRecord, verdict: DrillVerdict): DrillSections | undefined {
+  if (record.faultAt === undefined) return undefined;
+  const waterfall = waterfallTable(record, verdict);
+  const evidence = evidenceLines(record);
   return {
-    headings: ['since the fault', 'where', 'what'],
-    rows: events.map(([at, where, what]) => [signed(at), where, what]),
+    figures: { heading: 'Figures', table: figuresTable(record, verdict), lines: circumstances(record) },
+    waterfall: waterfall && {
+      heading: 'Where the time went',
+      table: waterfall.table,
+      lines: waterfall.costs === undefined ? [] : [waterfall.costs],
+    },
+    evidence:
+      evidence.length === 0
+        ? undefined
+        : { heading: 'Writes and evidence', table: undefined, lines: evidence },
+    refusals: refusals(record, verdict),
+    events: { heading: 'Events', table: eventsTable(record, verdict), lines: proofs(record) },
   };
 }
 
-function figuresTable(record: DrillRecord, verdict: DrillVerdict): Table {
-  const figure = (value: number | undefined) => (value === undefined ? '–' : `${value.toFixed(3)} s`);
+function circumstances({ clients, clientsMissing, versions, holdBackSeconds }: DrillRecord): string[] {
+  const lines: string[] = [];
+  if (clients !== undefined) lines.push(clientsLine(clients));
+  else if (clientsMissing !== undefined) lines.push(`no figures of clients: ${clientsMissing}`);
+  if (versions !== undefined) {
+    const { postgres, autoFailover } = versions;
+    const held = holdBackSeconds > 0 ? `; the fault was held back for ${shownSeconds(holdBackSeconds)}` : '';
+    lines.push(
+      `Postgres ${Math.floor(postgres / 10_000)}.${postgres % 10_000}, pg_auto_failover ${autoFailover}${held}`,
+    );
+  }
+  return lines;
+}
+
+const mostCharacters = 400;
+
+function evidenceLines({ clients }: DrillRecord): string[] {
+  if (clients === undefined) return [];
+  const { lost, phantoms, vanished, overlap, inconclusive } = clients.ledger;
+  const findings = { lost, phantoms, vanished, 'acknowledged by both primaries': overlap };
+  const found = Object.entries(findings).flatMap(([what, { count, rows }]) => {
+    const told = describeRows(rows);
+    const shown = told.length > mostCharacters ? `${told.slice(0, mostCharacters)}…` : told;
+    return count === 0 ? [] : [`${what}: ${count} (${shown})`];
+  });
+  return [
+    ...found,
+    ...inconclusive.map((why) => `inconclusive: ${why}`),
+    ...clients.unread.map((why) => `rows not read: ${why}`),
+  ];
+}
+
+function refusals({ clients, promotion }: DrillRecord, verdict: DrillVerdict): Section | undefined {
+  const told = clients?.ledger.refusals ?? [];
+  const wrote =
+    verdict.outcome === 'pass' && (promotion === undefined || verdict.clientRtoSeconds !== undefined);
+  if (told.length === 0 || wrote) return undefined;
   return {
-    headings: ['figure', 'measured', 'target'],
-    rows: [
-      record.expected === 'none'
-        ? ['watched, without a failover to be seen', figure(record.watchSeconds), '']
-        : [
-            'RTO: fault to promotion as the monitor announced it',
-            figure(verdict.rtoSeconds),
-            figure(record.rtoTargetSeconds),
-          ],
-      ['rejoin: undo to every node converged and healthy', figure(verdict.rejoinSeconds), ''],
-      ['whole drill', figure(record.tookSeconds), ''],
-    ],
+    heading: 'What clients were told last',
+    table: {
+      headings: ['since the fault', 'node', 'why it let no client write'],
+      rows: told.map(({ node, why, seconds }) => [shownSeconds(seconds), node, why]),
+    },
+    lines: [],
   };
 }
 
@@ -56,29 +100,53 @@ function proofs({ proof, proofAtUndo }: DrillRecord): string[] {
   ];
 }
 
+/** One drill for the log, the figures last; none where no fault was injected. */
 export function drillLines(record: DrillRecord, verdict: DrillVerdict): string[] {
-  if (record.faultAt === undefined) return [];
-  const events = eventsTable(record);
-  const plain = { ...events, rows: events.rows.map((row) => row.map((cell) => cell.replaceAll('**', ''))) };
-  return [...textTable(plain), '', ...textTable(figuresTable(record, verdict)), '', ...proofs(record)];
+  const sections = drillSections(record, verdict);
+  if (sections === undefined) return [];
+  const { figures, waterfall, evidence, refusals: told, events } = sections;
+  const plain = { ...events, table: events.table && plainEvents(events.table) };
+  return [plain, waterfall, told, evidence, figures]
+    .filter((section) => section !== undefined)
+    .flatMap((section, index) => [...(index === 0 ? [] : ['']), ...sectionLines(section)]);
 }
 
+/** A section for the log, without its heading. */
+export function sectionLines({ table, lines }: Section): string[] {
+  return [...(table === undefined ? [] : textTable(table)), ...lines.flatMap(onLines)];
+}
+
+/** What a server said must not start a line of its own. */
+const onLines = (line: string) => line.replaceAll(/\s*[\r\n]+\s*/g, ' ');
+
+/** One drill for the job summary. */
 export function drillMarkdown(record: DrillRecord, verdict: DrillVerdict): string {
   const heading = `### ${verdict.outcome === 'pass' ? '✅' : '❌'} Failover drill: ${escapeMarkdown(verdict.message)}`;
-  if (record.faultAt === undefined) return `${heading}\n`;
-  const events = markdownTable(eventsTable(record)).replaceAll('\\*\\*', '**');
+  const body = drillBody(record, verdict);
+  return body === '' ? `${heading}\n` : `${heading}\n\n${body}`;
+}
+
+/** The same without its heading; '' where no fault was injected. */
+export function drillBody(record: DrillRecord, verdict: DrillVerdict): string {
+  const sections = drillSections(record, verdict);
+  if (sections === undefined) return '';
+  const { figures, waterfall, evidence, refusals: told, events } = sections;
+  const unfolded = [waterfall, told, evidence].filter((section) => section !== undefined);
   return [
-    heading,
-    '',
-    markdownTable(figuresTable(record, verdict)),
-    '',
-    '<details><summary>Events</summary>',
-    '',
-    events,
-    '',
-    ...proofs(record).map((line) => `- ${escapeMarkdown(line)}`),
-    '',
-    '</details>',
-    '',
+    sectionMarkdown(figures),
+    ...unfolded.map((section) => `**${section.heading}**\n\n${sectionMarkdown(section)}`),
+    `<details><summary>${events.heading}</summary>\n`,
+    // Ours alone: nothing that was read has two stars in a row.
+    sectionMarkdown(events).replaceAll('\\*\\*', '**'),
+    '</details>\n',
   ].join('\n');
+}
+
+/** A section in Markdown, without its heading. */
+export function sectionMarkdown({ table, lines }: Section): string {
+  const parts = [
+    ...(table === undefined ? [] : [`${markdownTable(table)}\n`]),
+    ...(lines.length === 0 ? [] : [`${lines.map((line) => `- ${escapeMarkdown(line)}`).join('\n')}\n`]),
+  ];
+  return parts.join('\n');
 }

@@ -6,6 +6,13 @@ export interface Table {
   rows: string[][];
 }
 
+/** The table without the columns in which no row has anything. */
+export function withoutEmptyColumns({ headings, rows }: Table): Table {
+  const kept = headings.map((_, column) => rows.some((row) => (row[column] ?? '') !== ''));
+  const only = (cells: string[]) => cells.filter((_, column) => kept[column]);
+  return { headings: only(headings), rows: rows.map(only) };
+}
+
 /** Aligned columns for a log, one line a row, the last column unpadded. */
 export function textTable(table: Table): string[] {
   const headings = table.headings.map(shown);

@@ -7,7 +7,8 @@ import { judge } from '../../../src/check/verdict.ts';
 import type { DrillRecord } from '../../../src/drill/record.ts';
 import { judgeDrill } from '../../../src/drill/verdict.ts';
 import { judgedLines, judgedMarkdown } from '../../../src/report/check-report.ts';
-import { drillLines, drillMarkdown, eventsTable } from '../../../src/report/drill-report.ts';
+import { eventsTable } from '../../../src/report/drill-events.ts';
+import { drillLines, drillMarkdown } from '../../../src/report/drill-report.ts';
 import { provisionMarkdown } from '../../../src/report/provision-report.ts';
 import { drillTimeline } from '../../../src/report/timeline.ts';
 import {
@@ -130,11 +131,22 @@ describe("a drill's report", () => {
     expect(drillMarkdown(record, judgeDrill(record))).toMatchInlineSnapshot(`
       "### ✅ Failover drill: pgaf-replica took over from pgaf-primary in 9.800 s (target 60 s); all nodes healthy 4.250 s after its return
 
-      | figure | measured | target |
-      | --- | --- | --- |
-      | RTO: fault to promotion as the monitor announced it | 9.800 s | 60.000 s |
-      | rejoin: undo to every node converged and healthy | 4.250 s |  |
-      | whole drill | 15.600 s |  |
+      | figure | measured | predicted | target |
+      | --- | --- | --- | --- |
+      | RTO: fault to promotion as the monitor announced it | 9.800 s | 22.6 to 29.5 s | 60.000 s |
+      | rejoin: undo to every node converged and healthy | 4.250 s |  |  |
+      | whole drill | 15.600 s |  |  |
+
+      - Postgres 16.4, pg\\_auto\\_failover 2.2
+
+      **Where the time went**
+
+      | step | from | took | share | setting |
+      | --- | --- | --- | --- | --- |
+      | demotion wait: the old primary has its time to fence itself | 0.000 s | 9.800 s | 100 % | pgautofailover.primary\\_demote\\_timeout |
+      | the new primary opens for writes and is announced | 9.800 s | 0.000 s | 0 % |  |
+
+      - costs most: pgautofailover.primary\\_demote\\_timeout, 9.800 s of 9.800 s (100 %)
 
       <details><summary>Events</summary>
 
@@ -174,7 +186,7 @@ describe("a drill's report", () => {
 
   it('shows a dash for what was not measured, never a zero', () => {
     const missed = passingDrill({ promotion: undefined, settledSeconds: undefined });
-    expect(drillMarkdown(missed, judgeDrill(missed))).toMatch(/RTO: [^|]* \| – \| 60\.000 s \|/);
+    expect(drillMarkdown(missed, judgeDrill(missed))).toMatch(/RTO: [^|]* \\| – \\| [^|]* \\| 60\\.000 s \\|/);
   });
 
   it('lets nothing that the monitor announced become markup, bold included', () => {
