@@ -53,7 +53,7 @@ if (existsSync('actions/guard.ts')) stub('dist/guard/main.js', 'guard');
 const { formationFile } = await import('../build/src/formation/schema.js');
 writeFileSync('formation.schema.json', publishedSchema(formationFile));
 mkdirSync('schemas', { recursive: true });
-for (const action of ['check']) {
+for (const action of ['check', 'drill']) {
   const module = await import(`../build/src/report/schema/${action}-report.js`);
   const about = {
     name: `${action}-report`,

@@ -21,6 +21,7 @@ const config = {
       case 'check_items':
         return { ...jsonSchema, uniqueItems: true };
       case 'check': // only the action can tell
+      case 'guard':
       case 'finite': // JSON knows no other numbers
         return jsonSchema;
       default:

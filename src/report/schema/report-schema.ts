@@ -23,11 +23,11 @@ const fault = v.object({
   evidence: text('What was read.'),
   remedy: v.object({
     say: text('What to do.'),
-    run: v.optional(text('The command line that does it.')),
-    look: v.optional(text('A command line that changes nothing and shows more.')),
+    run: v.exactOptional(text('The command line that does it.')),
+    look: v.exactOptional(text('A command line that changes nothing and shows more.')),
   }),
-  severity: v.optional(v.picklist(severities)),
-  own: v.optional(v.boolean()),
+  severity: v.exactOptional(v.picklist(severities)),
+  own: v.exactOptional(v.boolean()),
 });
 
 const finding = v.object({

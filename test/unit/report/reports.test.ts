@@ -186,7 +186,9 @@ describe("a drill's report", () => {
 
   it('shows a dash for what was not measured, never a zero', () => {
     const missed = passingDrill({ promotion: undefined, settledSeconds: undefined });
-    expect(drillMarkdown(missed, judgeDrill(missed))).toMatch(/RTO: [^|]* \\| – \\| [^|]* \\| 60\\.000 s \\|/);
+    expect(drillMarkdown(missed, judgeDrill(missed))).toMatch(
+      /RTO: [^|]* \\| – \\| [^|]* \\| 60\\.000 s \\|/,
+    );
   });
 
   it('lets nothing that the monitor announced become markup, bold included', () => {

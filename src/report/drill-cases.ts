@@ -1,0 +1,171 @@
+import type { JudgedDrill } from '../campaign/campaign-record.ts';
+import { isFailoverSign } from '../drill/failover.ts';
+import type { ClientsRecord, DrillRecord } from '../drill/record.ts';
+import type { DrillVerdict } from '../drill/verdict.ts';
+import { describeRows } from '../evidence/rows.ts';
+import { shownSeconds } from './drill-figures.ts';
+import type { TestCase } from './junit.ts';
+
+export type DrillCase = Omit<TestCase, 'classname'>;
+type Result = TestCase['result'];
+
+const passed = (note: string): Result => ({ kind: 'passed', note });
+const skipped = (message: string): Result => ({ kind: 'skipped', message });
+const failed = (message: string, detail = message): Result => ({ kind: 'failed', message, detail });
+const error = (message: string): Result => ({ kind: 'error', message, detail: message });
+
+/** Each thing that a drill is judged by, as a case; always the same ones, so that a history of runs lines up. */
+export function drillCases({ record, verdict }: JudgedDrill): DrillCase[] {
+  const { rtoSeconds, clientRtoSeconds, rejoinSeconds } = verdict;
+  return [
+    { name: 'the formation was healthy before', result: baseline(record) },
+    { name: 'the fault took hold', result: fault(record) },
+    timed('promotion', rtoSeconds, promotion(record, verdict)),
+    timed('client writes', clientRtoSeconds, clientWrites(record, verdict)),
+    { name: 'no acknowledged write was lost', result: withClients(record, noneLost) },
+    { name: 'no row that nobody can have written', result: withClients(record, noPhantom) },
+    { name: 'one primary at a time', result: withClients(record, () => onePrimary(record, verdict)) },
+    { name: 'the evidence is conclusive', result: withClients(record, conclusive) },
+    timed('rejoin', rejoinSeconds, rejoined(record, verdict)),
+  ];
+}
+
+const names = {
+  promotion: 'a standby is promoted within the target, or none where none is due',
+  'client writes': 'clients write again within the target',
+  rejoin: 'every node is healthy again',
+};
+
+const timed = (what: keyof typeof names, seconds: number | undefined, result: Result): DrillCase => ({
+  name: names[what],
+  result,
+  ...(seconds === undefined || result.kind === 'skipped' ? {} : { seconds }),
+});
+
+const untouched = 'no fault was injected';
+
+function baseline({ baseline: before }: DrillRecord): Result {
+  if (before === undefined) return error('the formation was not read before the fault');
+  if (before.outcome === 'pass') return passed(before.message);
+  return before.outcome === 'error' ? error(before.message) : failed(before.message);
+}
+
+function fault({
+  faultAt,
+  impossible,
+  proof,
+  proofAtUndo,
+  disturbed,
+  baseline: before,
+}: DrillRecord): Result {
+  if (impossible !== undefined) return error(impossible);
+  if (faultAt === undefined)
+    return before?.outcome === 'pass'
+      ? error(untouched)
+      : skipped(`${untouched}: the formation is not healthy`);
+  if (proof === undefined) return error('nothing shows that the fault took hold');
+  if (disturbed !== undefined) return error(disturbed);
+  return passed(proofAtUndo === undefined ? proof : `${proof}; just before the undo: ${proofAtUndo}`);
+}
+
+function promotion(record: DrillRecord, { rtoSeconds }: DrillVerdict): Result {
+  const { faultAt, expected, promotion: heard, rtoTargetSeconds, interrupted } = record;
+  if (faultAt === undefined) return skipped(untouched);
+  if (heard !== undefined && rtoSeconds !== undefined) {
+    const took = `${heard.node} took over ${shownSeconds(rtoSeconds)} after the fault`;
+    if (expected === 'none') return failed(`${took}, where no failover should have come of it`);
+    const held = `${took}; the target is ${rtoTargetSeconds} s`;
+    return rtoSeconds <= rtoTargetSeconds ? passed(held) : failed(held);
+  }
+  if (interrupted !== undefined) return skipped(`interrupted: ${interrupted}`);
+  if (expected === 'failover')
+    return failed(`no standby was promoted in ${record.promotionDeadlineSeconds} s`);
+  return withoutPromotion(record);
+}
+
+function withoutPromotion({ announcements, primary = '', serving, watchSeconds }: DrillRecord): Result {
+  const sign = announcements.find((heard) => heard.seconds >= 0 && isFailoverSign(heard, primary));
+  if (sign !== undefined)
+    return failed(
+      `a failover began ${shownSeconds(sign.seconds)} after the fault: ${sign.node} was to be ${sign.goalState}`,
+    );
+  if (serving === false) return failed(`${primary} took no writes any more`);
+  return passed(`no failover in the ${watchSeconds} s watched`);
+}
+
+function withClients(record: DrillRecord, judged: (clients: ClientsRecord) => Result): Result {
+  if (record.faultAt === undefined) return skipped(untouched);
+  if (record.clients !== undefined) return judged(record.clients);
+  return skipped(
+    `no clients were watched to the end${record.clientsMissing ? `: ${record.clientsMissing}` : ''}`,
+  );
+}
+
+function clientWrites(record: DrillRecord, { clientRtoSeconds }: DrillVerdict): Result {
+  const { promotion: heard, rtoTargetSeconds, expected } = record;
+  return withClients(record, ({ ledger }) => {
+    if (heard === undefined) {
+      const pause = `the longest pause was ${shownSeconds(ledger.longestPauseSeconds)}`;
+      return skipped(`nobody was promoted; ${pause}`);
+    }
+    if (expected === 'none') return skipped('no failover was due, so there is no target for it');
+    if (clientRtoSeconds === undefined) {
+      const told = ledger.refusals.map(({ node, why }) => `${node}: ${why}`).join('\n');
+      const message = `no client wrote on ${heard.node}`;
+      return failed(message, told === '' ? message : `${message}\n${told}`);
+    }
+    const took = `first write ${shownSeconds(clientRtoSeconds)} after the fault; the target is ${rtoTargetSeconds} s`;
+    return clientRtoSeconds <= rtoTargetSeconds ? passed(took) : failed(took);
+  });
+}
+
+function noneLost({ ledger }: ClientsRecord): Result {
+  const { lost, acknowledgedWrites, unknownWrites, failedWrites } = ledger;
+  const writes = `${acknowledgedWrites} acknowledged, ${failedWrites} failed, ${unknownWrites} of unknown outcome`;
+  if (lost.count > 0)
+    return failed(`${lost.count} acknowledged writes were lost`, `${describeRows(lost.rows)}\n${writes}`);
+  return passed(writes);
+}
+
+function noPhantom({ ledger: { phantoms, vanished } }: ClientsRecord): Result {
+  if (phantoms.count > 0)
+    return failed(`${phantoms.count} rows that nobody can have written`, describeRows(phantoms.rows));
+  if (vanished.count > 0)
+    return failed(`${vanished.count} rows were seen and vanished`, describeRows(vanished.rows));
+  return { kind: 'passed' };
+}
+
+function onePrimary(
+  { clients, promotion: heard }: DrillRecord,
+  { dualPrimarySeconds }: DrillVerdict,
+): Result {
+  const overlap = clients?.ledger.overlap;
+  if ((dualPrimarySeconds ?? 0) > 0 || (overlap?.count ?? 0) > 0) {
+    const acknowledged = overlap && overlap.count > 0 ? `: ${describeRows(overlap.rows)}` : '';
+    return failed(
+      `two primaries took writes for ${shownSeconds(dualPrimarySeconds)}`,
+      `${overlap?.count ?? 0} writes of clients were acknowledged by both${acknowledged}`,
+    );
+  }
+  if (heard === undefined) return skipped('nobody was promoted');
+  return dualPrimarySeconds === undefined
+    ? skipped('it was not measured')
+    : passed('the old primary took no write after the first on the new one');
+}
+
+function conclusive({ ledger: { inconclusive }, unread }: ClientsRecord): Result {
+  const [first] = inconclusive;
+  if (first !== undefined)
+    return { kind: 'error', message: first, detail: [...inconclusive, ...unread].join('\n') };
+  return unread.length === 0 ? { kind: 'passed' } : passed(`rows not read: ${unread.join('; ')}`);
+}
+
+function rejoined(record: DrillRecord, { rejoinSeconds }: DrillVerdict): Result {
+  const { faultAt, undoFailed, interrupted, final } = record;
+  if (undoFailed !== undefined) return error(`the fault could not be undone: ${undoFailed}`);
+  if (faultAt === undefined) return skipped(untouched);
+  if (interrupted !== undefined) return skipped(`interrupted: ${interrupted}`);
+  if (rejoinSeconds === undefined) return failed('the formation did not converge in time');
+  if (final?.outcome !== 'pass') return failed(final?.message ?? 'the formation was not read afterwards');
+  return passed(`${shownSeconds(rejoinSeconds)} after the undo`);
+}
