@@ -1,7 +1,8 @@
 import type { CampaignRecord, CampaignVerdict, JudgedDrill } from '../campaign/campaign-record.ts';
+import { onOneLine } from '../contract/errors.ts';
 import { proofSentences, quantilesTable, roundsTable, singleDrill } from './campaign-tables.ts';
 import { drillBody, drillLines } from './drill-report.ts';
-import { escapeMarkdown, markdownTable, textTable } from './table.ts';
+import { escapeHtml, escapeMarkdown, markdownTable, textTable } from './table.ts';
 
 export { campaignHtml } from './campaign-html.ts';
 export { campaignJunit } from './campaign-junit.ts';
@@ -13,7 +14,7 @@ export { campaignPicture } from './campaign-picture.ts';
  */
 export function campaignLines(campaign: CampaignRecord, _verdict: CampaignVerdict): string[] {
   const single = singleDrill(campaign);
-  const sentences = proofSentences(campaign).map((line) => line.replaceAll(/\s*[\r\n]+\s*/g, ' '));
+  const sentences = proofSentences(campaign).map((line) => onOneLine(line, ' '));
   if (single) {
     const lines = drillLines(single.record, single.verdict);
     return lines.length === 0 || sentences.length === 0
@@ -72,5 +73,5 @@ function foldedDrills(drills: readonly JudgedDrill[]): string[] {
   return folded;
 }
 
-/** A summary is HTML that may hold Markdown: neither may come of what was read. */
-const inSummary = (text: string) => escapeMarkdown(text).replaceAll('>', '&gt;');
+/** A summary is HTML, in which Markdown means nothing until an empty line. */
+const inSummary = (text: string) => escapeHtml(onOneLine(text, ' '));

@@ -1,3 +1,4 @@
+import { onOneLine } from '../contract/errors.ts';
 import type { DrillRecord } from '../drill/record.ts';
 import type { DrillVerdict } from '../drill/verdict.ts';
 import { describeRows } from '../evidence/rows.ts';
@@ -111,13 +112,10 @@ export function drillLines(record: DrillRecord, verdict: DrillVerdict): string[]
     .flatMap((section, index) => [...(index === 0 ? [] : ['']), ...sectionLines(section)]);
 }
 
-/** A section for the log, without its heading. */
-export function sectionLines({ table, lines }: Section): string[] {
-  return [...(table === undefined ? [] : textTable(table)), ...lines.flatMap(onLines)];
+/** A section for the log, without its heading: what a server said must not start a line of its own. */
+function sectionLines({ table, lines }: Section): string[] {
+  return [...(table === undefined ? [] : textTable(table)), ...lines.map((line) => onOneLine(line, ' '))];
 }
-
-/** What a server said must not start a line of its own. */
-const onLines = (line: string) => line.replaceAll(/\s*[\r\n]+\s*/g, ' ');
 
 /** One drill for the job summary. */
 export function drillMarkdown(record: DrillRecord, verdict: DrillVerdict): string {
@@ -136,16 +134,18 @@ export function drillBody(record: DrillRecord, verdict: DrillVerdict): string {
     sectionMarkdown(figures),
     ...unfolded.map((section) => `**${section.heading}**\n\n${sectionMarkdown(section)}`),
     `<details><summary>${events.heading}</summary>\n`,
-    // Ours alone: nothing that was read has two stars in a row.
-    sectionMarkdown(events).replaceAll('\\*\\*', '**'),
+    sectionMarkdown(events, markedTable),
     '</details>\n',
   ].join('\n');
 }
 
+/** The marks are ours alone: eventsTable takes them out of whatever was read. */
+const markedTable = (table: Table) => markdownTable(table).replaceAll('\\*\\*', '**');
+
 /** A section in Markdown, without its heading. */
-export function sectionMarkdown({ table, lines }: Section): string {
+function sectionMarkdown({ table, lines }: Section, write = markdownTable): string {
   const parts = [
-    ...(table === undefined ? [] : [`${markdownTable(table)}\n`]),
+    ...(table === undefined ? [] : [`${write(table)}\n`]),
     ...(lines.length === 0 ? [] : [`${lines.map((line) => `- ${escapeMarkdown(line)}`).join('\n')}\n`]),
   ];
   return parts.join('\n');

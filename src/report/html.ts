@@ -74,8 +74,8 @@ function drawn(section: HtmlSection, level: number): string[] {
 const style = `<style>
 :root{--ink:#1f2328;--faint:#59636e;--paper:#fff;--line:#d1d9e0;--stripe:#f6f8fa;--good:#1a7f37;--bad:#b3261e;--odd:#9a6700}
 @media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--faint:#9198a1;--paper:#0d1117;--line:#3d444d;--stripe:#151b23;--good:#3fb950;--bad:#ff7b72;--odd:#d29922}}
-body{font:15px/1.5 ui-sans-serif,system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1080px;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem;margin:0 0 .5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}h3{font-size:.95rem;margin:1.2rem 0 .4rem}summary{cursor:pointer;font-weight:600;margin:.6rem 0}ul{margin:.6rem 0;padding-left:1.2rem;color:var(--faint)}details details summary{font-weight:400}p,li,h1,summary,td{overflow-wrap:anywhere}td:first-child,th{overflow-wrap:normal}.message{margin:0 0 1.5rem}.code,footer{color:var(--faint);font-size:.85rem}
+body{font:15px/1.5 ui-sans-serif,system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1160px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;margin:0 0 .5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}h3{font-size:.95rem;margin:1.2rem 0 .4rem}summary{cursor:pointer;font-weight:600;margin:.6rem 0}ul{margin:.6rem 0;padding-left:1.2rem;color:var(--faint)}details details summary{font-weight:400}p,li,h1,h2,summary{overflow-wrap:anywhere}td{min-width:9rem;overflow-wrap:break-word}td.short{min-width:0;white-space:nowrap}.message{margin:0 0 1.5rem}.code,footer{color:var(--faint);font-size:.85rem}
 .badge{font-size:.8rem;font-weight:600;padding:.15rem .6rem;border-radius:1rem;border:1px solid currentColor;vertical-align:middle}
 .pass{color:var(--good)}.missed,.unhealthy{color:var(--bad)}.error{color:var(--odd)}
 figure{margin:0}figure svg{width:100%;height:auto;border:1px solid var(--line);border-radius:6px}.scroll{overflow-x:auto}

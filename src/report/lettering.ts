@@ -73,9 +73,9 @@ export function wrapped(text: string, room: number, size: number, most: number, 
 function fitting(text: string, room: number, size: number, bold: boolean): string {
   let [end, width, atWord] = [0, 0, 0];
   for (const character of text) {
+    if (character === ' ') atWord = end;
     width += widthOf(character, size, bold);
     if (width > room) break;
-    if (character === ' ') atWord = end;
     end += character.length;
   }
   return text.slice(0, atWord > 0 ? atWord : Math.max(end, 1));

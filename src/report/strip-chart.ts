@@ -66,7 +66,7 @@ function rangeOf(drills: readonly JudgedDrill[]): Range {
       ),
     1,
   );
-  return { start: 0, end: last * 1.04 };
+  return { start: -last * 0.01, end: last * 1.04 };
 }
 
 /** Of clients, where nobody was promoted. */

@@ -46,11 +46,16 @@ export function escapeMarkdown(text: string): string {
   return onOneLine(escaped, ' ');
 }
 
+/** What stays on one line in HTML: figures, states, names. */
+const shortCell = 18;
+
 /** The same table in HTML; cells are escaped. */
 export function htmlTable({ headings, rows }: Table): string {
-  const line = (tag: string, cells: string[]) =>
-    `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`;
-  return `<table><thead>${line('th', headings)}</thead><tbody>${rows.map((row) => line('td', row)).join('\n')}</tbody></table>`;
+  const cell = (text: string) =>
+    `<td${text.length > shortCell ? '' : ' class="short"'}>${escapeHtml(text)}</td>`;
+  const head = headings.map((heading) => `<th>${escapeHtml(heading)}</th>`).join('');
+  const body = rows.map((row) => `<tr>${row.map(cell).join('')}</tr>`).join('\n');
+  return `<table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`;
 }
 
 /** Plain text as HTML or XML that shows it literally, in text and in attributes. */

@@ -72,7 +72,7 @@ const announcement = v.object({
 });
 
 const rows = v.pipe(
-  v.record(v.string(), v.array(v.tuple([v.number(), v.number()]))),
+  v.record(v.string(), v.array(v.strictTuple([v.number(), v.number()]))),
   v.description('Rows by connection: ranges of seq from and to, both included.'),
 );
 
