@@ -8,6 +8,11 @@ export function singleDrill({ rounds, drills }: CampaignRecord): JudgedDrill | u
   return rounds === 1 && drills.length === 1 ? drills[0] : undefined;
 }
 
+/** Each drill's own report has the whole of it. */
+const mostOfMessage = 160;
+const brief = (message: string) =>
+  message.length > mostOfMessage ? `${message.slice(0, mostOfMessage).trimEnd()}…` : message;
+
 /** A line for each drill, with the columns that mean something in this campaign. */
 export function roundsTable({ drills }: CampaignRecord): Table {
   const figure = (value: number | undefined) => (value === undefined ? '' : shownSeconds(value));
@@ -41,7 +46,7 @@ export function roundsTable({ drills }: CampaignRecord): Table {
       count(verdict.lostWrites),
       count(verdict.unknownWrites),
       figure(verdict.dualPrimarySeconds),
-      verdict.outcome === 'pass' ? '' : verdict.message,
+      verdict.outcome === 'pass' ? '' : brief(verdict.message),
     ]),
   });
 }

@@ -79,6 +79,6 @@ h1{font-size:1.5rem;margin:0 0 .5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}h3{
 .badge{font-size:.8rem;font-weight:600;padding:.15rem .6rem;border-radius:1rem;border:1px solid currentColor;vertical-align:middle}
 .pass{color:var(--good)}.missed,.unhealthy{color:var(--bad)}.error{color:var(--odd)}
 figure{margin:0}figure svg{width:100%;height:auto;border:1px solid var(--line);border-radius:6px}.scroll{overflow-x:auto}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,td{text-align:left;padding:.35rem .75rem;border-bottom:1px solid var(--line);vertical-align:top}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
 th{color:var(--faint);font-weight:600;font-size:.85rem}tbody tr:nth-child(even){background:var(--stripe)}footer{margin:2rem 0;border-top:1px solid var(--line);padding-top:.5rem}
 </style>`;
