@@ -242,6 +242,7 @@ export function passingDrill(given: Partial<DrillRecord> = {}): DrillRecord {
     clients: undefined,
     clientsMissing: undefined,
     handedBack: undefined,
+    handBackFailed: undefined,
     disturbed: undefined,
     impossible: undefined,
     serving: undefined,
