@@ -47314,7 +47314,7 @@ class NotConvergedError extends Error {
     name = 'NotConvergedError';
 }
 /** The message of whatever was thrown, on one line. */
-function errors_messageOf(thrown) {
+function messageOf(thrown) {
     const text = thrown instanceof Error ? thrown.message || thrown.name : String(thrown);
     return onOneLine(text, ' | ').trim();
 }
@@ -47603,6 +47603,39 @@ function choice(allowed) {
         },
     };
 }
+/** One or more, separated by commas or line breaks. */
+function listOf(spec) {
+    return {
+        parse(given) {
+            const parts = given.split(/[,\n]/).map((part) => part.trim());
+            const [first, ...others] = parts.filter((part) => part !== '').map((part) => spec.parse(part));
+            if (first === undefined)
+                throw new Error('must name at least one');
+            return [first, ...others];
+        },
+    };
+}
+/** A plain number, fractions allowed. */
+function numberInput(min, max) {
+    return {
+        parse(given) {
+            const value = Number(given);
+            if (!/^\d+(?:\.\d+)?$/.test(given) || value < min || value > max)
+                throw new Error(`must be a number from ${min} to ${max}`);
+            return value;
+        },
+    };
+}
+function wholeNumber(min, max) {
+    return {
+        parse(given) {
+            const value = Number(given);
+            if (!/^\d+$/.test(given) || value < min || value > max)
+                throw new Error(`must be a whole number from ${min} to ${max}`);
+            return value;
+        },
+    };
+}
 const trueOrFalse = {
     parse(given) {
         if (given !== 'true' && given !== 'false')
@@ -47624,6 +47657,10 @@ const trueOrFalse = {
 const commonOutputs = ['exit-code', 'outcome', 'message', 'report'];
 /** Every action has it: where the JSON report goes. */
 const reportFolderInput = 'report-folder';
+/** @param folder what a relative path is relative to */
+function reportFolder(given, folder) {
+    return (0,external_node_path_namespaceObject.resolve)(folder, given || 'pgha-reports');
+}
 /** Warnings and debug lines go by commands of the runner, which escape what they carry. */
 const coreLog = {
     info: (line) => info(withoutCommands(line)),
@@ -47683,12 +47720,12 @@ async function runOne(action, env, signal) {
     }
     process.exitCode = exitCodeOf(result.outcome);
     try {
-        await publish(action, result, (0,external_node_path_namespaceObject.resolve)(folder, rawInput(reportFolderInput, env) || 'pgha-reports'));
+        await publish(action, result, reportFolder(rawInput(reportFolderInput, env), folder));
     }
     catch (error) {
         // Without its outputs the verdict does not reach the workflow.
         process.exitCode = exitCodeOf('error');
-        console.error(`${action.name}: the outputs could not be written: ${errors_messageOf(error)}; the verdict was: ${result.message}`);
+        console.error(`${action.name}: the outputs could not be written: ${messageOf(error)}; the verdict was: ${result.message}`);
     }
 }
 function failureOf(name, error) {
@@ -47703,8 +47740,8 @@ function failureOf(name, error) {
     if (error instanceof Error && error.stack)
         core_debug(error.stack);
     const message = known
-        ? errors_messageOf(error)
-        : `internal error of pgha, please report it with the debug log: ${errors_messageOf(error)}`;
+        ? messageOf(error)
+        : `internal error of pgha, please report it with the debug log: ${messageOf(error)}`;
     return {
         outcome: error instanceof NotConvergedError ? 'missed' : 'error',
         message,
@@ -47733,7 +47770,7 @@ async function publish(action, result, folder) {
             await summary.addRaw(text, true).write();
         }
         catch (error) {
-            warning(`the job summary could not be written: ${errors_messageOf(error)}`);
+            warning(`the job summary could not be written: ${messageOf(error)}`);
         }
     }
     for (const { severity, title, text } of result.annotations ?? [])
@@ -47764,7 +47801,7 @@ function writeReport(folder, action, { outcome, message, report, picture, files 
         return path;
     }
     catch (error) {
-        warning(`the report could not be written to ${path}: ${errors_messageOf(error)}; set the input ${reportFolderInput} to a folder that is writable`);
+        warning(`the report could not be written to ${path}: ${messageOf(error)}; set the input ${reportFolderInput} to a folder that is writable`);
         return '';
     }
 }
@@ -48041,6 +48078,10 @@ const monitorDatabase = 'pg_auto_failover';
 function numberSyncStandbys(formation) {
     const members = formation.nodes.filter((node) => node.quorum).length;
     return members <= 2 ? 0 : formation.replication.syncStandbys;
+}
+/** Whether commits wait for no standby at all. */
+function isAsynchronous({ nodes, replication }) {
+    return replication.syncStandbys === 0 || nodes.every(({ quorum }) => !quorum);
 }
 /** Every client's way in, one rule for each user and database: what pg_hba.conf must say on every data node. */
 function clientRules({ postgres }) {
@@ -48451,7 +48492,7 @@ function explainSurroundings(error) {
     // What a command inside a container says is not about our access to Incus.
     if (!known || error.argv[1] === 'exec')
         return error;
-    return new EnvironmentError(`${known[1]} (${errors_messageOf(error)})`);
+    return new EnvironmentError(`${known[1]} (${messageOf(error)})`);
 }
 
 ;// CONCATENATED MODULE: ./build/src/monitor/nodes.js
@@ -48780,8 +48821,8 @@ const defaults = lib.defaults
 
 /** The SQLSTATE of what a session threw, where it is an answer of the server's. */
 function sqlStateOf(error) {
-    const answer = error instanceof Error && error.cause instanceof pg.DatabaseError ? error.cause : error;
-    return answer instanceof pg.DatabaseError ? answer.code : undefined;
+    const answer = error instanceof Error && error.cause instanceof esm.DatabaseError ? error.cause : error;
+    return answer instanceof esm.DatabaseError ? answer.code : undefined;
 }
 /**
  * One Postgres session whose every use has a deadline. A session that misses one is closed: what its server
@@ -48818,7 +48859,7 @@ class Session {
         });
         const session = new Session(client, stream);
         // Without a listener, a socket that dies while idle would end the process.
-        client.on('error', (error) => session.markLost(errors_messageOf(error)));
+        client.on('error', (error) => session.markLost(messageOf(error)));
         client.on('end', () => session.markLost('the connection ended'));
         try {
             await withDeadline(`Postgres to accept a session on ${database}`, connectDeadlineMs, () => client.connect(), signal);
@@ -48852,7 +48893,7 @@ class Session {
     }
     /** Calls `listener` with the text of each warning of the server. */
     onWarning(listener) {
-        this.client.on('notice', (notice) => listener(errors_messageOf(notice.message)));
+        this.client.on('notice', (notice) => listener(messageOf(notice.message)));
     }
     /** Runs one statement. @throws DeadlineError (and closes the session), or what the server answered */
     async query(text, values = [], { deadlineMs = 5000, signal } = {}) {
@@ -48864,8 +48905,8 @@ class Session {
         }
         catch (error) {
             if (error instanceof esm.DatabaseError)
-                throw new EnvironmentError(`Postgres refused a statement: ${errors_messageOf(error)}`, { cause: error });
-            this.markLost(errors_messageOf(error));
+                throw new EnvironmentError(`Postgres refused a statement: ${messageOf(error)}`, { cause: error });
+            this.markLost(messageOf(error));
             this.stream.destroy();
             if (signal?.aborted || error instanceof DeadlineError)
                 throw error;
@@ -48904,7 +48945,7 @@ async function openMemberSession(incus, formation, member, { database = member.r
     }
     catch (error) {
         signal?.throwIfAborted();
-        throw new EnvironmentError(`Postgres in ${member.name} cannot be reached: ${errors_messageOf(error)}`);
+        throw new EnvironmentError(`Postgres in ${member.name} cannot be reached: ${messageOf(error)}`);
     }
 }
 
@@ -48951,8 +48992,8 @@ function parseStateNotification(payload) {
         return undefined;
     if (![formation, name, reportedState, goalState].every((field) => typeof field === 'string'))
         return undefined;
-    const group = wholeNumber(groupId);
-    const node = wholeNumber(nodeId);
+    const group = notification_wholeNumber(groupId);
+    const node = notification_wholeNumber(nodeId);
     if (group === undefined || node === undefined)
         return undefined;
     return {
@@ -48971,11 +49012,11 @@ function parseHealth(health) {
         return 1;
     if (health === 'bad')
         return 0;
-    const number = wholeNumber(health);
+    const number = notification_wholeNumber(health);
     return number === 1 || number === 0 ? number : -1;
 }
 /** A number, or a text that spells one; anything else, null included, is none. */
-function wholeNumber(value) {
+function notification_wholeNumber(value) {
     const number = typeof value === 'string' && value !== '' ? Number(value) : value;
     return typeof number === 'number' && Number.isInteger(number) ? number : undefined;
 }
@@ -49120,7 +49161,7 @@ class MonitorWatch {
             catch (error) {
                 if (signal.aborted)
                     return;
-                this.log.debug(`the watch on the monitor was interrupted and goes on: ${errors_messageOf(error)}`);
+                this.log.debug(`the watch on the monitor was interrupted and goes on: ${messageOf(error)}`);
             }
         }
     }
@@ -49628,7 +49669,7 @@ class TcpRelay {
         child.stdout.on('data', (bytes) => frames.push(bytes));
         // A relay that is gone shows by its end; what was written to it last is lost with it.
         child.stdin.on('error', () => { });
-        child.on('error', (error) => this.end(error.code === 'ENOENT' ? '`incus` is not on PATH' : errors_messageOf(error)));
+        child.on('error', (error) => this.end(error.code === 'ENOENT' ? '`incus` is not on PATH' : messageOf(error)));
         child.on('close', () => this.end(lastLines(this.stderr, 2) || 'it ended'));
     }
     /** @throws EnvironmentError or DeadlineError when it does not come to life within 10 s */
@@ -49647,7 +49688,7 @@ class TcpRelay {
             relay.close();
             if (signal?.aborted)
                 throw error;
-            throw new EnvironmentError(`the relay in ${instance} could not be started: ${errors_messageOf(error)}`);
+            throw new EnvironmentError(`the relay in ${instance} could not be started: ${messageOf(error)}`);
         }
     }
     /** Why it is over, or undefined while it lives. Its connections are closed then. */
@@ -49966,7 +50007,7 @@ async function observeLogins(formation, incus, credentials, signal) {
     }
     catch (error) {
         signal?.throwIfAborted();
-        return all({ ok: false, failed: errors_messageOf(error) });
+        return all({ ok: false, failed: messageOf(error) });
     }
 }
 async function login(access, node, route, signal) {
@@ -49978,7 +50019,7 @@ async function login(access, node, route, signal) {
     }
     catch (error) {
         signal.throwIfAborted();
-        return { ok: false, failed: errors_messageOf(error) };
+        return { ok: false, failed: messageOf(error) };
     }
 }
 
@@ -50208,7 +50249,7 @@ class Reader {
         const { signal } = this;
         const stop = () => given.abort(signal?.reason);
         signal?.addEventListener('abort', stop, { once: true });
-        const reading = withDeadline(what, memberDeadlineMs, work, given.signal).then((value) => ({ ok: true, value }), (error) => ({ ok: false, failed: errors_messageOf(error) }));
+        const reading = withDeadline(what, memberDeadlineMs, work, given.signal).then((value) => ({ ok: true, value }), (error) => ({ ok: false, failed: messageOf(error) }));
         try {
             const status = (await this.instances).get(name)?.status;
             if (status === undefined)
@@ -51150,6 +51191,17 @@ const entries = {
         leaves: 'nothing',
         deed: (container) => `the power of ${container} was cut`,
         state: 'down',
+        end: 'power back',
+    },
+    'cut-then-stop': {
+        does: "the link between the primary and its standbys is cut, then the primary's container is stopped by force",
+        expected: 'failover',
+        because: 'a primary that is gone is replaced; what it acknowledged meanwhile is lost unless commits wait for a standby',
+        hits: 'primary',
+        lasts: 'until-promotion',
+        leaves: 'filter',
+        deed: (container) => `${container} was cut off from its standbys, and then its power cut`,
+        state: 'cut off, then down',
         end: 'power back',
     },
     freeze: {
@@ -53034,7 +53086,10 @@ function check_told({ say, run, look }) {
 
 /** Judges an observation by every check of the catalogue. Pure. */
 function judge(observation, formation, options = {}) {
-    const found = catalogue_catalogue.map((check) => ({ check, faults: check.faults(observation, formation, options) }));
+    const found = catalogue_catalogue.map((each) => {
+        const check = options.onlyWarn?.includes(each.id) ? { ...each, severity: 'warning' } : each;
+        return { check, faults: check.faults(observation, formation, options) };
+    });
     const findings = findingsOf(found);
     const nodes = observation.monitor.ok ? observation.monitor.value.nodes : [];
     const primary = settledPrimary(nodes)?.name;
@@ -53258,7 +53313,7 @@ async function checkFormations(subjects, { waitMs, failOn, log, signal }) {
             signal.throwIfAborted();
             if (alone)
                 throw error;
-            return { formation, judged: false, failed: errors_messageOf(error) };
+            return { formation, judged: false, failed: messageOf(error) };
         }
     })));
 }
@@ -61795,7 +61850,7 @@ function parseFormation(text, source) {
         value = document.toJS({ maxAliasCount: 50 }) ?? {};
     }
     catch (error) {
-        throw new InputError([`${source}: not valid YAML: ${errors_messageOf(error)}`]);
+        throw new InputError([`${source}: not valid YAML: ${messageOf(error)}`]);
     }
     const { issues, file, unknown } = readable(value);
     const faults = [
@@ -61816,7 +61871,7 @@ function parseFormation(text, source) {
 function describeProblem(problem) {
     if (problem.code === 'MULTIPLE_DOCS')
         return 'holds more than one document; a formation is one';
-    return `not valid YAML: ${errors_messageOf(problem)}`;
+    return `not valid YAML: ${messageOf(problem)}`;
 }
 
 ;// CONCATENATED MODULE: ./build/src/report/table.js
@@ -62790,6 +62845,1210 @@ class FormationLock {
     }
 }
 
+;// CONCATENATED MODULE: ./build/src/evidence/attempts.js
+/** A connection's id holds no space. */
+function keyOf({ connection, seq }) {
+    return `${connection} ${seq}`;
+}
+/** Puts a history's writes together. The order of the events does not matter, nor does an event told twice. */
+function attemptsOf({ events }) {
+    const all = (kind) => events.filter((event) => event.kind === kind);
+    const contradictions = new Set();
+    const byKey = new Map();
+    const connections = new Map(all('connected').map((event) => [event.connection, event]));
+    for (const event of all('connected')) {
+        const { actor, node } = connections.get(event.connection) ?? event;
+        if (actor !== event.actor || node !== event.node)
+            contradictions.add(`connection ${event.connection} was opened twice`);
+    }
+    for (const { connection, seq, at } of all('invoked')) {
+        const opened = connections.get(connection);
+        const known = byKey.get(keyOf({ connection, seq }));
+        if (known && known.invokedAt !== at)
+            contradictions.add(`write ${seq} of connection ${connection} was sent twice`);
+        if (!opened)
+            contradictions.add(`connection ${connection} wrote and was never opened`);
+        else {
+            const { actor, node } = opened;
+            const unended = { outcome: 'unknown', endedAt: undefined, timeline: undefined };
+            byKey.set(keyOf({ connection, seq }), { connection, seq, actor, node, invokedAt: at, ...unended });
+        }
+    }
+    for (const event of [...all('acknowledged'), ...all('failed'), ...all('unknown')]) {
+        const attempt = byKey.get(keyOf(event));
+        const told = `write ${event.seq} of connection ${event.connection}`;
+        if (!attempt)
+            contradictions.add(`${told} ended and was never sent`);
+        else if (attempt.endedAt !== undefined &&
+            (attempt.endedAt !== event.at || attempt.outcome !== event.kind))
+            contradictions.add(`${told} ended twice`);
+        else {
+            if (event.at < attempt.invokedAt)
+                contradictions.add(`${told} ended before it was sent`);
+            attempt.outcome = event.kind;
+            attempt.endedAt = event.at;
+            attempt.timeline = event.kind === 'acknowledged' ? event.timeline : undefined;
+        }
+    }
+    return { byKey, contradictions: [...contradictions].sort() };
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/activity.js
+
+/** Hundredths of a second: a picture is a few hundred of them wide. */
+const hundredth = (at) => Math.round(at / 10) / 100;
+/** The application's writes by the node that they were sent to, the old primary first. Pure. */
+function activityOf(history, { faultAt, oldPrimary }) {
+    const byNode = new Map();
+    for (const { actor, node, outcome, endedAt, invokedAt } of attemptsOf(history).byKey.values()) {
+        if (actor !== 'application')
+            continue;
+        const activity = byNode.get(node) ?? { node, acknowledged: [], unknown: [], failed: [] };
+        byNode.set(node, activity);
+        activity[outcome].push(hundredth((endedAt ?? invokedAt) - faultAt));
+    }
+    const inOrder = (moments) => [...new Set(moments)].sort((one, other) => one - other);
+    return [...byNode.values()]
+        .map(({ node, acknowledged, unknown, failed }) => ({
+        node,
+        acknowledged: inOrder(acknowledged),
+        unknown: inOrder(unknown),
+        failed: inOrder(failed),
+    }))
+        .sort((one, other) => rank(one.node, oldPrimary) - rank(other.node, oldPrimary) || (one.node < other.node ? -1 : 1));
+}
+const rank = (node, oldPrimary) => (node === oldPrimary ? 0 : 1);
+
+// EXTERNAL MODULE: external "node:perf_hooks"
+var external_node_perf_hooks_ = __nccwpck_require__(643);
+;// CONCATENATED MODULE: ./build/src/evidence/journal.js
+
+
+
+
+
+
+/**
+ * The history as it grows, in memory and on disk: a line of JSON for each event, appended before anything follows
+ * from it. So a write that reaches a server stands in the journal even if this process is killed meanwhile. What
+ * was written is the kernel's and survives a SIGKILL; a line takes some 10 µs.
+ */
+class Journal {
+    run;
+    path;
+    events = [];
+    file;
+    listeners = new Set();
+    constructor(run, path, file) {
+        this.run = run;
+        this.path = path;
+        this.file = file;
+    }
+    /** @throws EnvironmentError when there is such a file already, or none can be made */
+    static create(path, run) {
+        const head = { journal: 'pgha', version: 1, run, clockZero: wallClock(0) };
+        try {
+            makeFolder((0,external_node_path_namespaceObject.dirname)(path));
+            const file = (0,external_node_fs_namespaceObject.openSync)(path, 'ax');
+            (0,external_node_fs_namespaceObject.writeFileSync)(file, `${JSON.stringify(head)}\n`);
+            return new Journal(run, path, file);
+        }
+        catch (error) {
+            throw new EnvironmentError(`the journal ${path} cannot be written: ${messageOf(error)}`);
+        }
+    }
+    /** A disk that fails does not stop the drill: the history says so, which makes its verdict inconclusive. */
+    record(event) {
+        this.events.push(event);
+        if (this.file !== undefined) {
+            try {
+                // Not writeSync, which may write a part and say nothing.
+                (0,external_node_fs_namespaceObject.writeFileSync)(this.file, `${JSON.stringify(event)}\n`);
+            }
+            catch (error) {
+                this.close();
+                const why = `the journal could not be written: ${messageOf(error)}`;
+                this.events.push({ kind: 'failing', at: now(), why });
+            }
+        }
+        for (const listener of this.listeners)
+            listener();
+    }
+    /**
+     * Waits until `find` makes something of an event, those of the past first.
+     * @throws DeadlineError, or the signal's reason
+     */
+    async until(what, { deadlineMs, signal }, find) {
+        let looked = 0;
+        let look;
+        try {
+            return await withDeadline(what, deadlineMs, () => new Promise((found) => {
+                look = () => {
+                    while (looked < this.events.length) {
+                        const result = find(this.events[looked++]);
+                        if (result !== undefined)
+                            return found(result);
+                    }
+                };
+                this.listeners.add(look);
+                look();
+            }), signal);
+        }
+        finally {
+            if (look)
+                this.listeners.delete(look);
+        }
+    }
+    history() {
+        return { run: this.run, events: [...this.events] };
+    }
+    /** Puts what was written onto the disk itself and ends the file; events after it are kept in memory alone. */
+    close() {
+        const file = this.file;
+        this.file = undefined;
+        if (file === undefined)
+            return;
+        try {
+            (0,external_node_fs_namespaceObject.fsyncSync)(file);
+        }
+        catch {
+            // Not every file can be synced (a pipe, some network file systems).
+        }
+        (0,external_node_fs_namespaceObject.closeSync)(file);
+    }
+}
+/**
+ * Reads a journal, also one whose writer was killed in the middle of a line.
+ * @throws EnvironmentError when it cannot be read or is damaged anywhere but at its end
+ */
+function readJournal(path) {
+    let text;
+    try {
+        text = (0,external_node_fs_namespaceObject.readFileSync)(path, 'utf8');
+    }
+    catch (error) {
+        throw new EnvironmentError(`the journal ${path} cannot be read: ${messageOf(error)}`);
+    }
+    // What follows the last line break is '' or torn.
+    const [first, ...lines] = text.split('\n').slice(0, -1);
+    const head = first === undefined ? undefined : parsed(path, 1, first);
+    if (head?.journal !== 'pgha' || head.version !== 1 || typeof head.run !== 'string')
+        throw new EnvironmentError(`${path} is not a journal of pgha (version 1)`);
+    return { run: head.run, events: lines.map((line, index) => parsed(path, index + 2, line)) };
+}
+function parsed(path, number, line) {
+    try {
+        return JSON.parse(line);
+    }
+    catch {
+        throw new EnvironmentError(`the journal ${path} is damaged in line ${number}`);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/table.js
+/**
+ * The one table that a drill writes to, in the application's database, made by the application's own user. It
+ * holds a run's rows until the run is over, and those of a run that was killed for `keptDays`.
+ */
+const keptDays = 3;
+/** Whether there is the table, and whether it is the user's. */
+const lookForTable = `
+  SELECT pg_has_role(relowner, 'USAGE') AS own FROM pg_class WHERE oid = to_regclass('public.pgha_drill')`;
+const createTable = `
+  CREATE TABLE IF NOT EXISTS public.pgha_drill (
+    run text NOT NULL,
+    connection text NOT NULL,
+    seq integer NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (run, connection, seq))`;
+/** $1 days. */
+const deleteOldRuns = `
+  DELETE FROM public.pgha_drill WHERE at < now() - make_interval(days => $1)`;
+/** $1 run. */
+const deleteRun = 'DELETE FROM public.pgha_drill WHERE run = $1';
+/**
+ * $1 run, $2 connection, $3 seq. Answers with the timeline that the server writes on: the name of a WAL file begins
+ * with it. (pg_control_checkpoint() has the old one until the first checkpoint after a promotion.)
+ */
+const insertRow = `
+  INSERT INTO public.pgha_drill (run, connection, seq) VALUES ($1, $2, $3)
+  RETURNING ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int AS timeline`;
+/** $1 run, $2 connection, $3 seq: whether the server takes writes, and whether it has the row. */
+const probeRow = `
+  SELECT current_setting('transaction_read_only') = 'on' AS read_only,
+         EXISTS (SELECT FROM public.pgha_drill WHERE run = $1 AND connection = $2 AND seq = $3) AS present`;
+/** $1 run: its rows as ranges, [connection, from, to] each. */
+const readRun = `
+  SELECT pg_is_in_recovery() AS in_recovery,
+         coalesce(json_agg(json_build_array(connection, first, last) ORDER BY connection, first), '[]') AS ranges
+    FROM (SELECT connection, min(seq) AS first, max(seq) AS last
+            FROM (SELECT connection, seq, seq - row_number() OVER (PARTITION BY connection ORDER BY seq) AS island
+                    FROM public.pgha_drill WHERE run = $1) AS numbered
+           GROUP BY connection, island) AS ranged`;
+/** The answer of `readRun` where there is no table. */
+const readNoTable = "SELECT pg_is_in_recovery() AS in_recovery, '[]'::json AS ranges";
+
+;// CONCATENATED MODULE: ./build/src/evidence/prepare.js
+
+
+
+
+
+
+const prepareDeadlineMs = 15_000;
+const cleanUpDeadlineMs = 5000;
+const statementDeadlineMs = 10_000;
+const pauseMs = 250;
+/**
+ * Makes the drill's table where there is none, over the application's own session, and clears it of old runs.
+ * @throws EnvironmentError that says what each node, or Postgres, answered
+ */
+async function prepareTable(way, signal) {
+    await asApplication(way, prepareDeadlineMs, signal, async (session) => {
+        const options = { deadlineMs: statementDeadlineMs, signal };
+        const [found] = await session.query(lookForTable, [], options);
+        if (found === undefined)
+            await session.query(createTable, [], options);
+        else if (found['own'] !== true)
+            throw new EnvironmentError(`the table public.pgha_drill is not ${way.access.user}'s; drop it, or make ${way.access.user} its owner`);
+        await session.query(deleteOldRuns, [keptDays], options);
+    });
+}
+/** Deletes the rows of a run. @throws as prepareTable */
+async function deleteRows(way, run, signal) {
+    await asApplication(way, cleanUpDeadlineMs, signal, async (session) => {
+        await session.query(deleteRun, [run], { deadlineMs: statementDeadlineMs, signal });
+    });
+}
+async function asApplication(way, patienceMs, signal, work) {
+    const session = await openPatiently(way, patienceMs, signal);
+    const { user, database } = way.access;
+    try {
+        await work(session);
+    }
+    catch (error) {
+        signal?.throwIfAborted();
+        throw new EnvironmentError(`the drill's table in database ${database} cannot be used by ${user}: ${messageOf(error)}`);
+    }
+    finally {
+        session.close();
+    }
+}
+/** Goes round the nodes for a while, unless what they say is their last word. */
+async function openPatiently(way, patienceMs, signal) {
+    const giveUpAt = now() + patienceMs;
+    for (;;) {
+        const found = await openWritable(way, signal);
+        if ('opened' in found)
+            return found.opened.session;
+        if (now() > giveUpAt || found.refusals.every(isFinal))
+            throw new EnvironmentError(`${way.access.user} cannot write to database ${way.access.database} as the application does; ${describeRefusals(found.refusals)}`);
+        await sleep(pauseMs, signal);
+    }
+}
+/** Not authorized (28), no such database (3D), no privilege (42), or a certificate that does not hold. */
+function isFinal({ error }) {
+    if (/^(?:28|3D|42)/.test(sqlStateOf(error) ?? ''))
+        return true;
+    const code = error?.code;
+    return typeof code === 'string' && /CERT|SIGNATURE|ERR_TLS/.test(code);
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/read-rows.js
+
+
+
+const undefinedTable = '42P01';
+/**
+ * Reads which rows of a run a node has, over a superuser's session on the application's database. A node without
+ * the table has none. Tens of thousands of rows take some tens of milliseconds.
+ * @throws as Session.query does
+ */
+async function readRows(session, node, run, { deadlineMs = 10_000, signal } = {}) {
+    const startedAt = now();
+    const [row] = await session
+        .query(readRun, [run], { deadlineMs, signal })
+        .catch(async (error) => {
+        if (sqlStateOf(error) !== undefinedTable)
+            throw error;
+        return await session.query(readNoTable, [], { deadlineMs, signal });
+    });
+    if (!row)
+        throw new Error('an aggregate always has one row');
+    return { node, startedAt, endedAt: now(), inRecovery: row.in_recovery, rows: byConnection(row.ranges) };
+}
+function byConnection(ranges) {
+    const rows = new Map();
+    for (const [connection, from, to] of ranges) {
+        const known = rows.get(connection);
+        if (known)
+            known.push([from, to]);
+        else
+            rows.set(connection, [[from, to]]);
+    }
+    return Object.fromEntries(rows);
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/refusal-notes.js
+
+const againAfterMs = 1000;
+/** Writes refusals into the journal: once for as long as a node says the same, and again every second. */
+class RefusalNotes {
+    journal;
+    last = new Map();
+    constructor(journal) {
+        this.journal = journal;
+    }
+    /** @param turned the node took writes from this client until now, so that the moment counts */
+    note(actor, node, why, turned = false) {
+        const at = now();
+        const before = this.last.get(`${actor} ${node}`);
+        if (!turned && before?.why === why && at - before.at < againAfterMs)
+            return;
+        this.last.set(`${actor} ${node}`, { why, at });
+        this.journal.record({ kind: 'refused', at, actor, node, why });
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/write.js
+
+
+
+
+/** One connection of the drill's: its writes are counted from 1, and one is under way at a time. */
+class Writer {
+    connection;
+    session;
+    journal;
+    seq = 0;
+    warning;
+    /** @param connection an id that no other connection of the run has */
+    constructor(journal, actor, connection, { session, node, server, backend }) {
+        this.journal = journal;
+        this.connection = connection;
+        this.session = session;
+        session.onWarning((text) => {
+            this.warning ??= text;
+        });
+        journal.record({ kind: 'connected', at: now(), connection, actor, node: node.name, server, backend });
+    }
+    /**
+     * Writes one row in a transaction of its own. After `unknown` the connection is done with: what the server
+     * still does with the write cannot be known.
+     */
+    async write(deadlineMs, signal) {
+        const key = { connection: this.connection, seq: ++this.seq };
+        const values = [this.journal.run, key.connection, key.seq];
+        this.warning = undefined;
+        this.journal.record({ kind: 'invoked', ...key, at: now() });
+        try {
+            const [row] = await this.session.query(insertRow, values, { deadlineMs, signal });
+            const at = now();
+            // A wait for the standby that was cancelled leaves the commit local, with a warning (syncrep.c).
+            const why = this.warning ?? (row ? undefined : 'no row was inserted');
+            if (why === undefined) {
+                this.journal.record({ kind: 'acknowledged', ...key, at, timeline: Number(row?.['timeline']) });
+                return { outcome: 'acknowledged' };
+            }
+            this.journal.record({ kind: 'unknown', ...key, at, why });
+            return { outcome: 'unknown', why };
+        }
+        catch (error) {
+            const [outcome, why] = [write_outcomeOf(error), messageOf(error)];
+            this.journal.record({ kind: outcome, ...key, at: now(), why });
+            return { outcome, why };
+        }
+    }
+}
+const readOnlyTransaction = '25006';
+const constraintViolations = '23';
+/** What is known of a write that ended in an error: it certainly did not happen, or that cannot be told. */
+function write_outcomeOf(error) {
+    const state = sqlStateOf(error) ?? '';
+    return state === readOnlyTransaction || state.startsWith(constraintViolations) ? 'failed' : 'unknown';
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/witness.js
+
+
+
+
+
+
+
+/** A node that refuses is asked less often, so as not to fill its log. */
+const refusedEveryMs = 100;
+const partingMs = 1000;
+/** A witness waits: what a frozen node does when it is thawed shows on the session that was kept. */
+const patienceMs = 3_600_000;
+/**
+ * A client that knows one node only and keeps its session there: it shows whether the old primary still takes
+ * writes, and whether its reads lack what the new one has acknowledged. When the session ends it opens another.
+ */
+class Witness {
+    options;
+    notes;
+    /** No further turns. */
+    stopping = new AbortController();
+    /** Nor is the turn under way waited for. */
+    leaving = new AbortController();
+    loop;
+    opened = 0;
+    elsewhere;
+    constructor(options, first) {
+        this.options = options;
+        this.notes = new RefusalNotes(options.journal);
+        this.elsewhere = new Elsewhere(options.journal, options.node.name);
+        this.loop = this.keepWatch(first);
+    }
+    /** @throws what the server or the way to it answered: a witness has to be there before the fault */
+    static async start(options, signal) {
+        return new Witness(options, await options.open(signal));
+    }
+    /** Gives what is under way a moment to end, and closes the session. */
+    async stop() {
+        this.stopping.abort();
+        const leave = setTimeout(() => this.leaving.abort(), partingMs);
+        await this.loop;
+        clearTimeout(leave);
+    }
+    async keepWatch(first) {
+        const { signal } = this.stopping;
+        const { actor, node, open, reconnectEveryMs } = this.options;
+        let opened = first;
+        while (!signal.aborted) {
+            try {
+                opened ??= await open(signal);
+                await this.watchOver(opened);
+            }
+            catch (error) {
+                if (!signal.aborted)
+                    this.notes.note(actor, node.name, messageOf(error));
+            }
+            opened?.session.close();
+            opened = undefined;
+            await sleep(reconnectEveryMs, signal).catch(() => { });
+        }
+    }
+    /** Takes turns over one session until that is over. Never throws. */
+    async watchOver(opened) {
+        const { actor, name, journal, node, writesPerSecond } = this.options;
+        const { signal } = this.stopping;
+        const writer = new Writer(journal, actor, `${name}.${++this.opened}`, opened);
+        let taking = true;
+        try {
+            for (;;) {
+                const turn = await this.turn(writer);
+                if (signal.aborted)
+                    return;
+                if (turn !== 'taken')
+                    this.notes.note(actor, node.name, turn.why, taking);
+                if (turn !== 'taken' && turn.over)
+                    return;
+                taking = turn === 'taken';
+                await sleep(taking ? 1000 / writesPerSecond : refusedEveryMs, signal);
+            }
+        }
+        catch (error) {
+            if (!signal.aborted)
+                this.notes.note(actor, node.name, messageOf(error), taking);
+        }
+    }
+    /** Reads, and writes where that is its task and the node says that it takes writes. @throws as Session.query */
+    async turn(writer) {
+        const { does, journal } = this.options;
+        const { signal } = this.leaving;
+        const row = does.read ? this.elsewhere.latest() : undefined;
+        const invokedAt = now();
+        const values = [journal.run, row?.connection ?? '', row?.seq ?? 0];
+        const [seen] = await writer.session.query(probeRow, values, { deadlineMs: patienceMs, signal });
+        if (seen?.['read_only'] === true)
+            return { why: readOnlyAnswer, over: false };
+        const { connection } = writer;
+        if (row)
+            journal.record({
+                kind: 'probed',
+                invokedAt,
+                at: now(),
+                connection,
+                row,
+                present: seen?.['present'] === true,
+            });
+        if (!does.write)
+            return 'taken';
+        const written = await writer.write(patienceMs, signal);
+        if (written.outcome === 'acknowledged')
+            return 'taken';
+        return { why: written.why, over: written.outcome === 'unknown' };
+    }
+}
+/** The row that another node acknowledged last, for a witness to look for on its own. */
+class Elsewhere {
+    journal;
+    node;
+    nodes = new Map();
+    looked = 0;
+    found;
+    constructor(journal, node) {
+        this.journal = journal;
+        this.node = node;
+    }
+    latest() {
+        const { events } = this.journal;
+        for (; this.looked < events.length; this.looked++) {
+            const event = events[this.looked];
+            if (event?.kind === 'connected')
+                this.nodes.set(event.connection, event.node);
+            if (event?.kind === 'acknowledged' && this.nodes.get(event.connection) !== this.node)
+                this.found = { connection: event.connection, seq: event.seq };
+        }
+        return this.found;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/witnesses.js
+
+
+const localDeadlineMs = 3000;
+/**
+ * Who stays on the old primary: a client that writes, another that reads (a write that waits for a standby in vain
+ * keeps its session from reading), and a superuser in the container, whom no cut of the network keeps out.
+ */
+function witnessesOn(node, way, journal, { formation, incus, writesPerSecond }) {
+    const client = { node, actor: 'witness', journal, writesPerSecond, reconnectEveryMs: 250 };
+    const open = (signal) => openOn(way, node, signal);
+    return [
+        { ...client, name: 'writer', does: { write: true, read: false }, open },
+        { ...client, name: 'reader', does: { write: false, read: true }, open },
+        {
+            ...client,
+            actor: 'local-witness',
+            name: 'local',
+            does: { write: true, read: true },
+            // Each of its sessions is an incus exec, which costs 180 ms of processor time in the lab.
+            reconnectEveryMs: 1000,
+            open: (signal) => openLocally(node, way.access.database, formation, incus, signal),
+        },
+    ];
+}
+/**
+ * A superuser's session in the container. Its commits wait for no standby, so that it shows whether the node takes
+ * writes where those of clients hang.
+ */
+async function openLocally(node, database, formation, incus, signal) {
+    const session = await openMemberSession(incus, formation, node, {
+        database,
+        deadlineMs: localDeadlineMs,
+        signal,
+    });
+    try {
+        await session.query('SET synchronous_commit = local', [], { deadlineMs: localDeadlineMs, signal });
+    }
+    catch (error) {
+        session.close();
+        throw error;
+    }
+    return await greeted(session, node, localDeadlineMs, signal);
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/workload.js
+
+
+
+
+
+
+/** Between two rounds over the nodes, and after a connection was lost; give or take half. */
+const backoffMs = 200;
+/** Clients of the application that write until they are stopped, wherever the primary is. */
+class Workload {
+    options;
+    notes;
+    /** No further writes; those under way may end. */
+    stopping = new AbortController();
+    loops;
+    constructor(options) {
+        this.options = options;
+        this.notes = new RefusalNotes(options.journal);
+        const limit = setTimeout(() => this.overrun(), options.limitMs);
+        this.stopping.signal.addEventListener('abort', () => clearTimeout(limit), { once: true });
+        this.loops = Array.from({ length: options.sessions }, (_, index) => this.keepClient(`app${index + 1}`));
+    }
+    /** Lets the writes under way end, which takes a statement's deadline at most, and closes the connections. */
+    async stop() {
+        this.stopping.abort();
+        await Promise.all(this.loops);
+    }
+    overrun() {
+        const { journal, limitMs } = this.options;
+        const why = `the workload stopped by itself after its limit of ${limitMs / 1000} s`;
+        journal.record({ kind: 'failing', at: now(), why });
+        this.stopping.abort();
+    }
+    async keepClient(name) {
+        const { signal } = this.stopping;
+        for (let opened = 0; !signal.aborted;) {
+            try {
+                const found = await openWritable(this.options.way, signal);
+                if ('opened' in found) {
+                    const writer = new Writer(this.options.journal, 'application', `${name}.${++opened}`, found.opened);
+                    const why = await this.keepWriting(writer);
+                    if (why !== undefined)
+                        this.notes.note('application', found.opened.node.name, why, true);
+                }
+                else
+                    for (const { node, why } of found.refusals)
+                        this.notes.note('application', node, why);
+                await sleep(backoffMs * (0.5 + Math.random()), signal);
+            }
+            catch (error) {
+                if (signal.aborted)
+                    return;
+                const { journal } = this.options;
+                journal.record({
+                    kind: 'failing',
+                    at: now(),
+                    why: `a client of the workload ended: ${messageOf(error)}`,
+                });
+                return;
+            }
+        }
+    }
+    /** Writes at the given rate until the connection is no good any more, closes it, and tells why. */
+    async keepWriting(writer) {
+        const { writesPerSecond, statementDeadlineMs } = this.options;
+        const { signal } = this.stopping;
+        const everyMs = 1000 / writesPerSecond;
+        // The clients' first writes are spread over the interval.
+        let due = now() + Math.random() * everyMs;
+        try {
+            while (!signal.aborted) {
+                await sleep(Math.max(0, due - now()), signal);
+                if (writer.session.lost !== undefined)
+                    return writer.session.lost;
+                const written = await writer.write(statementDeadlineMs);
+                if (written.outcome !== 'acknowledged')
+                    return written.why;
+                due = Math.max(due + everyMs, now());
+            }
+            return undefined;
+        }
+        finally {
+            writer.session.close();
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/evidence.js
+
+
+
+
+
+
+
+
+
+
+
+
+const evidence_defaults = {
+    via: 'auto',
+    sessions: 4,
+    writesPerSecond: 20,
+    statementDeadlineMs: 2000,
+    connectDeadlineMs: 1000,
+    limitMs: 3_600_000,
+};
+/**
+ * What clients see of a formation while something is done to it: writers that follow the primary, witnesses that
+ * stay on the old one, and the journal of both. Use: start, wait for `everyKindAcknowledged`, do it,
+ * wait for `firstAcknowledged` on the new one, `read` that, undo, `stop`, `read` again, `judgeLedger`, `end`.
+ */
+class Evidence {
+    route;
+    journal;
+    options;
+    way;
+    workload;
+    witnesses;
+    stalls;
+    stopped;
+    constructor(options, way, journal, workload, witnesses) {
+        this.options = options;
+        this.way = way;
+        this.route = { via: way.route.via, addedMs: way.route.addedMs };
+        this.journal = journal;
+        this.workload = workload;
+        this.witnesses = witnesses;
+        this.stalls = (0,external_node_perf_hooks_.monitorEventLoopDelay)({ resolution: 20 });
+        this.stalls.enable();
+    }
+    /**
+     * Makes the table, opens the witnesses' sessions and starts the writers.
+     * @throws EnvironmentError that says what keeps the application out, in Postgres's words; nothing runs then
+     */
+    static async start(given) {
+        const options = { ...evidence_defaults, ...given };
+        const { formation, incus, access, log, signal, via, connectDeadlineMs } = options;
+        const [monitor] = membersOf(formation);
+        const { nodes } = access;
+        const { port } = formation.postgres;
+        const route = await openRoute({ incus, monitor, nodes, port, via, log, signal });
+        const way = { access, route, connectDeadlineMs };
+        const witnesses = [];
+        let journal;
+        try {
+            await prepareTable(way, signal);
+            const opened = Journal.create(options.journalPath, options.run);
+            journal = opened;
+            // An outage of the way is none of the formation's.
+            route.onBroken((why) => opened.record({ kind: 'failing', at: now(), why }));
+            const on = memberNamed(access, options.primary);
+            for (const witness of witnessesOn(on, way, opened, options))
+                witnesses.push(await Witness.start(witness, signal));
+            const workload = new Workload({ ...options, way, journal: opened });
+            return new Evidence(options, way, opened, workload, witnesses);
+        }
+        catch (error) {
+            await Promise.all(witnesses.map((witness) => witness.stop()));
+            journal?.close();
+            route.close();
+            throw error;
+        }
+    }
+    /**
+     * Waits for the first write sent since `since` that a node acknowledged to the application; of any node where none
+     * is named.
+     * @throws DeadlineError, or the signal's reason
+     */
+    async firstAcknowledged(since, node, options) {
+        const writers = new Map();
+        const sent = new Set();
+        return await this.journal.until(`a write acknowledged to the application${node === undefined ? '' : ` by ${node}`}`, options, (event) => {
+            if (event.kind === 'connected' && event.actor === 'application')
+                writers.set(event.connection, event.node);
+            if (event.kind === 'invoked' && event.at >= since)
+                sent.add(`${event.connection} ${event.seq}`);
+            if (event.kind !== 'acknowledged' || !sent.has(`${event.connection} ${event.seq}`))
+                return undefined;
+            const writer = writers.get(event.connection);
+            return writer !== undefined && (node === undefined || writer === node) ? event.at : undefined;
+        });
+    }
+    /** Waits until the application and every witness that writes had a write acknowledged. @throws as firstAcknowledged */
+    async everyKindAcknowledged(options) {
+        const actors = new Map();
+        const missing = new Set(['application', 'witness', 'local-witness']);
+        await this.journal.until('the first writes of the clients to be acknowledged', options, (event) => {
+            if (event.kind === 'connected')
+                actors.set(event.connection, event.actor);
+            if (event.kind === 'acknowledged')
+                missing.delete(actors.get(event.connection));
+            return missing.size === 0 ? true : undefined;
+        });
+    }
+    /** Reads the run's rows on a node, as its superuser. @throws EnvironmentError, DeadlineError */
+    async read(node, signal) {
+        const { formation, incus, access, run } = this.options;
+        const session = await openMemberSession(incus, formation, memberNamed(access, node), {
+            database: access.database,
+            signal,
+        });
+        try {
+            return await readRows(session, node, run, { signal });
+        }
+        finally {
+            session.close();
+        }
+    }
+    /** Stops writers and witnesses, closes the journal, and returns the history. The way in stays open. */
+    async stop() {
+        this.stopped ??= this.halt();
+        return await this.stopped;
+    }
+    async halt() {
+        await Promise.all([this.workload.stop(), ...this.witnesses.map((witness) => witness.stop())]);
+        this.stalls.disable();
+        this.journal.record({ kind: 'stalled', at: now(), longestMs: this.stalls.max / 1e6 });
+        this.journal.close();
+        return this.journal.history();
+    }
+    /** Stops what still runs, deletes the run's rows as the application, and leaves. A clean-up that fails is told. */
+    async end() {
+        const { log, run, signal } = this.options;
+        await this.stop();
+        try {
+            await deleteRows(this.way, run, signal.aborted ? undefined : signal);
+        }
+        catch (error) {
+            log.warn(`the rows of this run stay in public.pgha_drill for a few days: ${messageOf(error)}`);
+        }
+        finally {
+            this.way.route.close();
+        }
+    }
+}
+function memberNamed({ nodes }, name) {
+    const found = nodes.find((node) => node.name === name);
+    if (!found)
+        throw new Error(`the formation has no data node ${name}`);
+    return found;
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/rows.js
+function rangesOf(keys) {
+    const byConnection = new Map();
+    for (const { connection, seq } of keys) {
+        const seqs = byConnection.get(connection);
+        if (seqs)
+            seqs.push(seq);
+        else
+            byConnection.set(connection, [seq]);
+    }
+    const sorted = [...byConnection].sort(([one], [other]) => (one < other ? -1 : 1));
+    return Object.fromEntries(sorted.map(([connection, seqs]) => [connection, joined(seqs)]));
+}
+function joined(seqs) {
+    const ranges = [];
+    for (const seq of seqs.sort((one, other) => one - other)) {
+        const last = ranges.at(-1);
+        if (last && seq <= last[1] + 1)
+            last[1] = seq;
+        else
+            ranges.push([seq, seq]);
+    }
+    return ranges;
+}
+function* rowsIn(ranges) {
+    for (const [connection, parts] of Object.entries(ranges))
+        for (const [from, to] of parts)
+            for (let seq = from; seq <= to; seq++)
+                yield { connection, seq };
+}
+function holdsRow(ranges, { connection, seq }) {
+    if (!Object.hasOwn(ranges, connection))
+        return false;
+    return (ranges[connection] ?? []).some(([from, to]) => from <= seq && seq <= to);
+}
+function countRows(ranges) {
+    return Object.values(ranges)
+        .flat()
+        .reduce((sum, [from, to]) => sum + to - from + 1, 0);
+}
+/** For people: `app1.1: 3, 7–9; app2.1: 4`. */
+function describeRows(ranges) {
+    const part = ([from, to]) => (from === to ? `${from}` : `${from}–${to}`);
+    return Object.entries(ranges)
+        .map(([connection, parts]) => `${connection}: ${parts.map(part).join(', ')}`)
+        .join('; ');
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/times.js
+
+/** The times, and the old primary's writes after the new primary's first acknowledgement. */
+function timesOf(history, attempts, scene) {
+    const { faultAt, oldPrimary, newPrimary } = scene;
+    const acknowledged = attempts
+        .filter((attempt) => attempt.outcome === 'acknowledged' && attempt.endedAt !== undefined)
+        .sort((one, other) => one.endedAt - other.endedAt);
+    const application = acknowledged.filter(({ actor }) => actor === 'application');
+    const first = application.find(({ node, endedAt }) => node === newPrimary && endedAt >= faultAt);
+    const before = first && application.findLast(({ endedAt }) => endedAt < first.endedAt);
+    // Once it is promoted again, the old primary takes writes by right, on a timeline of its own.
+    const onOldTimeline = acknowledged.filter(({ node, timeline = 0 }) => node === oldPrimary && timeline <= (first?.timeline ?? timeline));
+    const late = onOldTimeline.filter(({ invokedAt }) => first !== undefined && invokedAt > first.endedAt);
+    const witnessed = onOldTimeline.some(({ actor, endedAt }) => actor !== 'application' && endedAt < faultAt);
+    const since = (moment) => moment === undefined ? undefined : seconds(moment - faultAt);
+    const ofClients = (attempt) => attempt.actor !== 'local-witness';
+    const lasting = (writes) => first && (witnessed || late.length > 0)
+        ? seconds((writes.at(-1)?.endedAt ?? first.endedAt) - first.endedAt)
+        : undefined;
+    const told = {
+        clientRtoSeconds: since(first?.endedAt),
+        writeOutageSeconds: first && before ? seconds(first.endedAt - before.endedAt) : undefined,
+        longestPauseSeconds: longestPause(history, application, faultAt),
+        dualPrimarySeconds: lasting(late),
+        overlapSeconds: lasting(late.filter(ofClients)),
+        lastAcknowledgedSeconds: since(onOldTimeline.findLast(ofClients)?.endedAt),
+        lastTakenSeconds: since(onOldTimeline.at(-1)?.endedAt),
+        ...firstRefusal(history, oldPrimary, onOldTimeline.at(-1)?.endedAt ?? faultAt, since),
+        ...staleReads(history, acknowledged, oldPrimary, since),
+        refusals: refusals(history, faultAt),
+    };
+    return { told, late };
+}
+function longestPause(history, application, faultAt) {
+    const firstAfter = application.findIndex(({ endedAt }) => endedAt >= faultAt);
+    const begin = firstAfter < 0 ? application.length - 1 : firstAfter - 1;
+    if (begin < 0)
+        return undefined;
+    const moments = application.slice(begin).map(({ endedAt }) => endedAt);
+    const tried = lastTry(history);
+    const pauses = moments.map((moment, index) => (moments[index + 1] ?? Math.max(moment, tried)) - moment);
+    return seconds(latest(pauses));
+}
+/** When the application last sent a write or was last refused. */
+function lastTry({ events }) {
+    const connections = new Set(events.flatMap((event) => event.kind === 'connected' && event.actor === 'application' ? [event.connection] : []));
+    const moments = events.map((event) => {
+        if (event.kind === 'refused')
+            return event.actor === 'application' ? event.at : 0;
+        return event.kind === 'invoked' && connections.has(event.connection) ? event.at : 0;
+    });
+    return latest(moments);
+}
+/** Not by Math.max over arguments, of which a long run would have too many. */
+function latest(moments) {
+    let last = 0;
+    for (const moment of moments)
+        if (moment > last)
+            last = moment;
+    return last;
+}
+function firstRefusal({ events }, oldPrimary, lastTaken, since) {
+    const refused = events
+        .flatMap((event) => event.kind === 'refused' && event.node === oldPrimary && event.at > lastTaken ? [event] : [])
+        .sort((one, other) => one.at - other.at)[0];
+    return { refusedSeconds: since(refused?.at), refusedBecause: refused?.why };
+}
+function staleReads({ events }, acknowledged, oldPrimary, since) {
+    const key = ({ connection, seq }) => `${connection} ${seq}`;
+    const elsewhere = new Map(acknowledged.filter(({ node }) => node !== oldPrimary).map((attempt) => [key(attempt), attempt.endedAt]));
+    const stale = new Map();
+    for (const event of events) {
+        if (event.kind !== 'probed' || event.present)
+            continue;
+        if ((elsewhere.get(key(event.row)) ?? Number.POSITIVE_INFINITY) <= event.invokedAt)
+            stale.set(`${event.connection} ${event.at}`, event.at);
+    }
+    return {
+        staleReads: stale.size,
+        lastStaleReadSeconds: stale.size === 0 ? undefined : since(latest(stale.values())),
+    };
+}
+function refusals({ events }, faultAt) {
+    const last = new Map();
+    for (const event of events) {
+        if (event.kind !== 'refused' || event.actor !== 'application' || event.at < faultAt)
+            continue;
+        const known = last.get(event.node);
+        // Two at the same moment: by their words, so that the order of events does not matter.
+        if (!known || event.at > known.at || (event.at === known.at && event.why > known.why))
+            last.set(event.node, event);
+    }
+    return [...last]
+        .map(([node, { at, why }]) => ({ node, why, seconds: seconds(at - faultAt) }))
+        .sort((one, other) => (one.node < other.node ? -1 : 1));
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/ledger.js
+
+
+
+
+/**
+ * Judges every write of a run. Pure: a recorded history is judged again to the same verdict, whatever the
+ * order of its events.
+ *
+ * @param reads what was read of the run's rows; only those of the primary after the fault count
+ */
+function judgeLedger(history, reads, scene) {
+    const { byKey, contradictions } = attemptsOf(history);
+    const attempts = [...byKey.values()];
+    const clients = attempts.filter(({ actor }) => actor !== 'local-witness');
+    const acknowledged = clients.filter(({ outcome }) => outcome === 'acknowledged');
+    const unknown = clients.filter(({ outcome }) => outcome === 'unknown');
+    const counted = countedReads(reads, scene);
+    const last = counted.at(-1);
+    const times = timesOf(history, attempts, scene);
+    const unverified = acknowledged.filter(({ endedAt = 0 }) => last === undefined || endedAt > last.startedAt);
+    return {
+        acknowledgedWrites: acknowledged.length,
+        failedWrites: clients.filter(({ outcome }) => outcome === 'failed').length,
+        unknownWrites: unknown.length,
+        unknownPresent: unknown.filter((attempt) => last !== undefined && holdsRow(last.rows, attempt)).length,
+        lost: finding(counted.flatMap((read) => lostIn(read, acknowledged))),
+        phantoms: finding(counted.flatMap((read) => phantomsIn(read, byKey))),
+        vanished: finding(vanishedFrom(counted, unknown)),
+        overlap: finding(times.late.filter(({ actor }) => actor !== 'local-witness')),
+        unverifiedWrites: unverified.length,
+        ...times.told,
+        lateBySeconds: longestStall(history),
+        inconclusive: [
+            ...failures(history),
+            ...contradictions.map((what) => `the journal contradicts itself: ${what}`),
+            ...missingEvidence(attempts, scene, last, unverified.length),
+        ],
+    };
+}
+function countedReads(reads, { faultAt, oldPrimary, newPrimary }) {
+    const primary = newPrimary ?? oldPrimary;
+    return reads
+        .filter(({ node, startedAt, inRecovery }) => node === primary && startedAt > faultAt && !inRecovery)
+        .sort((one, other) => one.startedAt - other.startedAt);
+}
+function lostIn({ startedAt, rows }, acknowledged) {
+    return acknowledged.filter((attempt) => (attempt.endedAt ?? startedAt) <= startedAt && !holdsRow(rows, attempt));
+}
+function phantomsIn({ endedAt, rows }, byKey) {
+    return [...rowsIn(rows)].filter((row) => {
+        const attempt = byKey.get(keyOf(row));
+        return attempt === undefined || attempt.outcome === 'failed' || attempt.invokedAt > endedAt;
+    });
+}
+function vanishedFrom(counted, unknown) {
+    return unknown.filter((attempt) => {
+        const seen = counted.findIndex(({ rows }) => holdsRow(rows, attempt));
+        return seen >= 0 && counted.slice(seen).some(({ rows }) => !holdsRow(rows, attempt));
+    });
+}
+function finding(keys) {
+    const rows = rangesOf(keys);
+    return { count: countRows(rows), rows };
+}
+function longestStall({ events }) {
+    const stalls = events.flatMap((event) => (event.kind === 'stalled' ? [event.longestMs] : []));
+    return stalls.length === 0 ? undefined : seconds(Math.max(...stalls));
+}
+function failures({ events }) {
+    return [...new Set(events.filter((event) => event.kind === 'failing').map(({ why }) => why))].sort();
+}
+function missingEvidence(attempts, { faultAt, oldPrimary, newPrimary }, last, unverified) {
+    const acknowledgedBefore = (wanted) => attempts.some((attempt) => attempt.node === oldPrimary &&
+        attempt.outcome === 'acknowledged' &&
+        (attempt.endedAt ?? faultAt) < faultAt &&
+        wanted(attempt));
+    const missing = [];
+    if (!acknowledgedBefore(({ actor }) => actor === 'application'))
+        missing.push(`no write of the application was acknowledged by ${oldPrimary} before the fault`);
+    if (newPrimary !== undefined && !acknowledgedBefore(({ actor }) => actor !== 'application'))
+        missing.push(`no witness wrote on ${oldPrimary} before the fault, so nothing tells of a second primary`);
+    if (last === undefined)
+        missing.push(`the rows on ${newPrimary ?? oldPrimary} were not read after the fault`);
+    else if (unverified > 0)
+        missing.push(`${unverified} acknowledged writes are newer than the last read of their rows`);
+    return missing;
+}
+
+;// CONCATENATED MODULE: ./build/src/drill/clients.js
+
+
+
+
+
+
+const readyDeadlineMs = 15_000;
+/** Clients that have not found the formation again by then are told as such. */
+const backDeadlineMs = 10_000;
+/** The drill's view of the application's clients: they write from before the fault until after the rejoin. */
+class Clients {
+    evidence;
+    log;
+    about;
+    reads = [];
+    unread = [];
+    constructor(evidence, log, about) {
+        this.evidence = evidence;
+        this.log = log;
+        this.about = about;
+    }
+    /**
+     * Starts the clients and waits until each kind of them has written on the primary.
+     * @param drill id of the drill
+     * @throws EnvironmentError, DeadlineError: then nothing was touched
+     */
+    static async start(scene, drill, access, options) {
+        const { sessions, writesPerSecond, folder, log, signal } = options;
+        const journal = `failover-drill-${scene.formation.name}-${drill}.journal.jsonl`;
+        const evidence = await Evidence.start({
+            formation: scene.formation,
+            incus: scene.incus,
+            access,
+            run: drill,
+            primary: scene.primary.name,
+            journalPath: (0,external_node_path_namespaceObject.resolve)(folder, journal),
+            log,
+            signal,
+            sessions,
+            writesPerSecond,
+        });
+        try {
+            await evidence.everyKindAcknowledged({ deadlineMs: readyDeadlineMs, signal });
+        }
+        catch (error) {
+            await evidence.end();
+            throw error;
+        }
+        log.info(`clients: ${sessions} sessions of ${access.user} write to ${access.database}, up to ${writesPerSecond} times a second each`);
+        return new Clients(evidence, log, { journal, sessions, writesPerSecond });
+    }
+    /**
+     * Waits for the first write that a node acknowledged to the application since the fault, and reads the rows that
+     * stand there then.
+     * @throws the signal's reason
+     */
+    async follow(node, faultAt, deadlineMs, signal) {
+        try {
+            const at = await this.evidence.firstAcknowledged(faultAt, node, { deadlineMs, signal });
+            this.log.info(`clients: the first write on ${node} was acknowledged after ${seconds(at - faultAt).toFixed(3)} s`);
+        }
+        catch (error) {
+            if (!(error instanceof DeadlineError) || signal.aborted)
+                throw error;
+            this.log.warn(`clients: no write on ${node} was acknowledged by now`);
+        }
+        await this.read(node, signal);
+    }
+    /**
+     * Sees the clients write once more, stops them, reads their rows for the last time and judges them all.
+     * @throws the signal's reason
+     */
+    async conclude(scene, signal) {
+        const primary = scene.newPrimary ?? scene.oldPrimary;
+        try {
+            await this.evidence.firstAcknowledged(now(), primary, { deadlineMs: backDeadlineMs, signal });
+        }
+        catch (error) {
+            if (!(error instanceof DeadlineError) || signal.aborted)
+                throw error;
+            this.log.warn(`clients: they do not write on ${primary}, although it is the primary`);
+        }
+        const history = await this.evidence.stop();
+        await this.read(primary, signal);
+        const { via, addedMs } = this.evidence.route;
+        return {
+            via,
+            addedMs,
+            ...this.about,
+            scene,
+            reads: this.reads,
+            ledger: judgeLedger(history, this.reads, scene),
+            unread: this.unread,
+            activity: activityOf(history, scene),
+        };
+    }
+    async read(node, signal) {
+        try {
+            this.reads.push(await this.evidence.read(node, signal));
+        }
+        catch (error) {
+            signal.throwIfAborted();
+            this.unread.push(`the rows on ${node} could not be read: ${messageOf(error)}`);
+            this.log.warn(this.unread.at(-1) ?? '');
+        }
+    }
+    /** Stops what still runs and takes the rows away. Never throws. */
+    async end() {
+        try {
+            await this.evidence.end();
+        }
+        catch (error) {
+            this.log.warn(`the clients did not end as they should: ${messageOf(error)}`);
+        }
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/src/faults/attempts.js
 
 /**
@@ -62968,6 +64227,30 @@ const restart = async ({ incus }, { name }, signal) => {
     };
 };
 
+;// CONCATENATED MODULE: ./build/src/faults/cut-then-stop.js
+
+
+/**
+ * The standbys get nothing more, and after the 1.5 s that it takes to show that, the primary is gone. A commit that
+ * waits for a standby is not acknowledged in between; one that does not is, and is lost.
+ */
+const cutThenStop = async (scene, target, signal) => {
+    const cut = await standbyCut(scene, target, signal);
+    const stop = await powerCut(scene, target, signal);
+    let silence;
+    return {
+        async inject() {
+            await cut.inject();
+            silence = await cut.proof();
+            await stop.inject();
+        },
+        async proof() {
+            const stopped = await stop.proof();
+            return silence === undefined || stopped === undefined ? undefined : `${silence}; then ${stopped}`;
+        },
+    };
+};
+
 ;// CONCATENATED MODULE: ./build/src/monitor/switchover.js
 
 /**
@@ -62976,8 +64259,16 @@ const restart = async ({ incus }, { name }, signal) => {
  * @throws DeadlineError with what the monitor answered last
  */
 async function performFailover(session, formation, signal) {
-    await retryUntil('the monitor to accept a switchover', { deadlineMs: 30_000, pauseMs: 500, signal }, async () => {
-        await session.query('SELECT pgautofailover.perform_failover($1, 0)', [formation]);
+    await accepted(session, 'SELECT pgautofailover.perform_failover($1, 0)', [formation], signal);
+}
+/** The same, with the node named that is to be primary. */
+async function performPromotion(session, formation, node, signal) {
+    await accepted(session, 'SELECT pgautofailover.perform_promotion($1, $2)', [formation, node], signal);
+}
+async function accepted(session, query, values, signal) {
+    const options = { deadlineMs: 30_000, pauseMs: 500, signal };
+    await retryUntil('the monitor to accept a switchover', options, async () => {
+        await session.query(query, values);
         return true;
     });
 }
@@ -63018,9 +64309,11 @@ const switchover = async ({ formation, openMonitor }, { name }, signal) => {
 
 
 
+
 /** How each fault of the catalogue is inflicted and proven. */
 const prepare = {
     stop: powerCut,
+    'cut-then-stop': cutThenStop,
     freeze: freeze,
     'kill-node': killNode,
     'network-cut': networkCut,
@@ -63080,6 +64373,17 @@ async function failoverSign(watch, faultAt, primary, patience) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/src/drill/fitness.js
+/** What the drill shows by itself where it watches the clients. */
+const shownByClients = ['application-login', 'application-session'];
+/**
+ * How a formation is judged before and after a drill. Where clients are watched, whether every node lets them in is
+ * what the drill finds out: told before as a warning, and after as what came of it.
+ */
+function fitness(clientsWatched) {
+    return clientsWatched ? { onlyWarn: shownByClients } : {};
+}
+
 ;// CONCATENATED MODULE: ./build/src/drill/guard.js
 
 
@@ -63113,7 +64417,7 @@ async function armGuard(orders) {
     }
     catch (error) {
         child.kill('SIGKILL');
-        throw new EnvironmentError(`the guard process could not be started, so nothing was done to the formation: ${errors_messageOf(error)}`);
+        throw new EnvironmentError(`the guard process could not be started, so nothing was done to the formation: ${messageOf(error)}`);
     }
     child.on('error', () => { });
     child.unref();
@@ -63167,7 +64471,7 @@ async function keepGuard() {
         }));
     }
     catch (error) {
-        note(orders, `could not undo the fault: ${errors_messageOf(error)}`);
+        note(orders, `could not undo the fault: ${messageOf(error)}`);
     }
 }
 /** The guard has no log but a file outside the job's folders. */
@@ -63184,6 +64488,46 @@ function note(orders, line) {
 /** HOME may be a job's folder; the user's own is what the system says it is. */
 function stateFolder() {
     return (0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.userInfo)().homedir, '.local', 'state', 'pgha');
+}
+
+;// CONCATENATED MODULE: ./build/src/drill/settled.js
+
+
+/**
+ * Waits until the monitor has every node converged and healthy, by a report and a check of each since the undo.
+ * @returns the moment it announced the last of it; where it had nothing to announce, the moment this was seen
+ */
+async function settled(watch, formation, undoAt, deadlineMs, signal) {
+    return await watch.until('the formation to converge', { deadlineMs, signal }, (nodes, announcements) => {
+        const isFresh = nodes.every(({ reportedAt, checkedAt }) => Math.min(reportedAt, checkedAt) > undoAt);
+        if (nodes.length < formation.nodes.length || !isSettled(nodes) || !isFresh)
+            return undefined;
+        const announcedAt = announcements.at(-1)?.at ?? undoAt;
+        return announcedAt > undoAt ? announcedAt : now();
+    });
+}
+
+;// CONCATENATED MODULE: ./build/src/drill/hand-back.js
+
+
+
+
+/**
+ * Makes the drill's old primary primary again, by a planned switchover.
+ * @returns the moment when every node had converged
+ * @throws DeadlineError with what is in the way, or the signal's reason
+ */
+async function handBack({ formation, primary, openMonitor }, watch, deadlineMs, signal) {
+    const askedAt = now();
+    const session = await openMonitor(signal);
+    try {
+        await performPromotion(session, formation.name, primary.name, signal);
+    }
+    finally {
+        session.close();
+    }
+    await watch.until(`${primary.name} to be primary again`, { deadlineMs, signal }, (nodes) => settledPrimary(nodes)?.name === primary.name ? true : undefined);
+    return await settled(watch, formation, askedAt, deadlineMs, signal);
 }
 
 ;// CONCATENATED MODULE: ./build/src/drill/serving.js
@@ -63206,24 +64550,9 @@ async function takesWrites(incus, formation, node, signal) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/src/drill/settled.js
-
-
-/**
- * Waits until the monitor has every node converged and healthy, by a report and a check of each since the undo.
- * @returns the moment it announced the last of it; where it had nothing to announce, the moment this was seen
- */
-async function settled(watch, formation, undoAt, deadlineMs, signal) {
-    return await watch.until('the formation to converge', { deadlineMs, signal }, (nodes, announcements) => {
-        const isFresh = nodes.every(({ reportedAt, checkedAt }) => Math.min(reportedAt, checkedAt) > undoAt);
-        if (nodes.length < formation.nodes.length || !isSettled(nodes) || !isFresh)
-            return undefined;
-        const announcedAt = announcements.at(-1)?.at ?? undoAt;
-        return announcedAt > undoAt ? announcedAt : now();
-    });
-}
-
 ;// CONCATENATED MODULE: ./build/src/drill/exposed.js
+
+
 
 
 
@@ -63241,22 +64570,28 @@ async function settled(watch, formation, undoAt, deadlineMs, signal) {
 
 /** From the last look at a brief freeze until its undo has thawed the container, so that it is not longer than meant. */
 const undoLeadMs = 250;
+/** Clients have so long to find the new primary once it is announced, where the target does not give them more. */
+const followMs = 30_000;
+/** Behind a cut the old primary lives: its witnesses have this long to show that it takes writes beside the new one. */
+const besideMs = 1000;
 /** The part of a drill in which a container is hurt. Never throws: what happens goes into the record. */
-async function exposed(scene, watch, record, plan, options) {
-    await new Exposure(scene, watch, record, plan, options).run();
+async function exposed(scene, watch, clients, record, plan, options) {
+    await new Exposure(scene, watch, clients, record, plan, options).run();
 }
 class Exposure {
     scene;
     watch;
+    clients;
     record;
     plan;
     options;
     entry;
     target;
     faultAt;
-    constructor(scene, watch, record, plan, options) {
+    constructor(scene, watch, clients, record, plan, options) {
         this.scene = scene;
         this.watch = watch;
+        this.clients = clients;
         this.record = record;
         this.plan = plan;
         this.options = options;
@@ -63277,7 +64612,7 @@ class Exposure {
             await this.underGuard(blow);
         }
         catch (error) {
-            record.interrupted ??= errors_messageOf(error);
+            record.interrupted ??= messageOf(error);
         }
         finally {
             lock?.release();
@@ -63290,9 +64625,9 @@ class Exposure {
         }
         catch (error) {
             if (options.signal.aborted)
-                record.interrupted = errors_messageOf(error);
+                record.interrupted = messageOf(error);
             else
-                record.impossible = errors_messageOf(error);
+                record.impossible = messageOf(error);
             return undefined;
         }
     }
@@ -63310,12 +64645,19 @@ class Exposure {
             project: incus.project,
             container: target.name,
             mark,
-            overrunMs: promotionDeadlineMs + rejoinDeadlineMs + plan.holdMs + plan.watchMs + 2 * undoDeadlineMs,
+            overrunMs: promotionDeadlineMs +
+                rejoinDeadlineMs +
+                options.holdBackMs +
+                plan.holdMs +
+                plan.watchMs +
+                2 * followMs +
+                2 * undoDeadlineMs,
         });
         options.onExposed(record.id);
         try {
             await setMark(incus, target.name, mark);
             await blow.arm?.();
+            await sleep(options.holdBackMs, options.signal);
             options.signal.throwIfAborted();
             await this.strike(blow);
         }
@@ -63337,13 +64679,11 @@ class Exposure {
             options.onExposed(undefined);
         }
         catch (error) {
-            record.undoFailed = errors_messageOf(error);
+            record.undoFailed = messageOf(error);
             // The guard stays armed: it goes on trying when this process has ended.
         }
         await this.afterwards(undoAt);
-        // Where none was waited for, one may have come all the same.
-        if (this.faultAt !== undefined && this.entry.expected !== 'failover')
-            record.promotion ??= promotedSince(this.watch, this.faultAt, this.scene.primary.name);
+        this.noticePromotion();
         record.announcements = this.watch.announcements.map(({ at, name, reportedState, goalState, health }) => ({
             seconds: this.offset(at),
             node: name,
@@ -63358,7 +64698,7 @@ class Exposure {
     heard(error) {
         const { signal, log } = this.options;
         if (!(error instanceof DeadlineError) || signal.aborted)
-            this.record.interrupted ??= errors_messageOf(error);
+            this.record.interrupted ??= messageOf(error);
         else
             log.warn(error.message);
     }
@@ -63397,6 +64737,17 @@ class Exposure {
         const promoted = await promotion(watch, faultAt, scene.primary.name, options);
         record.promotion = promoted;
         log.info(`${promoted.at} promotion: ${promoted.node} took over after ${promoted.seconds.toFixed(3)} s`);
+        if (this.clients === undefined)
+            return;
+        const until = Math.max(now() + followMs, faultAt + this.options.rtoTargetMs);
+        await this.clients.follow(promoted.node, faultAt, until - now(), signal);
+        if (this.entry.leaves === 'filter')
+            await sleep(besideMs, signal);
+    }
+    /** Where none was waited for, one may have come all the same. */
+    noticePromotion() {
+        if (this.faultAt !== undefined && this.entry.expected !== 'failover')
+            this.record.promotion ??= promotedSince(this.watch, this.faultAt, this.scene.primary.name);
     }
     /** Looks out for a failover since the fault, until the given moment. @returns whether one began */
     async failoverBegins(until) {
@@ -63433,38 +64784,88 @@ class Exposure {
                 record.disturbed = `${target.name} was back before the drill undid the fault`;
         }
         catch (error) {
-            record.disturbed = `whether the fault was still in force on ${target.name} could not be told: ${errors_messageOf(error)}`;
+            record.disturbed = `whether the fault was still in force on ${target.name} could not be told: ${messageOf(error)}`;
         }
     }
-    /** Health again, and no failover as a late consequence. */
+    /** Health again, no failover as a late consequence, and what the clients saw of it all. */
     async afterwards(undoAt) {
-        const { record, watch, entry, plan, faultAt } = this;
-        const { formation, incus } = this.scene;
-        const { rejoinDeadlineMs, signal, log } = this.options;
+        const { record } = this;
         if (record.interrupted !== undefined || record.undoFailed !== undefined)
             return;
+        await this.without(async () => await this.rejoined(undoAt));
+        this.noticePromotion();
+        await this.without(async () => await this.concluded());
+        await this.without(async () => await this.handedBack());
+    }
+    /** What keeps one part from being told keeps no other: only an interruption does. */
+    async without(part) {
+        const { record, options } = this;
+        if (record.interrupted !== undefined)
+            return;
         try {
-            record.settledSeconds = this.offset(await settled(watch, formation, undoAt, rejoinDeadlineMs, signal));
-            if (faultAt !== undefined && record.proof !== undefined && entry.expected === 'none') {
-                const began = await this.failoverBegins(faultAt + plan.watchMs);
-                if (!began && entry.lasts === 'briefly')
-                    await this.looksAtPrimary();
-            }
-            record.final = judge(await observe(formation, incus, { signal }), formation);
-            if (record.final.outcome !== 'pass') {
-                // What the monitor does not see, such as a standby that has not connected again.
-                const leftMs = Math.max(5000, rejoinDeadlineMs - (now() - undoAt));
-                record.final = await healthy(formation, incus, leftMs, signal);
-                record.settledSeconds = this.offset(now());
-            }
-            log.info(`rejoin: every node converged and healthy ${(record.settledSeconds - this.offset(undoAt)).toFixed(3)} s after the undo`);
+            await part();
         }
         catch (error) {
-            if (signal.aborted)
-                record.interrupted = errors_messageOf(error);
+            if (options.signal.aborted)
+                record.interrupted = messageOf(error);
             else
-                log.warn(errors_messageOf(error));
+                options.log.warn(messageOf(error));
         }
+    }
+    async rejoined(undoAt) {
+        const { record, watch, entry, plan, faultAt } = this;
+        const { formation } = this.scene;
+        const { rejoinDeadlineMs, signal, log } = this.options;
+        record.settledSeconds = this.offset(await settled(watch, formation, undoAt, rejoinDeadlineMs, signal));
+        if (faultAt !== undefined && record.proof !== undefined && entry.expected === 'none') {
+            const began = await this.failoverBegins(faultAt + plan.watchMs);
+            if (!began && entry.lasts === 'briefly')
+                await this.looksAtPrimary();
+        }
+        // What the monitor does not see, such as a standby that has not connected again.
+        if (await this.isHealthy(Math.max(5000, rejoinDeadlineMs - (now() - undoAt))))
+            record.settledSeconds = this.offset(now());
+        log.info(`rejoin: every node converged and healthy ${(record.settledSeconds - this.offset(undoAt)).toFixed(3)} s after the undo`);
+    }
+    /** Reads the formation's final state. @returns whether that had to be waited for */
+    async isHealthy(waitMs) {
+        const { record } = this;
+        const { formation, incus } = this.scene;
+        const { signal } = this.options;
+        const judging = fitness(this.clients !== undefined);
+        record.final = judge(await observe(formation, incus, { signal }), formation, judging);
+        if (record.final.outcome === 'pass')
+            return false;
+        record.final = (await untilHealthy(formation, incus, { waitMs, judging, signal })).verdict;
+        return true;
+    }
+    async concluded() {
+        const { record, clients, faultAt, scene } = this;
+        if (clients === undefined || faultAt === undefined || record.proof === undefined)
+            return;
+        const { node: newPrimary } = record.promotion ?? { node: undefined };
+        record.clients = await clients.conclude({ faultAt, oldPrimary: scene.primary.name, newPrimary }, this.options.signal);
+    }
+    /** The role goes back where it was, if that is wanted, or the new primary lets no client write. */
+    async handedBack() {
+        const { record, options, scene } = this;
+        const { promotion, clients, final } = record;
+        if (promotion === undefined || final?.primary !== promotion.node)
+            return;
+        const lockedOut = clients !== undefined && clients.ledger.clientRtoSeconds === undefined;
+        if (!options.handBack && !lockedOut)
+            return;
+        const because = lockedOut ? `${promotion.node} let no client write` : 'that was asked for';
+        try {
+            const at = await handBack(scene, this.watch, options.rejoinDeadlineMs, options.signal);
+            record.handedBack = { seconds: this.offset(at), because };
+            options.log.info(`${scene.primary.name} is primary again: ${because}`);
+        }
+        catch (error) {
+            record.handBackFailed = messageOf(error);
+            throw error;
+        }
+        await this.isHealthy(options.rejoinDeadlineMs);
     }
 }
 function targetOf({ hits }, { primary, standbys, monitor }) {
@@ -63522,6 +64923,9 @@ function planOf(fault, timings, heldMs) {
 
 
 
+
+
+
 /**
  * Runs one drill: baseline, fault, what should come of it as the monitor announces it, undo, rejoin. Whatever
  * it did, it undoes: at its end, on any exception, on a signal, and through the guard when its process is
@@ -63535,7 +64939,10 @@ async function drill(formation, incus, options) {
     const plan = planOf(options.fault, formation.timings, options.holdMs);
     const record = emptyRecord(formation, options, plan, startedAt);
     const { log, signal } = options;
-    record.baseline = judge(await observe(formation, incus, { signal }), formation);
+    const { access } = options.clients;
+    const judging = fitness('access' in access);
+    let observed = await observe(formation, incus, { signal });
+    record.baseline = judge(observed, formation, judging);
     const marked = record.baseline.findings
         .filter(({ check, status }) => check === 'no-interrupted-drill' && status === 'fail')
         .flatMap(({ faults }) => faults.map(({ subject }) => subject));
@@ -63553,26 +64960,61 @@ async function drill(formation, incus, options) {
         ? await takePatiently(openMonitor, formation.name, signal)
         : await FormationLock.take(openMonitor, formation.name);
     let watch;
+    let clients;
     try {
         if (wasInterrupted) {
             await repair(formation, incus, log);
-            record.baseline = await healthy(formation, incus, options.rejoinDeadlineMs, signal);
+            const waitMs = options.rejoinDeadlineMs;
+            observed = (await untilHealthy(formation, incus, { waitMs, judging, log, signal })).observation;
+            record.baseline = judge(observed, formation, judging);
         }
-        const { outcome, primary } = record.baseline;
-        if (outcome !== 'pass' || primary === undefined)
+        record.versions = versionsOf(observed);
+        if (record.baseline.outcome !== 'pass' || record.baseline.primary === undefined)
             return finished(record, startedAt);
         log.info(`baseline: ${record.baseline.message}`);
+        const scene = sceneOf(formation, incus, record.baseline.primary, openMonitor);
         watch = await MonitorWatch.start(formation.name, openMonitor, log);
-        await exposed(sceneOf(formation, incus, primary, openMonitor), watch, record, plan, options);
+        clients = await clientsOf(scene, record, options);
+        // Without clients nobody else finds out whether every node lets them in.
+        if (clients === undefined)
+            record.baseline = judge(observed, formation, fitness(false));
+        if (record.baseline.outcome !== 'pass')
+            return finished(record, startedAt);
+        await exposed(scene, watch, clients, record, plan, options);
         record.interrupted ??= lock.lost;
         return finished(record, startedAt);
     }
     finally {
+        await clients?.end();
         await watch?.stop();
         lock.release();
     }
 }
-function emptyRecord(formation, { fault, rtoTargetMs, promotionDeadlineMs }, plan, startedAt) {
+/** @throws as Clients.start, where the password was given */
+async function clientsOf(scene, record, { clients: { access, required, ...options }, log, signal }) {
+    if ('missing' in access) {
+        log.warn(access.missing);
+        return undefined;
+    }
+    try {
+        return await Clients.start(scene, record.id, access.access, { ...options, log, signal });
+    }
+    catch (error) {
+        if (!access.assumed || required || signal.aborted)
+            throw error;
+        record.clientsMissing = `the figures of clients are missing: the password of the application's user ${access.access.user} was not given, and the placeholder does not do: ${messageOf(error)}`;
+        log.warn(record.clientsMissing);
+        return undefined;
+    }
+}
+/** Undefined where one of the two could not be read. */
+function versionsOf({ monitor, nodes }) {
+    const read = Object.values(nodes).find((node) => node.ok);
+    return monitor.ok && read?.ok
+        ? { postgres: read.value.serverVersion, autoFailover: monitor.value.extensionVersion }
+        : undefined;
+}
+function emptyRecord(formation, { fault, rtoTargetMs, promotionDeadlineMs, holdBackMs, clients }, plan, startedAt) {
     return {
         id: (0,external_node_crypto_.randomBytes)(6).toString('hex'),
         formation: formation.name,
@@ -63582,6 +65024,12 @@ function emptyRecord(formation, { fault, rtoTargetMs, promotionDeadlineMs }, pla
         rtoTargetSeconds: seconds(rtoTargetMs),
         promotionDeadlineSeconds: seconds(promotionDeadlineMs),
         watchSeconds: seconds(plan.watchMs),
+        holdBackSeconds: seconds(holdBackMs),
+        versions: undefined,
+        clients: undefined,
+        clientsMissing: 'missing' in clients.access ? clients.access.missing : undefined,
+        handedBack: undefined,
+        handBackFailed: undefined,
         baseline: undefined,
         primary: undefined,
         impossible: undefined,
@@ -63618,7 +65066,67 @@ function finished(record, startedAt) {
     return record;
 }
 
+;// CONCATENATED MODULE: ./build/src/drill/clients-verdict.js
+
+/** What the clients' evidence says against a drill. Pure. */
+function clientConclusions(record) {
+    const { clients } = record;
+    if (clients === undefined)
+        return [];
+    const { ledger, unread } = clients;
+    const found = ledger.inconclusive.map((why) => [
+        'error',
+        `the clients' evidence is not whole: ${[why, ...unread].join('; ')}`,
+    ]);
+    const wrong = (what, says) => what.count === 0 ? [] : [['missed', `${says(writes(what.count))} (${briefly(what)})`]];
+    found.push(...wrong(ledger.lost, (count) => `${count} acknowledged to clients ${isOrAre(ledger.lost)} lost`), ...wrong(ledger.phantoms, (count) => `${count} that no client made ${isOrAre(ledger.phantoms)} there`), ...wrong(ledger.vanished, (count) => `${count} that stood on the new primary vanished from it`), ...wrong(ledger.overlap, (count) => `two primaries: the old one acknowledged ${count} of clients after the new one's first, for ${(ledger.overlapSeconds ?? 0).toFixed(3)} s`), ...late(record, clients));
+    return found;
+}
+/** Clients that could not write in time, where somebody was there to write to. */
+function late(record, { ledger }) {
+    const { promotion, rtoTargetSeconds } = record;
+    const { clientRtoSeconds, longestPauseSeconds } = ledger;
+    if (promotion === undefined) {
+        if (record.expected === 'failover' || (longestPauseSeconds ?? 0) <= rtoTargetSeconds)
+            return [];
+        return [
+            [
+                'missed',
+                `clients could not write for ${longestPauseSeconds?.toFixed(3)} s, without a failover; the target is ${rtoTargetSeconds} s${refusal(ledger, undefined)}`,
+            ],
+        ];
+    }
+    if (clientRtoSeconds === undefined)
+        return [
+            [
+                'missed',
+                `${promotion.node} was promoted, and no client could write on it${refusal(ledger, promotion.node)}`,
+            ],
+        ];
+    if (clientRtoSeconds <= rtoTargetSeconds)
+        return [];
+    return [
+        [
+            'missed',
+            `clients could write on ${promotion.node} after ${clientRtoSeconds.toFixed(3)} s; the target is ${rtoTargetSeconds} s${refusal(ledger, promotion.node)}`,
+        ],
+    ];
+}
+/** What a node, or the last that was asked, said to the clients. */
+function refusal({ refusals }, node) {
+    const said = refusals.find((each) => each.node === node) ?? (node === undefined ? refusals[0] : undefined);
+    return said === undefined ? '' : `: ${said.node} said "${said.why}"`;
+}
+const writes = (count) => `${count} write${count === 1 ? '' : 's'}`;
+const isOrAre = ({ count }) => (count === 1 ? 'is' : 'are');
+const longestList = 80;
+function briefly({ rows }) {
+    const all = describeRows(rows);
+    return all.length <= longestList ? all : `${all.slice(0, longestList)}…`;
+}
+
 ;// CONCATENATED MODULE: ./build/src/drill/verdict.js
+
 
 
 
@@ -63630,11 +65138,25 @@ function judgeDrill(record) {
         : undefined;
     const found = conclusions(record, rejoinSeconds);
     const outcome = worstOutcome(found.map(([kind]) => kind));
+    // The gravest first; what else was found is not hidden behind it.
     const message = found
-        .filter(([kind]) => kind === outcome)
+        .toSorted(([one], [other]) => exitCodeOf(other) - exitCodeOf(one))
         .map(([, text]) => text)
         .join('; ');
-    return { outcome, message, rtoSeconds, rejoinSeconds };
+    const ledger = record.clients?.ledger;
+    return {
+        outcome,
+        message,
+        rtoSeconds,
+        rejoinSeconds,
+        clientRtoSeconds: ledger?.clientRtoSeconds,
+        // Where nobody took over, writes were out for as long as clients waited longest.
+        writeOutageSeconds: rtoSeconds === undefined ? ledger?.longestPauseSeconds : ledger?.writeOutageSeconds,
+        acknowledgedWrites: ledger?.acknowledgedWrites,
+        lostWrites: ledger?.lost.count,
+        unknownWrites: ledger?.unknownWrites,
+        dualPrimarySeconds: ledger?.dualPrimarySeconds,
+    };
 }
 function conclusions(record, rejoinSeconds) {
     const found = [...trouble(record), ...unfit(record)];
@@ -63644,6 +65166,7 @@ function conclusions(record, rejoinSeconds) {
     found.push(...verdict_unproven(record, target));
     const asExpected = { failover, none, either: verdict_either }[record.expected];
     found.push(...asExpected(record, catalogue[record.fault].deed(target)));
+    found.push(...clientConclusions(record));
     if (record.interrupted === undefined)
         found.push(...afterwards(record, rejoinSeconds));
     return found.length > 0 ? found : [['pass', praise(record, target, rejoinSeconds)]];
@@ -63695,12 +65218,12 @@ function verdict_unproven({ proof, interrupted, disturbed, expected, serving }, 
 }
 function failover(record, deed) {
     if (record.promotion !== undefined)
-        return late(record, deed);
+        return verdict_late(record, deed);
     if (record.interrupted !== undefined)
         return [];
     return [['missed', `no standby was promoted in the ${record.promotionDeadlineSeconds} s after ${deed}`]];
 }
-function late({ promotion, rtoTargetSeconds }, deed) {
+function verdict_late({ promotion, rtoTargetSeconds }, deed) {
     if (promotion === undefined || promotion.seconds <= rtoTargetSeconds)
         return [];
     return [
@@ -63731,7 +65254,7 @@ function none(record, deed) {
 }
 function verdict_either(record, deed) {
     if (record.promotion !== undefined)
-        return late(record, deed);
+        return verdict_late(record, deed);
     const sign = record.announcements.find((heard) => heard.seconds >= 0 && isFailoverSign(heard, record.primary ?? ''));
     if (sign === undefined || record.interrupted !== undefined)
         return [];
@@ -63744,7 +65267,7 @@ function verdict_either(record, deed) {
 }
 /** Healthy again, and in the roles that the promotion, or its absence, left. */
 function afterwards(record, rejoinSeconds) {
-    const { final, promotion, primary } = record;
+    const { final, promotion, primary, handedBack, handBackFailed } = record;
     if (rejoinSeconds === undefined)
         return [['missed', 'the formation did not converge in time after the fault was undone']];
     if (final?.outcome !== 'pass')
@@ -63752,7 +65275,9 @@ function afterwards(record, rejoinSeconds) {
     // A promotion that was due and did not come is told already.
     if (promotion === undefined && record.expected === 'failover')
         return [];
-    const wanted = promotion?.node ?? primary;
+    if (handBackFailed !== undefined)
+        return [['missed', `${primary} could not be made primary again: ${handBackFailed}`]];
+    const wanted = handedBack === undefined ? (promotion?.node ?? primary) : primary;
     if (final.primary === wanted)
         return [];
     return [['missed', `${wanted} should be primary afterwards, and ${final.primary ?? 'no node'} is`]];
@@ -63763,15 +65288,973 @@ function praise(record, target, rejoinSeconds) {
     const rejoin = rejoinSeconds?.toFixed(3);
     if (promotion === undefined) {
         const healthy = lasts === 'a-moment' ? 'afterwards' : `${rejoin} s after the undo`;
-        return `${primary} stayed primary in the ${watchSeconds} s after ${deed(target)}; all nodes healthy ${healthy}`;
+        return `${primary} stayed primary in the ${watchSeconds} s after ${deed(target)}${kept(record)}; all nodes healthy ${healthy}`;
     }
     const took = `${promotion.node} took over from ${primary} in ${promotion.seconds.toFixed(3)} s (target ${rtoTargetSeconds} s)`;
     const since = lasts === 'a-moment' ? 'that' : 'its return';
-    return `${took}; all nodes healthy ${rejoin} s after ${since}`;
+    return `${took}${kept(record)}; all nodes healthy ${rejoin} s after ${since}`;
+}
+/** What the clients saw of a drill that went well. */
+function kept({ clients, promotion }) {
+    if (clients === undefined)
+        return '';
+    const { clientRtoSeconds, longestPauseSeconds, acknowledgedWrites } = clients.ledger;
+    const again = promotion === undefined
+        ? `clients waited ${longestPauseSeconds?.toFixed(3)} s at most`
+        : `clients wrote again after ${clientRtoSeconds?.toFixed(3)} s`;
+    return `, ${again}, and none of ${acknowledgedWrites} acknowledged writes was lost`;
 }
 /** Seconds to the millisecond. */
 function round(value) {
     return Math.round(value * 1000) / 1000;
+}
+
+;// CONCATENATED MODULE: ./build/src/campaign/fingerprint.js
+
+/**
+ * Names a configuration: drills of one fingerprint are alike, and may be pooled. Whatever bears on how a failover
+ * goes is in it; who may log in, and where from, is not.
+ * @returns 16 hexadecimal digits
+ */
+function fingerprint(formation, fault, versions) {
+    const { name, environment, image, incus, postgres, tls, replication, timings, monitor, nodes } = formation;
+    const what = {
+        name,
+        environment,
+        image,
+        incus: { remote: incus.remote, project: incus.project },
+        postgres: { version: postgres.version, settings: postgres.settings },
+        tls,
+        replication,
+        timings,
+        monitor: monitor.limits,
+        nodes: nodes.map(({ name: node, limits, candidatePriority, quorum }) => ({
+            node,
+            limits,
+            candidatePriority,
+            quorum,
+        })),
+        versions,
+        fault,
+    };
+    return (0,external_node_crypto_.createHash)('sha256').update(canonical(what)).digest('hex').slice(0, 16);
+}
+/** JSON with the keys of every map in order, so that the order in a file does not matter. */
+function canonical(value) {
+    return JSON.stringify(value, (_, each) => typeof each === 'object' && each !== null && !Array.isArray(each)
+        ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)))
+        : each);
+}
+
+;// CONCATENATED MODULE: ./build/src/campaign/history.js
+
+
+
+
+
+
+/** The drills so far, one a line of a file that the user keeps: JSON, appended to and never rewritten. */
+const history_figure = nullable(number());
+const entrySchema = object({
+    /** Of the configuration: only drills of one are pooled. */
+    fingerprint: string(),
+    drill: string(),
+    /** ISO 8601, for people. */
+    at: string(),
+    formation: string(),
+    fault: string(),
+    outcome: picklist(outcomes),
+    /** Whether the fault was to lead to a promotion. */
+    failover: dist_boolean(),
+    rtoSeconds: history_figure,
+    clientRtoSeconds: history_figure,
+    writeOutageSeconds: history_figure,
+    rejoinSeconds: history_figure,
+    acknowledgedWrites: history_figure,
+    lostWrites: history_figure,
+    dualPrimarySeconds: history_figure,
+});
+/** @throws EnvironmentError when the file is there and cannot be read */
+function readHistory(path) {
+    let text;
+    try {
+        text = (0,external_node_fs_namespaceObject.readFileSync)(path, 'utf8');
+    }
+    catch (error) {
+        if (error.code === 'ENOENT')
+            return { entries: [], unreadable: 0 };
+        throw new EnvironmentError(`the history of drills cannot be read from ${path}: ${messageOf(error)}; give another path`);
+    }
+    const lines = text.split('\n').filter((line) => line.trim() !== '');
+    const entries = lines.flatMap((line) => entryOf(line) ?? []);
+    return { entries, unreadable: lines.length - entries.length };
+}
+function entryOf(line) {
+    try {
+        const parsed = safeParse(entrySchema, JSON.parse(line));
+        return parsed.success ? parsed.output : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+/**
+ * Appends one drill in one write, so that two runs at once, or a kill, leave whole lines. A torn line of a
+ * crash is ended first.
+ * @throws EnvironmentError when it cannot be written
+ */
+function appendHistory(path, entry) {
+    try {
+        makeFolder((0,external_node_path_namespaceObject.dirname)(path));
+        const torn = endsTorn(path) ? '\n' : '';
+        const file = (0,external_node_fs_namespaceObject.openSync)(path, 'a', 0o644);
+        try {
+            (0,external_node_fs_namespaceObject.writeSync)(file, `${torn}${JSON.stringify(entry)}\n`);
+            (0,external_node_fs_namespaceObject.fsyncSync)(file);
+        }
+        finally {
+            (0,external_node_fs_namespaceObject.closeSync)(file);
+        }
+    }
+    catch (error) {
+        throw new EnvironmentError(`the history of drills cannot be written to ${path}: ${messageOf(error)}`);
+    }
+}
+function endsTorn(path) {
+    try {
+        const text = (0,external_node_fs_namespaceObject.readFileSync)(path, 'utf8');
+        return text !== '' && !text.endsWith('\n');
+    }
+    catch {
+        return false;
+    }
+}
+
+;// CONCATENATED MODULE: ./node_modules/pure-rand/lib/esm/distribution/uniformFloat64.js
+//#region src/distribution/uniformFloat64.ts
+const scale26 = 1.4901161193847656e-8;
+const scale53 = 11102230246251565e-32;
+const mask1 = 67108863;
+const mask2 = 134217727;
+/**
+* Uniformly generate random 64-bit floating point values between 0 (included) and 1 (excluded)
+*
+* @remarks Generated values are multiples of 2**-53, providing 53 bits of randomness.
+*
+* @param rng - Instance of RandomGenerator to extract random values from
+*
+* @public
+*/
+function uniformFloat64(rng) {
+	const value1 = rng.next() & mask1;
+	const value2 = rng.next() & mask2;
+	return value1 * scale26 + value2 * scale53;
+}
+//#endregion
+
+
+;// CONCATENATED MODULE: ./node_modules/pure-rand/lib/esm/distribution/uniformInt.js
+//#region src/distribution/internals/uniformIntInternal.ts
+/**
+* Uniformly generate number in range [0 ; rangeSize[
+* With rangeSize <= 0x100000000
+* @internal
+*/
+function uniformIntInternal(rng, rangeSize) {
+	const MaxAllowed = rangeSize > 2 ? ~~(4294967296 / rangeSize) * rangeSize : 4294967296;
+	let deltaV = rng.next() + 2147483648;
+	while (deltaV >= MaxAllowed) deltaV = rng.next() + 2147483648;
+	return deltaV % rangeSize;
+}
+//#endregion
+//#region src/distribution/internals/ArrayInt64.ts
+/**
+* We only accept safe integers here
+* @internal
+*/
+function fromNumberToArrayInt64(out, n) {
+	if (n < 0) {
+		const posN = -n;
+		out.sign = -1;
+		out.data[0] = ~~(posN / 4294967296);
+		out.data[1] = posN >>> 0;
+	} else {
+		out.sign = 1;
+		out.data[0] = ~~(n / 4294967296);
+		out.data[1] = n >>> 0;
+	}
+	return out;
+}
+/**
+* Substract two ArrayInt of 64 bits on 64 bits.
+* With arrayIntA - arrayIntB >= 0
+* @internal
+*/
+function substractArrayInt64(out, arrayIntA, arrayIntB) {
+	const lowA = arrayIntA.data[1];
+	const highA = arrayIntA.data[0];
+	const signA = arrayIntA.sign;
+	const lowB = arrayIntB.data[1];
+	const highB = arrayIntB.data[0];
+	const signB = arrayIntB.sign;
+	out.sign = 1;
+	if (signA === 1 && signB === -1) {
+		const low = lowA + lowB;
+		const high = highA + highB + (low > 4294967295 ? 1 : 0);
+		out.data[0] = high >>> 0;
+		out.data[1] = low >>> 0;
+		return out;
+	}
+	let lowFirst = lowA;
+	let highFirst = highA;
+	let lowSecond = lowB;
+	let highSecond = highB;
+	if (signA === -1) {
+		lowFirst = lowB;
+		highFirst = highB;
+		lowSecond = lowA;
+		highSecond = highA;
+	}
+	let reminderLow = 0;
+	let low = lowFirst - lowSecond;
+	if (low < 0) {
+		reminderLow = 1;
+		low = low >>> 0;
+	}
+	out.data[0] = highFirst - highSecond - reminderLow;
+	out.data[1] = low;
+	return out;
+}
+//#endregion
+//#region src/distribution/internals/uniformArrayIntInternal.ts
+/**
+* Uniformly generate ArrayInt64 in range [0 ; rangeSize[
+*
+* @remarks
+* In the worst case scenario it may discard half of the randomly generated value.
+* Worst case being: most significant number is 1 and remaining part evaluates to 0.
+*
+* @internal
+*/
+function uniformArrayIntInternal(rng, out, rangeSize) {
+	const maxIndex0 = rangeSize[0] + 1;
+	out[0] = uniformIntInternal(rng, maxIndex0);
+	out[1] = uniformIntInternal(rng, 4294967296);
+	while (out[0] >= rangeSize[0] && (out[0] !== rangeSize[0] || out[1] >= rangeSize[1])) {
+		out[0] = uniformIntInternal(rng, maxIndex0);
+		out[1] = uniformIntInternal(rng, 4294967296);
+	}
+	return out;
+}
+//#endregion
+//#region src/distribution/uniformInt.ts
+const safeNumberMaxSafeInteger = Number.MAX_SAFE_INTEGER;
+const sharedA = {
+	sign: 1,
+	data: [0, 0]
+};
+const sharedB = {
+	sign: 1,
+	data: [0, 0]
+};
+const sharedC = {
+	sign: 1,
+	data: [0, 0]
+};
+const sharedData = [0, 0];
+function uniformLargeIntInternal(rng, from, to, rangeSize) {
+	const rangeSizeArrayIntValue = rangeSize <= safeNumberMaxSafeInteger ? fromNumberToArrayInt64(sharedC, rangeSize) : substractArrayInt64(sharedC, fromNumberToArrayInt64(sharedA, to), fromNumberToArrayInt64(sharedB, from));
+	if (rangeSizeArrayIntValue.data[1] === 4294967295) {
+		rangeSizeArrayIntValue.data[0] += 1;
+		rangeSizeArrayIntValue.data[1] = 0;
+	} else rangeSizeArrayIntValue.data[1] += 1;
+	uniformArrayIntInternal(rng, sharedData, rangeSizeArrayIntValue.data);
+	return sharedData[0] * 4294967296 + sharedData[1] + from;
+}
+/**
+* Uniformly generate random integer values between `from` (included) and `to` (included)
+*
+* @param rng - Instance of RandomGenerator to extract random values from
+* @param from - Lower bound of the range (included)
+* @param to - Upper bound of the range (included)
+*
+* @public
+*/
+function uniformInt(rng, from, to) {
+	const rangeSize = to - from;
+	if (rangeSize <= 4294967295) return uniformIntInternal(rng, rangeSize + 1) + from;
+	return uniformLargeIntInternal(rng, from, to, rangeSize);
+}
+//#endregion
+
+
+;// CONCATENATED MODULE: ./node_modules/pure-rand/lib/esm/generator/xoroshiro128plus.js
+//#region src/generator/xoroshiro128plus.ts
+const jumps = [
+	3639956645,
+	3750757012,
+	1261568508,
+	386426335
+];
+var XoroShiro128Plus = class XoroShiro128Plus {
+	constructor(s01, s00, s11, s10) {
+		this.s01 = s01;
+		this.s00 = s00;
+		this.s11 = s11;
+		this.s10 = s10;
+	}
+	clone() {
+		return new XoroShiro128Plus(this.s01, this.s00, this.s11, this.s10);
+	}
+	next() {
+		const out = this.s00 + this.s10 | 0;
+		const a0 = this.s10 ^ this.s00;
+		const a1 = this.s11 ^ this.s01;
+		const s00 = this.s00;
+		const s01 = this.s01;
+		this.s00 = s00 << 24 ^ s01 >>> 8 ^ a0 ^ a0 << 16;
+		this.s01 = s01 << 24 ^ s00 >>> 8 ^ a1 ^ (a1 << 16 | a0 >>> 16);
+		this.s10 = a1 << 5 ^ a0 >>> 27;
+		this.s11 = a0 << 5 ^ a1 >>> 27;
+		return out;
+	}
+	jump() {
+		let ns01 = 0;
+		let ns00 = 0;
+		let ns11 = 0;
+		let ns10 = 0;
+		let s01 = this.s01;
+		let s00 = this.s00;
+		let s11 = this.s11;
+		let s10 = this.s10;
+		for (let i = 0; i !== 4; ++i) {
+			const ji = jumps[i];
+			for (let mask = 1; mask; mask <<= 1) {
+				if (ji & mask) {
+					ns01 ^= s01;
+					ns00 ^= s00;
+					ns11 ^= s11;
+					ns10 ^= s10;
+				}
+				const a0 = s10 ^ s00;
+				const a1 = s11 ^ s01;
+				const s00_ = s00;
+				const s01_ = s01;
+				s00 = s00_ << 24 ^ s01_ >>> 8 ^ a0 ^ a0 << 16;
+				s01 = s01_ << 24 ^ s00_ >>> 8 ^ a1 ^ (a1 << 16 | a0 >>> 16);
+				s10 = a1 << 5 ^ a0 >>> 27;
+				s11 = a0 << 5 ^ a1 >>> 27;
+			}
+		}
+		this.s01 = ns01;
+		this.s00 = ns00;
+		this.s11 = ns11;
+		this.s10 = ns10;
+	}
+	getState() {
+		return [
+			this.s01,
+			this.s00,
+			this.s11,
+			this.s10
+		];
+	}
+};
+function xoroshiro128plusFromState(state) {
+	if (!(state.length === 4)) throw new Error("The state must have been produced by a xoroshiro128plus RandomGenerator");
+	return new XoroShiro128Plus(state[0], state[1], state[2], state[3]);
+}
+function xoroshiro128plus(seed) {
+	return new XoroShiro128Plus(-1, ~seed, seed | 0, 0);
+}
+//#endregion
+
+
+;// CONCATENATED MODULE: ./build/src/campaign/plan.js
+
+
+
+/**
+ * The rounds of a campaign: every fault as often as any other, give or take one, in a random order. The same seed
+ * gives the same rounds.
+ *
+ * @param periodMs how long it takes until health checks and reports stand to each other as before
+ */
+function planCampaign({ rounds, faults, seed, periodMs, }) {
+    const random = xoroshiro128plus(seed);
+    const order = Array.from({ length: rounds }, (_, index) => faults[index % faults.length]);
+    for (let last = order.length - 1; last > 0; last--) {
+        const other = uniformInt(random, 0, last);
+        [order[last], order[other]] = [order[other], order[last]];
+    }
+    return order.map((fault, index) => ({
+        number: index + 1,
+        fault,
+        holdBackMs: Math.round(uniformFloat64(random) * periodMs),
+    }));
+}
+
+;// CONCATENATED MODULE: ./build/src/campaign/statistics.js
+/**
+ * What a number of drills says. Drills are taken as independent and alike: they are only as far as the
+ * configuration and the load are the same, which is why they are pooled by fingerprint.
+ */
+/**
+ * The smallest value that at least `share` of the sample does not exceed (nearest rank, Hyndman & Fan's type 1):
+ * always one that was measured, and never below what interpolation would say.
+ * @param share from 0 (exclusive) to 1
+ * @throws RangeError for an empty sample or a share out of its range
+ */
+function quantile(sample, share) {
+    if (!(share > 0 && share <= 1))
+        throw new RangeError(`a share lies above 0 and not above 1 (found ${share})`);
+    const sorted = sample.toSorted((a, b) => a - b);
+    // 0.95 × 20 is 19.000000000000004 here.
+    const value = sorted[Math.max(0, Math.ceil(share * sorted.length - 1e-9) - 1)];
+    if (value === undefined)
+        throw new RangeError('an empty sample has no quantiles');
+    return value;
+}
+/** Undefined for an empty sample. */
+function quantilesOf(sample) {
+    if (sample.length === 0)
+        return undefined;
+    return {
+        n: sample.length,
+        least: Math.min(...sample),
+        median: quantile(sample, 0.5),
+        p90: quantile(sample, 0.9),
+        p95: quantile(sample, 0.95),
+        greatest: Math.max(...sample),
+    };
+}
+const confidence = 0.95;
+/**
+ * The upper bound of the probability that a drill breaches its target, with 95 % confidence, after `breaches` of
+ * `drills` did: the one-sided bound of Clopper and Pearson (Biometrika 26, 1934). For none of n it is
+ * 1 − 0.05^(1/n), "the rule of three".
+ */
+function breachBound(drills, breaches) {
+    if (drills === 0 || breaches >= drills)
+        return 1;
+    if (breaches === 0)
+        return 1 - (1 - confidence) ** (1 / drills);
+    let [low, high] = [breaches / drills, 1];
+    for (let step = 0; step < 60; step++) {
+        const middle = (low + high) / 2;
+        if (atMost(breaches, drills, middle) > 1 - confidence)
+            low = middle;
+        else
+            high = middle;
+    }
+    return high;
+}
+/** The probability of at most k successes in n trials of probability p. */
+function atMost(k, n, p) {
+    // Each term from the one before, in logarithms: 0.5^2000 is no number.
+    let log = n * Math.log1p(-p);
+    let sum = Math.exp(log);
+    for (let i = 1; i <= k; i++) {
+        log += Math.log((n - i + 1) / i) + Math.log(p) - Math.log1p(-p);
+        sum += Math.exp(log);
+    }
+    return Math.min(1, sum);
+}
+/** More than anybody will run. */
+const mostDrills = 100_000;
+/**
+ * How many further drills, all within the target, prove with 95 % confidence that `share` of all drills are: 29
+ * in all for p90 without a breach, 59 for p95, 299 for p99. 0 when it is proven already.
+ */
+function drillsStillNeeded(drills, breaches, share) {
+    const isProven = (n) => breachBound(n, breaches) <= 1 - share + 1e-12;
+    if (isProven(drills))
+        return 0;
+    let [low, high] = [drills, mostDrills];
+    if (!isProven(high))
+        return Number.POSITIVE_INFINITY;
+    while (high - low > 1) {
+        const middle = Math.floor((low + high) / 2);
+        if (isProven(middle))
+            high = middle;
+        else
+            low = middle;
+    }
+    return high - drills;
+}
+
+;// CONCATENATED MODULE: ./build/src/campaign/proof.js
+
+/** Fewer earlier drills say nothing about what is usual. */
+const leastBefore = 5;
+/**
+ * @param entries of this run, all of one fault
+ * @param before the whole history before this run
+ * @param targetSeconds what every drill is held against, earlier ones too
+ * @param allowedPercent how much slower than before the median may be; undefined for no gate
+ */
+function proofOf(entries, before, targetSeconds, allowedPercent) {
+    const { fault = '', fingerprint = '' } = entries[0] ?? {};
+    const told = (all) => all.filter(tells);
+    const alike = told(before.filter((entry) => entry.fingerprint === fingerprint));
+    const own = told(entries);
+    const regression = regressionOf(own, alike, allowedPercent);
+    return {
+        fault,
+        fingerprint,
+        now: sampleOf(own, targetSeconds),
+        pooled: sampleOf([...alike, ...own], targetSeconds),
+        regression,
+    };
+}
+/** One that ended in an error, or never began, says nothing of the formation's failover. */
+const tells = (entry) => entry.outcome === 'pass' || entry.outcome === 'missed';
+/** Whether a drill breaches what is asked: too slow, a write lost, two primaries, or whatever else was missed. */
+function breaches(entry, targetSeconds) {
+    const { failover, rtoSeconds, clientRtoSeconds, lostWrites, dualPrimarySeconds } = entry;
+    const late = (value) => value !== null && value > targetSeconds;
+    if ((lostWrites ?? 0) > 0 || (dualPrimarySeconds ?? 0) > 0)
+        return true;
+    if (!failover)
+        return entry.outcome !== 'pass';
+    if (rtoSeconds === null || late(rtoSeconds) || late(clientRtoSeconds))
+        return true;
+    // Missed for another reason than a target that was narrower then.
+    return entry.outcome === 'missed' && entry.rejoinSeconds === null;
+}
+function sampleOf(entries, targetSeconds) {
+    const drills = entries.length;
+    const breached = entries.filter((entry) => breaches(entry, targetSeconds)).length;
+    const of = (key) => quantilesOf(entries.flatMap((entry) => entry[key] ?? []));
+    return {
+        drills,
+        breaches: breached,
+        breachAtMost: breachBound(drills, breached),
+        stillNeeded: {
+            p95: drillsStillNeeded(drills, breached, 0.95),
+            p99: drillsStillNeeded(drills, breached, 0.99),
+        },
+        rto: of('rtoSeconds'),
+        clientRto: of('clientRtoSeconds'),
+        writeOutage: of('writeOutageSeconds'),
+        rejoin: of('rejoinSeconds'),
+    };
+}
+function regressionOf(now, before, allowedPercent) {
+    if (allowedPercent === undefined)
+        return undefined;
+    const rto = (all) => quantilesOf(all.flatMap((entry) => entry.rtoSeconds ?? []));
+    const [own, earlier] = [rto(now), rto(before)];
+    if (own === undefined || earlier === undefined || earlier.n < leastBefore)
+        return undefined;
+    return {
+        nowSeconds: own.median,
+        beforeSeconds: earlier.median,
+        allowedPercent,
+        failed: own.median > earlier.median * (1 + allowedPercent / 100),
+    };
+}
+const percent = (share) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+/** The proof in sentences. */
+function proofLines({ fault, now, pooled, regression }) {
+    const lines = [];
+    const history = pooled.drills - now.drills;
+    const drills = `${pooled.drills} drill${pooled.drills === 1 ? '' : 's'}${history > 0 ? ` (${history} of them earlier)` : ''}`;
+    const met = pooled.breaches === 0
+        ? 'none breached its target'
+        : `${pooled.breaches} breached ${pooled.breaches === 1 ? 'its' : 'their'} target`;
+    lines.push(`${fault}: ${drills}, ${met}: at 95 % confidence at most ${percent(pooled.breachAtMost)} of all would`);
+    const { p95, p99 } = pooled.stillNeeded;
+    const further = [
+        ['95 %', p95],
+        ['99 %', p99],
+    ].flatMap(([share, count]) => (count === 0 ? [] : [`${count} more without a breach for ${share}`]));
+    lines.push(further.length === 0
+        ? `${fault}: proven for 99 % of all drills`
+        : `${fault}: still needed to prove the target: ${further.join(', ')}`);
+    if (regression)
+        lines.push(`${fault}: median RTO ${regression.nowSeconds.toFixed(3)} s against ${regression.beforeSeconds.toFixed(3)} s before (${regression.failed ? 'more' : 'not more'} than ${regression.allowedPercent} % slower)`);
+    return lines;
+}
+
+;// CONCATENATED MODULE: ./build/src/campaign/campaign.js
+
+
+
+
+
+
+
+/**
+ * Runs drills in a row, each on the formation that the one before left healthy; so the primaries alternate by
+ * themselves. Each is noted in the history as soon as it is over. It ends early where the formation is not as healthy
+ * as a drill needs it, or a drill could not be told.
+ *
+ * @throws as drill, before anything was touched; EnvironmentError when the history cannot be read or written
+ */
+async function campaign(formation, incus, options) {
+    const { rounds, seed, selfTest, historyPath } = options;
+    const { log, signal } = options.drill;
+    // What cannot be read or written is told before anything is touched.
+    const before = historyPath === undefined ? [] : historyOf(historyPath, log);
+    const record = {
+        formation: formation.name,
+        rounds,
+        seed: rounds > 1 ? seed : undefined,
+        selfTest,
+        drills: [],
+        proofs: [],
+        endedEarly: undefined,
+    };
+    for (const round of planned(formation, options)) {
+        if (rounds > 1)
+            log.info(`round ${round.number} of ${rounds}: ${round.fault}`);
+        const one = await drill(formation, incus, { ...options.drill, ...round });
+        const judged = { record: one, verdict: judgeDrill(one) };
+        record.drills.push(judged);
+        if (historyPath !== undefined && !selfTest)
+            appendHistory(historyPath, campaign_entryOf(judged, formation));
+        if (round.number === rounds)
+            break;
+        record.endedEarly = signal.aborted ? 'it was cancelled' : endOf(judged);
+        if (record.endedEarly !== undefined)
+            break;
+        log.info(`round ${round.number}: ${judged.verdict.message}`);
+    }
+    record.proofs = selfTest ? [] : proofsOf(record, before, formation, options);
+    return record;
+}
+function historyOf(path, log) {
+    const { entries, unreadable } = readHistory(path);
+    if (unreadable > 0)
+        log.warn(`${path}: ${unreadable} lines are no drills of this version, and are left alone`);
+    return entries;
+}
+function planned({ timings }, { rounds, faults, seed }) {
+    const [only] = faults;
+    // A single drill falls where it falls; nobody waits for its sake.
+    if (rounds === 1 && faults.length === 1)
+        return [{ number: 1, fault: only, holdBackMs: 0 }];
+    return planCampaign({ rounds, faults, seed, periodMs: timings.healthCheckPeriodMs });
+}
+/** Why there is no sense in another drill. */
+function endOf({ record, verdict }) {
+    if (verdict.outcome === 'error' || verdict.outcome === 'unhealthy')
+        return verdict.message;
+    return record.final?.outcome === 'pass' ? undefined : 'the formation was not healthy afterwards';
+}
+/** Undefined versions stand for what could not be read: such a drill told nothing. */
+function campaign_entryOf({ record, verdict }, formation) {
+    const versions = record.versions ?? { postgres: 0, autoFailover: '' };
+    const orNull = (value) => value ?? null;
+    return {
+        fingerprint: fingerprint(formation, record.fault, versions),
+        drill: record.id,
+        at: record.startedAt,
+        formation: formation.name,
+        fault: record.fault,
+        outcome: verdict.outcome,
+        failover: catalogue[record.fault].expected === 'failover',
+        rtoSeconds: orNull(verdict.rtoSeconds),
+        clientRtoSeconds: orNull(verdict.clientRtoSeconds),
+        writeOutageSeconds: orNull(verdict.writeOutageSeconds),
+        rejoinSeconds: orNull(verdict.rejoinSeconds),
+        acknowledgedWrites: orNull(verdict.acknowledgedWrites),
+        lostWrites: orNull(verdict.lostWrites),
+        dualPrimarySeconds: orNull(record.clients?.ledger.overlapSeconds),
+    };
+}
+/** What the drills of a campaign prove, by fault, together with those before them. Pure. */
+function proofsOf({ drills }, before, formation, { regressionPercent }) {
+    const entries = drills.map((each) => campaign_entryOf(each, formation));
+    const target = drills[0]?.record.rtoTargetSeconds;
+    if (target === undefined)
+        return [];
+    return [...new Set(entries.map(({ fault }) => fault))].map((fault) => proofOf(entries.filter((entry) => entry.fault === fault), before, target, regressionPercent));
+}
+
+;// CONCATENATED MODULE: ./build/src/drill/predicted.js
+/** The faults that the prediction of check-formation speaks of, each held against measured drills (docs/prediction.md). */
+const classes = {
+    stop: 'crash-stop',
+    freeze: 'freeze',
+    'network-cut': 'full-cut',
+    'monitor-cut': 'monitor-cut',
+    'kill-postgres': 'postgres-crash',
+    switchover: 'switchover',
+};
+/** What was predicted for a drill's fault from the settings in force before it; undefined where nothing was. Pure. */
+function predictedFor({ fault, baseline }) {
+    const name = classes[fault];
+    return name && baseline?.prediction?.[name];
+}
+
+;// CONCATENATED MODULE: ./build/src/campaign/figures.js
+
+function figuresOf({ drills, proofs }) {
+    const greatest = (of) => most(drills.map(of));
+    const sum = (of) => {
+        const counted = drills.map(of).filter((count) => count !== undefined);
+        return counted.length === 0 ? undefined : counted.reduce((all, one) => all + one, 0);
+    };
+    return {
+        rtoSeconds: greatest(({ verdict }) => verdict.rtoSeconds),
+        clientRtoSeconds: greatest(({ verdict }) => verdict.clientRtoSeconds),
+        writeOutageSeconds: greatest(({ verdict }) => verdict.writeOutageSeconds),
+        rejoinSeconds: greatest(({ verdict }) => verdict.rejoinSeconds),
+        dualPrimarySeconds: greatest(({ verdict }) => verdict.dualPrimarySeconds),
+        predictedRtoSeconds: greatest(({ record }) => predictedFor(record)?.promotion?.most),
+        acknowledgedWrites: sum(({ verdict }) => verdict.acknowledgedWrites),
+        lostWrites: sum(({ verdict }) => verdict.lostWrites),
+        unknownWrites: sum(({ verdict }) => verdict.unknownWrites),
+        breachProbability: most(proofs.map(({ pooled }) => pooled.breachAtMost)),
+    };
+}
+function most(values) {
+    const measured = values.filter((value) => value !== undefined);
+    return measured.length === 0 ? undefined : Math.max(...measured);
+}
+
+;// CONCATENATED MODULE: ./build/src/report/schema/read-drill-report.js
+function readDrillReport(json) {
+    return json;
+}
+
+;// CONCATENATED MODULE: ./build/src/campaign/replay.js
+
+
+
+
+
+
+
+
+/**
+ * Judges what a report has recorded once more, as this version of pgha judges it: every drill, and every client's
+ * write from the journals that lie beside the report. Reads these files, and nothing else.
+ *
+ * @param path of a JSON report of failover-drill
+ * @throws InputError when it is none, EnvironmentError when a journal is damaged
+ */
+function replayed(path, log) {
+    const { formation, campaign } = readReport(path);
+    const drills = campaign.drills.map(({ record }) => {
+        const again = withLedger(record, (0,external_node_path_namespaceObject.dirname)(path), log);
+        return { record: again, verdict: judgeDrill(again) };
+    });
+    return { formation, campaign: { ...campaign, drills } };
+}
+function readReport(path) {
+    let json;
+    try {
+        json = JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(path, 'utf8'));
+    }
+    catch (error) {
+        throw new InputError([
+            `input replay: ${path} cannot be read as JSON: ${messageOf(error)}; give the path of a report of failover-drill`,
+        ]);
+    }
+    const found = readDrillReport(json);
+    if ('faults' in found)
+        throw new InputError(found.faults.map((fault) => `input replay: ${path}: ${fault}`));
+    return found;
+}
+function withLedger(record, folder, log) {
+    const { clients } = record;
+    if (clients === undefined)
+        return record;
+    const path = (0,external_node_path_namespaceObject.join)(folder, clients.journal);
+    // A name is all that a journal may have: a report may come from anywhere.
+    if (/[/\\]/.test(clients.journal) || !(0,external_node_fs_namespaceObject.existsSync)(path)) {
+        log.warn(`the journal ${clients.journal} does not lie beside the report: its ledger is taken as it was judged`);
+        return record;
+    }
+    const history = readJournal(path);
+    const { scene, reads } = clients;
+    return {
+        ...record,
+        clients: { ...clients, ledger: judgeLedger(history, reads, scene), activity: activityOf(history, scene) },
+    };
+}
+
+;// CONCATENATED MODULE: ./build/src/campaign/verdict.js
+
+
+/** Judges a campaign, or the single drill that it is. Pure. */
+function judgeCampaign(campaign) {
+    if (campaign.selfTest)
+        return selfTestVerdict(campaign);
+    const { drills, endedEarly, rounds } = campaign;
+    const slower = campaign.proofs.filter(({ regression }) => regression?.failed);
+    const drilled = worstOutcome(drills.map(({ verdict }) => verdict.outcome));
+    const outcome = worstOutcome([
+        drilled,
+        ...slower.map(() => 'missed'),
+        // What was cut short proves nothing, though every drill of it passed.
+        ...(drills.length < rounds && drilled === 'pass' ? ['error'] : []),
+    ]);
+    const [first] = drills;
+    if (first === undefined)
+        return { outcome: 'error', message: 'there was no drill' };
+    const told = rounds === 1 ? [first.verdict.message] : [verdict_summary(campaign)];
+    told.push(...slower.map(slowdown));
+    if (endedEarly !== undefined && rounds > 1)
+        told.push(`it ended after ${drills.length} of ${rounds} rounds: ${endedEarly}`);
+    return { outcome, message: told.join('; ') };
+}
+function verdict_summary({ drills, proofs }) {
+    const failed = drills.filter(({ verdict }) => verdict.outcome !== 'pass');
+    const rounds = `${drills.length} drill${drills.length === 1 ? '' : 's'}`;
+    if (failed.length === 0) {
+        const bounds = proofs.map(({ fault, now, pooled }) => {
+            const rto = now.rto === undefined
+                ? ''
+                : `RTO ${now.rto.median.toFixed(3)} s at the median, ${now.rto.greatest.toFixed(3)} s at most; `;
+            return `${fault}: ${rto}at 95 % confidence at most ${percent(pooled.breachAtMost)} of such drills breach the target`;
+        });
+        return `${rounds}, all of them passed; ${bounds.join('; ')}`;
+    }
+    const worst = worstOutcome(failed.map(({ verdict }) => verdict.outcome));
+    const gravest = failed.find(({ verdict }) => verdict.outcome === worst);
+    return `${failed.length} of ${rounds} did not pass: round ${drills.indexOf(gravest) + 1}, ${gravest.record.fault}: ${gravest.verdict.message}`;
+}
+function slowdown({ fault, regression }) {
+    const { nowSeconds = 0, beforeSeconds = 0, allowedPercent = 0 } = regression ?? {};
+    return `${fault}: the median RTO is ${nowSeconds.toFixed(3)} s, more than ${allowedPercent} % slower than the ${beforeSeconds.toFixed(3)} s before`;
+}
+/** From the cut on, a primary that waits for nobody acknowledges what no standby has. */
+const leastAcknowledgedSeconds = 0.5;
+/**
+ * Whether the ledger found what must be there: every round lost writes by design, as commits waited for no standby
+ * while the link was cut.
+ */
+function selfTestVerdict({ drills, rounds, endedEarly }) {
+    const found = drills.map(selfTested);
+    if (drills.length < rounds)
+        found.push({
+            outcome: 'error',
+            message: `it ended after ${drills.length} of ${rounds} rounds: ${endedEarly}`,
+        });
+    const outcome = worstOutcome(found.map((each) => each.outcome));
+    const lost = drills.reduce((sum, { verdict }) => sum + (verdict.lostWrites ?? 0), 0);
+    const message = outcome === 'pass'
+        ? `the ledger found lost writes in ${drills.length === 1 ? 'the drill' : `each of ${drills.length} drills`} that had to lose some, ${lost} in all: its green verdicts mean something`
+        : found
+            .filter((each) => each.outcome === outcome)
+            .map((each) => each.message)
+            .join('; ');
+    return { outcome, message };
+}
+function selfTested({ record, verdict }) {
+    const ledger = record.clients?.ledger;
+    if (ledger === undefined || record.promotion === undefined || ledger.inconclusive.length > 0)
+        return { outcome: 'error', message: `the self-test could not tell: ${verdict.message}` };
+    if (record.final?.outcome !== 'pass')
+        return {
+            outcome: 'missed',
+            message: `the formation is not healthy after the self-test: ${verdict.message}`,
+        };
+    if (ledger.lost.count > 0)
+        return { outcome: 'pass', message: verdict.message };
+    return (ledger.lastAcknowledgedSeconds ?? 0) < leastAcknowledgedSeconds
+        ? { outcome: 'error', message: 'the self-test could not tell: no write was acknowledged after the cut' }
+        : {
+            outcome: 'missed',
+            message: 'acknowledged writes must have been lost, and the ledger found none: its green verdicts mean nothing',
+        };
+}
+
+;// CONCATENATED MODULE: ./build/src/provision/passwords.js
+
+
+/** Everybody knows it: it may open a lab, never anything else. */
+const placeholderPassword = 'changeme-DEV-ONLY';
+/**
+ * The password of every user of the formation, by name: what is given, or the placeholder in a formation that
+ * is declared a lab.
+ * @throws InputError with every fault, none of which holds anything of a password
+ */
+function passwordsOf(given, formation, log) {
+    const { user: application, users } = formation.postgres;
+    const further = users.map(({ name }) => name).filter((name) => name !== application);
+    const { entries, readable, faults } = furtherPasswords(given.users, application, further);
+    const passwords = new Map();
+    const placeholders = [];
+    for (const name of [application, ...further]) {
+        const isApplication = name === application;
+        const password = isApplication ? given.application : (entries.get(name)?.text ?? '');
+        const source = isApplication ? 'input app-password:' : `input user-passwords: ${name}:`;
+        if (password === '' || password === placeholderPassword) {
+            if (formation.environment === 'lab')
+                placeholders.push(name);
+            // What a broken map lacks may stand in its broken part.
+            else if (isApplication || readable)
+                faults.push(`${source} ${unsafe(password, isApplication, formation)}`);
+        }
+        else
+            faults.push(...weaknesses(password).map((fault) => `${source} ${fault}`));
+        passwords.set(name, password || placeholderPassword);
+    }
+    if (faults.length > 0)
+        throw new InputError(faults);
+    if (placeholders.length > 0) {
+        const who = placeholders.length === 1 ? 'gets' : 'get';
+        log.warn(`${placeholders.join(', ')} ${who} the placeholder password, as the formation says environment: lab`);
+    }
+    return passwords;
+}
+/** What user-passwords holds for the formation's further users. */
+function furtherPasswords(text, application, further) {
+    const { entries, faults } = readTextMap(text);
+    const all = faults.map((fault) => `input user-passwords: ${fault}`);
+    // Where a map is the wrong way round, its names are passwords: an unknown one is told by its line.
+    for (const [name, { line }] of entries) {
+        const where = `input user-passwords: line ${line}:`;
+        if (name === application)
+            all.push(`${where} ${name} is the application's own user; its password is the input app-password`);
+        else if (!further.includes(name))
+            all.push(`${where} is none of the formation's further users (postgres.users), which are ${further.join(', ') || 'none'}`);
+    }
+    return { entries, readable: faults.length === 0, faults: all };
+}
+function unsafe(password, isApplication, { environment }) {
+    const found = password === '' ? 'is missing' : 'is the placeholder';
+    const what = isApplication ? 'the password' : 'its password';
+    return `${found}, and the formation's environment is ${environment}; pass ${what} from your vault (only \`environment: lab\` goes without)`;
+}
+function weaknesses(password) {
+    return [
+        ...(password.length < 8 ? ['must have at least 8 characters'] : []),
+        ...(/[\0\r\n]/.test(password) ? ['must not hold line breaks or NUL'] : []),
+    ];
+}
+/**
+ * The caller's own passwords for pg_auto_failover's accounts, as the inputs autoctl-password and
+ * replication-password hold them.
+ *
+ * pg_auto_failover writes them into connection strings without quoting or escaping them (pgctl.c,
+ * prepare_primary_conninfo), hence the narrow alphabet: what needs neither in a URI, in key=value, in a
+ * configuration file and in .pgpass.
+ * @throws InputError with every fault, none of which holds anything of a password
+ */
+function accountPasswordsOf(given, formation) {
+    const faults = [];
+    const check = (name, password) => {
+        if (password === '')
+            return undefined;
+        if (!/^[A-Za-z0-9._~-]{8,128}$/.test(password))
+            faults.push(`input ${name}: must be 8 to 128 letters, digits, ".", "_", "~" and "-", as pg_auto_failover puts it into connection strings; or leave it out, and one is made`);
+        else if (password === placeholderPassword && formation.environment !== 'lab')
+            faults.push(`input ${name}: is the placeholder, and the formation's environment is ${formation.environment}; pass a password from your vault, or leave it out, and one is made`);
+        return password;
+    };
+    const passwords = {
+        autoctl: check('autoctl-password', given.autoctl),
+        replication: check('replication-password', given.replication),
+    };
+    if (faults.length > 0)
+        throw new InputError(faults);
+    return passwords;
 }
 
 ;// CONCATENATED MODULE: ./build/src/report/drill-report.js
@@ -63993,6 +66476,15 @@ function escapeXml(text) {
         .replaceAll('"', '&quot;');
 }
 
+;// CONCATENATED MODULE: ./build/src/report/campaign-report.js
+
+
+const campaignLines = ({ drills }, _) => drills.flatMap(({ record, verdict }) => drillLines(record, verdict));
+const campaignMarkdown = ({ drills }, _) => drills.map(({ record, verdict }) => drillMarkdown(record, verdict)).join('\n');
+const campaignPicture = ({ drills }) => drills.map(({ record, verdict }) => drillTimeline(record, verdict))[0] ?? '';
+const campaignJunit = (_, __) => '';
+const campaignHtml = (_, __) => '';
+
 ;// CONCATENATED MODULE: ./build/src/runner/run-post.js
 
 
@@ -64013,7 +66505,7 @@ async function runPost(stateName, work) {
     catch (error) {
         if (error instanceof Error && error.stack)
             core_debug(error.stack);
-        core_error(errors_messageOf(error));
+        core_error(messageOf(error));
         process.exitCode = 3;
     }
     setTimeout(() => process.exit(), 2000).unref();
@@ -64029,16 +66521,46 @@ function run_post_saveState(name, value) {
 
 
 
+/** Several are drilled in turn. */
+const faults = listOf(choice(faultNames));
 const contract_inputs = {
     formation: inputs_text,
-    fault: choice(faultNames),
+    fault: faults,
     'hold-seconds': optional(secondsInput(0.5, 3600)),
     'rto-target-seconds': secondsInput(0.001, 86_400),
     'promotion-deadline-seconds': secondsInput(1, 86_400),
     'rejoin-deadline-seconds': secondsInput(1, 86_400),
+    'restore-primary': trueOrFalse,
+    'app-password': secret,
+    'tls-ca': inputs_text,
+    'require-client-evidence': trueOrFalse,
+    'client-sessions': wholeNumber(1, 64),
+    'client-writes-per-second': numberInput(0.1, 200),
+    rounds: wholeNumber(1, 1000),
+    seed: optional(wholeNumber(0, 2 ** 31 - 1)),
+    'history-file': inputs_text,
+    'regression-percent': optional(numberInput(0, 1000)),
+    'self-test': trueOrFalse,
+    replay: inputs_text,
     [reportFolderInput]: inputs_text,
 };
-const contract_outputs = ['rto-seconds', 'rejoin-seconds', 'old-primary', 'new-primary'];
+const contract_outputs = [
+    'rto-seconds',
+    'client-rto-seconds',
+    'write-outage-seconds',
+    'rejoin-seconds',
+    'acknowledged-writes',
+    'lost-writes',
+    'unknown-writes',
+    'dual-primary-seconds',
+    'predicted-rto-seconds',
+    'old-primary',
+    'new-primary',
+    'drills',
+    'breach-probability',
+    'junit',
+    'html',
+];
 /** The state that main saves for post: the id of the drill whose fault is in force. */
 const exposedState = 'exposed';
 
@@ -64052,48 +66574,137 @@ const exposedState = 'exposed';
 
 
 
-async function failoverDrill(run = runAction) {
-    await run({
-        name: 'failover-drill',
-        inputs: contract_inputs,
-        outputs: contract_outputs,
-        async run(given, { log, signal, folder }) {
-            const formation = loadFormation(given.formation, folder);
-            const targetMs = given['rto-target-seconds'] * 1000;
-            const held = given['hold-seconds'];
-            const record = await drill(formation, new Incus(formation.incus, log), {
-                fault: given.fault,
-                rtoTargetMs: targetMs,
-                promotionDeadlineMs: Math.max(given['promotion-deadline-seconds'] * 1000, targetMs),
-                rejoinDeadlineMs: given['rejoin-deadline-seconds'] * 1000,
-                holdMs: held === undefined ? undefined : held * 1000,
-                log,
-                signal,
-                onExposed: (id) => run_post_saveState(exposedState, id ?? ''),
-            });
-            const verdict = judgeDrill(record);
-            for (const line of drillLines(record, verdict))
-                log.info(line);
-            const figure = (value) => (value === undefined ? '' : value.toFixed(3));
-            return {
-                outcome: verdict.outcome,
-                message: verdict.message,
-                outputs: {
-                    'rto-seconds': figure(verdict.rtoSeconds),
-                    'rejoin-seconds': figure(verdict.rejoinSeconds),
-                    'old-primary': record.primary ?? '',
-                    'new-primary': record.promotion?.node ?? '',
-                },
-                report: {
-                    name: `failover-drill-${formation.name}-${record.id}`,
-                    content: { formation, verdict, record },
-                },
-                picture: drillTimeline(record, verdict),
-                summary: drillMarkdown(record, verdict),
-            };
-        },
-    });
+
+
+
+
+
+
+
+async function failoverDrill(by = runAction) {
+    await by({ name: 'failover-drill', inputs: contract_inputs, outputs: contract_outputs, run: main_run });
 }
+async function main_run(given, context) {
+    const { log, folder } = context;
+    if (given.replay !== '') {
+        const again = replayed((0,external_node_path_namespaceObject.isAbsolute)(given.replay) ? given.replay : (0,external_node_path_namespaceObject.resolve)(folder, given.replay), log);
+        return main_resultOf(again.campaign, again.formation, '-replayed', context);
+    }
+    const formation = loadFormation(given.formation, folder);
+    const record = await campaign(formation, new Incus(formation.incus, log), optionsOf(given, formation, context));
+    return main_resultOf(record, formation, '', context);
+}
+/** @throws InputError with everything that does not fit together */
+function optionsOf(given, formation, { log, signal, folder }) {
+    const access = accessOf(given, formation);
+    const faults = [
+        ...(given['require-client-evidence'] && 'missing' in access
+            ? [`input require-client-evidence: ${access.missing}`]
+            : []),
+        ...(given['regression-percent'] !== undefined && given['history-file'] === ''
+            ? ['input regression-percent: there is nothing to compare with; give history-file as well']
+            : []),
+        ...(given['self-test'] ? unfitForSelfTest(given, formation, access) : []),
+    ];
+    if (faults.length > 0)
+        throw new InputError(faults);
+    const targetMs = given['rto-target-seconds'] * 1000;
+    const held = given['hold-seconds'];
+    return {
+        rounds: given.rounds,
+        faults: given['self-test'] ? ['cut-then-stop'] : given.fault,
+        seed: given.seed ?? (0,external_node_crypto_.randomInt)(2 ** 31),
+        historyPath: given['history-file'] === '' ? undefined : (0,external_node_path_namespaceObject.resolve)(folder, given['history-file']),
+        regressionPercent: given['regression-percent'],
+        selfTest: given['self-test'],
+        drill: {
+            rtoTargetMs: targetMs,
+            promotionDeadlineMs: Math.max(given['promotion-deadline-seconds'] * 1000, targetMs),
+            rejoinDeadlineMs: given['rejoin-deadline-seconds'] * 1000,
+            holdMs: held === undefined ? undefined : held * 1000,
+            handBack: given['restore-primary'],
+            clients: {
+                access,
+                // Who demands the evidence is told why there is none.
+                required: given['require-client-evidence'] || given['self-test'],
+                sessions: given['client-sessions'],
+                writesPerSecond: given['client-writes-per-second'],
+                folder: reportFolder(given['report-folder'], folder),
+            },
+            log,
+            signal,
+            onExposed: (id) => run_post_saveState(exposedState, id ?? ''),
+        },
+    };
+}
+/** In a formation that is declared a lab the placeholder stands for a password that was not given, as in provision-pgaf. */
+function accessOf(given, formation) {
+    const assumed = given['app-password'] === '' && formation.environment === 'lab';
+    const password = assumed ? placeholderPassword : given['app-password'];
+    const found = applicationAccess(formation, { password, ca: given['tls-ca'] });
+    return 'access' in found ? { ...found, assumed } : found;
+}
+function unfitForSelfTest({ fault }, formation, access) {
+    return [
+        ...(formation.environment === 'lab'
+            ? []
+            : [
+                `input self-test: it loses acknowledged writes on purpose, and formation ${formation.name} is not declared \`environment: lab\``,
+            ]),
+        ...(isAsynchronous(formation)
+            ? []
+            : [
+                `input self-test: commits of formation ${formation.name} wait for a standby, so that none can be lost; its file must say \`replication: { quorum: false }\``,
+            ]),
+        ...(fault.every((name) => name === 'stop' || name === 'cut-then-stop')
+            ? []
+            : ['input self-test: it has a fault of its own, cut-then-stop; leave the input fault out']),
+        ...('missing' in access ? [`input self-test: ${access.missing}`] : []),
+    ];
+}
+function main_resultOf(record, formation, suffix, { log }) {
+    const verdict = judgeCampaign(record);
+    for (const line of campaignLines(record, verdict))
+        log.info(line);
+    const figures = figuresOf(record);
+    const last = record.drills.at(-1)?.record;
+    return {
+        ...verdict,
+        outputs: {
+            'rto-seconds': main_figure(figures.rtoSeconds),
+            'client-rto-seconds': main_figure(figures.clientRtoSeconds),
+            'write-outage-seconds': main_figure(figures.writeOutageSeconds),
+            'rejoin-seconds': main_figure(figures.rejoinSeconds),
+            'acknowledged-writes': count(figures.acknowledgedWrites),
+            'lost-writes': count(figures.lostWrites),
+            'unknown-writes': count(figures.unknownWrites),
+            'dual-primary-seconds': main_figure(figures.dualPrimarySeconds),
+            'predicted-rto-seconds': main_figure(figures.predictedRtoSeconds),
+            'old-primary': last?.primary ?? '',
+            'new-primary': last?.promotion?.node ?? '',
+            drills: JSON.stringify(record.drills.map(({ record: one, verdict: judged }) => ({
+                drill: one.id,
+                fault: one.fault,
+                ...judged,
+                oldPrimary: one.primary ?? null,
+                newPrimary: one.promotion?.node ?? null,
+            }))),
+            'breach-probability': figures.breachProbability?.toFixed(4) ?? '',
+        },
+        report: {
+            name: `failover-drill-${record.formation}-${record.drills[0]?.record.id ?? 'none'}${suffix}`,
+            content: { formation, campaign: record },
+        },
+        picture: campaignPicture(record),
+        files: [
+            { output: 'junit', extension: '.junit.xml', content: campaignJunit(record, verdict) },
+            { output: 'html', extension: '.html', content: campaignHtml(record, verdict) },
+        ],
+        summary: campaignMarkdown(record, verdict),
+    };
+}
+const main_figure = (seconds) => seconds?.toFixed(3) ?? '';
+const count = (writes) => (writes === undefined ? '' : String(writes));
 
 ;// CONCATENATED MODULE: ./build/src/provision/pem.js
 /**
@@ -64524,7 +67135,7 @@ async function launch(incus, formation, { name, limits, target }, image, signal)
 /** The key of the formation file that a failed launch is about, and what to do. */
 function explainLaunch(error, formation, name) {
     const { stderr } = error;
-    const said = errors_messageOf(error);
+    const said = messageOf(error);
     if (/already exists|instance is busy/i.test(stderr)) {
         return new EnvironmentError(`another run has launched ${name} meanwhile; let it finish, and start this one again (${said})`);
     }
@@ -64551,7 +67162,7 @@ async function waitForNetwork(incus, { name, host }, signal) {
     }
     catch (error) {
         signal?.throwIfAborted();
-        throw new EnvironmentError(`${errors_messageOf(error)}; the network of the container's profile must give addresses and DNS (incus.domain names its domain)`);
+        throw new EnvironmentError(`${messageOf(error)}; the network of the container's profile must give addresses and DNS (incus.domain names its domain)`);
     }
 }
 
@@ -64687,99 +67298,6 @@ async function destroy(formation, incus, { confirmed, log, signal }) {
 async function otherFormations(session, formation) {
     const rows = await session.query('SELECT DISTINCT formationid AS name FROM pgautofailover.node WHERE formationid <> $1 ORDER BY 1', [formation]);
     return rows.map((row) => String(row['name']));
-}
-
-;// CONCATENATED MODULE: ./build/src/provision/passwords.js
-
-
-/** Everybody knows it: it may open a lab, never anything else. */
-const placeholderPassword = 'changeme-DEV-ONLY';
-/**
- * The password of every user of the formation, by name: what is given, or the placeholder in a formation that
- * is declared a lab.
- * @throws InputError with every fault, none of which holds anything of a password
- */
-function passwordsOf(given, formation, log) {
-    const { user: application, users } = formation.postgres;
-    const further = users.map(({ name }) => name).filter((name) => name !== application);
-    const { entries, readable, faults } = furtherPasswords(given.users, application, further);
-    const passwords = new Map();
-    const placeholders = [];
-    for (const name of [application, ...further]) {
-        const isApplication = name === application;
-        const password = isApplication ? given.application : (entries.get(name)?.text ?? '');
-        const source = isApplication ? 'input app-password:' : `input user-passwords: ${name}:`;
-        if (password === '' || password === placeholderPassword) {
-            if (formation.environment === 'lab')
-                placeholders.push(name);
-            // What a broken map lacks may stand in its broken part.
-            else if (isApplication || readable)
-                faults.push(`${source} ${unsafe(password, isApplication, formation)}`);
-        }
-        else
-            faults.push(...weaknesses(password).map((fault) => `${source} ${fault}`));
-        passwords.set(name, password || placeholderPassword);
-    }
-    if (faults.length > 0)
-        throw new InputError(faults);
-    if (placeholders.length > 0) {
-        const who = placeholders.length === 1 ? 'gets' : 'get';
-        log.warn(`${placeholders.join(', ')} ${who} the placeholder password, as the formation says environment: lab`);
-    }
-    return passwords;
-}
-/** What user-passwords holds for the formation's further users. */
-function furtherPasswords(text, application, further) {
-    const { entries, faults } = readTextMap(text);
-    const all = faults.map((fault) => `input user-passwords: ${fault}`);
-    // Where a map is the wrong way round, its names are passwords: an unknown one is told by its line.
-    for (const [name, { line }] of entries) {
-        const where = `input user-passwords: line ${line}:`;
-        if (name === application)
-            all.push(`${where} ${name} is the application's own user; its password is the input app-password`);
-        else if (!further.includes(name))
-            all.push(`${where} is none of the formation's further users (postgres.users), which are ${further.join(', ') || 'none'}`);
-    }
-    return { entries, readable: faults.length === 0, faults: all };
-}
-function unsafe(password, isApplication, { environment }) {
-    const found = password === '' ? 'is missing' : 'is the placeholder';
-    const what = isApplication ? 'the password' : 'its password';
-    return `${found}, and the formation's environment is ${environment}; pass ${what} from your vault (only \`environment: lab\` goes without)`;
-}
-function weaknesses(password) {
-    return [
-        ...(password.length < 8 ? ['must have at least 8 characters'] : []),
-        ...(/[\0\r\n]/.test(password) ? ['must not hold line breaks or NUL'] : []),
-    ];
-}
-/**
- * The caller's own passwords for pg_auto_failover's accounts, as the inputs autoctl-password and
- * replication-password hold them.
- *
- * pg_auto_failover writes them into connection strings without quoting or escaping them (pgctl.c,
- * prepare_primary_conninfo), hence the narrow alphabet: what needs neither in a URI, in key=value, in a
- * configuration file and in .pgpass.
- * @throws InputError with every fault, none of which holds anything of a password
- */
-function accountPasswordsOf(given, formation) {
-    const faults = [];
-    const check = (name, password) => {
-        if (password === '')
-            return undefined;
-        if (!/^[A-Za-z0-9._~-]{8,128}$/.test(password))
-            faults.push(`input ${name}: must be 8 to 128 letters, digits, ".", "_", "~" and "-", as pg_auto_failover puts it into connection strings; or leave it out, and one is made`);
-        else if (password === placeholderPassword && formation.environment !== 'lab')
-            faults.push(`input ${name}: is the placeholder, and the formation's environment is ${formation.environment}; pass a password from your vault, or leave it out, and one is made`);
-        return password;
-    };
-    const passwords = {
-        autoctl: check('autoctl-password', given.autoctl),
-        replication: check('replication-password', given.replication),
-    };
-    if (faults.length > 0)
-        throw new InputError(faults);
-    return passwords;
 }
 
 ;// CONCATENATED MODULE: ./build/src/postgres/identifier.js
@@ -65273,7 +67791,7 @@ class Installation {
         }
         catch (error) {
             if (error instanceof CommandError && complaint !== '')
-                throw new EnvironmentError(`${errors_messageOf(error)}; apt-get update had said: ${complaint}`);
+                throw new EnvironmentError(`${messageOf(error)}; apt-get update had said: ${complaint}`);
             throw error;
         }
     }
@@ -65538,7 +68056,7 @@ const unusedMs = 30 * 24 * 3_600_000;
  */
 async function baseImageOf(incus, formation, signal) {
     const [source, images] = await Promise.all([fingerprintOf(incus, formation, signal), incus.images(signal)]);
-    const key = keyOf(formation, source);
+    const key = base_image_keyOf(formation, source);
     const alias = aliasOf(key);
     return { key, alias, source, exists: images.some(({ aliases }) => aliases.includes(alias)) };
 }
@@ -65568,7 +68086,7 @@ async function ensureBaseImage(incus, formation, steps, log, signal) {
         return found.alias;
     await prune(incus, formation, found, signal).catch((error) => {
         signal.throwIfAborted();
-        log.warn(`older base images could not be removed: ${errors_messageOf(error)}`);
+        log.warn(`older base images could not be removed: ${messageOf(error)}`);
     });
     return found.alias;
 }
@@ -65584,12 +68102,12 @@ async function fingerprintOf(incus, { image }, signal) {
         if (!(error instanceof CommandError))
             throw error;
         throw new InputError([
-            `image: ${image} cannot be had: ${errors_messageOf(error)}; \`incus image list\` shows what is there`,
+            `image: ${image} cannot be had: ${messageOf(error)}; \`incus image list\` shows what is there`,
         ]);
     }
 }
 /** Hash of everything that goes into the image. */
-function keyOf(formation, sourceFingerprint) {
+function base_image_keyOf(formation, sourceFingerprint) {
     return base_image_hash([recipeVersion, sourceFingerprint, ...ingredients(formation)]);
 }
 /** The same for every fingerprint and recipe: images of one line replace each other. */
@@ -65676,7 +68194,7 @@ class Baking {
                 // Another run was quicker.
                 if ((await incus.instance(container, signal)) !== undefined)
                     return;
-                throw new CannotBakeError(errors_messageOf(error));
+                throw new CannotBakeError(messageOf(error));
             }
             return;
         }
@@ -65721,7 +68239,7 @@ class Baking {
         catch (error) {
             signal.throwIfAborted();
             if (!(await this.isThere(signal)))
-                throw new CannotBakeError(errors_messageOf(error));
+                throw new CannotBakeError(messageOf(error));
         }
     }
     properties() {
@@ -66736,7 +69254,7 @@ async function checkpoint(ctx, source) {
     catch (error) {
         ctx.signal.throwIfAborted();
         // The base backup takes longer then.
-        ctx.steps.note(`no checkpoint on ${source.name}: ${errors_messageOf(error)}`);
+        ctx.steps.note(`no checkpoint on ${source.name}: ${messageOf(error)}`);
         ctx.closeSession(source);
     }
 }
@@ -67685,7 +70203,7 @@ async function runFromTerminal(args, root, secretInputs) {
         invocation = parseArguments(args, file, secretInputs);
     }
     catch (error) {
-        const faults = error instanceof InputError ? error.faults : [errors_messageOf(error)];
+        const faults = error instanceof InputError ? error.faults : [messageOf(error)];
         for (const fault of faults)
             process.stderr.write(`pgha: ${fault}\n`);
         return 3;
@@ -67772,7 +70290,7 @@ function parseArguments(args, file, secretInputs) {
                 invocation.inputs[flag.slice(0, -5)] = (0,external_node_fs_namespaceObject.readFileSync)(value ?? '', 'utf8').replace(/\r?\n$/, '');
             }
             catch (error) {
-                faults.push(`--${flag}: ${errors_messageOf(error)}`);
+                faults.push(`--${flag}: ${messageOf(error)}`);
             }
         }
         else
@@ -67832,7 +70350,7 @@ function writeResult(flag, path, content) {
         return true;
     }
     catch (error) {
-        process.stderr.write(`pgha: --${flag}: cannot write ${path}: ${errors_messageOf(error)}\n`);
+        process.stderr.write(`pgha: --${flag}: cannot write ${path}: ${messageOf(error)}\n`);
         return false;
     }
 }
@@ -67898,7 +70416,7 @@ async function terminal() {
         process.exitCode = await runFromTerminal(process.argv.slice(2), checkoutOf(process.argv[1] ?? ''), secrets);
     }
     catch (error) {
-        process.stderr.write(`pgha: ${errors_messageOf(error)}\n`);
+        process.stderr.write(`pgha: ${messageOf(error)}\n`);
         process.exitCode = exitCodeOf('error');
     }
 }

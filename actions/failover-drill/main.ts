@@ -1,51 +1,181 @@
-import { drill } from '../../src/drill/drill.ts';
-import { judgeDrill } from '../../src/drill/verdict.ts';
+import { randomInt } from 'node:crypto';
+import { isAbsolute, resolve } from 'node:path';
+import { applicationAccess } from '../../src/application/access.ts';
+import { type CampaignOptions, campaign } from '../../src/campaign/campaign.ts';
+import type { CampaignRecord } from '../../src/campaign/campaign-record.ts';
+import { figuresOf } from '../../src/campaign/figures.ts';
+import { replayed } from '../../src/campaign/replay.ts';
+import { judgeCampaign } from '../../src/campaign/verdict.ts';
+import { InputError } from '../../src/contract/errors.ts';
+import type { ClientsOptions } from '../../src/drill/clients.ts';
+import { type Formation, isAsynchronous } from '../../src/formation/formation.ts';
 import { loadFormation } from '../../src/formation/load.ts';
 import { Incus } from '../../src/incus/incus.ts';
-import { drillLines, drillMarkdown } from '../../src/report/drill-report.ts';
-import { drillTimeline } from '../../src/report/timeline.ts';
-import { type Run, runAction } from '../../src/runner/run-action.ts';
+import { placeholderPassword } from '../../src/provision/passwords.ts';
+import {
+  campaignHtml,
+  campaignJunit,
+  campaignLines,
+  campaignMarkdown,
+  campaignPicture,
+} from '../../src/report/campaign-report.ts';
+import type { InputsOf } from '../../src/runner/inputs.ts';
+import {
+  type ActionContext,
+  type ActionResult,
+  type Run,
+  reportFolder,
+  runAction,
+} from '../../src/runner/run-action.ts';
 import { saveState } from '../../src/runner/run-post.ts';
 import { exposedState, inputs, outputs } from './contract.ts';
 
-export async function failoverDrill(run: Run = runAction): Promise<void> {
-  await run({
-    name: 'failover-drill',
-    inputs,
-    outputs,
-    async run(given, { log, signal, folder }) {
-      const formation = loadFormation(given.formation, folder);
-      const targetMs = given['rto-target-seconds'] * 1000;
-      const held = given['hold-seconds'];
-      const record = await drill(formation, new Incus(formation.incus, log), {
-        fault: given.fault,
-        rtoTargetMs: targetMs,
-        promotionDeadlineMs: Math.max(given['promotion-deadline-seconds'] * 1000, targetMs),
-        rejoinDeadlineMs: given['rejoin-deadline-seconds'] * 1000,
-        holdMs: held === undefined ? undefined : held * 1000,
-        log,
-        signal,
-        onExposed: (id) => saveState(exposedState, id ?? ''),
-      });
-      const verdict = judgeDrill(record);
-      for (const line of drillLines(record, verdict)) log.info(line);
-      const figure = (value: number | undefined) => (value === undefined ? '' : value.toFixed(3));
-      return {
-        outcome: verdict.outcome,
-        message: verdict.message,
-        outputs: {
-          'rto-seconds': figure(verdict.rtoSeconds),
-          'rejoin-seconds': figure(verdict.rejoinSeconds),
-          'old-primary': record.primary ?? '',
-          'new-primary': record.promotion?.node ?? '',
-        },
-        report: {
-          name: `failover-drill-${formation.name}-${record.id}`,
-          content: { formation, verdict, record },
-        },
-        picture: drillTimeline(record, verdict),
-        summary: drillMarkdown(record, verdict),
-      };
-    },
-  });
+type Given = InputsOf<typeof inputs>;
+
+export async function failoverDrill(by: Run = runAction): Promise<void> {
+  await by({ name: 'failover-drill', inputs, outputs, run });
 }
+
+async function run(given: Given, context: ActionContext): Promise<ActionResult> {
+  const { log, folder } = context;
+  if (given.replay !== '') {
+    const again = replayed(isAbsolute(given.replay) ? given.replay : resolve(folder, given.replay), log);
+    return resultOf(again.campaign, again.formation, '-replayed', context);
+  }
+  const formation = loadFormation(given.formation, folder);
+  const record = await campaign(
+    formation,
+    new Incus(formation.incus, log),
+    optionsOf(given, formation, context),
+  );
+  return resultOf(record, formation, '', context);
+}
+
+/** @throws InputError with everything that does not fit together */
+function optionsOf(
+  given: Given,
+  formation: Formation,
+  { log, signal, folder }: ActionContext,
+): CampaignOptions {
+  const access = accessOf(given, formation);
+  const faults = [
+    ...(given['require-client-evidence'] && 'missing' in access
+      ? [`input require-client-evidence: ${access.missing}`]
+      : []),
+    ...(given['regression-percent'] !== undefined && given['history-file'] === ''
+      ? ['input regression-percent: there is nothing to compare with; give history-file as well']
+      : []),
+    ...(given['self-test'] ? unfitForSelfTest(given, formation, access) : []),
+  ];
+  if (faults.length > 0) throw new InputError(faults);
+  const targetMs = given['rto-target-seconds'] * 1000;
+  const held = given['hold-seconds'];
+  return {
+    rounds: given.rounds,
+    faults: given['self-test'] ? ['cut-then-stop'] : given.fault,
+    seed: given.seed ?? randomInt(2 ** 31),
+    historyPath: given['history-file'] === '' ? undefined : resolve(folder, given['history-file']),
+    regressionPercent: given['regression-percent'],
+    selfTest: given['self-test'],
+    drill: {
+      rtoTargetMs: targetMs,
+      promotionDeadlineMs: Math.max(given['promotion-deadline-seconds'] * 1000, targetMs),
+      rejoinDeadlineMs: given['rejoin-deadline-seconds'] * 1000,
+      holdMs: held === undefined ? undefined : held * 1000,
+      handBack: given['restore-primary'],
+      clients: {
+        access,
+        // Who demands the evidence is told why there is none.
+        required: given['require-client-evidence'] || given['self-test'],
+        sessions: given['client-sessions'],
+        writesPerSecond: given['client-writes-per-second'],
+        folder: reportFolder(given['report-folder'], folder),
+      },
+      log,
+      signal,
+      onExposed: (id) => saveState(exposedState, id ?? ''),
+    },
+  };
+}
+
+/** In a formation that is declared a lab the placeholder stands for a password that was not given, as in provision-pgaf. */
+function accessOf(given: Given, formation: Formation): ClientsOptions['access'] {
+  const assumed = given['app-password'] === '' && formation.environment === 'lab';
+  const password = assumed ? placeholderPassword : given['app-password'];
+  const found = applicationAccess(formation, { password, ca: given['tls-ca'] });
+  return 'access' in found ? { ...found, assumed } : found;
+}
+
+function unfitForSelfTest(
+  { fault }: Given,
+  formation: Formation,
+  access: ClientsOptions['access'],
+): string[] {
+  return [
+    ...(formation.environment === 'lab'
+      ? []
+      : [
+          `input self-test: it loses acknowledged writes on purpose, and formation ${formation.name} is not declared \`environment: lab\``,
+        ]),
+    ...(isAsynchronous(formation)
+      ? []
+      : [
+          `input self-test: commits of formation ${formation.name} wait for a standby, so that none can be lost; its file must say \`replication: { quorum: false }\``,
+        ]),
+    ...(fault.every((name) => name === 'stop' || name === 'cut-then-stop')
+      ? []
+      : ['input self-test: it has a fault of its own, cut-then-stop; leave the input fault out']),
+    ...('missing' in access ? [`input self-test: ${access.missing}`] : []),
+  ];
+}
+
+function resultOf(
+  record: CampaignRecord,
+  formation: unknown,
+  suffix: string,
+  { log }: ActionContext,
+): ActionResult {
+  const verdict = judgeCampaign(record);
+  for (const line of campaignLines(record, verdict)) log.info(line);
+  const figures = figuresOf(record);
+  const last = record.drills.at(-1)?.record;
+  return {
+    ...verdict,
+    outputs: {
+      'rto-seconds': figure(figures.rtoSeconds),
+      'client-rto-seconds': figure(figures.clientRtoSeconds),
+      'write-outage-seconds': figure(figures.writeOutageSeconds),
+      'rejoin-seconds': figure(figures.rejoinSeconds),
+      'acknowledged-writes': count(figures.acknowledgedWrites),
+      'lost-writes': count(figures.lostWrites),
+      'unknown-writes': count(figures.unknownWrites),
+      'dual-primary-seconds': figure(figures.dualPrimarySeconds),
+      'predicted-rto-seconds': figure(figures.predictedRtoSeconds),
+      'old-primary': last?.primary ?? '',
+      'new-primary': last?.promotion?.node ?? '',
+      drills: JSON.stringify(
+        record.drills.map(({ record: one, verdict: judged }) => ({
+          drill: one.id,
+          fault: one.fault,
+          ...judged,
+          oldPrimary: one.primary ?? null,
+          newPrimary: one.promotion?.node ?? null,
+        })),
+      ),
+      'breach-probability': figures.breachProbability?.toFixed(4) ?? '',
+    },
+    report: {
+      name: `failover-drill-${record.formation}-${record.drills[0]?.record.id ?? 'none'}${suffix}`,
+      content: { formation, campaign: record },
+    },
+    picture: campaignPicture(record),
+    files: [
+      { output: 'junit', extension: '.junit.xml', content: campaignJunit(record, verdict) },
+      { output: 'html', extension: '.html', content: campaignHtml(record, verdict) },
+    ],
+    summary: campaignMarkdown(record, verdict),
+  };
+}
+
+const figure = (seconds: number | undefined) => seconds?.toFixed(3) ?? '';
+const count = (writes: number | undefined) => (writes === undefined ? '' : String(writes));

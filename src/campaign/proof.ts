@@ -115,7 +115,7 @@ function regressionOf(
   };
 }
 
-const percent = (share: number) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+export const percent = (share: number) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
 
 /** The proof in sentences. */
 export function proofLines({ fault, now, pooled, regression }: Proof): string[] {

@@ -24,11 +24,16 @@ export interface Verdict {
 export interface JudgeOptions extends Asked {
   /** The least severity that makes a formation unhealthy. */
   failOn?: Severity;
+  /** Ids of checks that warn at most: what they are about is found out in another way. */
+  onlyWarn?: readonly string[];
 }
 
 /** Judges an observation by every check of the catalogue. Pure. */
 export function judge(observation: Observation, formation: Formation, options: JudgeOptions = {}): Verdict {
-  const found = catalogue.map((check) => ({ check, faults: check.faults(observation, formation, options) }));
+  const found = catalogue.map((each) => {
+    const check = options.onlyWarn?.includes(each.id) ? { ...each, severity: 'warning' as const } : each;
+    return { check, faults: check.faults(observation, formation, options) };
+  });
   const findings = findingsOf(found);
   const nodes = observation.monitor.ok ? observation.monitor.value.nodes : [];
   const primary = settledPrimary(nodes)?.name;

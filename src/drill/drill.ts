@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import type { Observation } from '../check/observation.ts';
 import { observe } from '../check/observe.ts';
 import { judge } from '../check/verdict.ts';
-import { healthy } from '../check/wait.ts';
+import { untilHealthy } from '../check/wait.ts';
 import { type Moment, now, seconds, wallClock } from '../clock/clock.ts';
 import { retryUntil, sleep } from '../clock/deadline.ts';
+import { messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
 import { catalogue, type FaultName } from '../faults/catalogue.ts';
 import type { Scene } from '../faults/fault.ts';
@@ -14,7 +16,9 @@ import type { Incus } from '../incus/incus.ts';
 import { FormationLock, ownerReturnsMs } from '../monitor/lock.ts';
 import { MonitorWatch } from '../monitor/watch.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
+import { Clients, type ClientsOptions } from './clients.ts';
 import { exposed } from './exposed.ts';
+import { fitness } from './fitness.ts';
 import { type Plan, planOf } from './plan.ts';
 import type { DrillRecord } from './record.ts';
 
@@ -27,6 +31,11 @@ export interface DrillOptions {
   rejoinDeadlineMs: number;
   /** How long the fault is held; undefined: as long as the fault and the formation's timings call for. */
   holdMs: number | undefined;
+  /** For how long the fault is held back once everything is ready. */
+  holdBackMs: number;
+  clients: ClientsOptions;
+  /** Whether the primary is to be the same afterwards. */
+  handBack: boolean;
   log: Log;
   signal: AbortSignal;
   /** Called with the drill's id before a container is touched, and with undefined once that is undone. */
@@ -46,7 +55,10 @@ export async function drill(formation: Formation, incus: Incus, options: DrillOp
   const plan = planOf(options.fault, formation.timings, options.holdMs);
   const record = emptyRecord(formation, options, plan, startedAt);
   const { log, signal } = options;
-  record.baseline = judge(await observe(formation, incus, { signal }), formation);
+  const { access } = options.clients;
+  const judging = fitness('access' in access);
+  let observed = await observe(formation, incus, { signal });
+  record.baseline = judge(observed, formation, judging);
   const marked = record.baseline.findings
     .filter(({ check, status }) => check === 'no-interrupted-drill' && status === 'fail')
     .flatMap(({ faults }) => faults.map(({ subject }) => subject));
@@ -62,27 +74,65 @@ export async function drill(formation: Formation, incus: Incus, options: DrillOp
     ? await takePatiently(openMonitor, formation.name, signal)
     : await FormationLock.take(openMonitor, formation.name);
   let watch: MonitorWatch | undefined;
+  let clients: Clients | undefined;
   try {
     if (wasInterrupted) {
       await repair(formation, incus, log);
-      record.baseline = await healthy(formation, incus, options.rejoinDeadlineMs, signal);
+      const waitMs = options.rejoinDeadlineMs;
+      observed = (await untilHealthy(formation, incus, { waitMs, judging, log, signal })).observation;
+      record.baseline = judge(observed, formation, judging);
     }
-    const { outcome, primary } = record.baseline;
-    if (outcome !== 'pass' || primary === undefined) return finished(record, startedAt);
+    record.versions = versionsOf(observed);
+    if (record.baseline.outcome !== 'pass' || record.baseline.primary === undefined)
+      return finished(record, startedAt);
     log.info(`baseline: ${record.baseline.message}`);
+    const scene = sceneOf(formation, incus, record.baseline.primary, openMonitor);
     watch = await MonitorWatch.start(formation.name, openMonitor, log);
-    await exposed(sceneOf(formation, incus, primary, openMonitor), watch, record, plan, options);
+    clients = await clientsOf(scene, record, options);
+    // Without clients nobody else finds out whether every node lets them in.
+    if (clients === undefined) record.baseline = judge(observed, formation, fitness(false));
+    if (record.baseline.outcome !== 'pass') return finished(record, startedAt);
+    await exposed(scene, watch, clients, record, plan, options);
     record.interrupted ??= lock.lost;
     return finished(record, startedAt);
   } finally {
+    await clients?.end();
     await watch?.stop();
     lock.release();
   }
 }
 
+/** @throws as Clients.start, where the password was given */
+async function clientsOf(
+  scene: Scene,
+  record: DrillRecord,
+  { clients: { access, required, ...options }, log, signal }: DrillOptions,
+): Promise<Clients | undefined> {
+  if ('missing' in access) {
+    log.warn(access.missing);
+    return undefined;
+  }
+  try {
+    return await Clients.start(scene, record.id, access.access, { ...options, log, signal });
+  } catch (error) {
+    if (!access.assumed || required || signal.aborted) throw error;
+    record.clientsMissing = `the figures of clients are missing: the password of the application's user ${access.access.user} was not given, and the placeholder does not do: ${messageOf(error)}`;
+    log.warn(record.clientsMissing);
+    return undefined;
+  }
+}
+
+/** Undefined where one of the two could not be read. */
+function versionsOf({ monitor, nodes }: Observation): DrillRecord['versions'] {
+  const read = Object.values(nodes).find((node) => node.ok);
+  return monitor.ok && read?.ok
+    ? { postgres: read.value.serverVersion, autoFailover: monitor.value.extensionVersion }
+    : undefined;
+}
+
 function emptyRecord(
   formation: Formation,
-  { fault, rtoTargetMs, promotionDeadlineMs }: DrillOptions,
+  { fault, rtoTargetMs, promotionDeadlineMs, holdBackMs, clients }: DrillOptions,
   plan: Plan,
   startedAt: Moment,
 ): DrillRecord {
@@ -95,6 +145,12 @@ function emptyRecord(
     rtoTargetSeconds: seconds(rtoTargetMs),
     promotionDeadlineSeconds: seconds(promotionDeadlineMs),
     watchSeconds: seconds(plan.watchMs),
+    holdBackSeconds: seconds(holdBackMs),
+    versions: undefined,
+    clients: undefined,
+    clientsMissing: 'missing' in clients.access ? clients.access.missing : undefined,
+    handedBack: undefined,
+    handBackFailed: undefined,
     baseline: undefined,
     primary: undefined,
     impossible: undefined,

@@ -1,6 +1,6 @@
 import { observe } from '../check/observe.ts';
 import { judge } from '../check/verdict.ts';
-import { healthy } from '../check/wait.ts';
+import { untilHealthy } from '../check/wait.ts';
 import { type Moment, now, seconds, wallClock } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
 import { DeadlineError, messageOf } from '../contract/errors.ts';
@@ -13,9 +13,12 @@ import { steadyHoldMs, uncertainHoldMs, undoDeadlineMs, undoFault } from '../fau
 import type { Member } from '../formation/formation.ts';
 import type { ContainerLock } from '../incus/container-lock.ts';
 import type { MonitorWatch } from '../monitor/watch.ts';
+import type { Clients } from './clients.ts';
 import type { DrillOptions } from './drill.ts';
 import { failoverSign, promotedSince, promotion } from './failover.ts';
+import { fitness } from './fitness.ts';
 import { armGuard } from './guard.ts';
+import { handBack } from './hand-back.ts';
 import type { Plan } from './plan.ts';
 import type { DrillRecord } from './record.ts';
 import { takesWrites } from './serving.ts';
@@ -24,20 +27,27 @@ import { settled } from './settled.ts';
 /** From the last look at a brief freeze until its undo has thawed the container, so that it is not longer than meant. */
 const undoLeadMs = 250;
 
+/** Clients have so long to find the new primary once it is announced, where the target does not give them more. */
+const followMs = 30_000;
+/** Behind a cut the old primary lives: its witnesses have this long to show that it takes writes beside the new one. */
+const besideMs = 1000;
+
 /** The part of a drill in which a container is hurt. Never throws: what happens goes into the record. */
 export async function exposed(
   scene: Scene,
   watch: MonitorWatch,
+  clients: Clients | undefined,
   record: DrillRecord,
   plan: Plan,
   options: DrillOptions,
 ): Promise<void> {
-  await new Exposure(scene, watch, record, plan, options).run();
+  await new Exposure(scene, watch, clients, record, plan, options).run();
 }
 
 class Exposure {
   private readonly scene: Scene;
   private readonly watch: MonitorWatch;
+  private readonly clients: Clients | undefined;
   private readonly record: DrillRecord;
   private readonly plan: Plan;
   private readonly options: DrillOptions;
@@ -45,9 +55,17 @@ class Exposure {
   private readonly target: Member;
   private faultAt: Moment | undefined;
 
-  constructor(scene: Scene, watch: MonitorWatch, record: DrillRecord, plan: Plan, options: DrillOptions) {
+  constructor(
+    scene: Scene,
+    watch: MonitorWatch,
+    clients: Clients | undefined,
+    record: DrillRecord,
+    plan: Plan,
+    options: DrillOptions,
+  ) {
     this.scene = scene;
     this.watch = watch;
+    this.clients = clients;
     this.record = record;
     this.plan = plan;
     this.options = options;
@@ -98,12 +116,20 @@ class Exposure {
       project: incus.project,
       container: target.name,
       mark,
-      overrunMs: promotionDeadlineMs + rejoinDeadlineMs + plan.holdMs + plan.watchMs + 2 * undoDeadlineMs,
+      overrunMs:
+        promotionDeadlineMs +
+        rejoinDeadlineMs +
+        options.holdBackMs +
+        plan.holdMs +
+        plan.watchMs +
+        2 * followMs +
+        2 * undoDeadlineMs,
     });
     options.onExposed(record.id);
     try {
       await setMark(incus, target.name, mark);
       await blow.arm?.();
+      await sleep(options.holdBackMs, options.signal);
       options.signal.throwIfAborted();
       await this.strike(blow);
     } catch (error) {
@@ -126,9 +152,7 @@ class Exposure {
       // The guard stays armed: it goes on trying when this process has ended.
     }
     await this.afterwards(undoAt);
-    // Where none was waited for, one may have come all the same.
-    if (this.faultAt !== undefined && this.entry.expected !== 'failover')
-      record.promotion ??= promotedSince(this.watch, this.faultAt, this.scene.primary.name);
+    this.noticePromotion();
     record.announcements = this.watch.announcements.map(({ at, name, reportedState, goalState, health }) => ({
       seconds: this.offset(at),
       node: name,
@@ -181,6 +205,16 @@ class Exposure {
     const promoted = await promotion(watch, faultAt, scene.primary.name, options);
     record.promotion = promoted;
     log.info(`${promoted.at} promotion: ${promoted.node} took over after ${promoted.seconds.toFixed(3)} s`);
+    if (this.clients === undefined) return;
+    const until = Math.max(now() + followMs, faultAt + this.options.rtoTargetMs);
+    await this.clients.follow(promoted.node, faultAt, until - now(), signal);
+    if (this.entry.leaves === 'filter') await sleep(besideMs, signal);
+  }
+
+  /** Where none was waited for, one may have come all the same. */
+  private noticePromotion(): void {
+    if (this.faultAt !== undefined && this.entry.expected !== 'failover')
+      this.record.promotion ??= promotedSince(this.watch, this.faultAt, this.scene.primary.name);
   }
 
   /** Looks out for a failover since the fault, until the given moment. @returns whether one began */
@@ -220,32 +254,84 @@ class Exposure {
     }
   }
 
-  /** Health again, and no failover as a late consequence. */
+  /** Health again, no failover as a late consequence, and what the clients saw of it all. */
   private async afterwards(undoAt: Moment): Promise<void> {
-    const { record, watch, entry, plan, faultAt } = this;
-    const { formation, incus } = this.scene;
-    const { rejoinDeadlineMs, signal, log } = this.options;
+    const { record } = this;
     if (record.interrupted !== undefined || record.undoFailed !== undefined) return;
+    await this.without(async () => await this.rejoined(undoAt));
+    this.noticePromotion();
+    await this.without(async () => await this.concluded());
+    await this.without(async () => await this.handedBack());
+  }
+
+  /** What keeps one part from being told keeps no other: only an interruption does. */
+  private async without(part: () => Promise<void>): Promise<void> {
+    const { record, options } = this;
+    if (record.interrupted !== undefined) return;
     try {
-      record.settledSeconds = this.offset(await settled(watch, formation, undoAt, rejoinDeadlineMs, signal));
-      if (faultAt !== undefined && record.proof !== undefined && entry.expected === 'none') {
-        const began = await this.failoverBegins(faultAt + plan.watchMs);
-        if (!began && entry.lasts === 'briefly') await this.looksAtPrimary();
-      }
-      record.final = judge(await observe(formation, incus, { signal }), formation);
-      if (record.final.outcome !== 'pass') {
-        // What the monitor does not see, such as a standby that has not connected again.
-        const leftMs = Math.max(5000, rejoinDeadlineMs - (now() - undoAt));
-        record.final = await healthy(formation, incus, leftMs, signal);
-        record.settledSeconds = this.offset(now());
-      }
-      log.info(
-        `rejoin: every node converged and healthy ${(record.settledSeconds - this.offset(undoAt)).toFixed(3)} s after the undo`,
-      );
+      await part();
     } catch (error) {
-      if (signal.aborted) record.interrupted = messageOf(error);
-      else log.warn(messageOf(error));
+      if (options.signal.aborted) record.interrupted = messageOf(error);
+      else options.log.warn(messageOf(error));
     }
+  }
+
+  private async rejoined(undoAt: Moment): Promise<void> {
+    const { record, watch, entry, plan, faultAt } = this;
+    const { formation } = this.scene;
+    const { rejoinDeadlineMs, signal, log } = this.options;
+    record.settledSeconds = this.offset(await settled(watch, formation, undoAt, rejoinDeadlineMs, signal));
+    if (faultAt !== undefined && record.proof !== undefined && entry.expected === 'none') {
+      const began = await this.failoverBegins(faultAt + plan.watchMs);
+      if (!began && entry.lasts === 'briefly') await this.looksAtPrimary();
+    }
+    // What the monitor does not see, such as a standby that has not connected again.
+    if (await this.isHealthy(Math.max(5000, rejoinDeadlineMs - (now() - undoAt))))
+      record.settledSeconds = this.offset(now());
+    log.info(
+      `rejoin: every node converged and healthy ${(record.settledSeconds - this.offset(undoAt)).toFixed(3)} s after the undo`,
+    );
+  }
+
+  /** Reads the formation's final state. @returns whether that had to be waited for */
+  private async isHealthy(waitMs: number): Promise<boolean> {
+    const { record } = this;
+    const { formation, incus } = this.scene;
+    const { signal } = this.options;
+    const judging = fitness(this.clients !== undefined);
+    record.final = judge(await observe(formation, incus, { signal }), formation, judging);
+    if (record.final.outcome === 'pass') return false;
+    record.final = (await untilHealthy(formation, incus, { waitMs, judging, signal })).verdict;
+    return true;
+  }
+
+  private async concluded(): Promise<void> {
+    const { record, clients, faultAt, scene } = this;
+    if (clients === undefined || faultAt === undefined || record.proof === undefined) return;
+    const { node: newPrimary } = record.promotion ?? { node: undefined };
+    record.clients = await clients.conclude(
+      { faultAt, oldPrimary: scene.primary.name, newPrimary },
+      this.options.signal,
+    );
+  }
+
+  /** The role goes back where it was, if that is wanted, or the new primary lets no client write. */
+  private async handedBack(): Promise<void> {
+    const { record, options, scene } = this;
+    const { promotion, clients, final } = record;
+    if (promotion === undefined || final?.primary !== promotion.node) return;
+    const lockedOut = clients !== undefined && clients.ledger.clientRtoSeconds === undefined;
+    if (!options.handBack && !lockedOut) return;
+    const because = lockedOut ? `${promotion.node} let no client write` : 'that was asked for';
+    try {
+      const at = await handBack(scene, this.watch, options.rejoinDeadlineMs, options.signal);
+      record.handedBack = { seconds: this.offset(at), because };
+      options.log.info(`${scene.primary.name} is primary again: ${because}`);
+    } catch (error) {
+      record.handBackFailed = messageOf(error);
+      throw error;
+    }
+    await this.isHealthy(options.rejoinDeadlineMs);
   }
 }
 

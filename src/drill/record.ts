@@ -1,5 +1,5 @@
-import type { Verdict } from '../check/verdict.ts';
 import type { Via } from '../application/route.ts';
+import type { Verdict } from '../check/verdict.ts';
 import type { Activity } from '../evidence/activity.ts';
 import type { LedgerRead, LedgerVerdict } from '../evidence/ledger.ts';
 import type { Scene } from '../evidence/times.ts';
@@ -56,6 +56,8 @@ export interface DrillRecord {
   clientsMissing: string | undefined;
   /** When the role was back at the node that had it before, where it was handed back; and why that was done. */
   handedBack: { seconds: number; because: string } | undefined;
+  /** What kept the role from being handed back. */
+  handBackFailed: string | undefined;
   /** The formation afterwards. */
   final: Verdict | undefined;
   /** What the monitor announced, in order; also those shortly before the fault. */

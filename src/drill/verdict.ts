@@ -1,6 +1,7 @@
 import type { Outcome } from '../contract/outcome.ts';
-import { worstOutcome } from '../contract/outcome.ts';
+import { exitCodeOf, worstOutcome } from '../contract/outcome.ts';
 import { catalogue } from '../faults/catalogue.ts';
+import { clientConclusions } from './clients-verdict.ts';
 import { isFailoverSign } from './failover.ts';
 import type { DrillRecord } from './record.ts';
 
@@ -30,11 +31,25 @@ export function judgeDrill(record: DrillRecord): DrillVerdict {
       : undefined;
   const found = conclusions(record, rejoinSeconds);
   const outcome = worstOutcome(found.map(([kind]) => kind));
+  // The gravest first; what else was found is not hidden behind it.
   const message = found
-    .filter(([kind]) => kind === outcome)
+    .toSorted(([one], [other]) => exitCodeOf(other) - exitCodeOf(one))
     .map(([, text]) => text)
     .join('; ');
-  return { outcome, message, rtoSeconds, rejoinSeconds };
+  const ledger = record.clients?.ledger;
+  return {
+    outcome,
+    message,
+    rtoSeconds,
+    rejoinSeconds,
+    clientRtoSeconds: ledger?.clientRtoSeconds,
+    // Where nobody took over, writes were out for as long as clients waited longest.
+    writeOutageSeconds: rtoSeconds === undefined ? ledger?.longestPauseSeconds : ledger?.writeOutageSeconds,
+    acknowledgedWrites: ledger?.acknowledgedWrites,
+    lostWrites: ledger?.lost.count,
+    unknownWrites: ledger?.unknownWrites,
+    dualPrimarySeconds: ledger?.dualPrimarySeconds,
+  };
 }
 
 function conclusions(record: DrillRecord, rejoinSeconds: number | undefined): Conclusion[] {
@@ -45,6 +60,7 @@ function conclusions(record: DrillRecord, rejoinSeconds: number | undefined): Co
   found.push(...unproven(record, target));
   const asExpected = { failover, none, either }[record.expected];
   found.push(...asExpected(record, catalogue[record.fault].deed(target)));
+  found.push(...clientConclusions(record));
   if (record.interrupted === undefined) found.push(...afterwards(record, rejoinSeconds));
   return found.length > 0 ? found : [['pass', praise(record, target, rejoinSeconds)]];
 }
@@ -153,14 +169,16 @@ function either(record: DrillRecord, deed: string): Conclusion[] {
 
 /** Healthy again, and in the roles that the promotion, or its absence, left. */
 function afterwards(record: DrillRecord, rejoinSeconds: number | undefined): Conclusion[] {
-  const { final, promotion, primary } = record;
+  const { final, promotion, primary, handedBack, handBackFailed } = record;
   if (rejoinSeconds === undefined)
     return [['missed', 'the formation did not converge in time after the fault was undone']];
   if (final?.outcome !== 'pass')
     return [['missed', `the formation converged but is not healthy: ${final?.message ?? 'it was not read'}`]];
   // A promotion that was due and did not come is told already.
   if (promotion === undefined && record.expected === 'failover') return [];
-  const wanted = promotion?.node ?? primary;
+  if (handBackFailed !== undefined)
+    return [['missed', `${primary} could not be made primary again: ${handBackFailed}`]];
+  const wanted = handedBack === undefined ? (promotion?.node ?? primary) : primary;
   if (final.primary === wanted) return [];
   return [['missed', `${wanted} should be primary afterwards, and ${final.primary ?? 'no node'} is`]];
 }
@@ -171,11 +189,22 @@ function praise(record: DrillRecord, target: string, rejoinSeconds: number | und
   const rejoin = rejoinSeconds?.toFixed(3);
   if (promotion === undefined) {
     const healthy = lasts === 'a-moment' ? 'afterwards' : `${rejoin} s after the undo`;
-    return `${primary} stayed primary in the ${watchSeconds} s after ${deed(target)}; all nodes healthy ${healthy}`;
+    return `${primary} stayed primary in the ${watchSeconds} s after ${deed(target)}${kept(record)}; all nodes healthy ${healthy}`;
   }
   const took = `${promotion.node} took over from ${primary} in ${promotion.seconds.toFixed(3)} s (target ${rtoTargetSeconds} s)`;
   const since = lasts === 'a-moment' ? 'that' : 'its return';
-  return `${took}; all nodes healthy ${rejoin} s after ${since}`;
+  return `${took}${kept(record)}; all nodes healthy ${rejoin} s after ${since}`;
+}
+
+/** What the clients saw of a drill that went well. */
+function kept({ clients, promotion }: DrillRecord): string {
+  if (clients === undefined) return '';
+  const { clientRtoSeconds, longestPauseSeconds, acknowledgedWrites } = clients.ledger;
+  const again =
+    promotion === undefined
+      ? `clients waited ${longestPauseSeconds?.toFixed(3)} s at most`
+      : `clients wrote again after ${clientRtoSeconds?.toFixed(3)} s`;
+  return `, ${again}, and none of ${acknowledgedWrites} acknowledged writes was lost`;
 }
 
 /** Seconds to the millisecond. */

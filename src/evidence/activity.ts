@@ -32,8 +32,10 @@ export function activityOf(history: History, { faultAt, oldPrimary }: Scene): Ac
       unknown: inOrder(unknown),
       failed: inOrder(failed),
     }))
-    .sort((one, other) => rank(one.node, oldPrimary) - rank(other.node, oldPrimary) || (one.node < other.node ? -1 : 1));
+    .sort(
+      (one, other) =>
+        rank(one.node, oldPrimary) - rank(other.node, oldPrimary) || (one.node < other.node ? -1 : 1),
+    );
 }
 
 const rank = (node: string, oldPrimary: string) => (node === oldPrimary ? 0 : 1);
-

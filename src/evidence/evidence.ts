@@ -8,7 +8,7 @@ import type { Log } from '../contract/log.ts';
 import { type Formation, type Member, membersOf } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
-import type { History } from './history.ts';
+import type { Actor, History } from './history.ts';
 import { Journal } from './journal.ts';
 import type { LedgerRead } from './ledger.ts';
 import { deleteRows, prepareTable } from './prepare.ts';
@@ -50,7 +50,7 @@ const defaults = {
 
 /**
  * What clients see of a formation while something is done to it: writers that follow the primary, witnesses that
- * stay on the old one, and the journal of both. Use: start, wait for `firstAcknowledged` on the primary, do it,
+ * stay on the old one, and the journal of both. Use: start, wait for `everyKindAcknowledged`, do it,
  * wait for `firstAcknowledged` on the new one, `read` that, undo, `stop`, `read` again, `judgeLedger`, `end`.
  */
 export class Evidence {
@@ -137,6 +137,20 @@ export class Evidence {
         return writer !== undefined && (node === undefined || writer === node) ? event.at : undefined;
       },
     );
+  }
+
+  /** Waits until the application and every witness that writes had a write acknowledged. @throws as firstAcknowledged */
+  async everyKindAcknowledged(options: {
+    deadlineMs: number;
+    signal?: AbortSignal | undefined;
+  }): Promise<void> {
+    const actors = new Map<string, Actor>();
+    const missing = new Set<Actor>(['application', 'witness', 'local-witness']);
+    await this.journal.until('the first writes of the clients to be acknowledged', options, (event) => {
+      if (event.kind === 'connected') actors.set(event.connection, event.actor);
+      if (event.kind === 'acknowledged') missing.delete(actors.get(event.connection) as Actor);
+      return missing.size === 0 ? true : undefined;
+    });
   }
 
   /** Reads the run's rows on a node, as its superuser. @throws EnvironmentError, DeadlineError */

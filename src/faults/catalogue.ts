@@ -40,6 +40,18 @@ const entries = {
     state: 'down',
     end: 'power back',
   },
+  'cut-then-stop': {
+    does: "the link between the primary and its standbys is cut, then the primary's container is stopped by force",
+    expected: 'failover',
+    because:
+      'a primary that is gone is replaced; what it acknowledged meanwhile is lost unless commits wait for a standby',
+    hits: 'primary',
+    lasts: 'until-promotion',
+    leaves: 'filter',
+    deed: (container) => `${container} was cut off from its standbys, and then its power cut`,
+    state: 'cut off, then down',
+    end: 'power back',
+  },
   freeze: {
     does: 'every process of the primary is frozen, as on a host that hangs; its connections look alive',
     expected: 'failover',

@@ -1,4 +1,5 @@
 import type { FaultName } from './catalogue.ts';
+import { cutThenStop } from './cut-then-stop.ts';
 import { diskFull } from './disk.ts';
 import type { Prepare } from './fault.ts';
 import { monitorCut, networkCut, packetLoss, standbyCut } from './links.ts';
@@ -9,6 +10,7 @@ import { switchover } from './switchover.ts';
 /** How each fault of the catalogue is inflicted and proven. */
 export const prepare: Readonly<Record<FaultName, Prepare>> = {
   stop: powerCut,
+  'cut-then-stop': cutThenStop,
   freeze,
   'kill-node': killNode,
   'network-cut': networkCut,

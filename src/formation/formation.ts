@@ -149,6 +149,11 @@ export function numberSyncStandbys(formation: Formation): number {
   return members <= 2 ? 0 : formation.replication.syncStandbys;
 }
 
+/** Whether commits wait for no standby at all. */
+export function isAsynchronous({ nodes, replication }: Formation): boolean {
+  return replication.syncStandbys === 0 || nodes.every(({ quorum }) => !quorum);
+}
+
 /** Every client's way in, one rule for each user and database: what pg_hba.conf must say on every data node. */
 export function clientRules({ postgres }: Formation): ClientRule[] {
   return [

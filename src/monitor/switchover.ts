@@ -11,12 +11,28 @@ export async function performFailover(
   formation: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  await retryUntil(
-    'the monitor to accept a switchover',
-    { deadlineMs: 30_000, pauseMs: 500, signal },
-    async () => {
-      await session.query('SELECT pgautofailover.perform_failover($1, 0)', [formation]);
-      return true;
-    },
-  );
+  await accepted(session, 'SELECT pgautofailover.perform_failover($1, 0)', [formation], signal);
+}
+
+/** The same, with the node named that is to be primary. */
+export async function performPromotion(
+  session: Session,
+  formation: string,
+  node: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  await accepted(session, 'SELECT pgautofailover.perform_promotion($1, $2)', [formation, node], signal);
+}
+
+async function accepted(
+  session: Session,
+  query: string,
+  values: string[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const options = { deadlineMs: 30_000, pauseMs: 500, signal };
+  await retryUntil('the monitor to accept a switchover', options, async () => {
+    await session.query(query, values);
+    return true;
+  });
 }

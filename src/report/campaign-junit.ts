@@ -51,7 +51,7 @@ const inSelfTest = 'a self-test, in which writes were made to be lost: the campa
 
 function onlyTold(given: TestCase): TestCase {
   const { result } = given;
-  if (result.kind !== 'failed') return given;
+  if (result.kind !== 'failed' && result.kind !== 'error') return given;
   return { ...given, result: { kind: 'skipped', message: `${inSelfTest} (${result.message})` } };
 }
 

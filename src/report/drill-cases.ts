@@ -16,15 +16,23 @@ const error = (message: string): Result => ({ kind: 'error', message, detail: me
 
 /** Each thing that a drill is judged by, as a case; always the same ones, so that a history of runs lines up. */
 export function drillCases({ record, verdict }: JudgedDrill): DrillCase[] {
+  const { clients } = record;
   const { rtoSeconds, clientRtoSeconds, rejoinSeconds } = verdict;
   return [
     { name: 'the formation was healthy before', result: baseline(record) },
     { name: 'the fault took hold', result: fault(record) },
     timed('promotion', rtoSeconds, promotion(record, verdict)),
-    timed('client writes', clientRtoSeconds, clientWrites(record, verdict)),
+    timed(
+      'client writes',
+      clientRtoSeconds ?? clients?.ledger.longestPauseSeconds,
+      clientWrites(record, verdict),
+    ),
     { name: 'no acknowledged write was lost', result: withClients(record, noneLost) },
     { name: 'no row that nobody can have written', result: withClients(record, noPhantom) },
-    { name: 'one primary at a time', result: withClients(record, () => onePrimary(record, verdict)) },
+    {
+      name: 'one primary at a time',
+      result: withClients(record, (clients) => onePrimary(record, clients, verdict)),
+    },
     { name: 'the evidence is conclusive', result: withClients(record, conclusive) },
     timed('rejoin', rejoinSeconds, rejoined(record, verdict)),
   ];
@@ -83,13 +91,16 @@ function promotion(record: DrillRecord, { rtoSeconds }: DrillVerdict): Result {
   return withoutPromotion(record);
 }
 
-function withoutPromotion({ announcements, primary = '', serving, watchSeconds }: DrillRecord): Result {
+function withoutPromotion(record: DrillRecord): Result {
+  const { announcements, primary = '', serving, watchSeconds, expected } = record;
   const sign = announcements.find((heard) => heard.seconds >= 0 && isFailoverSign(heard, primary));
   if (sign !== undefined)
     return failed(
       `a failover began ${shownSeconds(sign.seconds)} after the fault: ${sign.node} was to be ${sign.goalState}`,
     );
   if (serving === false) return failed(`${primary} took no writes any more`);
+  if (serving === undefined && expected === 'none')
+    return error('nobody looked whether the primary went on serving');
   return passed(`no failover in the ${watchSeconds} s watched`);
 }
 
@@ -104,20 +115,24 @@ function withClients(record: DrillRecord, judged: (clients: ClientsRecord) => Re
 function clientWrites(record: DrillRecord, { clientRtoSeconds }: DrillVerdict): Result {
   const { promotion: heard, rtoTargetSeconds, expected } = record;
   return withClients(record, ({ ledger }) => {
+    const within = (what: string, seconds: number): Result => {
+      const held = `${what} ${shownSeconds(seconds)}; the target is ${rtoTargetSeconds} s`;
+      return seconds <= rtoTargetSeconds ? passed(held) : failed(held, `${held}\n${refusals(ledger)}`.trim());
+    };
     if (heard === undefined) {
-      const pause = `the longest pause was ${shownSeconds(ledger.longestPauseSeconds)}`;
-      return skipped(`nobody was promoted; ${pause}`);
+      const { longestPauseSeconds: pause } = ledger;
+      if (expected === 'failover') return skipped('nobody was promoted');
+      return pause === undefined ? skipped('no client wrote') : within('the longest pause was', pause);
     }
-    if (expected === 'none') return skipped('no failover was due, so there is no target for it');
-    if (clientRtoSeconds === undefined) {
-      const told = ledger.refusals.map(({ node, why }) => `${node}: ${why}`).join('\n');
-      const message = `no client wrote on ${heard.node}`;
-      return failed(message, told === '' ? message : `${message}\n${told}`);
-    }
-    const took = `first write ${shownSeconds(clientRtoSeconds)} after the fault; the target is ${rtoTargetSeconds} s`;
-    return clientRtoSeconds <= rtoTargetSeconds ? passed(took) : failed(took);
+    if (clientRtoSeconds !== undefined)
+      return within('from the fault to the first write it took', clientRtoSeconds);
+    const message = `no client wrote on ${heard.node}`;
+    return failed(message, `${message}\n${refusals(ledger)}`.trim());
   });
 }
+
+const refusals = (ledger: ClientsRecord['ledger']) =>
+  ledger.refusals.map(({ node, why }) => `${node}: ${why}`).join('\n');
 
 function noneLost({ ledger }: ClientsRecord): Result {
   const { lost, acknowledgedWrites, unknownWrites, failedWrites } = ledger;
@@ -135,22 +150,25 @@ function noPhantom({ ledger: { phantoms, vanished } }: ClientsRecord): Result {
   return { kind: 'passed' };
 }
 
+/** What a witness writes on the old primary waits for no standby, and no client takes it for done. */
 function onePrimary(
-  { clients, promotion: heard }: DrillRecord,
+  { promotion: heard }: DrillRecord,
+  { ledger }: ClientsRecord,
   { dualPrimarySeconds }: DrillVerdict,
 ): Result {
-  const overlap = clients?.ledger.overlap;
-  if ((dualPrimarySeconds ?? 0) > 0 || (overlap?.count ?? 0) > 0) {
-    const acknowledged = overlap && overlap.count > 0 ? `: ${describeRows(overlap.rows)}` : '';
+  const { overlap, overlapSeconds } = ledger;
+  if (overlap.count > 0)
     return failed(
-      `two primaries took writes for ${shownSeconds(dualPrimarySeconds)}`,
-      `${overlap?.count ?? 0} writes of clients were acknowledged by both${acknowledged}`,
+      `both primaries acknowledged writes to clients for ${shownSeconds(overlapSeconds)}`,
+      describeRows(overlap.rows),
     );
-  }
   if (heard === undefined) return skipped('nobody was promoted');
-  return dualPrimarySeconds === undefined
-    ? skipped('it was not measured')
-    : passed('the old primary took no write after the first on the new one');
+  if (dualPrimarySeconds === undefined) return skipped('it was not measured');
+  return passed(
+    dualPrimarySeconds > 0
+      ? `the old primary took a witness's writes for ${shownSeconds(dualPrimarySeconds)} more, and acknowledged none to clients`
+      : 'the old primary took no write after the first on the new one',
+  );
 }
 
 function conclusive({ ledger: { inconclusive }, unread }: ClientsRecord): Result {
@@ -167,5 +185,15 @@ function rejoined(record: DrillRecord, { rejoinSeconds }: DrillVerdict): Result 
   if (interrupted !== undefined) return skipped(`interrupted: ${interrupted}`);
   if (rejoinSeconds === undefined) return failed('the formation did not converge in time');
   if (final?.outcome !== 'pass') return failed(final?.message ?? 'the formation was not read afterwards');
-  return passed(`${shownSeconds(rejoinSeconds)} after the undo`);
+  if (record.handBackFailed !== undefined)
+    return failed(`the role could not be handed back to ${record.primary}: ${record.handBackFailed}`);
+  // A promotion that was due and did not come is told already.
+  if (record.promotion === undefined && record.expected === 'failover') return passed(after(rejoinSeconds));
+  const handedBack = record.handedBack !== undefined;
+  const wanted = handedBack ? record.primary : (record.promotion?.node ?? record.primary);
+  return final.primary === wanted
+    ? passed(after(rejoinSeconds))
+    : failed(`${wanted} should be primary afterwards, and ${final.primary ?? 'no node'} is`);
 }
+
+const after = (seconds: number) => `${shownSeconds(seconds)} after the undo`;

@@ -62,7 +62,7 @@ function clientRows(record: DrillRecord, ledger: LedgerVerdict, verdict: DrillVe
       'longest pause between acknowledged writes',
       shownSeconds(ledger.longestPauseSeconds),
       outage,
-      '',
+      record.expected === 'failover' ? '' : shownSeconds(record.rtoTargetSeconds),
     ]);
   else
     rows.push(
@@ -70,7 +70,7 @@ function clientRows(record: DrillRecord, ledger: LedgerVerdict, verdict: DrillVe
         'client RTO: fault to the first write on the new primary',
         shownSeconds(verdict.clientRtoSeconds),
         '',
-        record.expected === 'none' ? '' : shownSeconds(record.rtoTargetSeconds),
+        shownSeconds(record.rtoTargetSeconds),
       ],
       [
         'write outage: last acknowledged write before, to first after',
@@ -78,7 +78,13 @@ function clientRows(record: DrillRecord, ledger: LedgerVerdict, verdict: DrillVe
         outage,
         '',
       ],
-      ['dual-primary time: both took writes', shownSeconds(verdict.dualPrimarySeconds), '', 'none'],
+      [
+        "dual-primary time: both took writes, a witness's included",
+        shownSeconds(verdict.dualPrimarySeconds),
+        '',
+        '',
+      ],
+      ['overlap: both acknowledged writes to clients', shownSeconds(ledger.overlapSeconds), '', 'none'],
     );
   const lastTaken = ledger.lastTakenSeconds ?? 0;
   if (record.promotion !== undefined && lastTaken > 0)

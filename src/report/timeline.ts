@@ -7,7 +7,7 @@ import { type Flag, flagsAbove, flagsBelow, heightOf, placed } from './flags.ts'
 import { type Lane, lanesOf, type Segment } from './lanes.ts';
 import { type LegendEntry, legend } from './legend.ts';
 import { shortened, shortenedInside, widthOf, wrapped } from './lettering.ts';
-import { lettered, picture, rectangle } from './svg.ts';
+import { type Ink, lettered, picture, rectangle } from './svg.ts';
 
 const width = 960;
 const edge = 20;
@@ -47,7 +47,7 @@ export function drillTimeline(record: DrillRecord, verdict: DrillVerdict): strin
     ...flagsAbove(above, top - 4, bottom),
     ...clientRows(record, outage, x, clients),
     ...lanes.map((lane, index) => drawLane(lane, x, left, top + index * (laneHeight + laneGap))),
-    twoPrimaries(verdict, x, { top, bottom }),
+    twoPrimaries(bothOf(record, verdict), x, { top, bottom }),
     ...axis(x, range, axisTop, 'seconds since the fault'),
     ...explained.parts,
   ]);
@@ -96,7 +96,7 @@ function headOf(record: DrillRecord, verdict: DrillVerdict) {
 
 /** What is held against the target, above the lanes. */
 function figureFlags(record: DrillRecord, verdict: DrillVerdict, x: Scale, { end }: Range): Flag[] {
-  const { rtoSeconds, clientRtoSeconds, dualPrimarySeconds } = verdict;
+  const { rtoSeconds, clientRtoSeconds } = verdict;
   const { rtoTargetSeconds, expected } = record;
   const flags: Flag[] = [];
   if (rtoSeconds !== undefined)
@@ -108,13 +108,8 @@ function figureFlags(record: DrillRecord, verdict: DrillVerdict, x: Scale, { end
       ink: 'successor',
       pole: 'solid',
     });
-  if (clientRtoSeconds !== undefined && dualPrimarySeconds !== undefined && dualPrimarySeconds > 0)
-    flags.push({
-      x: x(clientRtoSeconds + dualPrimarySeconds),
-      label: `two primaries for ${dualPrimarySeconds.toFixed(3)} s`,
-      ink: 'alarm',
-      pole: 'solid',
-    });
+  const both = bothOf(record, verdict);
+  if (both !== undefined) flags.push({ x: x(both.to), label: both.label, ink: both.ink, pole: 'solid' });
   if (isWatched(record))
     flags.push({
       x: x(record.watchSeconds),
@@ -170,13 +165,32 @@ function shade(record: DrillRecord, verdict: DrillVerdict, x: Scale, range: Rang
   });
 }
 
-function twoPrimaries(verdict: DrillVerdict, x: Scale, { top, bottom }: Stretch): string {
-  const { clientRtoSeconds: from, dualPrimarySeconds: lasted = 0 } = verdict;
-  if (from === undefined || lasted <= 0) return '';
-  const size = Math.max(3, x(from + lasted) - x(from));
-  const label = `two primaries took writes for ${lasted.toFixed(3)} s`;
-  const bar = (y: number, height: number) =>
-    rectangle('alarm', { x: x(from), y, width: size, height }, label);
+interface Both {
+  from: number;
+  to: number;
+  label: string;
+  ink: Ink;
+}
+
+/** When both primaries took writes: an alarm where clients had them acknowledged, a doubt where only a witness wrote. */
+function bothOf({ clients }: DrillRecord, verdict: DrillVerdict): Both | undefined {
+  const { clientRtoSeconds: from, dualPrimarySeconds = 0 } = verdict;
+  const lasted = Math.max(dualPrimarySeconds, clients?.ledger.overlapSeconds ?? 0);
+  if (from === undefined || lasted <= 0) return undefined;
+  const forClients = (clients?.ledger.overlap.count ?? 0) > 0;
+  return {
+    from,
+    to: from + lasted,
+    label: `${forClients ? 'two primaries' : 'old primary writable'} for ${lasted.toFixed(3)} s`,
+    ink: forClients ? 'alarm' : 'doubt',
+  };
+}
+
+function twoPrimaries(both: Both | undefined, x: Scale, { top, bottom }: Stretch): string {
+  if (both === undefined) return '';
+  const { from, to, label, ink } = both;
+  const size = Math.max(3, x(to) - x(from));
+  const bar = (y: number, height: number) => rectangle(ink, { x: x(from), y, width: size, height }, label);
   const veil = bar(top - 8, bottom - top + 8).replace('<rect ', '<rect fill-opacity="0.35" ');
   return `${veil}${bar(top - 8, 5)}${bar(bottom - 5, 5)}`;
 }

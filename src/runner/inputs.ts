@@ -143,6 +143,41 @@ export function choice<T extends string>(allowed: readonly T[]): InputSpec<T> {
   };
 }
 
+/** One or more, separated by commas or line breaks. */
+export function listOf<T>(spec: InputSpec<T>): InputSpec<[T, ...T[]]> {
+  return {
+    parse(given) {
+      const parts = given.split(/[,\n]/).map((part) => part.trim());
+      const [first, ...others] = parts.filter((part) => part !== '').map((part) => spec.parse(part));
+      if (first === undefined) throw new Error('must name at least one');
+      return [first, ...others];
+    },
+  };
+}
+
+/** A plain number, fractions allowed. */
+export function numberInput(min: number, max: number): InputSpec<number> {
+  return {
+    parse(given) {
+      const value = Number(given);
+      if (!/^\d+(?:\.\d+)?$/.test(given) || value < min || value > max)
+        throw new Error(`must be a number from ${min} to ${max}`);
+      return value;
+    },
+  };
+}
+
+export function wholeNumber(min: number, max: number): InputSpec<number> {
+  return {
+    parse(given) {
+      const value = Number(given);
+      if (!/^\d+$/.test(given) || value < min || value > max)
+        throw new Error(`must be a whole number from ${min} to ${max}`);
+      return value;
+    },
+  };
+}
+
 export const trueOrFalse: InputSpec<boolean> = {
   parse(given) {
     if (given !== 'true' && given !== 'false') throw new Error('must be true or false');

@@ -70,6 +70,11 @@ export const commonOutputs = ['exit-code', 'outcome', 'message', 'report'] as co
 /** Every action has it: where the JSON report goes. */
 export const reportFolderInput = 'report-folder';
 
+/** @param folder what a relative path is relative to */
+export function reportFolder(given: string, folder: string): string {
+  return resolve(folder, given || 'pgha-reports');
+}
+
 /** Warnings and debug lines go by commands of the runner, which escape what they carry. */
 export const coreLog: Log = {
   info: (line) => core.info(withoutCommands(line)),
@@ -137,7 +142,7 @@ async function runOne<S extends InputSpecs>(
   }
   process.exitCode = exitCodeOf(result.outcome);
   try {
-    await publish(action, result, resolve(folder, rawInput(reportFolderInput, env) || 'pgha-reports'));
+    await publish(action, result, reportFolder(rawInput(reportFolderInput, env), folder));
   } catch (error) {
     // Without its outputs the verdict does not reach the workflow.
     process.exitCode = exitCodeOf('error');

@@ -247,6 +247,7 @@ export function passingDrill(given: Partial<DrillRecord> = {}): DrillRecord {
     clients: undefined,
     clientsMissing: undefined,
     handedBack: undefined,
+    handBackFailed: undefined,
     disturbed: undefined,
     impossible: undefined,
     serving: undefined,
@@ -383,21 +384,11 @@ export function clientsRecord(
 export const watchedDrill = (given: Partial<DrillRecord> = {}): DrillRecord =>
   passingDrill({ clients: clientsRecord({ lastBefore: -0.02, firstAfter: 9.88, until: 15.4 }), ...given });
 
-/** A drill with its verdict, the clients' figures in it. */
-export function judgedDrill(record: DrillRecord, given: Partial<DrillVerdict> = {}): JudgedDrill {
-  const ledger = record.clients?.ledger;
-  const verdict: DrillVerdict = {
-    ...judgeDrill(record),
-    clientRtoSeconds: ledger?.clientRtoSeconds,
-    writeOutageSeconds: ledger?.writeOutageSeconds,
-    acknowledgedWrites: ledger?.acknowledgedWrites,
-    lostWrites: ledger?.lost.count,
-    unknownWrites: ledger?.unknownWrites,
-    dualPrimarySeconds: ledger?.dualPrimarySeconds,
-    ...given,
-  };
-  return { record, verdict };
-}
+/** A drill with its verdict, or with what a test says of it. */
+export const judgedDrill = (record: DrillRecord, given: Partial<DrillVerdict> = {}): JudgedDrill => ({
+  record,
+  verdict: { ...judgeDrill(record), ...given },
+});
 
 /** What a history keeps of a drill. */
 export const historyEntry = ({ record, verdict }: JudgedDrill): HistoryEntry => ({
@@ -414,7 +405,7 @@ export const historyEntry = ({ record, verdict }: JudgedDrill): HistoryEntry => 
   rejoinSeconds: verdict.rejoinSeconds ?? null,
   acknowledgedWrites: verdict.acknowledgedWrites ?? null,
   lostWrites: verdict.lostWrites ?? null,
-  dualPrimarySeconds: verdict.dualPrimarySeconds ?? null,
+  dualPrimarySeconds: record.clients?.ledger.overlapSeconds ?? null,
 });
 
 /** The campaign of those drills, by default one that went well; several prove something together. */

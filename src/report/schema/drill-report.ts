@@ -186,6 +186,7 @@ const record = v.object({
   handedBack: maybe(
     v.object({ seconds: seconds('Since the fault.'), because: text('Why the role was handed back.') }),
   ),
+  handBackFailed: maybe(text('What kept the role from being handed back.')),
   final: maybe(v.pipe(checked, v.description('The formation afterwards.'))),
   announcements: list(announcement, 'What the monitor announced, in order; also shortly before the fault.'),
   interrupted: maybe(text('Why the drill ended before its end.')),
@@ -199,7 +200,9 @@ const drillVerdict = v.object({
   rtoSeconds: maybe(seconds("Fault to the monitor's announcement of the promotion.")),
   rejoinSeconds: maybe(seconds('Undo to every node converged and healthy.')),
   clientRtoSeconds: maybe(seconds('Fault to the first write acknowledged to a client by the new primary.')),
-  writeOutageSeconds: maybe(seconds('Last acknowledged write before, to first after.')),
+  writeOutageSeconds: maybe(
+    seconds('Last acknowledged write before, to first after; without a promotion the longest pause.'),
+  ),
   acknowledgedWrites: maybe(count('Writes acknowledged to clients.')),
   lostWrites: maybe(count('Acknowledged, and gone.')),
   unknownWrites: maybe(count('Neither acknowledged nor certainly not committed.')),

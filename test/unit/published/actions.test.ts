@@ -114,7 +114,9 @@ describe("the root action's page", () => {
 });
 
 describe("the drill's faults", () => {
-  const lines = ['What is done, one of these (the README has them as a table):'];
+  const lines = [
+    'What is done, one of these (the README has them as a table); of several, by commas, each is drilled in turn:',
+  ];
   for (const name of faultNames) lines.push(`${name}: ${told(name)}`);
 
   it.each([[['.']], [['actions', 'failover-drill']]])('stand in the input of %j, a sentence each', (path) => {

@@ -3,6 +3,7 @@ import { XMLValidator } from 'fast-xml-parser';
 import { describe, expect, it } from 'vitest';
 import type { DrillRecord } from '../../../src/drill/record.ts';
 import type { DrillVerdict } from '../../../src/drill/verdict.ts';
+import type { Finding, LedgerVerdict } from '../../../src/evidence/ledger.ts';
 import { flagHeight, placed } from '../../../src/report/flags.ts';
 import { shortened, shortenedInside, widthOf, wrapped } from '../../../src/report/lettering.ts';
 import { drillTimeline } from '../../../src/report/timeline.ts';
@@ -88,8 +89,15 @@ describe("a drill's picture", () => {
   });
 
   it('alarms of two primaries, and only of those', () => {
-    expect(drawn()).not.toContain('pgha-alarm"');
-    expect(drawn({}, { dualPrimarySeconds: 1.5 })).toContain('>two primaries for 1.500 s</text>');
+    const both = { dualPrimarySeconds: 1.5, overlapSeconds: 1.5 };
+    const of = (given: Partial<LedgerVerdict>) =>
+      drawn({ clients: clientsRecord({ lastBefore: -0.02, firstAfter: 9.88, until: 15 }, given) });
+    expect(of({})).not.toContain('pgha-alarm"');
+    const overlap = { count: 1, rows: { 'app1.1': [[7, 7]] } } satisfies Finding;
+    expect(of({ ...both, overlap })).toMatch(/pgha-alarm"[\s\S]*>two primaries for 1\.500 s<\/text>/);
+    const onlyWitness = of({ ...both, overlapSeconds: 0 });
+    expect(onlyWitness).toContain('>old primary writable for 1.500 s</text>');
+    expect(onlyWitness).not.toContain('pgha-alarm"');
   });
 
   it('shows the time watched where no failover was due', () => {

@@ -1,0 +1,129 @@
+import type { Log } from '../contract/log.ts';
+import { type DrillOptions, drill } from '../drill/drill.ts';
+import { judgeDrill } from '../drill/verdict.ts';
+import { catalogue, type FaultName } from '../faults/catalogue.ts';
+import type { Formation } from '../formation/formation.ts';
+import type { Incus } from '../incus/incus.ts';
+import type { CampaignRecord, JudgedDrill } from './campaign-record.ts';
+import { fingerprint } from './fingerprint.ts';
+import { appendHistory, type HistoryEntry, readHistory } from './history.ts';
+import { planCampaign, type Round } from './plan.ts';
+import { proofOf } from './proof.ts';
+
+export interface CampaignOptions {
+  rounds: number;
+  faults: readonly [FaultName, ...FaultName[]];
+  seed: number;
+  /** Where the drills are noted, and those before are read; undefined for nowhere. */
+  historyPath: string | undefined;
+  /** How much slower the median RTO may be than in the history, percent; undefined for no gate. */
+  regressionPercent: number | undefined;
+  /** It is to show that the ledger finds writes that are lost. */
+  selfTest: boolean;
+  drill: Omit<DrillOptions, 'fault' | 'holdBackMs'>;
+}
+
+/**
+ * Runs drills in a row, each on the formation that the one before left healthy; so the primaries alternate by
+ * themselves. Each is noted in the history as soon as it is over. It ends early where the formation is not as healthy
+ * as a drill needs it, or a drill could not be told.
+ *
+ * @throws as drill, before anything was touched; EnvironmentError when the history cannot be read or written
+ */
+export async function campaign(
+  formation: Formation,
+  incus: Incus,
+  options: CampaignOptions,
+): Promise<CampaignRecord> {
+  const { rounds, seed, selfTest, historyPath } = options;
+  const { log, signal } = options.drill;
+  // What cannot be read or written is told before anything is touched.
+  const before = historyPath === undefined ? [] : historyOf(historyPath, log);
+  const record: CampaignRecord = {
+    formation: formation.name,
+    rounds,
+    seed: rounds > 1 ? seed : undefined,
+    selfTest,
+    drills: [],
+    proofs: [],
+    endedEarly: undefined,
+  };
+  for (const round of planned(formation, options)) {
+    if (rounds > 1) log.info(`round ${round.number} of ${rounds}: ${round.fault}`);
+    const one = await drill(formation, incus, { ...options.drill, ...round });
+    const judged = { record: one, verdict: judgeDrill(one) };
+    record.drills.push(judged);
+    if (historyPath !== undefined && !selfTest) appendHistory(historyPath, entryOf(judged, formation));
+    if (round.number === rounds) break;
+    record.endedEarly = signal.aborted ? 'it was cancelled' : endOf(judged);
+    if (record.endedEarly !== undefined) break;
+    log.info(`round ${round.number}: ${judged.verdict.message}`);
+  }
+  record.proofs = selfTest ? [] : proofsOf(record, before, formation, options);
+  return record;
+}
+
+function historyOf(path: string, log: Log): HistoryEntry[] {
+  const { entries, unreadable } = readHistory(path);
+  if (unreadable > 0)
+    log.warn(`${path}: ${unreadable} lines are no drills of this version, and are left alone`);
+  return entries;
+}
+
+function planned(
+  { timings }: Formation,
+  { rounds, faults, seed }: CampaignOptions,
+): (Round<FaultName> & { holdBackMs: number })[] {
+  const [only] = faults;
+  // A single drill falls where it falls; nobody waits for its sake.
+  if (rounds === 1 && faults.length === 1) return [{ number: 1, fault: only, holdBackMs: 0 }];
+  return planCampaign({ rounds, faults, seed, periodMs: timings.healthCheckPeriodMs });
+}
+
+/** Why there is no sense in another drill. */
+function endOf({ record, verdict }: JudgedDrill): string | undefined {
+  if (verdict.outcome === 'error' || verdict.outcome === 'unhealthy') return verdict.message;
+  return record.final?.outcome === 'pass' ? undefined : 'the formation was not healthy afterwards';
+}
+
+/** Undefined versions stand for what could not be read: such a drill told nothing. */
+function entryOf({ record, verdict }: JudgedDrill, formation: Formation): HistoryEntry {
+  const versions = record.versions ?? { postgres: 0, autoFailover: '' };
+  const orNull = (value: number | undefined) => value ?? null;
+  return {
+    fingerprint: fingerprint(formation, record.fault, versions),
+    drill: record.id,
+    at: record.startedAt,
+    formation: formation.name,
+    fault: record.fault,
+    outcome: verdict.outcome,
+    failover: catalogue[record.fault].expected === 'failover',
+    rtoSeconds: orNull(verdict.rtoSeconds),
+    clientRtoSeconds: orNull(verdict.clientRtoSeconds),
+    writeOutageSeconds: orNull(verdict.writeOutageSeconds),
+    rejoinSeconds: orNull(verdict.rejoinSeconds),
+    acknowledgedWrites: orNull(verdict.acknowledgedWrites),
+    lostWrites: orNull(verdict.lostWrites),
+    dualPrimarySeconds: orNull(record.clients?.ledger.overlapSeconds),
+  };
+}
+
+/** What the drills of a campaign prove, by fault, together with those before them. Pure. */
+export function proofsOf(
+  { drills }: Pick<CampaignRecord, 'drills'>,
+  before: readonly HistoryEntry[],
+  formation: Formation,
+  { regressionPercent }: Pick<CampaignOptions, 'regressionPercent'>,
+): CampaignRecord['proofs'] {
+  const entries = drills.map((each) => entryOf(each, formation));
+  const target = drills[0]?.record.rtoTargetSeconds;
+  if (target === undefined) return [];
+  return [...new Set(entries.map(({ fault }) => fault))].map((fault) =>
+    proofOf(
+      entries.filter((entry) => entry.fault === fault),
+      before,
+      target,
+      regressionPercent,
+    ),
+  );
+}

@@ -1,0 +1,92 @@
+import { worstOutcome } from '../contract/outcome.ts';
+import type { CampaignRecord, CampaignVerdict, JudgedDrill } from './campaign-record.ts';
+import { type Proof, percent } from './proof.ts';
+
+/** Judges a campaign, or the single drill that it is. Pure. */
+export function judgeCampaign(campaign: CampaignRecord): CampaignVerdict {
+  if (campaign.selfTest) return selfTestVerdict(campaign);
+  const { drills, endedEarly, rounds } = campaign;
+  const slower = campaign.proofs.filter(({ regression }) => regression?.failed);
+  const drilled = worstOutcome(drills.map(({ verdict }) => verdict.outcome));
+  const outcome = worstOutcome([
+    drilled,
+    ...slower.map(() => 'missed' as const),
+    // What was cut short proves nothing, though every drill of it passed.
+    ...(drills.length < rounds && drilled === 'pass' ? (['error'] as const) : []),
+  ]);
+  const [first] = drills;
+  if (first === undefined) return { outcome: 'error', message: 'there was no drill' };
+  const told = rounds === 1 ? [first.verdict.message] : [summary(campaign)];
+  told.push(...slower.map(slowdown));
+  if (endedEarly !== undefined && rounds > 1)
+    told.push(`it ended after ${drills.length} of ${rounds} rounds: ${endedEarly}`);
+  return { outcome, message: told.join('; ') };
+}
+
+function summary({ drills, proofs }: CampaignRecord): string {
+  const failed = drills.filter(({ verdict }) => verdict.outcome !== 'pass');
+  const rounds = `${drills.length} drill${drills.length === 1 ? '' : 's'}`;
+  if (failed.length === 0) {
+    const bounds = proofs.map(({ fault, now, pooled }) => {
+      const rto =
+        now.rto === undefined
+          ? ''
+          : `RTO ${now.rto.median.toFixed(3)} s at the median, ${now.rto.greatest.toFixed(3)} s at most; `;
+      return `${fault}: ${rto}at 95 % confidence at most ${percent(pooled.breachAtMost)} of such drills breach the target`;
+    });
+    return `${rounds}, all of them passed; ${bounds.join('; ')}`;
+  }
+  const worst = worstOutcome(failed.map(({ verdict }) => verdict.outcome));
+  const gravest = failed.find(({ verdict }) => verdict.outcome === worst) as JudgedDrill;
+  return `${failed.length} of ${rounds} did not pass: round ${drills.indexOf(gravest) + 1}, ${gravest.record.fault}: ${gravest.verdict.message}`;
+}
+
+function slowdown({ fault, regression }: Proof): string {
+  const { nowSeconds = 0, beforeSeconds = 0, allowedPercent = 0 } = regression ?? {};
+  return `${fault}: the median RTO is ${nowSeconds.toFixed(3)} s, more than ${allowedPercent} % slower than the ${beforeSeconds.toFixed(3)} s before`;
+}
+
+/** From the cut on, a primary that waits for nobody acknowledges what no standby has. */
+const leastAcknowledgedSeconds = 0.5;
+
+/**
+ * Whether the ledger found what must be there: every round lost writes by design, as commits waited for no standby
+ * while the link was cut.
+ */
+function selfTestVerdict({ drills, rounds, endedEarly }: CampaignRecord): CampaignVerdict {
+  const found = drills.map(selfTested);
+  if (drills.length < rounds)
+    found.push({
+      outcome: 'error',
+      message: `it ended after ${drills.length} of ${rounds} rounds: ${endedEarly}`,
+    });
+  const outcome = worstOutcome(found.map((each) => each.outcome));
+  const lost = drills.reduce((sum, { verdict }) => sum + (verdict.lostWrites ?? 0), 0);
+  const message =
+    outcome === 'pass'
+      ? `the ledger found lost writes in ${drills.length === 1 ? 'the drill' : `each of ${drills.length} drills`} that had to lose some, ${lost} in all: its green verdicts mean something`
+      : found
+          .filter((each) => each.outcome === outcome)
+          .map((each) => each.message)
+          .join('; ');
+  return { outcome, message };
+}
+
+function selfTested({ record, verdict }: JudgedDrill): CampaignVerdict {
+  const ledger = record.clients?.ledger;
+  if (ledger === undefined || record.promotion === undefined || ledger.inconclusive.length > 0)
+    return { outcome: 'error', message: `the self-test could not tell: ${verdict.message}` };
+  if (record.final?.outcome !== 'pass')
+    return {
+      outcome: 'missed',
+      message: `the formation is not healthy after the self-test: ${verdict.message}`,
+    };
+  if (ledger.lost.count > 0) return { outcome: 'pass', message: verdict.message };
+  return (ledger.lastAcknowledgedSeconds ?? 0) < leastAcknowledgedSeconds
+    ? { outcome: 'error', message: 'the self-test could not tell: no write was acknowledged after the cut' }
+    : {
+        outcome: 'missed',
+        message:
+          'acknowledged writes must have been lost, and the ledger found none: its green verdicts mean nothing',
+      };
+}

@@ -1,0 +1,76 @@
+import type { Outcome } from '../contract/outcome.ts';
+import type { Finding } from '../evidence/ledger.ts';
+import { describeRows } from '../evidence/rows.ts';
+import type { DrillRecord } from './record.ts';
+
+/** What the clients' evidence says against a drill. Pure. */
+export function clientConclusions(record: DrillRecord): [Outcome, string][] {
+  const { clients } = record;
+  if (clients === undefined) return [];
+  const { ledger, unread } = clients;
+  const found: [Outcome, string][] = ledger.inconclusive.map((why) => [
+    'error',
+    `the clients' evidence is not whole: ${[why, ...unread].join('; ')}`,
+  ]);
+  const wrong = (what: Finding, says: (count: string) => string): [Outcome, string][] =>
+    what.count === 0 ? [] : [['missed', `${says(writes(what.count))} (${briefly(what)})`]];
+  found.push(
+    ...wrong(ledger.lost, (count) => `${count} acknowledged to clients ${isOrAre(ledger.lost)} lost`),
+    ...wrong(ledger.phantoms, (count) => `${count} that no client made ${isOrAre(ledger.phantoms)} there`),
+    ...wrong(ledger.vanished, (count) => `${count} that stood on the new primary vanished from it`),
+    ...wrong(
+      ledger.overlap,
+      (count) =>
+        `two primaries: the old one acknowledged ${count} of clients after the new one's first, for ${(ledger.overlapSeconds ?? 0).toFixed(3)} s`,
+    ),
+    ...late(record, clients),
+  );
+  return found;
+}
+
+type Clients = NonNullable<DrillRecord['clients']>;
+
+/** Clients that could not write in time, where somebody was there to write to. */
+function late(record: DrillRecord, { ledger }: Clients): [Outcome, string][] {
+  const { promotion, rtoTargetSeconds } = record;
+  const { clientRtoSeconds, longestPauseSeconds } = ledger;
+  if (promotion === undefined) {
+    if (record.expected === 'failover' || (longestPauseSeconds ?? 0) <= rtoTargetSeconds) return [];
+    return [
+      [
+        'missed',
+        `clients could not write for ${longestPauseSeconds?.toFixed(3)} s, without a failover; the target is ${rtoTargetSeconds} s${refusal(ledger, undefined)}`,
+      ],
+    ];
+  }
+  if (clientRtoSeconds === undefined)
+    return [
+      [
+        'missed',
+        `${promotion.node} was promoted, and no client could write on it${refusal(ledger, promotion.node)}`,
+      ],
+    ];
+  if (clientRtoSeconds <= rtoTargetSeconds) return [];
+  return [
+    [
+      'missed',
+      `clients could write on ${promotion.node} after ${clientRtoSeconds.toFixed(3)} s; the target is ${rtoTargetSeconds} s${refusal(ledger, promotion.node)}`,
+    ],
+  ];
+}
+
+/** What a node, or the last that was asked, said to the clients. */
+function refusal({ refusals }: Clients['ledger'], node: string | undefined): string {
+  const said = refusals.find((each) => each.node === node) ?? (node === undefined ? refusals[0] : undefined);
+  return said === undefined ? '' : `: ${said.node} said "${said.why}"`;
+}
+
+const writes = (count: number) => `${count} write${count === 1 ? '' : 's'}`;
+const isOrAre = ({ count }: Finding) => (count === 1 ? 'is' : 'are');
+
+const longestList = 80;
+
+function briefly({ rows }: Finding): string {
+  const all = describeRows(rows);
+  return all.length <= longestList ? all : `${all.slice(0, longestList)}…`;
+}

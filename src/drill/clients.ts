@@ -1,0 +1,147 @@
+import { resolve } from 'node:path';
+import type { ApplicationAccess } from '../application/access.ts';
+import { type Moment, now, seconds } from '../clock/clock.ts';
+import { DeadlineError, messageOf } from '../contract/errors.ts';
+import type { Log } from '../contract/log.ts';
+import { activityOf } from '../evidence/activity.ts';
+import { Evidence } from '../evidence/evidence.ts';
+import { judgeLedger, type LedgerRead } from '../evidence/ledger.ts';
+import type { Scene as Roles } from '../evidence/times.ts';
+import type { Scene } from '../faults/fault.ts';
+import type { ClientsRecord } from './record.ts';
+
+/** How the application's clients are watched. */
+export interface ClientsOptions {
+  /**
+   * The application's way in, or why there is none. `assumed` where nobody gave its password: then the drill goes on
+   * without clients where it does not fit.
+   */
+  access: { access: ApplicationAccess; assumed: boolean } | { missing: string };
+  /** Whether there must be clients, whoever assumed their password. */
+  required: boolean;
+  sessions: number;
+  /** Of each session, at most. */
+  writesPerSecond: number;
+  /** Where the journal goes: the folder of the reports. */
+  folder: string;
+}
+
+const readyDeadlineMs = 15_000;
+/** Clients that have not found the formation again by then are told as such. */
+const backDeadlineMs = 10_000;
+
+/** The drill's view of the application's clients: they write from before the fault until after the rejoin. */
+export class Clients {
+  private readonly evidence: Evidence;
+  private readonly log: Log;
+  private readonly about: Pick<ClientsRecord, 'journal' | 'sessions' | 'writesPerSecond'>;
+  private readonly reads: LedgerRead[] = [];
+  private readonly unread: string[] = [];
+
+  private constructor(evidence: Evidence, log: Log, about: Clients['about']) {
+    this.evidence = evidence;
+    this.log = log;
+    this.about = about;
+  }
+
+  /**
+   * Starts the clients and waits until each kind of them has written on the primary.
+   * @param drill id of the drill
+   * @throws EnvironmentError, DeadlineError: then nothing was touched
+   */
+  static async start(
+    scene: Scene,
+    drill: string,
+    access: ApplicationAccess,
+    options: Omit<ClientsOptions, 'access' | 'required'> & { log: Log; signal: AbortSignal },
+  ): Promise<Clients> {
+    const { sessions, writesPerSecond, folder, log, signal } = options;
+    const journal = `failover-drill-${scene.formation.name}-${drill}.journal.jsonl`;
+    const evidence = await Evidence.start({
+      formation: scene.formation,
+      incus: scene.incus,
+      access,
+      run: drill,
+      primary: scene.primary.name,
+      journalPath: resolve(folder, journal),
+      log,
+      signal,
+      sessions,
+      writesPerSecond,
+    });
+    try {
+      await evidence.everyKindAcknowledged({ deadlineMs: readyDeadlineMs, signal });
+    } catch (error) {
+      await evidence.end();
+      throw error;
+    }
+    log.info(
+      `clients: ${sessions} sessions of ${access.user} write to ${access.database}, up to ${writesPerSecond} times a second each`,
+    );
+    return new Clients(evidence, log, { journal, sessions, writesPerSecond });
+  }
+
+  /**
+   * Waits for the first write that a node acknowledged to the application since the fault, and reads the rows that
+   * stand there then.
+   * @throws the signal's reason
+   */
+  async follow(node: string, faultAt: Moment, deadlineMs: number, signal: AbortSignal): Promise<void> {
+    try {
+      const at = await this.evidence.firstAcknowledged(faultAt, node, { deadlineMs, signal });
+      this.log.info(
+        `clients: the first write on ${node} was acknowledged after ${seconds(at - faultAt).toFixed(3)} s`,
+      );
+    } catch (error) {
+      if (!(error instanceof DeadlineError) || signal.aborted) throw error;
+      this.log.warn(`clients: no write on ${node} was acknowledged by now`);
+    }
+    await this.read(node, signal);
+  }
+
+  /**
+   * Sees the clients write once more, stops them, reads their rows for the last time and judges them all.
+   * @throws the signal's reason
+   */
+  async conclude(scene: Roles, signal: AbortSignal): Promise<ClientsRecord> {
+    const primary = scene.newPrimary ?? scene.oldPrimary;
+    try {
+      await this.evidence.firstAcknowledged(now(), primary, { deadlineMs: backDeadlineMs, signal });
+    } catch (error) {
+      if (!(error instanceof DeadlineError) || signal.aborted) throw error;
+      this.log.warn(`clients: they do not write on ${primary}, although it is the primary`);
+    }
+    const history = await this.evidence.stop();
+    await this.read(primary, signal);
+    const { via, addedMs } = this.evidence.route;
+    return {
+      via,
+      addedMs,
+      ...this.about,
+      scene,
+      reads: this.reads,
+      ledger: judgeLedger(history, this.reads, scene),
+      unread: this.unread,
+      activity: activityOf(history, scene),
+    };
+  }
+
+  private async read(node: string, signal: AbortSignal): Promise<void> {
+    try {
+      this.reads.push(await this.evidence.read(node, signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      this.unread.push(`the rows on ${node} could not be read: ${messageOf(error)}`);
+      this.log.warn(this.unread.at(-1) ?? '');
+    }
+  }
+
+  /** Stops what still runs and takes the rows away. Never throws. */
+  async end(): Promise<void> {
+    try {
+      await this.evidence.end();
+    } catch (error) {
+      this.log.warn(`the clients did not end as they should: ${messageOf(error)}`);
+    }
+  }
+}

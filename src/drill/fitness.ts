@@ -1,0 +1,12 @@
+import type { JudgeOptions } from '../check/verdict.ts';
+
+/** What the drill shows by itself where it watches the clients. */
+const shownByClients = ['application-login', 'application-session'];
+
+/**
+ * How a formation is judged before and after a drill. Where clients are watched, whether every node lets them in is
+ * what the drill finds out: told before as a warning, and after as what came of it.
+ */
+export function fitness(clientsWatched: boolean): JudgeOptions {
+  return clientsWatched ? { onlyWarn: shownByClients } : {};
+}
