@@ -49961,6 +49961,13 @@ async function openWritable(way, signal) {
 function describeRefusals(refusals) {
     return refusals.map(({ node, why }) => `${node}: ${why}`).join('; ');
 }
+/** Whether a node will go on refusing: not authorized (28), no such database (3D), no privilege (42), or a certificate that does not hold. */
+function isLastWord({ error }) {
+    if (/^(?:28|3D|42)/.test(sqlStateOf(error) ?? ''))
+        return true;
+    const code = error?.code;
+    return typeof code === 'string' && /CERT|SIGNATURE|ERR_TLS/.test(code);
+}
 
 ;// CONCATENATED MODULE: ./build/src/check/login.js
 
@@ -63094,7 +63101,6 @@ const readNoTable = "SELECT pg_is_in_recovery() AS in_recovery, '[]'::json AS ra
 
 
 
-
 const prepareDeadlineMs = 15_000;
 const cleanUpDeadlineMs = 5000;
 const statementDeadlineMs = 10_000;
@@ -63141,17 +63147,10 @@ async function openPatiently(way, patienceMs, signal) {
         const found = await openWritable(way, signal);
         if ('opened' in found)
             return found.opened.session;
-        if (now() > giveUpAt || found.refusals.every(isFinal))
+        if (now() > giveUpAt || found.refusals.every(isLastWord))
             throw new EnvironmentError(`${way.access.user} cannot write to database ${way.access.database} as the application does; ${describeRefusals(found.refusals)}`);
         await sleep(pauseMs, signal);
     }
-}
-/** Not authorized (28), no such database (3D), no privilege (42), or a certificate that does not hold. */
-function isFinal({ error }) {
-    if (/^(?:28|3D|42)/.test(sqlStateOf(error) ?? ''))
-        return true;
-    const code = error?.code;
-    return typeof code === 'string' && /CERT|SIGNATURE|ERR_TLS/.test(code);
 }
 
 ;// CONCATENATED MODULE: ./build/src/evidence/read-rows.js
@@ -63199,14 +63198,17 @@ class RefusalNotes {
     constructor(journal) {
         this.journal = journal;
     }
-    /** @param turned the node took writes from this client until now, so that the moment counts */
-    note(actor, node, why, turned = false) {
+    /**
+     * @param turned the node took writes from this client until now, so that the moment counts
+     * @param final it will not change by itself
+     */
+    note(actor, node, why, { turned = false, final = false } = {}) {
         const at = now();
         const before = this.last.get(`${actor} ${node}`);
         if (!turned && before?.why === why && at - before.at < againAfterMs)
             return;
         this.last.set(`${actor} ${node}`, { why, at });
-        this.journal.record({ kind: 'refused', at, actor, node, why });
+        this.journal.record({ kind: 'refused', at, actor, node, why, ...(final && { final }) });
     }
 }
 
@@ -63342,7 +63344,7 @@ class Witness {
                 if (signal.aborted)
                     return;
                 if (turn !== 'taken')
-                    this.notes.note(actor, node.name, turn.why, taking);
+                    this.notes.note(actor, node.name, turn.why, { turned: taking });
                 if (turn !== 'taken' && turn.over)
                     return;
                 taking = turn === 'taken';
@@ -63351,7 +63353,7 @@ class Witness {
         }
         catch (error) {
             if (!signal.aborted)
-                this.notes.note(actor, node.name, messageOf(error), taking);
+                this.notes.note(actor, node.name, messageOf(error), { turned: taking });
         }
     }
     /** Reads, and writes where that is its task and the node says that it takes writes. @throws as Session.query */
@@ -63494,11 +63496,12 @@ class Workload {
                     const writer = new Writer(this.options.journal, 'application', `${name}.${++opened}`, found.opened);
                     const why = await this.keepWriting(writer);
                     if (why !== undefined)
-                        this.notes.note('application', found.opened.node.name, why, true);
+                        this.notes.note('application', found.opened.node.name, why, { turned: true });
                 }
-                else
-                    for (const { node, why } of found.refusals)
-                        this.notes.note('application', node, why);
+                else {
+                    for (const refusal of found.refusals)
+                        this.notes.note('application', refusal.node, refusal.why, { final: isLastWord(refusal) });
+                }
                 await sleep(backoffMs * (0.5 + Math.random()), signal);
             }
             catch (error) {
@@ -63635,6 +63638,20 @@ class Evidence {
             const writer = writers.get(event.connection);
             return writer !== undefined && (node === undefined || writer === node) ? event.at : undefined;
         });
+    }
+    /**
+     * Waits until a node has refused the application since `since` for a reason that does not change by itself.
+     * @returns what it said
+     * @throws DeadlineError, or the signal's reason
+     */
+    async refusedForGood(since, node, options) {
+        return await this.journal.until(`${node} to refuse the application`, options, (event) => event.kind === 'refused' &&
+            event.final &&
+            event.actor === 'application' &&
+            event.node === node &&
+            event.at >= since
+            ? event.why
+            : undefined);
     }
     /** Waits until the application and every witness that writes had a write acknowledged. @throws as firstAcknowledged */
     async everyKindAcknowledged(options) {
@@ -63938,7 +63955,10 @@ function missingEvidence(attempts, { faultAt, oldPrimary, newPrimary }, last, un
 
 
 
+
 const readyDeadlineMs = 15_000;
+/** Where a node refuses clients for a reason that does not change by itself. */
+const lastChanceMs = 2000;
 /** Clients that have not found the formation again by then are told as such. */
 const backDeadlineMs = 10_000;
 /** The drill's view of the application's clients: they write from before the fault until after the rejoin. */
@@ -63985,20 +64005,38 @@ class Clients {
     }
     /**
      * Waits for the first write that a node acknowledged to the application since the fault, and reads the rows that
-     * stand there then.
+     * stand there then. It does not wait for what cannot come: the outage would last as long.
      * @throws the signal's reason
      */
     async follow(node, faultAt, deadlineMs, signal) {
-        try {
-            const at = await this.evidence.firstAcknowledged(faultAt, node, { deadlineMs, signal });
+        const at = await this.firstWrite(node, faultAt, deadlineMs, signal);
+        if (at === undefined)
+            this.log.warn(`clients: no write on ${node} was acknowledged by now`);
+        else
             this.log.info(`clients: the first write on ${node} was acknowledged after ${seconds(at - faultAt).toFixed(3)} s`);
+        await this.read(node, signal);
+    }
+    /** When a write sent since a moment was acknowledged by a node; undefined where none is in time. @throws the signal's reason */
+    async firstWrite(node, since, deadlineMs, signal) {
+        const stop = new AbortController();
+        const options = { deadlineMs, signal: AbortSignal.any([signal, stop.signal]) };
+        const refusal = this.evidence
+            .refusedForGood(now(), node, options)
+            .then((why) => this.log.warn(`clients: ${node} refuses them: ${why}`))
+            .then(() => sleep(lastChanceMs, options.signal));
+        try {
+            const acknowledged = this.evidence.firstAcknowledged(since, node, options);
+            return (await Promise.race([acknowledged, refusal])) ?? undefined;
         }
         catch (error) {
             if (!(error instanceof DeadlineError) || signal.aborted)
                 throw error;
-            this.log.warn(`clients: no write on ${node} was acknowledged by now`);
+            return undefined;
         }
-        await this.read(node, signal);
+        finally {
+            stop.abort();
+            await refusal.catch(() => { });
+        }
     }
     /**
      * Sees the clients write once more, stops them, reads their rows for the last time and judges them all.
@@ -64006,14 +64044,8 @@ class Clients {
      */
     async conclude(scene, signal) {
         const primary = scene.newPrimary ?? scene.oldPrimary;
-        try {
-            await this.evidence.firstAcknowledged(now(), primary, { deadlineMs: backDeadlineMs, signal });
-        }
-        catch (error) {
-            if (!(error instanceof DeadlineError) || signal.aborted)
-                throw error;
+        if ((await this.firstWrite(primary, now(), backDeadlineMs, signal)) === undefined)
             this.log.warn(`clients: they do not write on ${primary}, although it is the primary`);
-        }
         const history = await this.evidence.stop();
         await this.read(primary, signal);
         const { via, addedMs } = this.evidence.route;

@@ -1,6 +1,6 @@
 import { messageOf } from '../contract/errors.ts';
 import type { Member } from '../formation/formation.ts';
-import { Session } from '../postgres/session.ts';
+import { Session, sqlStateOf } from '../postgres/session.ts';
 import type { ApplicationAccess } from './access.ts';
 import type { Route } from './route.ts';
 
@@ -94,4 +94,11 @@ export async function openWritable(
 
 export function describeRefusals(refusals: readonly Refusal[]): string {
   return refusals.map(({ node, why }) => `${node}: ${why}`).join('; ');
+}
+
+/** Whether a node will go on refusing: not authorized (28), no such database (3D), no privilege (42), or a certificate that does not hold. */
+export function isLastWord({ error }: Refusal): boolean {
+  if (/^(?:28|3D|42)/.test(sqlStateOf(error) ?? '')) return true;
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return typeof code === 'string' && /CERT|SIGNATURE|ERR_TLS/.test(code);
 }

@@ -8,24 +8,32 @@ export function clientConclusions(record: DrillRecord): [Outcome, string][] {
   const { clients } = record;
   if (clients === undefined) return [];
   const { ledger, unread } = clients;
-  const found: [Outcome, string][] = ledger.inconclusive.map((why) => [
-    'error',
-    `the clients' evidence is not whole: ${[why, ...unread].join('; ')}`,
-  ]);
+  return [
+    ...ledger.inconclusive.map((why): [Outcome, string] => [
+      'error',
+      `the clients' evidence is not whole: ${[why, ...unread].join('; ')}`,
+    ]),
+    ...clientWrongs(record),
+    ...late(record, clients),
+  ];
+}
+
+/** Writes that are lost or that nobody made, and two primaries. Pure. */
+export function clientWrongs({ clients }: DrillRecord): [Outcome, string][] {
+  if (clients === undefined) return [];
+  const { lost, phantoms, vanished, overlap, overlapSeconds = 0 } = clients.ledger;
   const wrong = (what: Finding, says: (count: string) => string): [Outcome, string][] =>
     what.count === 0 ? [] : [['missed', `${says(writes(what.count))} (${briefly(what)})`]];
-  found.push(
-    ...wrong(ledger.lost, (count) => `${count} acknowledged to clients ${isOrAre(ledger.lost)} lost`),
-    ...wrong(ledger.phantoms, (count) => `${count} that no client made ${isOrAre(ledger.phantoms)} there`),
-    ...wrong(ledger.vanished, (count) => `${count} that stood on the new primary vanished from it`),
+  return [
+    ...wrong(lost, (count) => `${count} acknowledged to clients ${isOrAre(lost)} lost`),
+    ...wrong(phantoms, (count) => `${count} that no client made ${isOrAre(phantoms)} there`),
+    ...wrong(vanished, (count) => `${count} that stood on the new primary vanished from it`),
     ...wrong(
-      ledger.overlap,
+      overlap,
       (count) =>
-        `two primaries: the old one acknowledged ${count} of clients after the new one's first, for ${(ledger.overlapSeconds ?? 0).toFixed(3)} s`,
+        `two primaries: the old one acknowledged ${count} of clients after the new one's first, for ${overlapSeconds.toFixed(3)} s`,
     ),
-    ...late(record, clients),
-  );
-  return found;
+  ];
 }
 
 type Clients = NonNullable<DrillRecord['clients']>;

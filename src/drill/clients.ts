@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { ApplicationAccess } from '../application/access.ts';
 import { type Moment, now, seconds } from '../clock/clock.ts';
+import { sleep } from '../clock/deadline.ts';
 import { DeadlineError, messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
 import { activityOf } from '../evidence/activity.ts';
@@ -27,6 +28,8 @@ export interface ClientsOptions {
 }
 
 const readyDeadlineMs = 15_000;
+/** Where a node refuses clients for a reason that does not change by itself. */
+const lastChanceMs = 2000;
 /** Clients that have not found the formation again by then are told as such. */
 const backDeadlineMs = 10_000;
 
@@ -83,20 +86,42 @@ export class Clients {
 
   /**
    * Waits for the first write that a node acknowledged to the application since the fault, and reads the rows that
-   * stand there then.
+   * stand there then. It does not wait for what cannot come: the outage would last as long.
    * @throws the signal's reason
    */
   async follow(node: string, faultAt: Moment, deadlineMs: number, signal: AbortSignal): Promise<void> {
-    try {
-      const at = await this.evidence.firstAcknowledged(faultAt, node, { deadlineMs, signal });
+    const at = await this.firstWrite(node, faultAt, deadlineMs, signal);
+    if (at === undefined) this.log.warn(`clients: no write on ${node} was acknowledged by now`);
+    else
       this.log.info(
         `clients: the first write on ${node} was acknowledged after ${seconds(at - faultAt).toFixed(3)} s`,
       );
+    await this.read(node, signal);
+  }
+
+  /** When a write sent since a moment was acknowledged by a node; undefined where none is in time. @throws the signal's reason */
+  private async firstWrite(
+    node: string,
+    since: Moment,
+    deadlineMs: number,
+    signal: AbortSignal,
+  ): Promise<Moment | undefined> {
+    const stop = new AbortController();
+    const options = { deadlineMs, signal: AbortSignal.any([signal, stop.signal]) };
+    const refusal = this.evidence
+      .refusedForGood(now(), node, options)
+      .then((why) => this.log.warn(`clients: ${node} refuses them: ${why}`))
+      .then(() => sleep(lastChanceMs, options.signal));
+    try {
+      const acknowledged = this.evidence.firstAcknowledged(since, node, options);
+      return (await Promise.race([acknowledged, refusal])) ?? undefined;
     } catch (error) {
       if (!(error instanceof DeadlineError) || signal.aborted) throw error;
-      this.log.warn(`clients: no write on ${node} was acknowledged by now`);
+      return undefined;
+    } finally {
+      stop.abort();
+      await refusal.catch(() => {});
     }
-    await this.read(node, signal);
   }
 
   /**
@@ -105,12 +130,8 @@ export class Clients {
    */
   async conclude(scene: Roles, signal: AbortSignal): Promise<ClientsRecord> {
     const primary = scene.newPrimary ?? scene.oldPrimary;
-    try {
-      await this.evidence.firstAcknowledged(now(), primary, { deadlineMs: backDeadlineMs, signal });
-    } catch (error) {
-      if (!(error instanceof DeadlineError) || signal.aborted) throw error;
+    if ((await this.firstWrite(primary, now(), backDeadlineMs, signal)) === undefined)
       this.log.warn(`clients: they do not write on ${primary}, although it is the primary`);
-    }
     const history = await this.evidence.stop();
     await this.read(primary, signal);
     const { via, addedMs } = this.evidence.route;

@@ -1,7 +1,7 @@
 import type { Outcome } from '../contract/outcome.ts';
-import { exitCodeOf, worstOutcome } from '../contract/outcome.ts';
+import { worstOutcome } from '../contract/outcome.ts';
 import { catalogue } from '../faults/catalogue.ts';
-import { clientConclusions } from './clients-verdict.ts';
+import { clientConclusions, clientWrongs } from './clients-verdict.ts';
 import { isFailoverSign } from './failover.ts';
 import type { DrillRecord } from './record.ts';
 
@@ -31,11 +31,10 @@ export function judgeDrill(record: DrillRecord): DrillVerdict {
       : undefined;
   const found = conclusions(record, rejoinSeconds);
   const outcome = worstOutcome(found.map(([kind]) => kind));
-  // The gravest first; what else was found is not hidden behind it.
-  const message = found
-    .toSorted(([one], [other]) => exitCodeOf(other) - exitCodeOf(one))
-    .map(([, text]) => text)
-    .join('; ');
+  const gravest = found.filter(([kind]) => kind === outcome);
+  // Writes that are lost hide behind nothing.
+  const wrongs = outcome === 'missed' ? [] : clientWrongs(record);
+  const message = [...gravest, ...wrongs].map(([, text]) => text).join('; ');
   const ledger = record.clients?.ledger;
   return {
     outcome,

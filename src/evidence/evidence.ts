@@ -139,6 +139,27 @@ export class Evidence {
     );
   }
 
+  /**
+   * Waits until a node has refused the application since `since` for a reason that does not change by itself.
+   * @returns what it said
+   * @throws DeadlineError, or the signal's reason
+   */
+  async refusedForGood(
+    since: Moment,
+    node: string,
+    options: { deadlineMs: number; signal?: AbortSignal | undefined },
+  ): Promise<string> {
+    return await this.journal.until(`${node} to refuse the application`, options, (event) =>
+      event.kind === 'refused' &&
+      event.final &&
+      event.actor === 'application' &&
+      event.node === node &&
+      event.at >= since
+        ? event.why
+        : undefined,
+    );
+  }
+
   /** Waits until the application and every witness that writes had a write acknowledged. @throws as firstAcknowledged */
   async everyKindAcknowledged(options: {
     deadlineMs: number;

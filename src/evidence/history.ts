@@ -72,6 +72,8 @@ export interface Refused {
   actor: Actor;
   node: string;
   why: string;
+  /** It does not change by itself: a rule, a password, a certificate. */
+  final?: true;
 }
 
 /** A witness looked on its node for a row that another node had acknowledged before. */

@@ -1,8 +1,8 @@
-import { describeRefusals, openWritable, type Refusal, type WayIn } from '../application/way-in.ts';
+import { describeRefusals, isLastWord, openWritable, type WayIn } from '../application/way-in.ts';
 import { now } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
 import { EnvironmentError, messageOf } from '../contract/errors.ts';
-import { type Session, sqlStateOf } from '../postgres/session.ts';
+import type { Session } from '../postgres/session.ts';
 import { createTable, deleteOldRuns, deleteRun, keptDays, lookForTable } from './table.ts';
 
 const prepareDeadlineMs = 15_000;
@@ -64,17 +64,10 @@ async function openPatiently(
   for (;;) {
     const found = await openWritable(way, signal);
     if ('opened' in found) return found.opened.session;
-    if (now() > giveUpAt || found.refusals.every(isFinal))
+    if (now() > giveUpAt || found.refusals.every(isLastWord))
       throw new EnvironmentError(
         `${way.access.user} cannot write to database ${way.access.database} as the application does; ${describeRefusals(found.refusals)}`,
       );
     await sleep(pauseMs, signal);
   }
-}
-
-/** Not authorized (28), no such database (3D), no privilege (42), or a certificate that does not hold. */
-function isFinal({ error }: Refusal): boolean {
-  if (/^(?:28|3D|42)/.test(sqlStateOf(error) ?? '')) return true;
-  const code = (error as { code?: unknown } | undefined)?.code;
-  return typeof code === 'string' && /CERT|SIGNATURE|ERR_TLS/.test(code);
 }

@@ -13,12 +13,15 @@ export class RefusalNotes {
     this.journal = journal;
   }
 
-  /** @param turned the node took writes from this client until now, so that the moment counts */
-  note(actor: Actor, node: string, why: string, turned = false): void {
+  /**
+   * @param turned the node took writes from this client until now, so that the moment counts
+   * @param final it will not change by itself
+   */
+  note(actor: Actor, node: string, why: string, { turned = false, final = false } = {}): void {
     const at = now();
     const before = this.last.get(`${actor} ${node}`);
     if (!turned && before?.why === why && at - before.at < againAfterMs) return;
     this.last.set(`${actor} ${node}`, { why, at });
-    this.journal.record({ kind: 'refused', at, actor, node, why });
+    this.journal.record({ kind: 'refused', at, actor, node, why, ...(final && { final }) });
   }
 }

@@ -93,13 +93,13 @@ export class Witness {
       for (;;) {
         const turn = await this.turn(writer);
         if (signal.aborted) return;
-        if (turn !== 'taken') this.notes.note(actor, node.name, turn.why, taking);
+        if (turn !== 'taken') this.notes.note(actor, node.name, turn.why, { turned: taking });
         if (turn !== 'taken' && turn.over) return;
         taking = turn === 'taken';
         await sleep(taking ? 1000 / writesPerSecond : refusedEveryMs, signal);
       }
     } catch (error) {
-      if (!signal.aborted) this.notes.note(actor, node.name, messageOf(error), taking);
+      if (!signal.aborted) this.notes.note(actor, node.name, messageOf(error), { turned: taking });
     }
   }
 

@@ -1,4 +1,4 @@
-import { openWritable, type WayIn } from '../application/way-in.ts';
+import { isLastWord, openWritable, type WayIn } from '../application/way-in.ts';
 import { now } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
 import { messageOf } from '../contract/errors.ts';
@@ -59,8 +59,12 @@ export class Workload {
         if ('opened' in found) {
           const writer = new Writer(this.options.journal, 'application', `${name}.${++opened}`, found.opened);
           const why = await this.keepWriting(writer);
-          if (why !== undefined) this.notes.note('application', found.opened.node.name, why, true);
-        } else for (const { node, why } of found.refusals) this.notes.note('application', node, why);
+          if (why !== undefined)
+            this.notes.note('application', found.opened.node.name, why, { turned: true });
+        } else {
+          for (const refusal of found.refusals)
+            this.notes.note('application', refusal.node, refusal.why, { final: isLastWord(refusal) });
+        }
         await sleep(backoffMs * (0.5 + Math.random()), signal);
       } catch (error) {
         if (signal.aborted) return;
