@@ -1,13 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/**
- * Lab tests that have not yet passed together on one quiet machine: each was seen to pass where it was written. They
- * run with `PGHA_TESTS=all`, and leave this list one by one as they are seen green.
- */
-const settling = ['checks-three', 'faults', 'faults-killed', 'evidence', 'prediction'];
-const left = process.env['PGHA_TESTS'] === 'all' ? [] : settling;
-
-/** Four kinds of tests, each with its own command; see test/run. No test is ever retried. */
+/** Three kinds of tests, each with its own command; see test/run. No test is ever retried. */
 export default defineConfig({
   test: {
     projects: [
@@ -36,7 +29,6 @@ export default defineConfig({
         test: {
           name: 'lab',
           include: ['test/lab/**/*.test.ts'],
-          exclude: left.map((name) => `test/lab/${name}.test.ts`),
           globalSetup: ['test/lab/only-in-a-lab.ts'],
           // The files share real containers: one at a time, each test with the time a drill needs.
           fileParallelism: false,

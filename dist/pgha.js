@@ -50735,7 +50735,7 @@ function standbysSpeakEveryMs({ nodes }, primary) {
  * setting costs most of it, and whether two primaries may take writes. docs/prediction.md has the model, its
  * sources, and how it compares with what was measured.
  */
-const faultClasses = (/* unused pure expression or super */ null && ([
+const faultClasses = [
     /** The primary's container or machine is gone. */
     'crash-stop',
     /** It stands still; its sockets look alive. */
@@ -50748,7 +50748,7 @@ const faultClasses = (/* unused pure expression or super */ null && ([
     'postgres-crash',
     /** An operator has the role handed over. */
     'switchover',
-]));
+];
 /** @throws Error where `primary` names none of the nodes */
 function predict(live) {
     const primary = live.nodes.find(({ name }) => name === live.primary);
@@ -61883,6 +61883,12 @@ function describeProblem(problem) {
 
 ;// CONCATENATED MODULE: ./build/src/report/table.js
 
+/** The table without the columns in which no row has anything. */
+function withoutEmptyColumns({ headings, rows }) {
+    const kept = headings.map((_, column) => rows.some((row) => (row[column] ?? '') !== ''));
+    const only = (cells) => cells.filter((_, column) => kept[column]);
+    return { headings: only(headings), rows: rows.map(only) };
+}
 /** Aligned columns for a log, one line a row, the last column unpadded. */
 function textTable(table) {
     const headings = table.headings.map(table_shown);
@@ -61898,21 +61904,25 @@ function textTable(table) {
 const table_shown = (cell) => onOneLine(cell, ' ');
 /** The same table in Markdown; cells are escaped, so that nothing read from a server becomes markup. */
 function markdownTable({ headings, rows }) {
-    const line = (cells) => `| ${cells.map(escapeMarkdown).join(' | ')} |`;
+    const line = (cells) => `| ${cells.map(table_escapeMarkdown).join(' | ')} |`;
     return [line(headings), `|${headings.map(() => ' --- |').join('')}`, ...rows.map(line)].join('\n');
 }
 /** Plain text as Markdown that shows it literally on one line. */
-function escapeMarkdown(text) {
+function table_escapeMarkdown(text) {
     const escaped = text
         .replaceAll('&', '&amp;')
         .replaceAll('<', '&lt;')
         .replace(/[\\`*_[\]|~]/g, '\\$&');
     return onOneLine(escaped, ' ');
 }
+/** What stays on one line in HTML: figures, states, names. */
+const shortCell = 18;
 /** The same table in HTML; cells are escaped. */
 function htmlTable({ headings, rows }) {
-    const line = (tag, cells) => `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`;
-    return `<table><thead>${line('th', headings)}</thead><tbody>${rows.map((row) => line('td', row)).join('\n')}</tbody></table>`;
+    const cell = (text) => `<td${text.length > shortCell ? '' : ' class="short"'}>${escapeHtml(text)}</td>`;
+    const head = headings.map((heading) => `<th>${escapeHtml(heading)}</th>`).join('');
+    const body = rows.map((row) => `<tr>${row.map(cell).join('')}</tr>`).join('\n');
+    return `<table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`;
 }
 /** Plain text as HTML or XML that shows it literally, in text and in attributes. */
 function escapeHtml(text) {
@@ -61921,6 +61931,19 @@ function escapeHtml(text) {
         .replaceAll('<', '&lt;')
         .replaceAll('>', '&gt;')
         .replaceAll('"', '&quot;');
+}
+
+;// CONCATENATED MODULE: ./build/src/report/xml.js
+
+/** Text as XML 1.0 holds it, in text and in attributes; what it cannot hold at all becomes a question mark. */
+function escapeXml(text) {
+    return (escapeHtml(text)
+        // A surrogate without its other half.
+        .replace(/\p{Surrogate}/gu, '?')
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+        .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '?')
+        .replaceAll('\n', '&#10;')
+        .replaceAll('\r', '&#13;'));
 }
 
 ;// CONCATENATED MODULE: ./build/src/report/junit.js
@@ -61957,29 +61980,19 @@ function testcase({ name, classname, seconds = 0, result }) {
         case 'passed':
             return result.note === undefined
                 ? [`${open}/>`]
-                : within(`<system-out>${escaped(result.note)}</system-out>`);
+                : within(`<system-out>${escapeXml(result.note)}</system-out>`);
         case 'skipped':
             return within(`<skipped ${attributes({ message: result.message })}/>`);
         case 'failed':
         case 'error': {
             const tag = result.kind === 'failed' ? 'failure' : 'error';
-            return within(`<${tag} ${attributes({ message: result.message, type: result.kind })}>${escaped(result.detail)}</${tag}>`);
+            return within(`<${tag} ${attributes({ message: result.message, type: result.kind })}>${escapeXml(result.detail)}</${tag}>`);
         }
     }
 }
 const attributes = (values) => Object.entries(values)
-    .map(([key, value]) => `${key}="${escaped(value)}"`)
+    .map(([key, value]) => `${key}="${escapeXml(value)}"`)
     .join(' ');
-/** Text and attribute values; what XML 1.0 cannot hold at all becomes a question mark. */
-function escaped(text) {
-    return (escapeHtml(text)
-        // A surrogate without its other half.
-        .replace(/\p{Surrogate}/gu, '?')
-        // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-        .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '?')
-        .replaceAll('\n', '&#10;')
-        .replaceAll('\r', '&#13;'));
-}
 
 ;// CONCATENATED MODULE: ./build/src/report/check-junit.js
 
@@ -62131,7 +62144,7 @@ function judgedLines({ observation, verdict }) {
 /** The job summary's section of one formation. */
 function judgedMarkdown({ observation, verdict }) {
     return [
-        `### ${verdict.outcome === 'pass' ? '✅' : '❌'} ${escapeMarkdown(verdict.message)}`,
+        `### ${verdict.outcome === 'pass' ? '✅' : '❌'} ${table_escapeMarkdown(verdict.message)}`,
         '',
         markdownTable(nodesTable(observation)),
         '',
@@ -62199,11 +62212,11 @@ function checkLines(checked) {
 function checkMarkdown(checked) {
     const sections = checked.map((each) => each.judged
         ? judgedMarkdown(each)
-        : `### ❌ formation ${escapeMarkdown(each.formation.name)}: ${escapeMarkdown(each.failed)}\n`);
+        : `### ❌ formation ${table_escapeMarkdown(each.formation.name)}: ${table_escapeMarkdown(each.failed)}\n`);
     if (checked.length === 1)
         return sections.join('\n');
     return [
-        `## ${escapeMarkdown(checkMessage(checked))}`,
+        `## ${table_escapeMarkdown(checkMessage(checked))}`,
         '',
         markdownTable(formationsTable(checked)),
         '',
@@ -65106,13 +65119,27 @@ function clientConclusions(record) {
     if (clients === undefined)
         return [];
     const { ledger, unread } = clients;
-    const found = ledger.inconclusive.map((why) => [
-        'error',
-        `the clients' evidence is not whole: ${[why, ...unread].join('; ')}`,
-    ]);
+    return [
+        ...ledger.inconclusive.map((why) => [
+            'error',
+            `the clients' evidence is not whole: ${[why, ...unread].join('; ')}`,
+        ]),
+        ...clientWrongs(record),
+        ...late(record, clients),
+    ];
+}
+/** Writes that are lost or that nobody made, and two primaries. Pure. */
+function clientWrongs({ clients }) {
+    if (clients === undefined)
+        return [];
+    const { lost, phantoms, vanished, overlap, overlapSeconds = 0 } = clients.ledger;
     const wrong = (what, says) => what.count === 0 ? [] : [['missed', `${says(writes(what.count))} (${briefly(what)})`]];
-    found.push(...wrong(ledger.lost, (count) => `${count} acknowledged to clients ${isOrAre(ledger.lost)} lost`), ...wrong(ledger.phantoms, (count) => `${count} that no client made ${isOrAre(ledger.phantoms)} there`), ...wrong(ledger.vanished, (count) => `${count} that stood on the new primary vanished from it`), ...wrong(ledger.overlap, (count) => `two primaries: the old one acknowledged ${count} of clients after the new one's first, for ${(ledger.overlapSeconds ?? 0).toFixed(3)} s`), ...late(record, clients));
-    return found;
+    return [
+        ...wrong(lost, (count) => `${count} acknowledged to clients ${isOrAre(lost)} lost`),
+        ...wrong(phantoms, (count) => `${count} that no client made ${isOrAre(phantoms)} there`),
+        ...wrong(vanished, (count) => `${count} that stood on the new primary vanished from it`),
+        ...wrong(overlap, (count) => `two primaries: the old one acknowledged ${count} of clients after the new one's first, for ${overlapSeconds.toFixed(3)} s`),
+    ];
 }
 /** Clients that could not write in time, where somebody was there to write to. */
 function late(record, { ledger }) {
@@ -65170,11 +65197,10 @@ function judgeDrill(record) {
         : undefined;
     const found = conclusions(record, rejoinSeconds);
     const outcome = worstOutcome(found.map(([kind]) => kind));
-    // The gravest first; what else was found is not hidden behind it.
-    const message = found
-        .toSorted(([one], [other]) => exitCodeOf(other) - exitCodeOf(one))
-        .map(([, text]) => text)
-        .join('; ');
+    const gravest = found.filter(([kind]) => kind === outcome);
+    // Writes that are lost hide behind nothing.
+    const wrongs = outcome === 'missed' ? [] : clientWrongs(record);
+    const message = [...gravest, ...wrongs].map(([, text]) => text).join('; ');
     const ledger = record.clients?.ledger;
     return {
         outcome,
@@ -66047,9 +66073,303 @@ function most(values) {
     return measured.length === 0 ? undefined : Math.max(...measured);
 }
 
+;// CONCATENATED MODULE: ./build/src/report/schema/report-schema.js
+
+
+
+/** What the JSON reports of several actions have in common, for the published schemas. */
+const report_schema_text = (what) => pipe(string(), description(what));
+const report_schema_number = (what) => pipe(number(), description(what));
+const report_schema_seconds = (what) => report_schema_number(`${what} Seconds, to the millisecond.`);
+const count = pipe(number(), integer());
+/** What every report begins with. */
+const reportHead = {
+    action: report_schema_text('The action that wrote it.'),
+    outcome: pipe(picklist(outcomes), description('The verdict, by the worst that was found.')),
+    exitCode: pipe(count, minValue(0), maxValue(3), description('The same as a number, 0 to 3.')),
+    message: report_schema_text('The verdict in one sentence.'),
+};
+const fault = object({
+    subject: report_schema_text("The container concerned, or the formation's name."),
+    evidence: report_schema_text('What was read.'),
+    remedy: object({
+        say: report_schema_text('What to do.'),
+        run: exactOptional(report_schema_text('The command line that does it.')),
+        look: exactOptional(report_schema_text('A command line that changes nothing and shows more.')),
+    }),
+    severity: exactOptional(picklist(severities)),
+    own: exactOptional(dist_boolean()),
+});
+const report_schema_finding = object({
+    check: report_schema_text('Id of the check, as in the documentation.'),
+    severity: picklist(severities),
+    meaning: report_schema_text('What must hold.'),
+    status: pipe(picklist(['pass', 'fail', 'follows', 'unknown']), description('`follows`: it failed, and what mends the checks named in `because` mends it.')),
+    faults: array(fault),
+    because: array(string()),
+});
+const report_schema_span = nullable(object({ least: number(), most: number() }));
+const faultPrediction = looseObject({
+    fault: string(),
+    promotion: report_schema_span,
+    notPromoted: nullable(string()),
+    outage: report_schema_span,
+    parts: array(looseObject({
+        name: string(),
+        least: number(),
+        most: number(),
+        setting: nullable(string()),
+    })),
+});
+const verdict = object({
+    outcome: picklist(outcomes),
+    message: string(),
+    findings: array(report_schema_finding),
+    primary: dist_optional(report_schema_text('The node that the monitor has settled as primary.')),
+    standbys: array(string()),
+    prediction: dist_optional(pipe(record(string(), faultPrediction), description('What the settings in force lead to, by fault; intervals in seconds.'))),
+});
+/** The formation file with every default filled in. */
+const formation = looseObject({ name: string() });
+
+;// CONCATENATED MODULE: ./build/src/report/schema/drill-report.js
+
+
+
+
+
+/** What JSON leaves out where it is undefined. */
+const maybe = (schema) => dist_optional(schema);
+const drill_report_count = (what) => pipe(number(), integer(), minValue(0), description(what));
+const drill_report_list = (schema, what) => pipe(array(schema), description(what));
+const drill_report_span = nullable(object({ least: report_schema_seconds('At least.'), most: report_schema_seconds('At most.') }));
+const drill_report_part = object({
+    least: number(),
+    most: number(),
+    name: string(),
+    setting: nullable(string()),
+    costSeconds: number(),
+    gainSeconds: number(),
+});
+const fencing = object({
+    fenced: drill_report_span,
+    margin: drill_report_span,
+    overlapSeconds: nullable(number()),
+    lateSeconds: number(),
+    overlapWhenLateSeconds: nullable(number()),
+    reason: string(),
+});
+const promised = object({ least: number(), most: number() });
+const drill_report_faultPrediction = object({
+    fault: picklist(faultClasses),
+    promotion: drill_report_span,
+    notPromoted: nullable(string()),
+    outage: drill_report_span,
+    parts: array(drill_report_part),
+    costliest: nullable(drill_report_part),
+    mayFailOver: nullable(object({ why: string(), promotion: promised, outage: promised, parts: array(drill_report_part) })),
+    fencing: nullable(fencing),
+});
+/** One schema for every fault: six would make the published file six times as long. */
+const prediction = pipe(record(string(), drill_report_faultPrediction), guard((given) => faultClasses.every((name) => Object.hasOwn(given, name)), () => `needs each of ${faultClasses.join(', ')}`), description('What the settings in force lead to, by fault; intervals in seconds.'));
+/** The verdict of check-formation on the formation. */
+const checked = object({
+    ...verdict.entries,
+    outcome: picklist(['pass', 'unhealthy', 'error']),
+    prediction: maybe(prediction),
+});
+const announcement = object({
+    seconds: report_schema_seconds('Since the fault.'),
+    node: string(),
+    reportedState: string(),
+    goalState: string(),
+    health: report_schema_number('1 good, 0 bad, -1 unknown.'),
+});
+const rows = pipe(record(string(), array(strictTuple([number(), number()]))), description('Rows by connection: ranges of seq from and to, both included.'));
+const drill_report_finding = object({ count: drill_report_count('How many.'), rows });
+const ledger = object({
+    acknowledgedWrites: drill_report_count('Writes acknowledged to clients.'),
+    failedWrites: drill_report_count('Certainly not committed.'),
+    unknownWrites: drill_report_count('Neither acknowledged nor certainly not committed.'),
+    unknownPresent: drill_report_count('Unknown writes that stood in the last read.'),
+    lost: pipe(drill_report_finding, description('Acknowledged, and absent from a later read of the primary.')),
+    phantoms: pipe(drill_report_finding, description('Read, and never sent, or certainly not committed.')),
+    vanished: pipe(drill_report_finding, description('Read, not acknowledged, and absent from a later read.')),
+    overlap: pipe(drill_report_finding, description('Acknowledged by the old primary after the new one had begun to.')),
+    unverifiedWrites: drill_report_count('Acknowledged since the last read.'),
+    lateBySeconds: maybe(report_schema_seconds('By how much a moment may be late.')),
+    inconclusive: drill_report_list(string(), 'Why the verdict is not the whole truth.'),
+    clientRtoSeconds: maybe(report_schema_seconds('Fault to the first write that the new primary acknowledged to a client.')),
+    writeOutageSeconds: maybe(report_schema_seconds('Last acknowledged write before that one, until that one.')),
+    longestPauseSeconds: maybe(report_schema_seconds('The longest time without an acknowledged write.')),
+    dualPrimarySeconds: maybe(report_schema_seconds('For how long both primaries took writes, 0 for never.')),
+    overlapSeconds: maybe(report_schema_seconds('The same of writes acknowledged to clients alone.')),
+    lastAcknowledgedSeconds: maybe(report_schema_seconds("The old primary's last write of a client, since the fault.")),
+    lastTakenSeconds: maybe(report_schema_seconds("The old primary's last write of anybody, since the fault.")),
+    refusedSeconds: maybe(report_schema_seconds('When it first took none after that, since the fault.')),
+    refusedBecause: maybe(report_schema_text('And why.')),
+    staleReads: drill_report_count('Reads on the old primary that lacked what the new one had acknowledged.'),
+    lastStaleReadSeconds: maybe(report_schema_seconds('The last of them, since the fault.')),
+    refusals: drill_report_list(object({ node: string(), why: string(), seconds: report_schema_seconds('Since the fault.') }), 'What each node last said to a client that it did not let write.'),
+});
+const read = object({
+    node: string(),
+    startedAt: number(),
+    endedAt: number(),
+    inRecovery: dist_boolean(),
+    rows,
+});
+const moments = (what) => drill_report_list(number(), `${what} Seconds since the fault, to the hundredth.`);
+const clients = object({
+    via: pipe(picklist(['direct', 'vantage']), description("`vantage`: from the monitor's container.")),
+    addedMs: report_schema_number('What the way adds to a round trip. Milliseconds.'),
+    sessions: drill_report_count('Connections that wrote.'),
+    writesPerSecond: report_schema_number('Of each session, at most.'),
+    journal: report_schema_text("The journal's file, in the report's folder."),
+    scene: object({ faultAt: number(), oldPrimary: string(), newPrimary: maybe(string()) }),
+    reads: drill_report_list(read, "The rows that stood on a node, read between two moments of the journal's clock."),
+    ledger: pipe(ledger, description('What the writes prove.')),
+    unread: drill_report_list(string(), 'Why a read is missing.'),
+    activity: drill_report_list(object({
+        node: string(),
+        acknowledged: moments('Acknowledged.'),
+        unknown: moments('Outcome unknown.'),
+        failed: moments('Certainly not committed.'),
+    }), "When the clients' writes on each node ended."),
+});
+const drill_report_record = object({
+    id: report_schema_text("The drill's own."),
+    formation: report_schema_text("The formation's name."),
+    fault: pipe(picklist(faultNames), description('What was inflicted; see docs/faults.md.')),
+    expected: pipe(picklist(['failover', 'none', 'either']), description('What should come of the fault.')),
+    startedAt: report_schema_text('ISO 8601.'),
+    rtoTargetSeconds: report_schema_number('How soon a standby must be promoted. Seconds.'),
+    promotionDeadlineSeconds: report_schema_number('How long a promotion is waited for. Seconds.'),
+    watchSeconds: report_schema_number('For how long the drill looked out for a failover, where none is due. Seconds.'),
+    holdBackSeconds: report_schema_seconds('For how long the fault was held back once all was ready.'),
+    versions: maybe(object({
+        postgres: report_schema_number('server_version_num of the primary.'),
+        autoFailover: report_schema_text("Of the monitor's extension."),
+    })),
+    baseline: maybe(pipe(checked, description('The formation before the fault.'))),
+    primary: maybe(report_schema_text('Who was primary before the fault.')),
+    impossible: maybe(report_schema_text('Why the fault cannot be shown on this formation.')),
+    target: maybe(report_schema_text('The container that the fault hit.')),
+    faultAt: maybe(report_schema_text('When the fault was issued, ISO 8601: zero of every offset. Absent: nothing was touched.')),
+    injectedSeconds: maybe(report_schema_seconds('When the command that injects the fault had returned.')),
+    proof: maybe(report_schema_text('What showed that the fault took hold.')),
+    proofAtUndo: maybe(report_schema_text('What showed just before the undo that it was still in force.')),
+    disturbed: maybe(report_schema_text('Why the fault did not last as it was meant to.')),
+    promotion: maybe(object({
+        node: report_schema_text('The node that took over.'),
+        seconds: report_schema_seconds('Since the fault.'),
+        at: report_schema_text('ISO 8601.'),
+        heardBy: picklist(['notification', 'table']),
+    })),
+    serving: maybe(pipe(dist_boolean(), description('Whether the primary took writes when it was looked at.'))),
+    undoSeconds: maybe(report_schema_seconds('When undoing began, since the fault.')),
+    settledSeconds: maybe(report_schema_seconds('When every node was converged and healthy again, since the fault.')),
+    clients: maybe(pipe(clients, description("What the application's clients saw."))),
+    clientsMissing: maybe(report_schema_text("Why there are no clients' figures.")),
+    handedBack: maybe(object({ seconds: report_schema_seconds('Since the fault.'), because: report_schema_text('Why the role was handed back.') })),
+    handBackFailed: maybe(report_schema_text('What kept the role from being handed back.')),
+    final: maybe(pipe(checked, description('The formation afterwards.'))),
+    announcements: drill_report_list(announcement, 'What the monitor announced, in order; also shortly before the fault.'),
+    interrupted: maybe(report_schema_text('Why the drill ended before its end.')),
+    undoFailed: maybe(report_schema_text('What went wrong while undoing the fault.')),
+    tookSeconds: report_schema_seconds('The whole drill.'),
+});
+const drillVerdict = object({
+    outcome: picklist(outcomes),
+    message: report_schema_text('One sentence.'),
+    rtoSeconds: maybe(report_schema_seconds("Fault to the monitor's announcement of the promotion.")),
+    rejoinSeconds: maybe(report_schema_seconds('Undo to every node converged and healthy.')),
+    clientRtoSeconds: maybe(report_schema_seconds('Fault to the first write acknowledged to a client by the new primary.')),
+    writeOutageSeconds: maybe(report_schema_seconds('Last acknowledged write before, to first after; without a promotion the longest pause.')),
+    acknowledgedWrites: maybe(drill_report_count('Writes acknowledged to clients.')),
+    lostWrites: maybe(drill_report_count('Acknowledged, and gone.')),
+    unknownWrites: maybe(drill_report_count('Neither acknowledged nor certainly not committed.')),
+    dualPrimarySeconds: maybe(report_schema_seconds('For how long both primaries took writes.')),
+});
+const quantiles = maybe(object({
+    n: drill_report_count('How many were measured.'),
+    least: report_schema_seconds('The least.'),
+    median: report_schema_seconds('The median.'),
+    p90: report_schema_seconds('What 90 % did not exceed.'),
+    p95: report_schema_seconds('What 95 % did not exceed.'),
+    greatest: report_schema_seconds('The greatest.'),
+}));
+const needed = (share) => pipe(nullable(number()), description(`Drills within the target that would prove it for ${share}; null for more than anybody runs.`));
+const sample = object({
+    drills: drill_report_count('Drills that tell something.'),
+    breaches: drill_report_count('Drills that breached their target.'),
+    breachAtMost: report_schema_number('At 95 % confidence, no greater share of all drills breaches the target; 0 to 1.'),
+    stillNeeded: object({ p95: needed('95 %'), p99: needed('99 %') }),
+    rto: quantiles,
+    clientRto: quantiles,
+    writeOutage: quantiles,
+    rejoin: quantiles,
+});
+const proof = object({
+    fault: string(),
+    fingerprint: report_schema_text('Of the configuration: only its drills are pooled.'),
+    now: pipe(sample, description('Of this run.')),
+    pooled: pipe(sample, description('Of this run and the history.')),
+    regression: maybe(object({
+        nowSeconds: report_schema_seconds('Median RTO of this run.'),
+        beforeSeconds: report_schema_seconds('Median RTO of the history before it.'),
+        allowedPercent: report_schema_number('How much slower it may be. Per cent.'),
+        failed: dist_boolean(),
+    })),
+});
+const drill_report_campaign = object({
+    formation: report_schema_text("The formation's name."),
+    rounds: drill_report_count('How many drills were planned.'),
+    seed: maybe(report_schema_number('Gives the same faults at the same moments again; absent for a single drill.')),
+    selfTest: pipe(dist_boolean(), description('Whether writes were made to be lost, to show that they are found.')),
+    drills: drill_report_list(object({ record: drill_report_record, verdict: drillVerdict }), 'What each drill saw, and what it amounts to.'),
+    proofs: drill_report_list(proof, 'What the drills prove, by fault.'),
+    endedEarly: maybe(report_schema_text('Why there were fewer drills than planned.')),
+});
+/** The JSON report of failover-drill. Offsets named `…Seconds` are from the fault, where nothing else is said. */
+const drillReport = object({
+    ...reportHead,
+    formation: maybe(pipe(formation, description('The formation file with every default filled in.'))),
+    campaign: maybe(pipe(drill_report_campaign, description('The drills: enough to judge and to draw them again.'))),
+    faults: maybe(pipe(array(string()), description('Of bad input: every fault of it.'))),
+});
+
 ;// CONCATENATED MODULE: ./build/src/report/schema/read-drill-report.js
+
+
+/**
+ * Reads a report of failover-drill, so that its drills can be judged and drawn again.
+ *
+ * @param json what JSON.parse made of the file
+ * @returns the formation as the report has it, and the campaign; or every fault of the report, with its path
+ */
 function readDrillReport(json) {
-    return json;
+    const parsed = safeParse(drillReport, json);
+    if (!parsed.success)
+        return { faults: parsed.issues.map(read_drill_report_told) };
+    const { formation, campaign } = parsed.output;
+    if (campaign === undefined)
+        return { faults: ['campaign: the report holds no drill'] };
+    const proofs = campaign.proofs.map(({ now, pooled, ...rest }) => ({
+        ...rest,
+        now: { ...now, stillNeeded: unbounded(now.stillNeeded) },
+        pooled: { ...pooled, stillNeeded: unbounded(pooled.stillNeeded) },
+    }));
+    return { formation, campaign: restored({ ...campaign, proofs }) };
+}
+const restored = (value) => value;
+/** JSON has null for what is infinite. */
+function unbounded({ p95, p99 }) {
+    return { p95: p95 ?? Number.POSITIVE_INFINITY, p99: p99 ?? Number.POSITIVE_INFINITY };
+}
+function read_drill_report_told(issue) {
+    const path = getDotPath(issue);
+    return path === null ? issue.message : `${path}: ${issue.message}`;
 }
 
 ;// CONCATENATED MODULE: ./build/src/campaign/replay.js
@@ -66289,8 +66609,283 @@ function accountPasswordsOf(given, formation) {
     return passwords;
 }
 
-;// CONCATENATED MODULE: ./build/src/report/drill-report.js
+;// CONCATENATED MODULE: ./build/src/drill/waterfall.js
 
+const waterfall_marks = [
+    {
+        name: 'detection: the monitor gives the primary up',
+        setting: 'pgautofailover.node_considered_unhealthy_timeout, health_check_*',
+        reached: ({ node, goalState }, successor) => node === successor && ['prepare_promotion', 'report_lsn', 'stop_replication'].includes(goalState),
+    },
+    {
+        name: 'election: the standby is chosen and prepares its promotion',
+        setting: null,
+        reached: ({ node, goalState }, successor) => node === successor && goalState === 'stop_replication',
+    },
+    {
+        name: 'the standby leaves its primary and is promoted, read-only',
+        setting: null,
+        reached: ({ node, reportedState }, successor) => node === successor && reportedState === 'stop_replication',
+    },
+    {
+        name: 'demotion wait: the old primary has its time to fence itself',
+        setting: 'pgautofailover.primary_demote_timeout',
+        reached: ({ node, goalState }, successor) => node === successor && ['wait_primary', 'primary'].includes(goalState),
+    },
+    {
+        name: 'the new primary opens for writes and is announced',
+        setting: null,
+        reached: ({ node, reportedState, goalState }, successor) => node === successor && reportedState === goalState && ['wait_primary', 'primary'].includes(goalState),
+    },
+];
+/**
+ * The steps of a failover, which add up to the time of its last; a step whose end was not announced (a planned
+ * handover skips some) is part of the next. Empty where nobody was promoted.
+ *
+ * @param announcements in order, from shortly before the fault
+ * @param successor the node that was promoted
+ * @param clientRtoSeconds when a client's first write was acknowledged; undefined where none was watched
+ */
+function waterfall(announcements, successor, clientRtoSeconds) {
+    if (successor === undefined)
+        return [];
+    const steps = [];
+    const after = announcements.filter(({ seconds: at }) => at > 0);
+    let from = 0;
+    for (const { name, setting, reached } of waterfall_marks) {
+        const end = after.find((announced) => announced.seconds >= from && reached(announced, successor))?.seconds;
+        if (end === undefined)
+            continue;
+        steps.push({ name, from, to: end, setting });
+        from = end;
+    }
+    // Most clients write before the announcement, as the new primary opens before it reports: that takes no step.
+    if (clientRtoSeconds !== undefined && steps.length > 0 && clientRtoSeconds > from)
+        steps.push({ name: 'client recovery: its first write', from, to: clientRtoSeconds, setting: null });
+    return steps;
+}
+/** The step that took longest, among those that a setting decides. */
+function costliest(steps) {
+    return steps
+        .filter(({ setting }) => setting !== null)
+        .reduce((most, step) => (most === undefined || lasts(step) > lasts(most) ? step : most), undefined);
+}
+const lasts = ({ from, to }) => seconds((to - from) * 1000);
+
+;// CONCATENATED MODULE: ./build/src/report/drill-figures.js
+
+
+
+/** Seconds for people; a dash for what was not measured. */
+const shownSeconds = (value) => value === undefined ? '–' : `${value.toFixed(3)} s`;
+const drill_figures_shownSpan = (span) => span ? `${span.least.toFixed(1)} to ${span.most.toFixed(1)} s` : '';
+/** What is to be expected of a fault that need not lead to a failover goes with that doubt. */
+function predicted(prediction, what) {
+    const certain = drill_figures_shownSpan(prediction?.[what]);
+    if (certain !== '' || !prediction?.mayFailOver)
+        return certain;
+    return `${drill_figures_shownSpan(prediction.mayFailOver[what])}, if at all`;
+}
+/** A drill's figures, with what was predicted of them and what they are held against. */
+function figuresTable(record, verdict) {
+    const rows = [...promotionRows(record, verdict)];
+    if (record.clients !== undefined)
+        rows.push(...clientRows(record, record.clients.ledger, verdict));
+    rows.push([
+        'rejoin: undo to every node converged and healthy',
+        shownSeconds(verdict.rejoinSeconds),
+        '',
+        '',
+    ]);
+    if (record.handedBack !== undefined)
+        rows.push(['fault to the role handed back', shownSeconds(record.handedBack.seconds), '', '']);
+    rows.push(['whole drill', shownSeconds(record.tookSeconds), '', '']);
+    return withoutEmptyColumns({ headings: ['figure', 'measured', 'predicted', 'target'], rows });
+}
+function promotionRows(record, { rtoSeconds }) {
+    if (record.promotion === undefined && record.expected !== 'failover')
+        return [['watched, without a failover to be seen', shownSeconds(record.watchSeconds), '', '']];
+    const target = record.expected === 'none' ? 'no promotion' : shownSeconds(record.rtoTargetSeconds);
+    return [
+        [
+            'RTO: fault to promotion as the monitor announced it',
+            shownSeconds(rtoSeconds),
+            predicted(predictedFor(record), 'promotion'),
+            target,
+        ],
+    ];
+}
+function clientRows(record, ledger, verdict) {
+    const prediction = predictedFor(record);
+    const outage = predicted(prediction, 'outage');
+    const count = (value) => (value === undefined ? '–' : String(value));
+    const rows = [];
+    if (record.promotion === undefined)
+        rows.push([
+            'longest pause between acknowledged writes',
+            shownSeconds(ledger.longestPauseSeconds),
+            outage,
+            record.expected === 'failover' ? '' : shownSeconds(record.rtoTargetSeconds),
+        ]);
+    else
+        rows.push([
+            'client RTO: fault to the first write on the new primary',
+            shownSeconds(verdict.clientRtoSeconds),
+            '',
+            shownSeconds(record.rtoTargetSeconds),
+        ], [
+            'write outage: last acknowledged write before, to first after',
+            shownSeconds(verdict.writeOutageSeconds),
+            outage,
+            '',
+        ], [
+            "dual-primary time: both took writes, a witness's included",
+            shownSeconds(verdict.dualPrimarySeconds),
+            '',
+            '',
+        ], ['overlap: both acknowledged writes to clients', shownSeconds(ledger.overlapSeconds), '', 'none']);
+    const lastTaken = ledger.lastTakenSeconds ?? 0;
+    if (record.promotion !== undefined && lastTaken > 0)
+        rows.push([
+            'fencing: fault to the last write that the old primary took',
+            shownSeconds(lastTaken),
+            drill_figures_shownSpan(prediction?.fencing?.fenced),
+            '',
+        ]);
+    rows.push(['acknowledged writes', count(verdict.acknowledgedWrites), '', '']);
+    rows.push(['lost writes: acknowledged, and gone', count(verdict.lostWrites), '', 'none']);
+    const stood = (verdict.unknownWrites ?? 0) > 0 ? `, of which ${ledger.unknownPresent} were committed` : '';
+    rows.push(['writes of unknown outcome', `${count(verdict.unknownWrites)}${stood}`, '', '']);
+    const bad = [
+        ['rows that nobody can have written', ledger.phantoms.count],
+        ['rows that were seen and vanished', ledger.vanished.count],
+        ['writes acknowledged by both primaries at once', ledger.overlap.count],
+        ['stale reads on the old primary', ledger.staleReads],
+    ];
+    for (const [what, found] of bad)
+        if (found > 0)
+            rows.push([what, String(found), '', '']);
+    return rows;
+}
+/** Where the time went, and the setting that costs most of it; undefined where nobody was promoted. */
+function waterfallTable({ announcements, promotion }, { clientRtoSeconds }) {
+    const steps = waterfall(announcements, promotion?.node, clientRtoSeconds);
+    const whole = steps.at(-1)?.to ?? 0;
+    if (whole <= 0)
+        return undefined;
+    const share = (part) => `${Math.round((part / whole) * 100)} %`;
+    const rows = steps.map((step) => [
+        step.name,
+        shownSeconds(step.from),
+        shownSeconds(lasts(step)),
+        share(lasts(step)),
+        step.setting ?? '',
+    ]);
+    const most = costliest(steps);
+    return {
+        table: withoutEmptyColumns({ headings: ['step', 'from', 'took', 'share', 'setting'], rows }),
+        costs: most && most.setting !== null
+            ? `costs most: ${most.setting}, ${shownSeconds(lasts(most))} of ${shownSeconds(whole)} (${share(lasts(most))})`
+            : undefined,
+    };
+}
+const ways = {
+    direct: 'from this machine',
+    vantage: "through the monitor's container",
+};
+/** Where clients connected from, and how far their times are to be trusted. */
+function clientsLine({ sessions, writesPerSecond, via, addedMs, ledger }) {
+    const added = addedMs > 0 ? `, which adds ${addedMs} ms to a round trip` : '';
+    const late = ledger.lateBySeconds === undefined
+        ? ''
+        : `; a moment may be late by up to ${shownSeconds(ledger.lateBySeconds)}`;
+    return `clients: ${sessions} sessions of up to ${writesPerSecond} writes a second each, ${ways[via]}${added}${late}`;
+}
+
+;// CONCATENATED MODULE: ./build/src/report/campaign-tables.js
+
+
+
+/** Whether it is one drill by itself, which needs no tables of rounds. */
+function singleDrill({ rounds, drills }) {
+    return rounds === 1 && drills.length === 1 ? drills[0] : undefined;
+}
+/** Each drill's own report has the whole of it. */
+const mostOfMessage = 160;
+const brief = (message) => message.length > mostOfMessage ? `${message.slice(0, mostOfMessage).trimEnd()}…` : message;
+/** A line for each drill, with the columns that mean something in this campaign. */
+function roundsTable({ drills }) {
+    const figure = (value) => (value === undefined ? '' : shownSeconds(value));
+    const count = (value) => (value === undefined ? '' : String(value));
+    return withoutEmptyColumns({
+        headings: [
+            'round',
+            'fault',
+            'outcome',
+            'RTO',
+            'client RTO',
+            'write outage',
+            'rejoin',
+            'writes',
+            'lost',
+            'unknown',
+            'dual primary',
+            'because',
+        ],
+        rows: drills.map(({ record, verdict }, index) => [
+            String(index + 1),
+            record.fault,
+            verdict.outcome,
+            figure(verdict.rtoSeconds),
+            figure(verdict.clientRtoSeconds),
+            figure(verdict.writeOutageSeconds),
+            figure(verdict.rejoinSeconds),
+            count(verdict.acknowledgedWrites),
+            count(verdict.lostWrites),
+            count(verdict.unknownWrites),
+            figure(verdict.dualPrimarySeconds),
+            verdict.outcome === 'pass' ? '' : brief(verdict.message),
+        ]),
+    });
+}
+const figures = [
+    ['RTO', 'rto'],
+    ['client RTO', 'clientRto'],
+    ['write outage', 'writeOutage'],
+    ['rejoin', 'rejoin'],
+];
+/** The figures of each fault's drills, in seconds: of this run, and with those of the history where there are any. */
+function quantilesTable(proofs) {
+    const rows = proofs.flatMap(({ fault, now, pooled }) => {
+        const samples = [['this run', now]];
+        if (pooled.drills > now.drills)
+            samples.push(['with the history', pooled]);
+        return figures.flatMap(([name, key]) => samples.flatMap(([over, sample]) => {
+            const quantiles = sample[key];
+            if (quantiles === undefined)
+                return [];
+            const { n, least, median, p90, p95, greatest } = quantiles;
+            return [[fault, name, over, String(n), ...[least, median, p90, p95, greatest].map(shownSeconds)]];
+        }));
+    });
+    return {
+        headings: ['fault', 'figure', 'of', 'drills', 'least', 'median', 'p90', 'p95', 'greatest'],
+        rows,
+    };
+}
+/** What the campaign proves, in sentences; and why it was shorter than planned. */
+function proofSentences({ proofs, endedEarly, drills, rounds, seed, selfTest, }) {
+    return [
+        ...proofs.flatMap(proofLines),
+        ...(endedEarly === undefined
+            ? []
+            : [`ended early, after ${drills.length} of ${rounds} drills: ${endedEarly}`]),
+        ...(seed === undefined ? [] : [`the same faults at the same moments again: seed ${seed}`]),
+        ...(selfTest ? ['a self-test: writes were made to be lost, to show that the ledger finds them'] : []),
+    ];
+}
+
+;// CONCATENATED MODULE: ./build/src/report/drill-events.js
 
 const signed = (value) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)} s`;
 function state({ reportedState, goalState, health }) {
@@ -66299,38 +66894,111 @@ function state({ reportedState, goalState, health }) {
 }
 /** `**` is ours: it marks the drill's own deeds, in the data and in the Markdown. */
 const unmarked = (text) => text.replaceAll('**', '');
-/** What happened, in order: the drill's own deeds among what the monitor announced. */
-function eventsTable(record) {
+/** The table without our marks, for where they mean nothing. */
+const plainEvents = ({ headings, rows }) => ({
+    headings,
+    rows: rows.map((row) => row.map(unmarked)),
+});
+/** What happened, in order: the drill's own deeds and what clients saw among what the monitor announced. */
+function eventsTable(record, verdict) {
+    const { fault, target = '', primary = '', formation, undoSeconds, settledSeconds, handedBack } = record;
     const events = record.announcements
         .filter(({ seconds }) => seconds > 0)
-        .map((heard) => [heard.seconds, unmarked(heard.node), unmarked(state(heard))]);
+        .map((heard) => [heard.seconds, heard.node, unmarked(state(heard))]);
     if (record.faultAt !== undefined)
-        events.push([0, record.target ?? '', `**fault**: ${record.fault}`]);
-    if (record.undoSeconds !== undefined && catalogue[record.fault].lasts !== 'a-moment')
-        events.push([record.undoSeconds, record.target ?? '', '**undo**']);
-    if (record.settledSeconds !== undefined)
-        events.push([record.settledSeconds, record.formation, '**every node converged and healthy**']);
+        events.push([0, target, `**fault**: ${fault}`]);
+    if (undoSeconds !== undefined && catalogue[fault].lasts !== 'a-moment')
+        events.push([undoSeconds, target, '**undo**']);
+    if (settledSeconds !== undefined)
+        events.push([settledSeconds, formation, '**every node converged and healthy**']);
+    if (handedBack !== undefined)
+        events.push([handedBack.seconds, primary, `**role handed back**: ${unmarked(handedBack.because)}`]);
+    events.push(...clientEvents(record, verdict));
     events.sort((a, b) => a[0] - b[0]);
     return {
         headings: ['since the fault', 'where', 'what'],
-        rows: events.map(([at, where, what]) => [signed(at), where, what]),
+        rows: events.map(([at, where, what]) => [signed(at), unmarked(where), what]),
     };
 }
-function figuresTable(record, verdict) {
-    const figure = (value) => (value === undefined ? '–' : `${value.toFixed(3)} s`);
+function clientEvents({ clients, promotion }, verdict) {
+    const { clientRtoSeconds: first, writeOutageSeconds: lasted } = verdict ?? {};
+    if (clients === undefined || first === undefined)
+        return [];
+    const successor = clients.scene.newPrimary ?? promotion?.node ?? '';
+    const events = [[first, successor, '**first write acknowledged to a client**']];
+    if (lasted !== undefined)
+        events.push([first - lasted, clients.scene.oldPrimary, '**last write acknowledged to a client before**']);
+    return events;
+}
+
+;// CONCATENATED MODULE: ./build/src/report/drill-report.js
+
+
+
+
+
+/** @returns undefined where no fault was injected: the verdict says it all */
+function drillSections(record, verdict) {
+    if (record.faultAt === undefined)
+        return undefined;
+    const waterfall = waterfallTable(record, verdict);
+    const evidence = evidenceLines(record);
     return {
-        headings: ['figure', 'measured', 'target'],
-        rows: [
-            record.expected === 'none'
-                ? ['watched, without a failover to be seen', figure(record.watchSeconds), '']
-                : [
-                    'RTO: fault to promotion as the monitor announced it',
-                    figure(verdict.rtoSeconds),
-                    figure(record.rtoTargetSeconds),
-                ],
-            ['rejoin: undo to every node converged and healthy', figure(verdict.rejoinSeconds), ''],
-            ['whole drill', figure(record.tookSeconds), ''],
-        ],
+        figures: { heading: 'Figures', table: figuresTable(record, verdict), lines: circumstances(record) },
+        waterfall: waterfall && {
+            heading: 'Where the time went',
+            table: waterfall.table,
+            lines: waterfall.costs === undefined ? [] : [waterfall.costs],
+        },
+        evidence: evidence.length === 0
+            ? undefined
+            : { heading: 'Writes and evidence', table: undefined, lines: evidence },
+        refusals: drill_report_refusals(record, verdict),
+        events: { heading: 'Events', table: eventsTable(record, verdict), lines: proofs(record) },
+    };
+}
+function circumstances({ clients, clientsMissing, versions, holdBackSeconds }) {
+    const lines = [];
+    if (clients !== undefined)
+        lines.push(clientsLine(clients));
+    else if (clientsMissing !== undefined)
+        lines.push(`no figures of clients: ${clientsMissing}`);
+    if (versions !== undefined) {
+        const { postgres, autoFailover } = versions;
+        const held = holdBackSeconds > 0 ? `; the fault was held back for ${shownSeconds(holdBackSeconds)}` : '';
+        lines.push(`Postgres ${Math.floor(postgres / 10_000)}.${postgres % 10_000}, pg_auto_failover ${autoFailover}${held}`);
+    }
+    return lines;
+}
+const mostCharacters = 400;
+function evidenceLines({ clients }) {
+    if (clients === undefined)
+        return [];
+    const { lost, phantoms, vanished, overlap, inconclusive } = clients.ledger;
+    const findings = { lost, phantoms, vanished, 'acknowledged by both primaries': overlap };
+    const found = Object.entries(findings).flatMap(([what, { count, rows }]) => {
+        const told = describeRows(rows);
+        const shown = told.length > mostCharacters ? `${told.slice(0, mostCharacters)}…` : told;
+        return count === 0 ? [] : [`${what}: ${count} (${shown})`];
+    });
+    return [
+        ...found,
+        ...inconclusive.map((why) => `inconclusive: ${why}`),
+        ...clients.unread.map((why) => `rows not read: ${why}`),
+    ];
+}
+function drill_report_refusals({ clients, promotion }, verdict) {
+    const told = clients?.ledger.refusals ?? [];
+    const wrote = verdict.outcome === 'pass' && (promotion === undefined || verdict.clientRtoSeconds !== undefined);
+    if (told.length === 0 || wrote)
+        return undefined;
+    return {
+        heading: 'What clients were told last',
+        table: {
+            headings: ['since the fault', 'node', 'why it let no client write'],
+            rows: told.map(({ node, why, seconds }) => [shownSeconds(seconds), node, why]),
+        },
+        lines: [],
     };
 }
 /** What showed that the fault was in force; the drill's own words. */
@@ -66340,108 +67008,590 @@ function proofs({ proof, proofAtUndo }) {
         ...(proofAtUndo === undefined ? [] : [`and just before the undo: ${proofAtUndo}`]),
     ];
 }
+/** One drill for the log, the figures last; none where no fault was injected. */
 function drillLines(record, verdict) {
-    if (record.faultAt === undefined)
+    const sections = drillSections(record, verdict);
+    if (sections === undefined)
         return [];
-    const events = eventsTable(record);
-    const plain = { ...events, rows: events.rows.map((row) => row.map((cell) => cell.replaceAll('**', ''))) };
-    return [...textTable(plain), '', ...textTable(figuresTable(record, verdict)), '', ...proofs(record)];
+    const { figures, waterfall, evidence, refusals: told, events } = sections;
+    const plain = { ...events, table: events.table && plainEvents(events.table) };
+    return [plain, waterfall, told, evidence, figures]
+        .filter((section) => section !== undefined)
+        .flatMap((section, index) => [...(index === 0 ? [] : ['']), ...sectionLines(section)]);
 }
+/** A section for the log, without its heading: what a server said must not start a line of its own. */
+function sectionLines({ table, lines }) {
+    return [...(table === undefined ? [] : textTable(table)), ...lines.map((line) => onOneLine(line, ' '))];
+}
+/** One drill for the job summary. */
 function drillMarkdown(record, verdict) {
     const heading = `### ${verdict.outcome === 'pass' ? '✅' : '❌'} Failover drill: ${escapeMarkdown(verdict.message)}`;
-    if (record.faultAt === undefined)
-        return `${heading}\n`;
-    const events = markdownTable(eventsTable(record)).replaceAll('\\*\\*', '**');
+    const body = drillBody(record, verdict);
+    return body === '' ? `${heading}\n` : `${heading}\n\n${body}`;
+}
+/** The same without its heading; '' where no fault was injected. */
+function drillBody(record, verdict) {
+    const sections = drillSections(record, verdict);
+    if (sections === undefined)
+        return '';
+    const { figures, waterfall, evidence, refusals: told, events } = sections;
+    const unfolded = [waterfall, told, evidence].filter((section) => section !== undefined);
     return [
-        heading,
-        '',
-        markdownTable(figuresTable(record, verdict)),
-        '',
-        '<details><summary>Events</summary>',
-        '',
-        events,
-        '',
-        ...proofs(record).map((line) => `- ${escapeMarkdown(line)}`),
-        '',
-        '</details>',
-        '',
+        sectionMarkdown(figures),
+        ...unfolded.map((section) => `**${section.heading}**\n\n${sectionMarkdown(section)}`),
+        `<details><summary>${events.heading}</summary>\n`,
+        sectionMarkdown(events, markedTable),
+        '</details>\n',
     ].join('\n');
 }
+/** The marks are ours alone: eventsTable takes them out of whatever was read. */
+const markedTable = (table) => markdownTable(table).replaceAll('\\*\\*', '**');
+/** A section in Markdown, without its heading. */
+function sectionMarkdown({ table, lines }, write = markdownTable) {
+    const parts = [
+        ...(table === undefined ? [] : [`${write(table)}\n`]),
+        ...(lines.length === 0 ? [] : [`${lines.map((line) => `- ${table_escapeMarkdown(line)}`).join('\n')}\n`]),
+    ];
+    return parts.join('\n');
+}
 
-;// CONCATENATED MODULE: ./build/src/report/timeline.js
+;// CONCATENATED MODULE: ./build/src/report/svg.js
 
-const width = 960;
-const gutter = 132;
-const right = 24;
-const laneHeight = 34;
-const laneGap = 14;
-const timeline_top = 96;
 /**
- * A drill as a picture: a lane of states for each node, the outage shaded from the fault to the promotion,
- * the RTO and its target. Pure; a self-contained SVG that follows the reader's light or dark scheme.
- * @returns '' when no fault was injected
+ * The parts of our pictures. Colours are attributes, so that a page that forbids styles still shows them; the one
+ * style sheet only has what the dark scheme changes.
  */
-function drillTimeline(record, verdict) {
-    if (record.faultAt === undefined)
+/** Light and dark. */
+const inks = {
+    paper: ['#ffffff', '#0d1117'],
+    track: ['#f0f2f5', '#1c2128'],
+    text: ['#1f2328', '#e6edf3'],
+    faint: ['#59636e', '#9198a1'],
+    inside: ['#ffffff', '#ffffff'],
+    primary: ['#1a7f37', '#238636'],
+    standby: ['#0969da', '#1f6feb'],
+    changing: ['#9a6700', '#9e6a03'],
+    down: ['#57606a', '#6e7681'],
+    /** The writes that another node than the old primary acknowledged. */
+    successor: ['#0a7ea4', '#39c5cf'],
+    doubt: ['#bc4c00', '#f0883e'],
+    bad: ['#b3261e', '#ff7b72'],
+    shade: ['#f4d9d7', '#43211f'],
+    outage: ['#fbe3c4', '#4a3312'],
+    calm: ['#dcebfb', '#16304f'],
+    alarm: ['#d1007a', '#ff4fb0'],
+};
+const svg_fill = (ink) => `class="pgha-${ink}" fill="${inks[ink][0]}"`;
+const stroke = (ink) => `class="pgha-${ink}-line" stroke="${inks[ink][0]}"`;
+const style = `<style>@media (prefers-color-scheme:dark){${Object.entries(inks)
+    .filter(([, [light, dark]]) => light !== dark)
+    .map(([ink, [, dark]]) => `.pgha-${ink}{fill:${dark}}.pgha-${ink}-line{stroke:${dark}}`)
+    .join('')}}</style>`;
+/** A tenth of a unit is finer than any screen. */
+const n = (value) => String(Math.round(value * 10) / 10);
+const tip = (text) => (text === '' ? '' : `<title>${escapeXml(text)}</title>`);
+function rectangle(ink, { x, y, width, height }, title = '') {
+    const shape = `<rect ${svg_fill(ink)} x="${n(x)}" y="${n(y)}" width="${n(width)}" height="${n(height)}"`;
+    return title === '' ? `${shape}/>` : `${shape}>${tip(title)}</rect>`;
+}
+function lettered(ink, x, y, content, { size, bold = false, anchor = 'start', title = '' }) {
+    const weight = bold ? ' font-weight="600"' : '';
+    const anchored = anchor === 'start' ? '' : ` text-anchor="${anchor}"`;
+    return `<text ${svg_fill(ink)} x="${n(x)}" y="${n(y)}" font-size="${size}"${weight}${anchored}>${tip(title)}${escapeXml(content)}</text>`;
+}
+function line(ink, from, to, { width = 1, dashed = false } = {}) {
+    const dashes = dashed ? ' stroke-dasharray="3 3"' : '';
+    return `<line ${stroke(ink)} stroke-width="${width}"${dashes} x1="${n(from[0])}" y1="${n(from[1])}" x2="${n(to[0])}" y2="${n(to[1])}"/>`;
+}
+/** @param outline whether the path is drawn as a line, and how wide */
+function svg_path(ink, d, { outline, title = '' } = {}) {
+    const how = outline === undefined ? svg_fill(ink) : `${stroke(ink)} stroke-width="${outline}" fill="none"`;
+    return `<path ${how} d="${d}"${title === '' ? '/>' : `>${tip(title)}</path>`}`;
+}
+function disc(ink, x, y, radius, title) {
+    return `<circle ${svg_fill(ink)} cx="${n(x)}" cy="${n(y)}" r="${n(radius)}">${tip(title)}</circle>`;
+}
+/** Many narrow marks in a row as one path: those that touch are drawn as one. */
+function ticks(ink, at, thickness, y, height) {
+    const places = [...new Set(at.map((x) => Math.round(x * 2) / 2))].sort((one, other) => one - other);
+    const runs = [];
+    for (const place of places) {
+        const last = runs.at(-1);
+        if (last && place <= last[1])
+            last[1] = place + thickness;
+        else
+            runs.push([place, place + thickness]);
+    }
+    if (runs.length === 0)
         return '';
-    const last = Math.max(record.settledSeconds ?? 0, record.undoSeconds ?? 0, ...record.announcements.map(({ seconds }) => seconds), 1);
-    const start = -last * 0.04;
-    const end = last * 1.04;
-    const x = (seconds) => gutter + ((Math.min(Math.max(seconds, start), end) - start) / (end - start)) * (width - gutter - right);
-    const nodes = [...new Set(record.announcements.map(({ node }) => node))].sort((a, b) => Number(b === record.target) - Number(a === record.target));
-    const { state, end: undone } = catalogue[record.fault];
-    const bottom = timeline_top + nodes.length * (laneHeight + laneGap);
-    const lanes = nodes.map((node, index) => {
-        const y = timeline_top + index * (laneHeight + laneGap);
-        const segments = segmentsOf(node, record, state, start, end).map((segment) => drawSegment(segment, x, y));
-        return `<text class="node" x="${gutter - 12}" y="${y + laneHeight / 2 + 5}" text-anchor="end">${escapeXml(node)}</text>${segments.join('')}`;
-    });
-    const outage = verdict.rtoSeconds === undefined
-        ? ''
-        : drawOutage(x, verdict.rtoSeconds, record.rtoTargetSeconds, end, bottom);
+    const drawn = runs.map(([from, to]) => `M${from} ${n(y)}h${n(to - from)}v${n(height)}h${n(from - to)}z`);
+    return svg_path(ink, drawn.join(''));
+}
+/** The whole picture, self-contained, on its own paper. @param about what it says, for who cannot see it */
+function picture(width, height, about, parts) {
     return [
-        `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${bottom + 62}" role="img" font-family="ui-sans-serif, system-ui, sans-serif">`,
-        `<title>${escapeXml(verdict.message)}</title>`,
+        `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${n(height)}" role="img" font-family="ui-sans-serif, system-ui, sans-serif">`,
+        tip(about),
         style,
-        `<rect class="paper" width="${width}" height="${bottom + 62}"/>`,
-        `<text class="heading" x="20" y="30">Failover drill of formation ${escapeXml(record.formation)}: ${escapeXml(record.fault)} on ${escapeXml(record.target ?? '')}</text>`,
-        `<text class="note" x="20" y="50">${escapeXml(verdict.message)}</text>`,
-        outage,
-        ...lanes,
-        drawMoment(x(0), bottom, 'fault'),
-        record.undoSeconds === undefined || undone === ''
-            ? ''
-            : drawMoment(x(record.undoSeconds), bottom, undone),
-        record.settledSeconds === undefined ? '' : drawMoment(x(record.settledSeconds), bottom, 'healthy'),
-        drawAxis(x, start, end, bottom),
+        rectangle('paper', { x: 0, y: 0, width, height }),
+        ...parts.filter((part) => part !== ''),
         '</svg>\n',
     ].join('\n');
 }
-function segmentsOf(node, record, state, start, end) {
-    const heard = record.announcements.filter((announcement) => announcement.node === node);
+
+;// CONCATENATED MODULE: ./build/src/report/axis.js
+
+/** Seconds from start to end on a stretch of the picture; what lies beyond is drawn at its edge. */
+function scaleOf({ start, end }, left, right) {
+    return (seconds) => left + ((Math.min(Math.max(seconds, start), end) - start) / (end - start)) * (right - left);
+}
+/** Marks at round seconds, at most a dozen, under a line; 40 units high. */
+function axis(x, { start, end }, y, what) {
+    const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 43_200].find((candidate) => (end - start) / candidate <= 12) ?? 86_400;
+    const marks = [];
+    for (let index = Math.ceil(start / step); index * step <= end; index++) {
+        const at = Number((index * step).toFixed(1));
+        marks.push(line('faint', [x(at), y], [x(at), y + 6]), lettered('faint', x(at), y + 20, String(at), { size: 12, anchor: 'middle' }));
+    }
+    return [
+        line('faint', [x(start), y], [x(end), y]),
+        ...marks,
+        lettered('faint', x(end), y + 38, what, { size: 12, anchor: 'end' }),
+    ];
+}
+
+;// CONCATENATED MODULE: ./build/src/report/lettering.js
+/**
+ * How much room text takes in a picture. A picture names no font of its own, so widths are those of DejaVu Sans, the
+ * widest that readers are likely to have: what fits by it fits anywhere.
+ */
+const narrow = /[ijlI.,:;'|! ]/;
+const slim = /[ftr()[\]{}/\-"`]/;
+const wide = /[mMW@%]/;
+const broad = /[wA-Z&_+=<>~#]/;
+/** In parts of the font's size. */
+function advance(character) {
+    if (narrow.test(character))
+        return 0.34;
+    if (slim.test(character))
+        return 0.44;
+    if (wide.test(character))
+        return 0.99;
+    if (broad.test(character))
+        return 0.82;
+    return character <= '\u024f' ? 0.64 : 1.05;
+}
+/**
+ * @param size of the font, in the picture's units
+ * @returns the width of one line, in the same
+ */
+function widthOf(text, size, bold = false) {
+    let sum = 0;
+    for (const character of text)
+        sum += advance(character);
+    return sum * size * (bold ? 1.12 : 1);
+}
+/** The text as it is where it fits, or with its middle left out: names differ at their ends. */
+function shortenedInside(text, room, size) {
+    if (widthOf(text, size) <= room)
+        return text;
+    const characters = [...text];
+    for (let kept = characters.length - 1; kept > 1; kept--) {
+        const head = Math.ceil(kept / 2);
+        const short = `${characters.slice(0, head).join('')}…${characters.slice(characters.length - (kept - head)).join('')}`;
+        if (widthOf(short, size) <= room)
+            return short;
+    }
+    return '…';
+}
+/** The text as it is where it fits, or as much of its beginning as does. */
+function shortened(text, room, size, bold = false) {
+    if (widthOf(text, size, bold) <= room)
+        return text;
+    const characters = [...text];
+    let width = widthOf('…', size, bold);
+    let kept = 0;
+    for (const character of characters) {
+        width += widthOf(character, size, bold);
+        if (width > room)
+            break;
+        kept++;
+    }
+    return `${characters.slice(0, kept).join('').trimEnd()}…`;
+}
+/** Lines that fit, at most so many: the last is shortened where the text goes on. */
+function wrapped(text, room, size, most, bold = false) {
+    const lines = [];
+    let rest = text.trim().replaceAll(/\s+/g, ' ');
+    while (rest !== '' && lines.length < most) {
+        if (lines.length === most - 1 || widthOf(rest, size, bold) <= room) {
+            lines.push(shortened(rest, room, size, bold));
+            break;
+        }
+        const line = fitting(rest, room, size, bold);
+        lines.push(line);
+        rest = rest.slice(line.length).trimStart();
+    }
+    return lines;
+}
+/** As many whole words as fit; of a word that is too long by itself, as many characters. */
+function fitting(text, room, size, bold) {
+    let [end, width, atWord] = [0, 0, 0];
+    for (const character of text) {
+        if (character === ' ')
+            atWord = end;
+        width += widthOf(character, size, bold);
+        if (width > room)
+            break;
+        end += character.length;
+    }
+    return text.slice(0, atWord > 0 ? atWord : Math.max(end, 1));
+}
+
+;// CONCATENATED MODULE: ./build/src/report/flags.js
+
+
+const flags_size = 12;
+const air = 6;
+const flagHeight = 17;
+/**
+ * Finds a row for each flag so that no name lies upon another's, or on a pole. Every name stands to the left of its
+ * pole, so it only has to keep clear of poles further left, whose names are further left still.
+ */
+function placed(flags) {
+    const done = [];
+    for (const given of flags.toSorted((one, other) => one.x - other.x)) {
+        const flag = { ...given, label: shortened(given.label, given.x - 2 * air, flags_size, true) };
+        const left = flag.x - air - widthOf(flag.label, flags_size, true) - air;
+        const under = done.filter(({ x }) => x >= left).map(({ row }) => row);
+        done.push({ ...flag, row: under.length === 0 ? 0 : Math.max(...under) + 1 });
+    }
+    return done;
+}
+const heightOf = (flags) => (Math.max(-1, ...flags.map(({ row }) => row)) + 1) * flagHeight;
+/** Names above `near`, poles from there to `far`, further down. */
+function flagsAbove(flags, near, far) {
+    return flags.map((flag) => drawn(flag, near - flag.row * flagHeight - 5, near - flag.row * flagHeight - 15, far));
+}
+/** Names below `near`, poles from there to `far`, further up. */
+function flagsBelow(flags, near, far) {
+    return flags.map((flag) => drawn(flag, near + flag.row * flagHeight + 13, near + flag.row * flagHeight + 16, far));
+}
+function drawn({ x, label, ink, pole }, base, from, to) {
+    const standing = pole === 'none'
+        ? ''
+        : line(ink, [x, from], [x, to], { width: pole === 'solid' ? 2 : 1, dashed: pole === 'dashed' });
+    return `${standing}${lettered(ink, x - air, base, label, { size: flags_size, bold: pole !== 'dashed', anchor: 'end' })}`;
+}
+
+;// CONCATENATED MODULE: ./build/src/report/legend.js
+
+
+const legend_size = 12;
+const lineHeight = 20;
+/** What the colours mean, in as many lines as it takes. */
+function legend(entries, left, top, room) {
+    let [x, row] = [0, 0];
+    const parts = entries.map(({ ink, label, sign }) => {
+        const taken = 18 + widthOf(label, legend_size) + 22;
+        if (x > 0 && x + taken > room)
+            [x, row] = [0, row + 1];
+        const y = top + row * lineHeight;
+        const patch = sign?.(left + x + 6, y - 4) ?? rectangle(ink, { x: left + x, y: y - 10, width: 12, height: 12 });
+        const drawn = `${patch}${lettered('faint', left + x + 18, y, label, { size: legend_size })}`;
+        x += taken;
+        return drawn;
+    });
+    return { parts, height: entries.length === 0 ? 0 : (row + 1) * lineHeight };
+}
+
+;// CONCATENATED MODULE: ./build/src/report/strip-chart.js
+
+
+
+
+
+
+const width = 960;
+const edge = 20;
+const left = 240;
+const right = width - 36;
+const groupGap = 14;
+const leastGroup = 58;
+/**
+ * Several drills as a picture: a line for each round with its RTO and client RTO as dots against the target, by
+ * fault; rounds that failed are marked. Pure.
+ *
+ * @returns a self-contained SVG that follows the reader's light or dark scheme
+ */
+function stripChart(campaign, message) {
+    const range = rangeOf(campaign.drills);
+    const x = scaleOf(range, left, right);
+    const targets = [...new Set(campaign.drills.map(({ record }) => record.rtoTargetSeconds))];
+    const flags = placed(targets.map((target) => ({ x: x(target), label: `target ${target} s`, ink: 'bad', pole: 'solid' })));
+    const title = `${campaign.drills.length} of ${campaign.rounds} drills of formation ${campaign.formation}`;
+    const messages = wrapped(message, width - 2 * edge, 12, 4);
+    const top = 50 + messages.length * 16 + heightOf(flags) + 8;
+    const groups = groupsOf(campaign.drills, top);
+    const bottom = Math.max(top, ...groups.map((group) => group.top + group.height));
+    const explained = legend(signs, edge, bottom + 64, width - 2 * edge);
+    return picture(width, bottom + 64 + explained.height, `${title}. ${message}`, [
+        lettered('text', edge, 30, shortened(title, width - 2 * edge, 16, true), { size: 16, bold: true }),
+        ...messages.map((text, index) => lettered('faint', edge, 50 + index * 16, text, { size: 12 })),
+        ...groups.map((group) => ground(group)),
+        ...flagsAbove(flags, top, bottom),
+        ...groups.flatMap((group) => drawGroup(group, x)),
+        ...axis(x, range, bottom + 8, 'seconds since the fault'),
+        ...explained.parts,
+    ]);
+}
+function rangeOf(drills) {
+    const last = drills.reduce((most, { record, verdict }) => Math.max(most, record.rtoTargetSeconds, verdict.rtoSeconds ?? 0, verdict.clientRtoSeconds ?? 0, pauseOf(record) ?? 0), 1);
+    return { start: -last * 0.01, end: last * 1.04 };
+}
+/** Of clients, where nobody was promoted. */
+const pauseOf = ({ promotion, clients }) => promotion === undefined ? clients?.ledger.longestPauseSeconds : undefined;
+/** By fault, in the order in which they first came. */
+function groupsOf(drills, top) {
+    const rounds = drills.map((drill, index) => ({ ...drill, number: index + 1 }));
+    const pitch = Math.min(14, Math.max(3, 600 / Math.max(1, rounds.length)));
+    const faults = [...new Set(rounds.map(({ record }) => record.fault))];
+    let y = top;
+    return faults.map((fault) => {
+        const own = rounds.filter(({ record }) => record.fault === fault);
+        const group = { fault, rounds: own, top: y, height: Math.max(leastGroup, own.length * pitch + 8) };
+        y += group.height + groupGap;
+        return group;
+    });
+}
+const ground = ({ top, height }) => rectangle('track', { x: left, y: top, width: right - left, height });
+function drawGroup({ fault, rounds, top, height }, x) {
+    const median = quantilesOf(rounds.flatMap(({ verdict }) => verdict.rtoSeconds ?? []))?.median;
+    const failed = rounds.filter(({ verdict }) => verdict.outcome !== 'pass');
+    const count = `${rounds.length} drill${rounds.length === 1 ? '' : 's'}`;
+    const told = median === undefined ? count : `${count}, median RTO ${median.toFixed(3)} s`;
+    const numbers = `not passed: ${failed.map(({ number }) => `#${number}`).join(', ')}`;
+    const room = left - edge - 12;
+    const pitch = height / rounds.length;
+    return [
+        lettered('text', edge, top + 16, shortenedInside(fault, room, 13), { size: 13, bold: true }),
+        lettered('faint', edge, top + 34, shortened(told, room, 12), { size: 12 }),
+        failed.length === 0
+            ? ''
+            : lettered('bad', edge, top + 51, shortened(numbers, room, 12), { size: 12, title: numbers }),
+        ...rounds.map((round, index) => drawRound(round, x, top + (index + 0.5) * pitch, Math.min(4, pitch / 2))),
+    ];
+}
+function drawRound({ record, verdict, number }, x, y, radius) {
+    const { rtoSeconds: rto, clientRtoSeconds: clientRto, outcome, message } = verdict;
+    const pause = pauseOf(record);
+    const about = (what, value) => `#${number} ${record.fault}: ${what} ${value.toFixed(3)} s`;
+    const shown = [rto, clientRto, pause].filter((value) => value !== undefined);
+    const furthest = Math.max(0, ...shown.map(x));
+    return [
+        rto !== undefined && clientRto !== undefined ? line('faint', [x(rto), y], [x(clientRto), y]) : '',
+        rto === undefined ? '' : disc('standby', x(rto), y, radius, about('RTO', rto)),
+        clientRto === undefined
+            ? ''
+            : diamond('successor', x(clientRto), y, radius, about('client RTO', clientRto)),
+        pause === undefined ? '' : square('changing', x(pause), y, radius, about('longest pause', pause)),
+        outcome === 'pass'
+            ? ''
+            : cross('bad', Math.max(left, furthest) + 12, y, radius, `#${number}: ${message}`),
+    ].join('');
+}
+const diamond = (ink, x, y, radius, title = '') => {
+    const r = strip_chart_round(radius * 1.3);
+    return svg_path(ink, `M${strip_chart_round(x - r)} ${strip_chart_round(y)}l${r} ${-r}l${r} ${r}l${-r} ${r}z`, { title });
+};
+const square = (ink, x, y, radius, title = '') => {
+    const side = strip_chart_round(radius * 1.8);
+    return svg_path(ink, `M${strip_chart_round(x - side / 2)} ${strip_chart_round(y - side / 2)}h${side}v${side}h${-side}z`, { title });
+};
+const cross = (ink, x, y, radius, title = '') => {
+    const r = strip_chart_round(Math.max(2.5, radius));
+    const [from, high] = [strip_chart_round(x - r), strip_chart_round(y - r)];
+    return svg_path(ink, `M${from} ${high}l${2 * r} ${2 * r}m0 ${-2 * r}l${-2 * r} ${2 * r}`, {
+        outline: 2,
+        title,
+    });
+};
+const strip_chart_round = (value) => Math.round(value * 10) / 10;
+const signs = [
+    { ink: 'standby', label: 'RTO', sign: (x, y) => disc('standby', x, y, 4, '') },
+    { ink: 'successor', label: 'client RTO', sign: (x, y) => diamond('successor', x, y, 4) },
+    {
+        ink: 'changing',
+        label: 'longest pause of clients, where nobody was promoted',
+        sign: (x, y) => square('changing', x, y, 4),
+    },
+    { ink: 'bad', label: 'not passed', sign: (x, y) => cross('bad', x, y, 4) },
+];
+
+;// CONCATENATED MODULE: ./build/src/report/client-rows.js
+
+
+/**
+ * The clients' outage: from the last acknowledged write before the new primary's first to that one; without it, the
+ * longest time from the last write before the fault on in which none was acknowledged. Pure.
+ */
+function outageOf({ clients }, verdict, end) {
+    if (clients === undefined)
+        return undefined;
+    const { clientRtoSeconds: first, writeOutageSeconds: lasted } = verdict;
+    if (first !== undefined && lasted !== undefined)
+        return { from: first - lasted, to: first, label: `no write acknowledged for ${lasted.toFixed(3)} s` };
+    const all = clients.activity.flatMap(({ acknowledged }) => acknowledged).sort((one, other) => one - other);
+    const before = Math.max(0, all.findLastIndex((at) => at < 0));
+    const [pause] = all
+        .slice(before)
+        .map((from, index, rest) => ({ from, to: rest[index + 1] ?? Math.max(from, client_rows_lastTry(clients.activity)) }))
+        .sort((one, other) => other.to - other.from - (one.to - one.from));
+    if (pause === undefined || pause.to <= pause.from)
+        return undefined;
+    if (pause.from === all.at(-1))
+        return { ...pause, to: end, label: 'no write acknowledged any more' };
+    const { longestPauseSeconds: longest = pause.to - pause.from } = clients.ledger;
+    return { ...pause, label: `longest pause between acknowledged writes: ${longest.toFixed(3)} s` };
+}
+const client_rows_lastTry = (activity) => activity
+    .flatMap(({ acknowledged, unknown, failed }) => [acknowledged.at(-1), unknown.at(-1), failed.at(-1)])
+    .reduce((last, at = last) => Math.max(last, at), Number.NEGATIVE_INFINITY);
+const rowHeight = 15;
+const rowGap = 5;
+const captionHeight = 20;
+const client_rows_size = 12;
+/** A row for each node that acknowledged writes, then those that were not. */
+function rowsOf({ clients, primary }) {
+    const activity = clients?.activity ?? [];
+    const acknowledged = activity
+        .filter((each) => each.acknowledged.length > 0)
+        .map(({ node, acknowledged: at }) => {
+        const ink = node === (clients?.scene.oldPrimary ?? primary) ? 'primary' : 'successor';
+        return { name: node, ink, at, thickness: 1, inset: 0 };
+    });
+    const others = [
+        ['unknown', 'doubt'],
+        ['failed', 'bad'],
+    ].map(([kind, ink]) => ({
+        name: kind === 'unknown' ? 'outcome unknown' : 'not committed',
+        ink,
+        at: activity.flatMap((each) => each[kind]),
+        thickness: 2,
+        inset: 3,
+    }));
+    return [...acknowledged, ...others.filter(({ at }) => at.length > 0)];
+}
+/** Names at the left of the rows, for the room that they take. */
+const rowNames = (record) => rowsOf(record).map(({ name }) => name);
+const rowsHeight = (record) => record.clients === undefined ? 0 : captionHeight + rowsOf(record).length * (rowHeight + rowGap);
+/** What lies under the poles that cross the rows: their ground, and the outage on it. */
+function clientGround(record, outage, x, place) {
+    const { top, left, right } = place;
+    const height = rowsHeight(record) - captionHeight;
+    if (height <= 0)
+        return [];
+    const y = top + captionHeight - 2;
+    return [
+        rectangle('track', { x: left, y, width: right - left, height }),
+        outage === undefined
+            ? ''
+            : rectangle('outage', { x: x(outage.from), y, width: Math.max(2, x(outage.to) - x(outage.from)), height }, outage.label),
+    ];
+}
+/** The clients' writes as ticks: by the node that acknowledged them, and those that none did. */
+function client_rows_clientRows(record, outage, x, place) {
+    if (record.clients === undefined)
+        return [];
+    const { top, left, right } = place;
+    const rows = rowsOf(record).map(({ name, ink, at, thickness, inset }, index) => {
+        const y = top + captionHeight + index * (rowHeight + rowGap);
+        const shown = shortenedInside(name, left - 24, client_rows_size);
+        return [
+            lettered('faint', left - 12, y + 12, shown, { size: client_rows_size, anchor: 'end', title: shown === name ? '' : name }),
+            ticks(ink, at.map(x), thickness, y + inset, rowHeight - inset),
+        ].join('');
+    });
+    const caption = 'client writes, by the node that acknowledged them';
+    return [
+        ...covering('faint', caption, left, top + 12),
+        ...(outage === undefined ? [] : covering(tone(outage), outage.label, right, top + 12)),
+        ...rows,
+    ];
+}
+/** A pause that nobody notices is no alarm. */
+const tone = ({ from, to }) => (to - from < 1 ? 'text' : 'bad');
+/** Text on paper of its own, so that no pole runs through it: a caption begins at x, anything else ends there. */
+function covering(ink, text, x, y) {
+    const bold = ink !== 'faint';
+    const room = widthOf(text, client_rows_size, bold) + 4;
+    return [
+        rectangle('paper', { x: bold ? x - room : x, y: y - 11, width: room, height: 14 }),
+        lettered(ink, x, y, text, { size: client_rows_size, bold, anchor: bold ? 'end' : 'start' }),
+    ];
+}
+
+;// CONCATENATED MODULE: ./build/src/report/lanes.js
+
+/** What each node was in from start to end, as the monitor announced it; the fault's target first. Pure. */
+function lanesOf(record, range) {
+    const { announcements, baseline, target, primary, promotion } = record;
+    const known = [
+        ...announcements.map(({ node }) => node),
+        ...[target, primary, promotion?.node].filter((node) => node !== undefined),
+        ...(baseline?.standbys ?? []),
+    ];
+    return [...new Set(known)]
+        .sort((one, other) => Number(other === target) - Number(one === target))
+        .map((node) => ({ node, segments: segmentsOf(node, record, range) }));
+}
+function segmentsOf(node, record, { start, end }) {
+    const { state, hits } = catalogue[record.fault];
+    if (node === record.target && hits === 'monitor')
+        return monitorsOwn(state, record, { start, end });
+    const heard = record.announcements.filter((announced) => announced.node === node);
+    const looks = heard.map((announced, index) => ({
+        from: index === 0 && announced.seconds <= 0 ? start : announced.seconds,
+        ...lanes_look(announced),
+    }));
+    if ((looks[0]?.from ?? 1) > start)
+        looks.unshift({ from: start, ...atFirst(node, record) });
     const segments = [];
-    for (const [index, announcement] of heard.entries()) {
-        const from = index === 0 ? start : announcement.seconds;
-        const to = heard[index + 1]?.seconds ?? end;
-        const { kind, label } = timeline_look(announcement);
+    for (const [index, each] of looks.entries()) {
+        const to = looks[index + 1]?.from ?? end;
         const previous = segments.at(-1);
-        if (previous?.kind === kind && previous.label === label)
+        if (previous?.kind === each.kind && previous.label === each.label)
             previous.to = to;
-        else
-            segments.push({ from, to, kind, label });
+        else if (to > start)
+            segments.push({ ...each, from: Math.max(each.from, start), to });
     }
     return node === record.target && state !== '' ? withFault(segments, state, heard, record) : segments;
 }
+/** Nothing was announced of it before the fault: it was what the baseline says. */
+function atFirst(node, { primary, baseline }) {
+    if (node === primary)
+        return { kind: 'primary', label: 'primary' };
+    if (baseline?.standbys.includes(node))
+        return { kind: 'standby', label: 'secondary' };
+    return { kind: 'changing', label: 'not heard of' };
+}
+/** The monitor announces nothing of itself. */
+function monitorsOwn(state, { undoSeconds, settledSeconds }, { start, end }) {
+    const back = undoSeconds ?? end;
+    const well = settledSeconds ?? end;
+    const all = [
+        { from: start, to: 0, kind: 'standby', label: 'running' },
+        { from: 0, to: back, kind: 'down', label: state },
+        { from: back, to: well, kind: 'changing', label: 'coming back' },
+        { from: well, to: end, kind: 'standby', label: 'running' },
+    ];
+    return all.filter(({ from, to }) => to > from);
+}
 /** While its fault lasts the monitor may keep the target's last report: what the drill did to it is what holds. */
-function withFault(segments, state, heard, record) {
-    const back = heard.find(({ seconds }) => seconds > (record.undoSeconds ?? Number.POSITIVE_INFINITY))?.seconds ??
-        Number.POSITIVE_INFINITY;
-    const down = {
-        from: 0,
-        to: Math.min(back, segments.at(-1)?.to ?? back),
-        kind: 'down',
-        label: state,
-    };
+function withFault(segments, state, heard, { undoSeconds = Number.POSITIVE_INFINITY }) {
+    const end = segments.at(-1)?.to ?? 0;
+    const back = heard.find(({ seconds }) => seconds > undoSeconds)?.seconds ?? undoSeconds;
+    const down = { from: 0, to: Math.min(back, end), kind: 'down', label: state };
     const before = segments
         .filter(({ from }) => from < 0)
         .map((segment) => ({ ...segment, to: Math.min(segment.to, 0) }));
@@ -66450,7 +67600,7 @@ function withFault(segments, state, heard, record) {
         .map((segment) => ({ ...segment, from: Math.max(segment.from, down.to) }));
     return [...before, down, ...after];
 }
-function timeline_look({ reportedState, goalState }) {
+function lanes_look({ reportedState, goalState }) {
     if (reportedState !== goalState)
         return { kind: 'changing', label: `→ ${goalState}` };
     if (['primary', 'wait_primary', 'single'].includes(reportedState))
@@ -66459,63 +67609,662 @@ function timeline_look({ reportedState, goalState }) {
         return { kind: 'standby', label: reportedState };
     return { kind: 'changing', label: reportedState };
 }
-function drawSegment({ from, to, kind, label }, x, y) {
-    const left = x(from);
-    const size = Math.max(1, x(to) - left);
-    const text = size > label.length * 7.2 + 8
-        ? `<text class="state" x="${left + 7}" y="${y + laneHeight / 2 + 4}">${escapeXml(label)}</text>`
-        : '';
-    const tip = `${label}, ${from.toFixed(3)} s to ${to.toFixed(3)} s`;
-    return `<rect class="${kind}" x="${left.toFixed(1)}" y="${y}" width="${size.toFixed(1)}" height="${laneHeight}"><title>${escapeXml(tip)}</title></rect>${text}`;
+
+;// CONCATENATED MODULE: ./build/src/report/timeline.js
+
+
+
+
+
+
+
+
+const timeline_width = 960;
+const timeline_edge = 20;
+const timeline_right = timeline_width - 24;
+const laneHeight = 32;
+const laneGap = 12;
+/**
+ * A drill as a picture: a lane of states for each node and the clients' writes below them; the time to the
+ * promotion and the clients' outage shaded, both RTOs and their target marked. Pure.
+ *
+ * @returns a self-contained SVG that follows the reader's light or dark scheme; '' when no fault was injected
+ */
+function drillTimeline(record, verdict) {
+    if (record.faultAt === undefined)
+        return '';
+    const range = timeline_rangeOf(record, verdict);
+    const lanes = lanesOf(record, range);
+    const left = leftOf([...lanes.map(({ node }) => node), ...rowNames(record)]);
+    const x = scaleOf(range, left, timeline_right);
+    const outage = outageOf(record, verdict, range.end);
+    const above = placed(figureFlags(record, verdict, x, range));
+    const below = placed(momentFlags(record, x));
+    const head = headOf(record, verdict);
+    const top = head.bottom + heightOf(above) + 12;
+    const clientsTop = top + lanes.length * (laneHeight + laneGap);
+    const clients = { top: clientsTop, left, right: timeline_right };
+    const bottom = clientsTop + rowsHeight(record);
+    const axisTop = bottom + heightOf(below) + 8;
+    const explained = legend(legendOf(record, lanes, outage), timeline_edge, axisTop + 56, timeline_width - 2 * timeline_edge);
+    return picture(timeline_width, axisTop + 56 + explained.height, `${head.title}. ${verdict.message}`, [
+        ...head.parts,
+        shade(record, verdict, x, range, { top, bottom: clientsTop - laneGap }),
+        ...clientGround(record, outage, x, clients),
+        ...flagsBelow(below, bottom, top),
+        ...flagsAbove(above, top - 4, bottom),
+        ...client_rows_clientRows(record, outage, x, clients),
+        ...lanes.map((lane, index) => drawLane(lane, x, left, top + index * (laneHeight + laneGap))),
+        twoPrimaries(bothOf(record, verdict), x, { top, bottom }),
+        ...axis(x, range, axisTop, 'seconds since the fault'),
+        ...explained.parts,
+    ]);
 }
-function drawOutage(x, rto, target, end, bottom) {
-    const label = `RTO ${rto.toFixed(3)} s`;
-    const mark = target <= end
-        ? `<line class="target" x1="${x(target)}" x2="${x(target)}" y1="${timeline_top - 12}" y2="${bottom}"/><text class="note" x="${x(target) + 4}" y="${timeline_top - 4}">target ${target} s</text>`
-        : '';
-    return `<rect class="outage" x="${x(0)}" y="${timeline_top - 24}" width="${x(rto) - x(0)}" height="${bottom - timeline_top + 24}"/><text class="rto" x="${(x(0) + x(rto)) / 2}" y="${timeline_top - 8}" text-anchor="middle">${label}</text>${mark}`;
+function timeline_rangeOf(record, verdict) {
+    const last = Math.max(1, record.settledSeconds ?? 0, record.undoSeconds ?? 0, record.handedBack?.seconds ?? 0, verdict.rtoSeconds ?? 0, verdict.clientRtoSeconds ?? 0, isWatched(record) ? record.watchSeconds : 0, ...record.announcements.map(({ seconds }) => seconds), ...(record.clients?.activity ?? []).map(({ acknowledged }) => acknowledged.at(-1) ?? 0));
+    return { start: -last * 0.05, end: last * 1.03 };
 }
-function drawMoment(at, bottom, label) {
-    const inRightHalf = at > (gutter + width) / 2;
-    const [anchor, shift] = inRightHalf ? ['end', -4] : ['start', 4];
-    return `<line class="moment" x1="${at}" x2="${at}" y1="${timeline_top - 24}" y2="${bottom + 6}"/><text class="moment-label" x="${at + shift}" y="${bottom + 6}" text-anchor="${anchor}">${label}</text>`;
+/** Whether the time until nothing happened is what the drill shows. */
+const isWatched = ({ promotion, watchSeconds }) => promotion === undefined && watchSeconds > 0;
+/** Names take what they need, as far as the lanes can spare it. */
+function leftOf(names) {
+    const widest = Math.max(...names.map((name) => widthOf(name, 13)));
+    return Math.round(Math.min(Math.max(widest + 24 + timeline_edge / 2, 150), 250));
 }
-/** Ticks at round seconds, at most a dozen. */
-function drawAxis(x, start, end, bottom) {
-    const step = [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800].find((candidate) => (end - start) / candidate <= 12) ?? 3600;
-    const ticks = [];
-    for (let at = Math.ceil(start / step) * step; at <= end; at += step) {
-        ticks.push(`<text class="tick" x="${x(at)}" y="${bottom + 34}" text-anchor="middle">${Number(at.toFixed(1))}</text>`);
-        ticks.push(`<line class="tick" x1="${x(at)}" x2="${x(at)}" y1="${bottom + 14}" y2="${bottom + 20}"/>`);
+function headOf(record, verdict) {
+    const title = `${record.fault} on ${record.target ?? '?'}, formation ${record.formation}`;
+    const room = timeline_width - 2 * timeline_edge;
+    const titles = wrapped(title, room, 16, 2, true);
+    const messages = wrapped(verdict.message, room, 12, 4);
+    const messagesTop = 30 + titles.length * 20;
+    const ink = verdict.outcome === 'pass' ? 'faint' : 'bad';
+    return {
+        title,
+        bottom: messagesTop + messages.length * 16,
+        parts: [
+            ...titles.map((text, index) => lettered('text', timeline_edge, 30 + index * 20, text, { size: 16, bold: true })),
+            ...messages.map((text, index) => lettered(ink, timeline_edge, messagesTop + index * 16, text, { size: 12 })),
+        ],
+    };
+}
+/** What is held against the target, above the lanes. */
+function figureFlags(record, verdict, x, { end }) {
+    const { rtoSeconds, clientRtoSeconds } = verdict;
+    const { rtoTargetSeconds, expected } = record;
+    const flags = [];
+    if (rtoSeconds !== undefined)
+        flags.push({ x: x(rtoSeconds), label: `RTO ${rtoSeconds.toFixed(3)} s`, ink: 'text', pole: 'solid' });
+    if (clientRtoSeconds !== undefined)
+        flags.push({
+            x: x(clientRtoSeconds),
+            label: `client RTO ${clientRtoSeconds.toFixed(3)} s`,
+            ink: 'successor',
+            pole: 'solid',
+        });
+    const both = bothOf(record, verdict);
+    if (both !== undefined)
+        flags.push({ x: x(both.to), label: both.label, ink: both.ink, pole: 'solid' });
+    if (isWatched(record))
+        flags.push({
+            x: x(record.watchSeconds),
+            label: `no promotion in the ${record.watchSeconds} s watched`,
+            ink: 'text',
+            pole: 'solid',
+        });
+    else if (rtoSeconds === undefined && expected === 'failover')
+        flags.push({ x: x(end), label: 'no promotion', ink: 'bad', pole: 'none' });
+    if (expected !== 'none' && !isWatched(record)) {
+        const inside = rtoTargetSeconds <= end;
+        flags.push({
+            x: x(rtoTargetSeconds),
+            label: inside ? `target ${rtoTargetSeconds} s` : `target ${rtoTargetSeconds} s →`,
+            ink: 'bad',
+            pole: inside ? 'solid' : 'none',
+        });
     }
-    const line = `<line class="tick" x1="${gutter}" x2="${width - right}" y1="${bottom + 14}" y2="${bottom + 14}"/>`;
-    return `${line}${ticks.join('')}<text class="note" x="${width - right}" y="${bottom + 54}" text-anchor="end">seconds since the fault</text>`;
+    return flags;
 }
-const style = `<style>
-.paper{fill:#fff}.heading{font-size:16px;font-weight:600;fill:#1f2328}.note,.tick,.moment-label{font-size:12px;fill:#59636e}
-.node{font-size:14px;fill:#1f2328}.state{font-size:12px;fill:#fff;pointer-events:none}.rto{font-size:13px;font-weight:600;fill:#b3261e}
-.primary{fill:#1a7f37}.standby{fill:#0969da}.changing{fill:#9a6700}.down{fill:#57606a}.outage{fill:#b3261e;opacity:.12}
-line.tick{stroke:#59636e}.moment{stroke:#1f2328;stroke-dasharray:3 3}.target{stroke:#b3261e;stroke-width:2}
-@media (prefers-color-scheme:dark){.paper{fill:#0d1117}.heading,.node{fill:#e6edf3}.note,.tick,.moment-label{fill:#9198a1}
-.rto{fill:#ff7b72}.primary{fill:#238636}.standby{fill:#1f6feb}.changing{fill:#9e6a03}.down{fill:#6e7681}.outage{fill:#ff7b72;opacity:.18}
-line.tick{stroke:#9198a1}.moment{stroke:#e6edf3}.target{stroke:#ff7b72}}
+/** What was done and came of it, below the lanes. */
+function momentFlags(record, x) {
+    const { fault, undoSeconds, settledSeconds, handedBack, primary } = record;
+    const { end } = catalogue[fault];
+    const moments = [
+        [0, 'fault'],
+        [end === '' ? undefined : undoSeconds, end],
+        [handedBack?.seconds, shortened(`role back at ${primary ?? 'the old primary'}`, 240, 12)],
+        [settledSeconds, 'all healthy'],
+    ];
+    return moments.flatMap(([at, label]) => at === undefined ? [] : [{ x: x(at), label, ink: 'text', pole: 'dashed' }]);
+}
+/** From the fault to what the drill waited for: the promotion, or the end of its watch. */
+function shade(record, verdict, x, range, { top, bottom }) {
+    const watched = isWatched(record);
+    if (verdict.rtoSeconds === undefined && !watched && record.expected !== 'failover')
+        return '';
+    const to = verdict.rtoSeconds ?? (watched ? record.watchSeconds : (record.undoSeconds ?? range.end));
+    const y = top - 5;
+    return rectangle(watched ? 'calm' : 'shade', {
+        x: x(0),
+        y,
+        width: Math.max(1, x(to) - x(0)),
+        height: bottom - y,
+    });
+}
+/** When both primaries took writes: an alarm where clients had them acknowledged, a doubt where only a witness wrote. */
+function bothOf({ clients }, verdict) {
+    const { clientRtoSeconds: from, dualPrimarySeconds = 0 } = verdict;
+    const lasted = Math.max(dualPrimarySeconds, clients?.ledger.overlapSeconds ?? 0);
+    if (from === undefined || lasted <= 0)
+        return undefined;
+    const forClients = (clients?.ledger.overlap.count ?? 0) > 0;
+    return {
+        from,
+        to: from + lasted,
+        label: `${forClients ? 'two primaries' : 'old primary writable'} for ${lasted.toFixed(3)} s`,
+        ink: forClients ? 'alarm' : 'doubt',
+    };
+}
+function twoPrimaries(both, x, { top, bottom }) {
+    if (both === undefined)
+        return '';
+    const { from, to, label, ink } = both;
+    const size = Math.max(3, x(to) - x(from));
+    const bar = (y, height) => rectangle(ink, { x: x(from), y, width: size, height }, label);
+    const veil = bar(top - 8, bottom - top + 8).replace('<rect ', '<rect fill-opacity="0.35" ');
+    return `${veil}${bar(top - 8, 5)}${bar(bottom - 5, 5)}`;
+}
+function drawLane({ node, segments }, x, left, y) {
+    const name = shortenedInside(node, left - 24, 13);
+    const title = name === node ? '' : node;
+    return [
+        lettered('text', left - 12, y + laneHeight / 2 + 5, name, { size: 13, anchor: 'end', title }),
+        ...segments.map((segment) => drawSegment(segment, x, y)),
+    ].join('');
+}
+function drawSegment({ from, to, kind, label }, x, y) {
+    const size = Math.max(1, x(to) - x(from));
+    const about = `${label}, ${from.toFixed(3)} s to ${to.toFixed(3)} s`;
+    const text = size > widthOf(label, 12) + 14
+        ? lettered('inside', x(from) + 7, y + laneHeight / 2 + 4, label, { size: 12 })
+        : '';
+    return `${rectangle(kind, { x: x(from), y, width: size, height: laneHeight }, about)}${text}`;
+}
+function legendOf(record, lanes, outage) {
+    const kinds = new Set(lanes.flatMap(({ segments }) => segments.map(({ kind }) => kind)));
+    const states = [
+        ['primary', 'primary'],
+        [
+            'standby',
+            record.target !== undefined && catalogue[record.fault].hits === 'monitor'
+                ? 'standby, or in order'
+                : 'standby',
+        ],
+        ['changing', 'changing its state'],
+        ['down', `under the fault: ${catalogue[record.fault].state}`],
+    ];
+    const entries = states
+        .filter(([kind]) => kinds.has(kind))
+        .map(([ink, label]) => ({ ink, label }));
+    if (isWatched(record))
+        entries.push({ ink: 'calm', label: 'watched' });
+    else if (record.promotion !== undefined)
+        entries.push({ ink: 'shade', label: 'fault to promotion' });
+    else if (record.expected === 'failover')
+        entries.push({ ink: 'shade', label: 'waited for a promotion' });
+    if (outage !== undefined)
+        entries.push({ ink: 'outage', label: 'no acknowledged write' });
+    return entries;
+}
+
+;// CONCATENATED MODULE: ./build/src/report/campaign-picture.js
+
+
+
+/**
+ * The campaign as a picture: of one drill its timeline, of several all RTOs against their target.
+ * @returns a self-contained SVG; '' where no fault was injected
+ */
+function campaignPicture(campaign) {
+    const single = singleDrill(campaign);
+    if (single)
+        return drillTimeline(single.record, single.verdict);
+    const drilled = campaign.drills.filter(({ record }) => record.faultAt !== undefined);
+    if (drilled.length === 0)
+        return '';
+    const passed = campaign.drills.filter(({ verdict }) => verdict.outcome === 'pass').length;
+    return stripChart(campaign, `${passed} of ${campaign.drills.length} drills passed`);
+}
+
+;// CONCATENATED MODULE: ./build/src/report/html.js
+
+
+const badges = {
+    pass: 'passed',
+    unhealthy: 'not healthy',
+    missed: 'missed its objective',
+    error: 'could not tell',
+};
+function htmlPage({ title, outcome, message, picture, sections, footer }) {
+    const name = escapeHtml(title);
+    return [
+        '<!doctype html>',
+        '<html lang="en">',
+        '<head>',
+        '<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta name="color-scheme" content="light dark">',
+        // Should anything that was read ever become markup, it could neither run nor fetch.
+        `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`,
+        `<title>${name}: ${badges[outcome]}</title>`,
+        html_style,
+        '</head>',
+        '<body>',
+        `<h1><span class="badge ${outcome}">${badges[outcome]}</span> ${name}</h1>`,
+        `<p class="message">${escapeHtml(message)} <span class="code">exit code ${exitCodeOf(outcome)}</span></p>`,
+        ...(picture === '' ? [] : [`<figure>${picture}</figure>`]),
+        ...sections.flatMap((section) => html_drawn(section, 2)),
+        `<footer>${escapeHtml(footer)}</footer>`,
+        '</body>',
+        '</html>',
+        '',
+    ].join('\n');
+}
+function html_drawn(section, level) {
+    const { heading, picture = '', table, lines = [], folded = false, within = [] } = section;
+    const inner = [
+        ...(picture === '' ? [] : [`<figure>${picture}</figure>`]),
+        ...(table === undefined ? [] : ['<div class="scroll">', htmlTable(table), '</div>']),
+        ...(lines.length === 0 ? [] : ['<ul>', ...lines.map((each) => `<li>${escapeHtml(each)}</li>`), '</ul>']),
+        ...within.flatMap((each) => html_drawn(each, level + 1)),
+    ];
+    const told = escapeHtml(heading);
+    return folded
+        ? [`<details><summary>${told}</summary>`, ...inner, '</details>']
+        : [`<section><h${level}>${told}</h${level}>`, ...inner, '</section>'];
+}
+const html_style = `<style>
+:root{--ink:#1f2328;--faint:#59636e;--paper:#fff;--line:#d1d9e0;--stripe:#f6f8fa;--good:#1a7f37;--bad:#b3261e;--odd:#9a6700}
+@media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--faint:#9198a1;--paper:#0d1117;--line:#3d444d;--stripe:#151b23;--good:#3fb950;--bad:#ff7b72;--odd:#d29922}}
+body{font:15px/1.5 ui-sans-serif,system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:1160px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;margin:0 0 .5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}h3{font-size:.95rem;margin:1.2rem 0 .4rem}summary{cursor:pointer;font-weight:600;margin:.6rem 0}ul{margin:.6rem 0;padding-left:1.2rem;color:var(--faint)}details details summary{font-weight:400}p,li,h1,h2,summary{overflow-wrap:anywhere}td{min-width:9rem;overflow-wrap:break-word}td.short{min-width:0;white-space:nowrap}.message{margin:0 0 1.5rem}.code,footer{color:var(--faint);font-size:.85rem}
+.badge{font-size:.8rem;font-weight:600;padding:.15rem .6rem;border-radius:1rem;border:1px solid currentColor;vertical-align:middle}
+.pass{color:var(--good)}.missed,.unhealthy{color:var(--bad)}.error{color:var(--odd)}
+figure{margin:0}figure svg{width:100%;height:auto;border:1px solid var(--line);border-radius:6px}.scroll{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
+th{color:var(--faint);font-weight:600;font-size:.85rem}tbody tr:nth-child(even){background:var(--stripe)}footer{margin:2rem 0;border-top:1px solid var(--line);padding-top:.5rem}
 </style>`;
-function escapeXml(text) {
-    return text
-        .replaceAll('&', '&amp;')
-        .replaceAll('<', '&lt;')
-        .replaceAll('>', '&gt;')
-        .replaceAll('"', '&quot;');
+
+;// CONCATENATED MODULE: ./build/src/report/campaign-html.js
+
+
+
+
+
+
+/** The campaign as one page that needs nothing else: every picture, figure and proof. Pure. */
+function campaignHtml(campaign, verdict) {
+    const single = singleDrill(campaign);
+    const proofs = { heading: 'What the drills prove', lines: proofSentences(campaign) };
+    const proof = proofs.lines?.length === 0 ? [] : [proofs];
+    return htmlPage({
+        title: `${single ? 'Failover drill' : 'Failover campaign'} of formation ${campaign.formation}`,
+        outcome: verdict.outcome,
+        message: verdict.message,
+        picture: campaignPicture(campaign),
+        sections: single
+            ? [...sectionsOf(single), ...proof]
+            : [...tables(campaign), ...proof, ...campaign.drills.map(oneOfSeveral)],
+        footer: footer(campaign),
+    });
+}
+function tables(campaign) {
+    const quantiles = quantilesTable(campaign.proofs);
+    return [
+        ...(campaign.drills.length === 0 ? [] : [{ heading: 'Drills', table: roundsTable(campaign) }]),
+        ...(quantiles.rows.length === 0 ? [] : [{ heading: 'By fault', table: quantiles }]),
+    ];
+}
+function oneOfSeveral(drill, index) {
+    const { record, verdict } = drill;
+    return {
+        heading: `${index + 1}: ${record.fault}: ${verdict.outcome}`,
+        lines: [verdict.message],
+        picture: drillTimeline(record, verdict),
+        within: sectionsOf(drill).map((section) => ({ ...section, folded: true })),
+    };
+}
+function sectionsOf({ record, verdict }) {
+    const sections = drillSections(record, verdict);
+    if (sections === undefined)
+        return [];
+    const { figures, waterfall, evidence, refusals, events } = sections;
+    const plain = { ...events, table: events.table && plainEvents(events.table) };
+    return [figures, waterfall, refusals, evidence, plain].filter((section) => section !== undefined);
+}
+function footer({ drills }) {
+    const [first, last] = [drills[0]?.record, drills.at(-1)?.record];
+    if (first === undefined || last === undefined)
+        return 'pgha';
+    const many = drills.length > 1 ? ` to ${last.id}, begun at ${last.startedAt}` : '';
+    return `pgha, drill ${first.id}, begun at ${first.startedAt}${many}`;
+}
+
+;// CONCATENATED MODULE: ./build/src/report/drill-cases.js
+
+
+
+const passed = (note) => ({ kind: 'passed', note });
+const skipped = (message) => ({ kind: 'skipped', message });
+const failed = (message, detail = message) => ({ kind: 'failed', message, detail });
+const error = (message) => ({ kind: 'error', message, detail: message });
+/** Each thing that a drill is judged by, as a case; always the same ones, so that a history of runs lines up. */
+function drillCases({ record, verdict }) {
+    const { clients } = record;
+    const { rtoSeconds, clientRtoSeconds, rejoinSeconds } = verdict;
+    return [
+        { name: 'the formation was healthy before', result: baseline(record) },
+        { name: 'the fault took hold', result: drill_cases_fault(record) },
+        timed('promotion', rtoSeconds, drill_cases_promotion(record, verdict)),
+        timed('client writes', clientRtoSeconds ?? clients?.ledger.longestPauseSeconds, clientWrites(record, verdict)),
+        { name: 'no acknowledged write was lost', result: withClients(record, noneLost) },
+        { name: 'no row that nobody can have written', result: withClients(record, noPhantom) },
+        {
+            name: 'one primary at a time',
+            result: withClients(record, (clients) => onePrimary(record, clients, verdict)),
+        },
+        { name: 'the evidence is conclusive', result: withClients(record, conclusive) },
+        timed('rejoin', rejoinSeconds, rejoined(record, verdict)),
+    ];
+}
+const names = {
+    promotion: 'a standby is promoted within the target, or none where none is due',
+    'client writes': 'clients write again within the target',
+    rejoin: 'every node is healthy again',
+};
+const timed = (what, seconds, result) => ({
+    name: names[what],
+    result,
+    ...(seconds === undefined || result.kind === 'skipped' ? {} : { seconds }),
+});
+const untouched = 'no fault was injected';
+function baseline({ baseline: before }) {
+    if (before === undefined)
+        return error('the formation was not read before the fault');
+    if (before.outcome === 'pass')
+        return passed(before.message);
+    return before.outcome === 'error' ? error(before.message) : failed(before.message);
+}
+function drill_cases_fault({ faultAt, impossible, proof, proofAtUndo, disturbed, baseline: before, }) {
+    if (impossible !== undefined)
+        return error(impossible);
+    if (faultAt === undefined)
+        return before?.outcome === 'pass'
+            ? error(untouched)
+            : skipped(`${untouched}: the formation is not healthy`);
+    if (proof === undefined)
+        return error('nothing shows that the fault took hold');
+    if (disturbed !== undefined)
+        return error(disturbed);
+    return passed(proofAtUndo === undefined ? proof : `${proof}; just before the undo: ${proofAtUndo}`);
+}
+function drill_cases_promotion(record, { rtoSeconds }) {
+    const { faultAt, expected, promotion: heard, rtoTargetSeconds, interrupted } = record;
+    if (faultAt === undefined)
+        return skipped(untouched);
+    if (heard !== undefined && rtoSeconds !== undefined) {
+        const took = `${heard.node} took over ${shownSeconds(rtoSeconds)} after the fault`;
+        if (expected === 'none')
+            return failed(`${took}, where no failover should have come of it`);
+        const held = `${took}; the target is ${rtoTargetSeconds} s`;
+        return rtoSeconds <= rtoTargetSeconds ? passed(held) : failed(held);
+    }
+    if (interrupted !== undefined)
+        return skipped(`interrupted: ${interrupted}`);
+    if (expected === 'failover')
+        return failed(`no standby was promoted in ${record.promotionDeadlineSeconds} s`);
+    return withoutPromotion(record);
+}
+function withoutPromotion(record) {
+    const { announcements, primary = '', serving, watchSeconds, expected } = record;
+    const sign = announcements.find((heard) => heard.seconds >= 0 && isFailoverSign(heard, primary));
+    if (sign !== undefined)
+        return failed(`a failover began ${shownSeconds(sign.seconds)} after the fault: ${sign.node} was to be ${sign.goalState}`);
+    if (serving === false)
+        return failed(`${primary} took no writes any more`);
+    if (serving === undefined && expected === 'none')
+        return error('nobody looked whether the primary went on serving');
+    return passed(`no failover in the ${watchSeconds} s watched`);
+}
+function withClients(record, judged) {
+    if (record.faultAt === undefined)
+        return skipped(untouched);
+    if (record.clients !== undefined)
+        return judged(record.clients);
+    return skipped(`no clients were watched to the end${record.clientsMissing ? `: ${record.clientsMissing}` : ''}`);
+}
+function clientWrites(record, { clientRtoSeconds }) {
+    const { promotion: heard, rtoTargetSeconds, expected } = record;
+    return withClients(record, ({ ledger }) => {
+        const within = (what, seconds) => {
+            const held = `${what} ${shownSeconds(seconds)}; the target is ${rtoTargetSeconds} s`;
+            return seconds <= rtoTargetSeconds ? passed(held) : failed(held, `${held}\n${drill_cases_refusals(ledger)}`.trim());
+        };
+        if (heard === undefined) {
+            const { longestPauseSeconds: pause } = ledger;
+            if (expected === 'failover')
+                return skipped('nobody was promoted');
+            return pause === undefined ? skipped('no client wrote') : within('the longest pause was', pause);
+        }
+        if (clientRtoSeconds !== undefined)
+            return within('from the fault to the first write it took', clientRtoSeconds);
+        const message = `no client wrote on ${heard.node}`;
+        return failed(message, `${message}\n${drill_cases_refusals(ledger)}`.trim());
+    });
+}
+const drill_cases_refusals = (ledger) => ledger.refusals.map(({ node, why }) => `${node}: ${why}`).join('\n');
+function noneLost({ ledger }) {
+    const { lost, acknowledgedWrites, unknownWrites, failedWrites } = ledger;
+    const writes = `${acknowledgedWrites} acknowledged, ${failedWrites} failed, ${unknownWrites} of unknown outcome`;
+    if (lost.count > 0)
+        return failed(`${lost.count} acknowledged writes were lost`, `${describeRows(lost.rows)}\n${writes}`);
+    return passed(writes);
+}
+function noPhantom({ ledger: { phantoms, vanished } }) {
+    if (phantoms.count > 0)
+        return failed(`${phantoms.count} rows that nobody can have written`, describeRows(phantoms.rows));
+    if (vanished.count > 0)
+        return failed(`${vanished.count} rows were seen and vanished`, describeRows(vanished.rows));
+    return { kind: 'passed' };
+}
+/** What a witness writes on the old primary waits for no standby, and no client takes it for done. */
+function onePrimary({ promotion: heard }, { ledger }, { dualPrimarySeconds }) {
+    const { overlap, overlapSeconds } = ledger;
+    if (overlap.count > 0)
+        return failed(`both primaries acknowledged writes to clients for ${shownSeconds(overlapSeconds)}`, describeRows(overlap.rows));
+    if (heard === undefined)
+        return skipped('nobody was promoted');
+    if (dualPrimarySeconds === undefined)
+        return skipped('it was not measured');
+    return passed(dualPrimarySeconds > 0
+        ? `the old primary took a witness's writes for ${shownSeconds(dualPrimarySeconds)} more, and acknowledged none to clients`
+        : 'the old primary took no write after the first on the new one');
+}
+function conclusive({ ledger: { inconclusive }, unread }) {
+    const [first] = inconclusive;
+    if (first !== undefined)
+        return { kind: 'error', message: first, detail: [...inconclusive, ...unread].join('\n') };
+    return unread.length === 0 ? { kind: 'passed' } : passed(`rows not read: ${unread.join('; ')}`);
+}
+function rejoined(record, { rejoinSeconds }) {
+    const { faultAt, undoFailed, interrupted, final } = record;
+    if (undoFailed !== undefined)
+        return error(`the fault could not be undone: ${undoFailed}`);
+    if (faultAt === undefined)
+        return skipped(untouched);
+    if (interrupted !== undefined)
+        return skipped(`interrupted: ${interrupted}`);
+    if (rejoinSeconds === undefined)
+        return failed('the formation did not converge in time');
+    if (final?.outcome !== 'pass')
+        return failed(final?.message ?? 'the formation was not read afterwards');
+    if (record.handBackFailed !== undefined)
+        return failed(`the role could not be handed back to ${record.primary}: ${record.handBackFailed}`);
+    // A promotion that was due and did not come is told already.
+    if (record.promotion === undefined && record.expected === 'failover')
+        return passed(after(rejoinSeconds));
+    const handedBack = record.handedBack !== undefined;
+    const wanted = handedBack ? record.primary : (record.promotion?.node ?? record.primary);
+    return final.primary === wanted
+        ? passed(after(rejoinSeconds))
+        : failed(`${wanted} should be primary afterwards, and ${final.primary ?? 'no node'} is`);
+}
+const after = (seconds) => `${shownSeconds(seconds)} after the undo`;
+
+;// CONCATENATED MODULE: ./build/src/report/campaign-junit.js
+
+
+/**
+ * One suite a drill with a case for each thing judged, and one for what they come to together. A file without a
+ * failure or an error always stands for a verdict that passed.
+ */
+function campaignJunit(campaign, verdict) {
+    const { formation, drills } = campaign;
+    const suites = drills.map((drill, index) => suiteOf(drill, index, campaign));
+    const classname = `${formation}.campaign`;
+    const cases = [
+        {
+            name: 'every planned drill was run',
+            classname,
+            result: campaign.endedEarly === undefined
+                ? { kind: 'passed', note: `${drills.length} of ${campaign.rounds}` }
+                : {
+                    kind: 'error',
+                    message: campaign.endedEarly,
+                    detail: `${drills.length} of ${campaign.rounds} drills were run: ${campaign.endedEarly}`,
+                },
+        },
+        ...campaign.proofs.map((proof) => regressionCase(proof, classname)),
+    ];
+    const told = [...suites.flatMap((suite) => suite.cases), ...cases];
+    cases.push({ name: 'the verdict', classname, result: verdictOf(verdict, told) });
+    const timestamp = drills[0]?.record.startedAt ?? '';
+    return junitXml('failover-drill', [...suites, { name: `${formation}: campaign`, timestamp, cases }]);
+}
+function suiteOf(drill, index, { formation, selfTest, drills }) {
+    const { record, verdict } = drill;
+    const classname = `${formation}.${record.fault}`;
+    const judged = drillCases(drill).map((each) => ({ classname, ...each }));
+    const cases = selfTest ? judged.map(onlyTold) : judged;
+    const last = selfTest ? { kind: 'skipped', message: inSelfTest } : verdictOf(verdict, cases);
+    cases.push({ name: 'the verdict', classname, result: last });
+    const number = drills.length === 1 ? '' : ` ${index + 1}`;
+    return { name: `${formation}: drill${number}: ${record.fault}`, timestamp: record.startedAt, cases };
+}
+const inSelfTest = 'a self-test, in which writes were made to be lost: the campaign as a whole is judged';
+function onlyTold(given) {
+    const { result } = given;
+    if (result.kind !== 'failed' && result.kind !== 'error')
+        return given;
+    return { ...given, result: { kind: 'skipped', message: `${inSelfTest} (${result.message})` } };
+}
+/** A verdict that is not a pass fails a case of its own where no other case has told why. */
+function verdictOf({ outcome, message }, told) {
+    if (outcome === 'pass')
+        return { kind: 'passed', note: message };
+    if (told.some(({ result }) => result.kind === 'failed' || result.kind === 'error'))
+        return { kind: 'skipped', message: `follows from what failed: ${message}` };
+    return { kind: outcome === 'error' ? 'error' : 'failed', message, detail: `${outcome}: ${message}` };
+}
+function regressionCase({ fault, regression }, classname) {
+    const name = `${fault}: the median RTO is not slower than before`;
+    if (regression === undefined)
+        return {
+            name,
+            classname,
+            result: { kind: 'skipped', message: 'no gate was asked for, or there are too few earlier drills' },
+        };
+    const { nowSeconds, beforeSeconds, allowedPercent, failed } = regression;
+    const message = `median RTO ${nowSeconds.toFixed(3)} s against ${beforeSeconds.toFixed(3)} s before (allowed: ${allowedPercent} % more)`;
+    return {
+        name,
+        classname,
+        seconds: nowSeconds,
+        result: failed ? { kind: 'failed', message, detail: message } : { kind: 'passed', note: message },
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/src/report/campaign-report.js
 
 
-const campaignLines = ({ drills }, _) => drills.flatMap(({ record, verdict }) => drillLines(record, verdict));
-const campaignMarkdown = ({ drills }, _) => drills.map(({ record, verdict }) => drillMarkdown(record, verdict)).join('\n');
-const campaignPicture = ({ drills }) => drills.map(({ record, verdict }) => drillTimeline(record, verdict))[0] ?? '';
-const campaignJunit = (_, __) => '';
-const campaignHtml = (_, __) => '';
+
+
+
+
+
+/**
+ * The campaign for the log.
+ * @returns no lines where no fault was injected: the verdict, which the runner logs, says it all
+ */
+function campaignLines(campaign, _verdict) {
+    const single = singleDrill(campaign);
+    const sentences = proofSentences(campaign).map((line) => onOneLine(line, ' '));
+    if (single) {
+        const lines = drillLines(single.record, single.verdict);
+        return lines.length === 0 || sentences.length === 0
+            ? [...lines, ...sentences]
+            : [...lines, '', ...sentences];
+    }
+    if (campaign.drills.length === 0)
+        return sentences;
+    const quantiles = quantilesTable(campaign.proofs);
+    return [
+        ...textTable(roundsTable(campaign)),
+        ...(quantiles.rows.length === 0 ? [] : ['', ...textTable(quantiles)]),
+        ...(sentences.length === 0 ? [] : ['', ...sentences]),
+    ];
+}
+/** Runners take a summary of 1 MiB (GitHub) and no more. */
+const campaign_report_mostCharacters = 600_000;
+/** The campaign for the job summary: one drill as its report, several as tables, each drill folded below them. */
+function campaignMarkdown(campaign, verdict) {
+    const single = singleDrill(campaign);
+    const what = single
+        ? 'Failover drill'
+        : `Failover campaign, ${campaign.drills.length} of ${campaign.rounds} drills`;
+    const heading = `### ${verdict.outcome === 'pass' ? '✅' : '❌'} ${what}: ${table_escapeMarkdown(verdict.message)}\n`;
+    const sentences = proofSentences(campaign)
+        .map((line) => `- ${table_escapeMarkdown(line)}\n`)
+        .join('');
+    if (single)
+        return [heading, drillBody(single.record, single.verdict), sentences]
+            .filter((part) => part !== '')
+            .join('\n');
+    const quantiles = quantilesTable(campaign.proofs);
+    const parts = [
+        heading,
+        campaign.drills.length === 0 ? '' : `${markdownTable(roundsTable(campaign))}\n`,
+        quantiles.rows.length === 0 ? '' : `${markdownTable(quantiles)}\n`,
+        sentences,
+        ...foldedDrills(campaign.drills),
+    ];
+    return parts.filter((part) => part !== '').join('\n');
+}
+function foldedDrills(drills) {
+    const folded = [];
+    let length = 0;
+    for (const [index, { record, verdict }] of drills.entries()) {
+        const title = `${verdict.outcome === 'pass' ? '✅' : '❌'} ${index + 1}: ${record.fault}: ${verdict.message}`;
+        const body = drillBody(record, verdict);
+        const drill = `<details><summary>${inSummary(title)}</summary>\n\n${body}\n</details>\n`;
+        length += drill.length;
+        if (length > campaign_report_mostCharacters)
+            return [...folded, `The other ${drills.length - index} drills are in the report.\n`];
+        folded.push(drill);
+    }
+    return folded;
+}
+/** A summary is HTML, in which Markdown means nothing until an empty line. */
+const inSummary = (text) => escapeHtml(onOneLine(text, ' '));
 
 ;// CONCATENATED MODULE: ./build/src/runner/run-post.js
 
@@ -66707,9 +68456,9 @@ function main_resultOf(record, formation, suffix, { log }) {
             'client-rto-seconds': main_figure(figures.clientRtoSeconds),
             'write-outage-seconds': main_figure(figures.writeOutageSeconds),
             'rejoin-seconds': main_figure(figures.rejoinSeconds),
-            'acknowledged-writes': count(figures.acknowledgedWrites),
-            'lost-writes': count(figures.lostWrites),
-            'unknown-writes': count(figures.unknownWrites),
+            'acknowledged-writes': main_count(figures.acknowledgedWrites),
+            'lost-writes': main_count(figures.lostWrites),
+            'unknown-writes': main_count(figures.unknownWrites),
             'dual-primary-seconds': main_figure(figures.dualPrimarySeconds),
             'predicted-rto-seconds': main_figure(figures.predictedRtoSeconds),
             'old-primary': last?.primary ?? '',
@@ -66736,7 +68485,7 @@ function main_resultOf(record, formation, suffix, { log }) {
     };
 }
 const main_figure = (seconds) => seconds?.toFixed(3) ?? '';
-const count = (writes) => (writes === undefined ? '' : String(writes));
+const main_count = (writes) => (writes === undefined ? '' : String(writes));
 
 ;// CONCATENATED MODULE: ./build/src/provision/pem.js
 /**

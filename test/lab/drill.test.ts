@@ -8,6 +8,7 @@ import { openSqlStream } from '../../src/incus/sql-stream.ts';
 import { labFormation } from './formations.ts';
 import {
   becomesHealthy,
+  drilled,
   eventually,
   figure,
   incus,
@@ -47,9 +48,8 @@ describe.each([12, 13] as const)('failover-drill with the fault stop, Debian %i'
         at > stoppedAt && name === newPrimary && reportedState === goalState && goalState === 'wait_primary',
     )?.at;
     expect(promotedAt).toBeDefined();
-    const { faultAt, promotion } = (report as { record: { faultAt: string; promotion: { at: string } } })
-      .record;
-    const atPromotion = Math.abs(Date.parse(promotion.at) - (promotedAt ?? 0));
+    const { faultAt = '', promotion } = drilled(report);
+    const atPromotion = Math.abs(Date.parse(promotion?.at ?? '') - (promotedAt ?? 0));
     const rto = Number(outputs['rto-seconds']) * 1000;
     figure(`RTO, Debian ${debian}`, rto / 1000);
     figure(`rejoin, Debian ${debian}`, Number(outputs['rejoin-seconds']));

@@ -4,6 +4,7 @@ import { markdownTable } from '../../src/report/table.ts';
 import { labFormation } from './formations.ts';
 import {
   becomesHealthy,
+  drilled,
   eventually,
   figure,
   incus,
@@ -66,7 +67,7 @@ const faults = faultNames.filter(
 
 describe.each(settings)('faults on Debian $debian, timings $timings', ({ debian, timings }) => {
   const formation = labFormation(debian, { timings });
-  const rows: { fault: FaultName; rto: string; rejoin: string }[] = [];
+  const rows: Row[] = [];
 
   beforeAll(async () => {
     const { code, log } = await runAction('provision-pgaf', { formation: formation.yaml });
@@ -98,7 +99,7 @@ describe.each(settings)('faults on Debian $debian, timings $timings', ({ debian,
         }
         const { code, outputs, log, report } = await drill.finished;
         expect(code, log).toBe(0);
-        const { record } = report as { record: { proof?: string; proofAtUndo?: string; target?: string } };
+        const record = drilled(report);
         expect(record.target).toBe(roles[hits]);
         expect(record.proof).toMatch(/\S/);
         if (catalogue[fault].lasts !== 'a-moment') expect(record.proofAtUndo).toMatch(/\S/);
@@ -110,7 +111,7 @@ describe.each(settings)('faults on Debian $debian, timings $timings', ({ debian,
         const [rto = '', rejoin = ''] = [outputs['rto-seconds'], outputs['rejoin-seconds']];
         if (expected === 'failover') expect(Number(rto)).toBeGreaterThan(0);
         if (expected === 'none') expect(rto).toBe('');
-        rows.push({ fault, rto, rejoin });
+        rows.push({ fault, outputs });
         const what = `${fault}, ${timings}, Debian ${debian}`;
         figure(`${what}: RTO`, rto === '' ? 'none' : Number(rto));
         figure(`${what}: rejoin`, Number(rejoin));
@@ -167,7 +168,7 @@ describe('disk-full', () => {
         fault: 'disk-full',
       });
       expect(code, log).toBe(0);
-      const { record } = report as { record: { proof: string; proofAtUndo: string } };
+      const record = drilled(report);
       expect(record.proof).toMatch(/^a write of 16 MiB beside the data ended with "Disk quota exceeded"$/);
       expect(record.proofAtUndo).toBe(record.proof);
       figure('disk-full, fast, Debian 12: RTO', outputs['rto-seconds'] || 'none');
@@ -234,14 +235,40 @@ describe('monitor-stop', () => {
 });
 
 /** A row for each fault: least, median and greatest. */
-function tableOf(setting: string, rows: { fault: FaultName; rto: string; rejoin: string }[]): string {
+interface Row {
+  fault: FaultName;
+  outputs: Record<string, string>;
+}
+
+/** Least, median and greatest of each figure. */
+function tableOf(setting: string, rows: readonly Row[]): string {
+  const columns = {
+    RTO: 'rto-seconds',
+    'client RTO': 'client-rto-seconds',
+    'writes out': 'write-outage-seconds',
+    'two primaries': 'dual-primary-seconds',
+    rejoin: 'rejoin-seconds',
+  };
   return markdownTable({
-    headings: ['setting', 'fault', 'n', 'failovers', 'RTO', 'rejoin'],
+    headings: ['setting', 'fault', 'n', 'passed', ...Object.keys(columns), 'acknowledged', 'lost'],
     rows: faults.map((fault) => {
-      const of = rows.filter((row) => row.fault === fault);
-      const rtos = of.filter(({ rto }) => rto !== '').map(({ rto }) => Number(rto));
-      const rejoins = of.map(({ rejoin }) => Number(rejoin));
-      return [setting, fault, String(of.length), String(rtos.length), spread(rtos), spread(rejoins)];
+      const of = rows.filter((row) => row.fault === fault).map(({ outputs }) => outputs);
+      const values = (name: string) =>
+        of
+          .map((outputs) => outputs[name] ?? '')
+          .filter((text) => text !== '')
+          .map(Number);
+      const sum = (name: string) => String(values(name).reduce((all, one) => all + one, 0));
+      const passed = of.filter(({ outcome }) => outcome === 'pass').length;
+      return [
+        setting,
+        fault,
+        String(of.length),
+        String(passed),
+        ...Object.values(columns).map((name) => spread(values(name))),
+        sum('acknowledged-writes'),
+        sum('lost-writes'),
+      ];
     }),
   });
 }
@@ -250,5 +277,5 @@ function spread(values: readonly number[]): string {
   if (values.length === 0) return '';
   const sorted = values.toSorted((a, b) => a - b);
   const shown = [sorted[0], sorted[Math.floor(sorted.length / 2)], sorted.at(-1)];
-  return shown.map((value) => value?.toFixed(1)).join(' / ');
+  return [...new Set(shown.map((value) => value?.toFixed(1)))].join(' / ');
 }

@@ -5,6 +5,8 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Ajv } from 'ajv';
 import { parse } from 'yaml';
+import type { CampaignRecord } from '../../src/campaign/campaign-record.ts';
+import type { DrillRecord } from '../../src/drill/record.ts';
 import { Incus } from '../../src/incus/incus.ts';
 import { parseFileCommands } from '../../src/runner/file-commands.ts';
 
@@ -125,8 +127,11 @@ export function startAction(
 
 const ajv = new Ajv({ allErrors: true });
 const reportSchemas = new Map(
-  ['check'].map((name) => [
-    name === 'check' ? 'check-formation' : 'failover-drill',
+  [
+    ['check-formation', 'check'],
+    ['failover-drill', 'drill'],
+  ].map(([action = '', name = '']) => [
+    action,
     ajv.compile(
       JSON.parse(readFileSync(join(root, 'schemas', `${name}-report.schema.json`), 'utf8')) as object,
     ),
@@ -137,6 +142,14 @@ const reportSchemas = new Map(
 function schemaFaults(action: string, report: object): string | undefined {
   const validate = reportSchemas.get(action);
   return !validate || validate(report) ? undefined : ajv.errorsText(validate.errors);
+}
+
+/** The first drill that a report of failover-drill tells of. */
+export function drilled(report: Record<string, unknown> | undefined): DrillRecord {
+  const { campaign } = report as unknown as { campaign: CampaignRecord };
+  const [first] = campaign.drills;
+  if (first === undefined) throw new Error('the report tells of no drill');
+  return first.record;
 }
 
 export async function runAction(

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { debians } from './extent.ts';
 import { labFormation } from './formations.ts';
 import { type Finished, figure, incus, inside, runAction } from './harness.ts';
 
@@ -32,7 +33,7 @@ function formationOn(debian: 12 | 13, packages: unknown, version: number = versi
   });
 }
 
-describe.each([12, 13] as const)('the packages of a formation on Debian %i', (debian) => {
+describe.each(debians)('the packages of a formation on Debian %i', (debian) => {
   const names = [`pk${debian}-monitor`, `pk${debian}-alpha`, `pk${debian}-beta`];
   const alpha = `pk${debian}-alpha`;
   const server = `postgresql-${versionOf[debian]}`;
@@ -147,7 +148,7 @@ describe.each([12, 13] as const)('the packages of a formation on Debian %i', (de
   });
 });
 
-describe.each([12, 13] as const)('a source that cannot serve the formation, on Debian %i', (debian) => {
+describe.each(debians)('a source that cannot serve the formation, on Debian %i', (debian) => {
   const names = [`pk${debian}-monitor`, `pk${debian}-alpha`, `pk${debian}-beta`];
   const server = `postgresql-${versionOf[debian]}`;
   const codename = debian === 12 ? 'bookworm' : 'trixie';

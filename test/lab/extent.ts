@@ -1,0 +1,6 @@
+/**
+ * How much a run of the lab tests covers. `PGHA_TESTS=all` takes everything; without it, what takes minutes and is the
+ * same in both releases of Debian is shown on one of them, so that CI stays below an hour.
+ */
+export const everything = process.env['PGHA_TESTS'] === 'all';
+export const debians: readonly (12 | 13)[] = everything ? [12, 13] : [12];
