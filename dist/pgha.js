@@ -63621,8 +63621,11 @@ class Evidence {
             // An outage of the way is none of the formation's.
             route.onBroken((why) => opened.record({ kind: 'failing', at: now(), why }));
             const on = memberNamed(access, options.primary);
-            for (const witness of witnessesOn(on, way, opened, options))
-                witnesses.push(await Witness.start(witness, signal));
+            const started = await Promise.allSettled(witnessesOn(on, way, opened, options).map((witness) => Witness.start(witness, signal)));
+            witnesses.push(...started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])));
+            for (const each of started)
+                if (each.status === 'rejected')
+                    throw each.reason;
             const workload = new Workload({ ...options, way, journal: opened });
             return new Evidence(options, way, opened, workload, witnesses);
         }
@@ -64839,7 +64842,10 @@ class Exposure {
             return;
         await this.without(async () => await this.rejoined(undoAt));
         this.noticePromotion();
-        await this.without(async () => await this.concluded());
+        await Promise.all([
+            this.without(async () => await this.isWhole(undoAt)),
+            this.without(async () => await this.concluded()),
+        ]);
         await this.without(async () => await this.handedBack());
     }
     /** What keeps one part from being told keeps no other: only an interruption does. */
@@ -64867,10 +64873,17 @@ class Exposure {
             if (!began && entry.lasts === 'briefly')
                 await this.looksAtPrimary();
         }
-        // What the monitor does not see, such as a standby that has not connected again.
-        if (await this.isHealthy(Math.max(5000, rejoinDeadlineMs - (now() - undoAt))))
-            record.settledSeconds = this.offset(now());
         log.info(`rejoin: every node converged and healthy ${(record.settledSeconds - this.offset(undoAt)).toFixed(3)} s after the undo`);
+    }
+    /** What the monitor does not see, such as a standby that has not connected again. */
+    async isWhole(undoAt) {
+        const { record, options } = this;
+        if (!(await this.isHealthy(Math.max(5000, options.rejoinDeadlineMs - (now() - undoAt)))))
+            return;
+        if (record.settledSeconds === undefined)
+            return;
+        record.settledSeconds = this.offset(now());
+        options.log.info(`rejoin: not before ${(record.settledSeconds - this.offset(undoAt)).toFixed(3)} s was everything whole`);
     }
     /** Reads the formation's final state. @returns whether that had to be waited for */
     async isHealthy(waitMs) {
@@ -65018,8 +65031,18 @@ async function drill(formation, incus, options) {
             return finished(record, startedAt);
         log.info(`baseline: ${record.baseline.message}`);
         const scene = sceneOf(formation, incus, record.baseline.primary, openMonitor);
-        watch = await MonitorWatch.start(formation.name, openMonitor, log);
-        clients = await clientsOf(scene, record, options);
+        const [watching, watched] = await Promise.allSettled([
+            MonitorWatch.start(formation.name, openMonitor, log),
+            clientsOf(scene, record, options),
+        ]);
+        // What was opened is closed, whatever became of the other.
+        watch = fulfilled(watching);
+        clients = fulfilled(watched);
+        for (const each of [watching, watched])
+            if (each.status === 'rejected')
+                throw each.reason;
+        if (watch === undefined)
+            return finished(record, startedAt);
         // Without clients nobody else finds out whether every node lets them in.
         if (clients === undefined)
             record.baseline = judge(observed, formation, fitness(false));
@@ -65035,6 +65058,7 @@ async function drill(formation, incus, options) {
         lock.release();
     }
 }
+const fulfilled = (settled) => settled.status === 'fulfilled' ? settled.value : undefined;
 /** @throws as Clients.start, where the password was given */
 async function clientsOf(scene, record, { clients: { access, required, ...options }, log, signal }) {
     if ('missing' in access) {

@@ -87,8 +87,15 @@ export async function drill(formation: Formation, incus: Incus, options: DrillOp
       return finished(record, startedAt);
     log.info(`baseline: ${record.baseline.message}`);
     const scene = sceneOf(formation, incus, record.baseline.primary, openMonitor);
-    watch = await MonitorWatch.start(formation.name, openMonitor, log);
-    clients = await clientsOf(scene, record, options);
+    const [watching, watched] = await Promise.allSettled([
+      MonitorWatch.start(formation.name, openMonitor, log),
+      clientsOf(scene, record, options),
+    ]);
+    // What was opened is closed, whatever became of the other.
+    watch = fulfilled(watching);
+    clients = fulfilled(watched);
+    for (const each of [watching, watched]) if (each.status === 'rejected') throw each.reason;
+    if (watch === undefined) return finished(record, startedAt);
     // Without clients nobody else finds out whether every node lets them in.
     if (clients === undefined) record.baseline = judge(observed, formation, fitness(false));
     if (record.baseline.outcome !== 'pass') return finished(record, startedAt);
@@ -101,6 +108,9 @@ export async function drill(formation: Formation, incus: Incus, options: DrillOp
     lock.release();
   }
 }
+
+const fulfilled = <T>(settled: PromiseSettledResult<T>): T | undefined =>
+  settled.status === 'fulfilled' ? settled.value : undefined;
 
 /** @throws as Clients.start, where the password was given */
 async function clientsOf(

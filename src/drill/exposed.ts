@@ -260,7 +260,10 @@ class Exposure {
     if (record.interrupted !== undefined || record.undoFailed !== undefined) return;
     await this.without(async () => await this.rejoined(undoAt));
     this.noticePromotion();
-    await this.without(async () => await this.concluded());
+    await Promise.all([
+      this.without(async () => await this.isWhole(undoAt)),
+      this.without(async () => await this.concluded()),
+    ]);
     await this.without(async () => await this.handedBack());
   }
 
@@ -285,11 +288,19 @@ class Exposure {
       const began = await this.failoverBegins(faultAt + plan.watchMs);
       if (!began && entry.lasts === 'briefly') await this.looksAtPrimary();
     }
-    // What the monitor does not see, such as a standby that has not connected again.
-    if (await this.isHealthy(Math.max(5000, rejoinDeadlineMs - (now() - undoAt))))
-      record.settledSeconds = this.offset(now());
     log.info(
       `rejoin: every node converged and healthy ${(record.settledSeconds - this.offset(undoAt)).toFixed(3)} s after the undo`,
+    );
+  }
+
+  /** What the monitor does not see, such as a standby that has not connected again. */
+  private async isWhole(undoAt: Moment): Promise<void> {
+    const { record, options } = this;
+    if (!(await this.isHealthy(Math.max(5000, options.rejoinDeadlineMs - (now() - undoAt))))) return;
+    if (record.settledSeconds === undefined) return;
+    record.settledSeconds = this.offset(now());
+    options.log.info(
+      `rejoin: not before ${(record.settledSeconds - this.offset(undoAt)).toFixed(3)} s was everything whole`,
     );
   }
 

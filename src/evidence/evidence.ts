@@ -101,8 +101,11 @@ export class Evidence {
       // An outage of the way is none of the formation's.
       route.onBroken((why) => opened.record({ kind: 'failing', at: now(), why }));
       const on = memberNamed(access, options.primary);
-      for (const witness of witnessesOn(on, way, opened, options))
-        witnesses.push(await Witness.start(witness, signal));
+      const started = await Promise.allSettled(
+        witnessesOn(on, way, opened, options).map((witness) => Witness.start(witness, signal)),
+      );
+      witnesses.push(...started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])));
+      for (const each of started) if (each.status === 'rejected') throw each.reason;
       const workload = new Workload({ ...options, way, journal: opened });
       return new Evidence(options, way, opened, workload, witnesses);
     } catch (error) {
