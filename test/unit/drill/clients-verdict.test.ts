@@ -1,0 +1,110 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { judgeDrill } from '../../../src/drill/verdict.ts';
+import type { Finding, LedgerVerdict } from '../../../src/evidence/ledger.ts';
+import { clientsRecord, passingDrill, watchedDrill } from '../builders.ts';
+
+const times = { lastBefore: -0.02, firstAfter: 9.88, until: 15.4 };
+const with_ = (given: Partial<LedgerVerdict>, record = {}) =>
+  judgeDrill(watchedDrill({ clients: clientsRecord(times, given), ...record }));
+const some: Finding = { count: 2, rows: { 'app1.1': [[7, 8]] } };
+
+describe('a drill that clients watched', () => {
+  it('passes when they lost nothing, and says so', () => {
+    const { outcome, message, clientRtoSeconds, lostWrites, dualPrimarySeconds } = judgeDrill(watchedDrill());
+    expect(outcome).toBe('pass');
+    expect(message).toMatch(
+      /clients wrote again after 9\.880 s, and none of \d+ acknowledged writes was lost/,
+    );
+    expect({ clientRtoSeconds, lostWrites, dualPrimarySeconds }).toEqual({
+      clientRtoSeconds: 9.88,
+      lostWrites: 0,
+      dualPrimarySeconds: 0,
+    });
+  });
+
+  it.each<[string, Partial<LedgerVerdict>, RegExp]>([
+    ['a write is lost', { lost: some }, /^2 writes acknowledged to clients are lost \(app1\.1: 7–8\)$/],
+    ['a row is there that nobody wrote', { phantoms: some }, /^2 writes that no client made are there/],
+    ['what was seen vanished', { vanished: some }, /^2 writes that stood on the new primary vanished/],
+    [
+      'two primaries acknowledged',
+      { overlap: some, overlapSeconds: 0.25 },
+      /^two primaries: the old one acknowledged 2 writes of clients .* for 0\.250 s/,
+    ],
+    [
+      'they wrote again too late',
+      { clientRtoSeconds: 61 },
+      /^clients could write on pgaf-replica after 61\.000 s; the target is 60 s$/,
+    ],
+    [
+      'they never wrote again',
+      {
+        clientRtoSeconds: undefined,
+        refusals: [{ node: 'pgaf-replica', why: 'no pg_hba.conf entry', seconds: 12 }],
+      },
+      /^pgaf-replica was promoted, and no client could write on it: pgaf-replica said "no pg_hba\.conf entry"$/,
+    ],
+  ])('misses its objective when %s', (_, ledger, says) => {
+    const { outcome, message } = with_(ledger);
+    expect(outcome).toBe('missed');
+    expect(message).toMatch(says);
+  });
+
+  it('cannot tell when the evidence is not whole, and hides no lost write behind that', () => {
+    const { outcome, message } = with_({ inconclusive: ['the way broke'], lost: some });
+    expect(outcome).toBe('error');
+    expect(message).toMatch(/^the clients' evidence is not whole: the way broke; 2 writes acknowledged/);
+  });
+
+  it('of a fault without a failover is held against the longest that clients waited', () => {
+    const staying = {
+      fault: 'kill-postgres' as const,
+      expected: 'none' as const,
+      promotion: undefined,
+      serving: true,
+      announcements: [],
+      final: { ...passingDrill().final, primary: 'pgaf-primary' } as never,
+    };
+    const ledger = { clientRtoSeconds: undefined, writeOutageSeconds: undefined };
+    const quick = with_({ ...ledger, longestPauseSeconds: 1.5 }, staying);
+    expect(quick).toMatchObject({ outcome: 'pass', writeOutageSeconds: 1.5 });
+    const slow = with_({ ...ledger, longestPauseSeconds: 60.5 }, staying);
+    expect(slow.outcome).toBe('missed');
+    expect(slow.message).toContain('clients could not write for 60.500 s, without a failover');
+  });
+
+  it('never passes with a write lost, whatever else is in the record', () => {
+    const anything = fc.record({
+      acknowledgedWrites: fc.nat(),
+      clientRtoSeconds: fc.option(fc.double({ min: 0, max: 100, noNaN: true }), { nil: undefined }),
+      inconclusive: fc.array(fc.string(), { maxLength: 2 }),
+      overlap: fc.constantFrom(some, { count: 0, rows: {} }),
+    });
+    fc.assert(
+      fc.property(anything, (ledger) => {
+        const { outcome, message } = with_({ ...ledger, lost: some });
+        expect(['missed', 'error']).toContain(outcome);
+        expect(message).toContain('2 writes acknowledged to clients are lost');
+      }),
+    );
+  });
+});
+
+describe('a drill that handed the role back', () => {
+  const back = { handedBack: { seconds: 20, because: 'that was asked for' } };
+
+  it('passes where the old primary has it again', () => {
+    const final = { ...watchedDrill().final, primary: 'pgaf-primary' } as never;
+    expect(judgeDrill(watchedDrill({ ...back, final })).outcome).toBe('pass');
+    expect(judgeDrill(watchedDrill(back)).message).toBe(
+      'pgaf-primary should be primary afterwards, and pgaf-replica is',
+    );
+  });
+
+  it('misses its objective where that could not be done', () => {
+    const { outcome, message } = judgeDrill(watchedDrill({ handBackFailed: 'the monitor said no' }));
+    expect(outcome).toBe('missed');
+    expect(message).toBe('pgaf-primary could not be made primary again: the monitor said no');
+  });
+});
