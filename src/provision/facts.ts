@@ -109,8 +109,8 @@ pgdata=$1; host=$2
 ${packageProbe}
 ${certificateProbe}
 ${content}
-echo "active $(systemctl is-active pg_autoctl.service 2>/dev/null)"
-echo "enabled $(systemctl is-enabled pg_autoctl.service 2>/dev/null)"
+systemctl show pg_autoctl.service --property=ActiveState --property=UnitFileState 2>/dev/null |
+  sed -n 's/^ActiveState=/active /p; s/^UnitFileState=/enabled /p'
 content unit ${unitPath}
 content tmpfiles ${runtimeFolderPath}
 content ca ${caPem}

@@ -7,7 +7,7 @@ import { openMemberSession } from '../../src/postgres/member-session.ts';
 import { allRun, formationFile } from './breakage.ts';
 import { containersOf, labFormation } from './formations.ts';
 import { figure, incus, loadAverage, runAction, startAction } from './harness.ts';
-import { crowding } from './meter.ts';
+import { slowness } from './meter.ts';
 
 /** wait-seconds: told what is waited for, and passed as soon as there is nothing left to wait for. */
 
@@ -41,7 +41,7 @@ describe('a standby that is started five seconds later', () => {
       'check-formation passes after the monitor shows health',
       `${lateSeconds.toFixed(3)} (load ${loadAverage()})`,
     );
-    expect(lateSeconds).toBeLessThan(1.5 * crowding());
+    expect(lateSeconds).toBeLessThan(1.5 * slowness());
   });
 });
 

@@ -1,7 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Finished, loadAverage, runAction } from './harness.ts';
+import { type Finished, runAction } from './harness.ts';
 
 /** An action with what its own process took: its clients and what runs in containers left out. */
 export interface Metered {
@@ -31,7 +32,18 @@ export async function meteredAction(
   };
 }
 
-/** By how much a time is stretched where more processes want to run than there are cores: each gets less of them. */
-export function crowding(): number {
-  return Math.max(1, Number(loadAverage()) / availableParallelism());
+/** What a bare Node takes to start and end on a machine that has nothing else to do, in milliseconds. */
+const nodeStartMs = 60;
+
+/**
+ * By how much slower this machine is now than the one that the limits of these tests stand for: by its processors, and
+ * by what else runs on them. At least 1.
+ */
+export function slowness(): number {
+  const starts = Array.from({ length: 3 }, () => {
+    const started = performance.now();
+    execFileSync(process.execPath, ['-e', '0']);
+    return performance.now() - started;
+  });
+  return Math.max(1, Math.min(...starts) / nodeStartMs);
 }
