@@ -1,13 +1,15 @@
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { Openssl } from '../unit/provision/authority.ts';
 import { type Finished, figure, incus, inside, runAction, startAction } from './harness.ts';
 
 /**
- * Secrets are where they are needed, and nowhere else: two runs are watched, one that makes a formation and its
- * passwords, and one that is given all of them anew. Then every place that could hold one is searched for each.
+ * Secrets are where they are needed, and nowhere else: three runs are watched, one that makes a formation and its
+ * passwords, one that is given all of them anew, and a drill whose clients log in by one. Then every place that could hold one is searched for each.
  */
 
 const monitor = 'x-monitor';
@@ -107,14 +109,15 @@ function readOf(pid: string, file: string): string | undefined {
 
 const processes = new ProcessWatch();
 const runs: Finished[] = [];
+const drillFolder = mkdtempSync(join(tmpdir(), 'pgha-drill-'));
 let events = '';
 
-async function watched(inputs: Record<string, string>): Promise<Finished> {
+async function watched(inputs: Record<string, string>, action = 'provision-pgaf'): Promise<Finished> {
   const monitoring = spawn('incus', ['monitor', '--format', 'json'], { stdio: ['ignore', 'pipe', 'ignore'] });
   monitoring.stdout.on('data', (chunk: Buffer) => {
     events += chunk.toString();
   });
-  const { child, finished } = startAction('provision-pgaf', inputs);
+  const { child, finished } = startAction(action, inputs);
   let ended = false;
   const done = finished.finally(() => {
     ended = true;
@@ -169,10 +172,23 @@ beforeAll(async () => {
   const changed = await watched({ formation: formation('verify-full'), ...second });
   expect(changed.log).toContain('set the password of veza');
   expect(changed.log).toContain('set the password of pgautofailover_replicator');
+  const drilled = await watched(
+    {
+      formation: formation('verify-full'),
+      fault: 'switchover',
+      'app-password': second['app-password'],
+      'tls-ca': second['tls-ca'],
+      'require-client-evidence': 'true',
+      'report-folder': drillFolder,
+    },
+    'failover-drill',
+  );
+  expect(drilled.outputs['lost-writes']).toBe('0');
 }, 400_000);
 
 afterAll(async () => {
   openssl.close();
+  rmSync(drillFolder, { recursive: true, force: true });
   await deleteAll();
 });
 
@@ -192,6 +208,12 @@ describe('no secret is in', () => {
       );
       for (const text of texts) expect(found(text)).toEqual([]);
     }
+  });
+
+  it("a drill's report, page, JUnit or the journal of its clients", () => {
+    const names = readdirSync(drillFolder);
+    expect(names.some((name) => name.endsWith('.journal.jsonl'))).toBe(true);
+    for (const name of names) expect(found(readFileSync(join(drillFolder, name), 'utf8')), name).toEqual([]);
   });
 
   it("a process' arguments or environment, looked at every 20 ms", () => {
