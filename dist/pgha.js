@@ -64432,112 +64432,6 @@ function fitness(clientsWatched) {
     return clientsWatched ? { onlyWarn: shownByClients } : {};
 }
 
-;// CONCATENATED MODULE: ./build/src/drill/guard.js
-
-
-
-
-
-
-
-
-
-
-const armDeadlineMs = 10_000;
-/** Nobody else is left to try. */
-const guardDeadlineMs = 5 * undoDeadlineMs;
-/**
- * Starts the guard and waits until it says that it watches.
- * @throws EnvironmentError when it cannot be started: then there must be no fault either
- */
-async function armGuard(orders) {
-    // The entry stubs lie side by side in dist/<entry>/main.js; this process runs one of them.
-    const entry = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.dirname)(process.argv[1] ?? '')), 'guard', 'main.js');
-    const { RUNNER_TRACKING_ID: _, ...env } = process.env; // GitHub's runner ends what carries it.
-    const child = (0,external_node_child_process_namespaceObject.spawn)(process.execPath, [entry], {
-        detached: true,
-        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-        cwd: '/',
-        env,
-    });
-    try {
-        await withDeadline('the guard to be armed', armDeadlineMs, () => armed(child, orders));
-    }
-    catch (error) {
-        child.kill('SIGKILL');
-        throw new EnvironmentError(`the guard process could not be started, so nothing was done to the formation: ${messageOf(error)}`);
-    }
-    child.on('error', () => { });
-    child.unref();
-    child.channel?.unref();
-    return {
-        disarm() {
-            if (!child.connected)
-                return;
-            child.send({ disarm: true }, () => {
-                if (child.connected)
-                    child.disconnect();
-            });
-        },
-    };
-}
-async function armed(child, orders) {
-    await new Promise((resolve, reject) => {
-        child.once('error', reject);
-        child.once('exit', (code) => reject(new Error(`it ended with code ${code}`)));
-        child.once('message', () => resolve());
-        child.send(orders, (error) => error && reject(error));
-    });
-}
-/** What the guard's own process does: watches over one fault. Returns when there is nothing left to do. */
-async function keepGuard() {
-    if (!process.send)
-        throw new EnvironmentError('the guard is started by a drill, not by hand');
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-        process.on(signal, () => { });
-    const orders = await new Promise((resolve) => process.once('message', (message) => resolve(message)));
-    const reason = await new Promise((resolve) => {
-        const overrun = setTimeout(() => resolve(`the drill overran its ${orders.overrunMs / 1000} s`), orders.overrunMs);
-        const end = (why) => {
-            clearTimeout(overrun);
-            resolve(why);
-        };
-        process.once('disconnect', () => end('the drill died'));
-        process.once('message', () => end());
-        process.send?.('armed');
-    });
-    if (process.connected)
-        process.disconnect();
-    if (reason === undefined)
-        return;
-    note(orders, `${reason}; undoing the fault`);
-    try {
-        note(orders, await undoFault(new Incus(orders), orders.container, {
-            deadlineMs: guardDeadlineMs,
-            holdMs: uncertainHoldMs,
-            known: orders.mark,
-        }));
-    }
-    catch (error) {
-        note(orders, `could not undo the fault: ${messageOf(error)}`);
-    }
-}
-/** The guard has no log but a file outside the job's folders. */
-function note(orders, line) {
-    try {
-        const folder = stateFolder();
-        makeFolder(folder);
-        (0,external_node_fs_namespaceObject.appendFileSync)((0,external_node_path_namespaceObject.join)(folder, 'guard.log'), `${wallClock(now())} drill ${orders.mark.drill}, ${orders.mark.fault} on ${orders.container}: ${line}\n`);
-    }
-    catch {
-        // The log is for people; the container comes first.
-    }
-}
-/** HOME may be a job's folder; the user's own is what the system says it is. */
-function stateFolder() {
-    return (0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.userInfo)().homedir, '.local', 'state', 'pgha');
-}
-
 ;// CONCATENATED MODULE: ./build/src/drill/settled.js
 
 
@@ -64615,7 +64509,6 @@ async function takesWrites(incus, formation, node, signal) {
 
 
 
-
 /** From the last look at a brief freeze until its undo has thawed the container, so that it is not longer than meant. */
 const undoLeadMs = 250;
 /** Clients have so long to find the new primary once it is announced, where the target does not give them more. */
@@ -64623,23 +64516,25 @@ const followMs = 30_000;
 /** Behind a cut the old primary lives: its witnesses have this long to show that it takes writes beside the new one. */
 const besideMs = 1000;
 /** The part of a drill in which a container is hurt. Never throws: what happens goes into the record. */
-async function exposed(scene, watch, clients, record, plan, options) {
-    await new Exposure(scene, watch, clients, record, plan, options).run();
+async function exposed(scene, watch, clients, guard, record, plan, options) {
+    await new Exposure(scene, watch, clients, guard, record, plan, options).run();
 }
 class Exposure {
     scene;
     watch;
     clients;
+    guard;
     record;
     plan;
     options;
     entry;
     target;
     faultAt;
-    constructor(scene, watch, clients, record, plan, options) {
+    constructor(scene, watch, clients, guard, record, plan, options) {
         this.scene = scene;
         this.watch = watch;
         this.clients = clients;
+        this.guard = guard;
         this.record = record;
         this.plan = plan;
         this.options = options;
@@ -64688,7 +64583,8 @@ class Exposure {
             fault: options.fault,
             ...(blow.fill !== undefined && { fill: blow.fill }),
         };
-        const guard = await armGuard({
+        const { guard } = this;
+        await guard.arm({
             remote: incus.remote,
             project: incus.project,
             container: target.name,
@@ -64933,6 +64829,145 @@ function targetOf({ hits }, { primary, standbys, monitor }) {
     return hits === 'primary' ? primary : standbys[0];
 }
 
+;// CONCATENATED MODULE: ./build/src/drill/guard.js
+
+
+
+
+
+
+
+
+
+
+const armDeadlineMs = 10_000;
+/** Nobody else is left to try. */
+const guardDeadlineMs = 5 * undoDeadlineMs;
+/** A guard process that is getting ready, or watches. */
+class Guard {
+    child;
+    failed;
+    hasOrders = false;
+    constructor(child) {
+        this.child = child;
+        child.on('error', (error) => {
+            this.failed = error;
+        });
+        child.unref();
+        child.channel?.unref();
+    }
+    /** Starts the process, which loads what it needs while the drill has other things to do. Nothing is waited for. */
+    static start() {
+        // The entry stubs lie side by side in dist/<entry>/main.js; this process runs one of them.
+        const entry = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.dirname)(process.argv[1] ?? '')), 'guard', 'main.js');
+        const { RUNNER_TRACKING_ID: _, ...env } = process.env; // GitHub's runner ends what carries it.
+        const options = { detached: true, cwd: '/', env };
+        return new Guard((0,external_node_child_process_namespaceObject.spawn)(process.execPath, [entry], { ...options, stdio: ['ignore', 'ignore', 'ignore', 'ipc'] }));
+    }
+    /**
+     * Gives it its orders and waits until it says that it watches.
+     * @throws EnvironmentError when it does not: then there must be no fault either
+     */
+    async arm(orders) {
+        const { child } = this;
+        try {
+            if (this.failed)
+                throw this.failed;
+            child.channel?.ref();
+            this.hasOrders = true;
+            await withDeadline('the guard to be armed', armDeadlineMs, () => armed(child, orders));
+        }
+        catch (error) {
+            child.kill('SIGKILL');
+            throw new EnvironmentError(`the guard process could not be started, so nothing was done to the formation: ${messageOf(error)}`);
+        }
+        finally {
+            child.channel?.unref();
+        }
+    }
+    /** Ends it where it never had orders: there will be no fault. */
+    dismiss() {
+        if (!this.hasOrders)
+            this.disarm();
+    }
+    /** Ends it: the fault is undone. */
+    disarm() {
+        const { child } = this;
+        if (!child.connected)
+            return;
+        child.send({ disarm: true }, () => {
+            if (child.connected)
+                child.disconnect();
+        });
+    }
+}
+async function armed(child, orders) {
+    await new Promise((resolve, reject) => {
+        if (!child.connected)
+            return reject(new Error('it has ended already'));
+        child.once('error', reject);
+        child.once('exit', (code) => reject(new Error(`it ended with code ${code}`)));
+        child.once('message', () => resolve());
+        child.send(orders, (error) => error && reject(error));
+    });
+}
+/** What the guard's own process does: watches over one fault. Returns when there is nothing left to do. */
+async function keepGuard() {
+    if (!process.send)
+        throw new EnvironmentError('the guard is started by a drill, not by hand');
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+        process.on(signal, () => { });
+    const orders = await new Promise((resolve) => {
+        process.once('message', (message) => resolve('disarm' in message ? undefined : message));
+        process.once('disconnect', () => resolve(undefined));
+    });
+    // The drill never came to its fault.
+    if (orders === undefined)
+        return process.disconnect?.();
+    const reason = await new Promise((resolve) => {
+        const overrun = setTimeout(() => resolve(`the drill overran its ${orders.overrunMs / 1000} s`), orders.overrunMs);
+        const end = (why) => {
+            clearTimeout(overrun);
+            resolve(why);
+        };
+        process.once('disconnect', () => end('the drill died'));
+        process.once('message', () => end());
+        if (!process.connected)
+            end('the drill died');
+        process.send?.('armed');
+    });
+    if (process.connected)
+        process.disconnect();
+    if (reason === undefined)
+        return;
+    note(orders, `${reason}; undoing the fault`);
+    try {
+        note(orders, await undoFault(new Incus(orders), orders.container, {
+            deadlineMs: guardDeadlineMs,
+            holdMs: uncertainHoldMs,
+            known: orders.mark,
+        }));
+    }
+    catch (error) {
+        note(orders, `could not undo the fault: ${messageOf(error)}`);
+    }
+}
+/** The guard has no log but a file outside the job's folders. */
+function note(orders, line) {
+    try {
+        const folder = stateFolder();
+        makeFolder(folder);
+        (0,external_node_fs_namespaceObject.appendFileSync)((0,external_node_path_namespaceObject.join)(folder, 'guard.log'), `${wallClock(now())} drill ${orders.mark.drill}, ${orders.mark.fault} on ${orders.container}: ${line}\n`);
+    }
+    catch {
+        // The log is for people; the container comes first.
+    }
+}
+/** HOME may be a job's folder; the user's own is what the system says it is. */
+function stateFolder() {
+    return (0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.userInfo)().homedir, '.local', 'state', 'pgha');
+}
+
 ;// CONCATENATED MODULE: ./build/src/drill/plan.js
 
 
@@ -64984,6 +65019,7 @@ function planOf(fault, timings, heldMs) {
 
 
 
+
 /**
  * Runs one drill: baseline, fault, what should come of it as the monitor announces it, undo, rejoin. Whatever
  * it did, it undoes: at its end, on any exception, on a signal, and through the guard when its process is
@@ -64996,9 +65032,21 @@ async function drill(formation, incus, options) {
     const startedAt = now();
     const plan = planOf(options.fault, formation.timings, options.holdMs);
     const record = emptyRecord(formation, options, plan, startedAt);
+    // It has loaded what it needs by the time that the fault is due.
+    const guard = Guard.start();
+    try {
+        await carryOut(formation, incus, options, { plan, record, guard });
+    }
+    finally {
+        guard.dismiss();
+        record.tookSeconds = seconds(now() - startedAt);
+    }
+    return record;
+}
+/** From the baseline to the end; it stops where there is no sense in going on. */
+async function carryOut(formation, incus, options, { plan, record, guard }) {
     const { log, signal } = options;
-    const { access } = options.clients;
-    const judging = fitness('access' in access);
+    const judging = fitness('access' in options.clients.access);
     let observed = await observe(formation, incus, { signal });
     record.baseline = judge(observed, formation, judging);
     const marked = record.baseline.findings
@@ -65006,7 +65054,7 @@ async function drill(formation, incus, options) {
         .flatMap(({ faults }) => faults.map(({ subject }) => subject));
     const wasInterrupted = marked.length > 0;
     if (record.baseline.outcome !== 'pass' && !wasInterrupted)
-        return finished(record, startedAt);
+        return;
     const [monitor] = membersOf(formation);
     const openMonitor = (inner) => openMemberSession(incus, formation, monitor, { signal: inner });
     if (marked.includes(monitor.name))
@@ -65028,7 +65076,7 @@ async function drill(formation, incus, options) {
         }
         record.versions = versionsOf(observed);
         if (record.baseline.outcome !== 'pass' || record.baseline.primary === undefined)
-            return finished(record, startedAt);
+            return;
         log.info(`baseline: ${record.baseline.message}`);
         const scene = sceneOf(formation, incus, record.baseline.primary, openMonitor);
         const [watching, watched] = await Promise.allSettled([
@@ -65042,15 +65090,14 @@ async function drill(formation, incus, options) {
             if (each.status === 'rejected')
                 throw each.reason;
         if (watch === undefined)
-            return finished(record, startedAt);
+            return;
         // Without clients nobody else finds out whether every node lets them in.
         if (clients === undefined)
             record.baseline = judge(observed, formation, fitness(false));
         if (record.baseline.outcome !== 'pass')
-            return finished(record, startedAt);
-        await exposed(scene, watch, clients, record, plan, options);
+            return;
+        await exposed(scene, watch, clients, guard, record, plan, options);
         record.interrupted ??= lock.lost;
-        return finished(record, startedAt);
     }
     finally {
         await clients?.end();
@@ -65129,10 +65176,6 @@ function sceneOf(formation, incus, primaryName, openMonitor) {
 async function takePatiently(openMonitor, formation, signal) {
     const options = { deadlineMs: 60_000, pauseMs: 500, signal };
     return await retryUntil('the monitor to answer', options, () => FormationLock.take(openMonitor, formation));
-}
-function finished(record, startedAt) {
-    record.tookSeconds = seconds(now() - startedAt);
-    return record;
 }
 
 ;// CONCATENATED MODULE: ./build/src/drill/clients-verdict.js

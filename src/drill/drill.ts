@@ -19,6 +19,7 @@ import { openMemberSession } from '../postgres/member-session.ts';
 import { Clients, type ClientsOptions } from './clients.ts';
 import { exposed } from './exposed.ts';
 import { fitness } from './fitness.ts';
+import { Guard } from './guard.ts';
 import { type Plan, planOf } from './plan.ts';
 import type { DrillRecord } from './record.ts';
 
@@ -54,16 +55,33 @@ export async function drill(formation: Formation, incus: Incus, options: DrillOp
   const startedAt = now();
   const plan = planOf(options.fault, formation.timings, options.holdMs);
   const record = emptyRecord(formation, options, plan, startedAt);
+  // It has loaded what it needs by the time that the fault is due.
+  const guard = Guard.start();
+  try {
+    await carryOut(formation, incus, options, { plan, record, guard });
+  } finally {
+    guard.dismiss();
+    record.tookSeconds = seconds(now() - startedAt);
+  }
+  return record;
+}
+
+/** From the baseline to the end; it stops where there is no sense in going on. */
+async function carryOut(
+  formation: Formation,
+  incus: Incus,
+  options: DrillOptions,
+  { plan, record, guard }: { plan: Plan; record: DrillRecord; guard: Guard },
+): Promise<void> {
   const { log, signal } = options;
-  const { access } = options.clients;
-  const judging = fitness('access' in access);
+  const judging = fitness('access' in options.clients.access);
   let observed = await observe(formation, incus, { signal });
   record.baseline = judge(observed, formation, judging);
   const marked = record.baseline.findings
     .filter(({ check, status }) => check === 'no-interrupted-drill' && status === 'fail')
     .flatMap(({ faults }) => faults.map(({ subject }) => subject));
   const wasInterrupted = marked.length > 0;
-  if (record.baseline.outcome !== 'pass' && !wasInterrupted) return finished(record, startedAt);
+  if (record.baseline.outcome !== 'pass' && !wasInterrupted) return;
 
   const [monitor] = membersOf(formation);
   const openMonitor = (inner: AbortSignal) => openMemberSession(incus, formation, monitor, { signal: inner });
@@ -83,8 +101,7 @@ export async function drill(formation: Formation, incus: Incus, options: DrillOp
       record.baseline = judge(observed, formation, judging);
     }
     record.versions = versionsOf(observed);
-    if (record.baseline.outcome !== 'pass' || record.baseline.primary === undefined)
-      return finished(record, startedAt);
+    if (record.baseline.outcome !== 'pass' || record.baseline.primary === undefined) return;
     log.info(`baseline: ${record.baseline.message}`);
     const scene = sceneOf(formation, incus, record.baseline.primary, openMonitor);
     const [watching, watched] = await Promise.allSettled([
@@ -95,13 +112,12 @@ export async function drill(formation: Formation, incus: Incus, options: DrillOp
     watch = fulfilled(watching);
     clients = fulfilled(watched);
     for (const each of [watching, watched]) if (each.status === 'rejected') throw each.reason;
-    if (watch === undefined) return finished(record, startedAt);
+    if (watch === undefined) return;
     // Without clients nobody else finds out whether every node lets them in.
     if (clients === undefined) record.baseline = judge(observed, formation, fitness(false));
-    if (record.baseline.outcome !== 'pass') return finished(record, startedAt);
-    await exposed(scene, watch, clients, record, plan, options);
+    if (record.baseline.outcome !== 'pass') return;
+    await exposed(scene, watch, clients, guard, record, plan, options);
     record.interrupted ??= lock.lost;
-    return finished(record, startedAt);
   } finally {
     await clients?.end();
     await watch?.stop();
@@ -202,9 +218,4 @@ async function takePatiently(
 ): Promise<FormationLock> {
   const options = { deadlineMs: 60_000, pauseMs: 500, signal };
   return await retryUntil('the monitor to answer', options, () => FormationLock.take(openMonitor, formation));
-}
-
-function finished(record: DrillRecord, startedAt: Moment): DrillRecord {
-  record.tookSeconds = seconds(now() - startedAt);
-  return record;
 }

@@ -17,7 +17,7 @@ import type { Clients } from './clients.ts';
 import type { DrillOptions } from './drill.ts';
 import { failoverSign, promotedSince, promotion } from './failover.ts';
 import { fitness } from './fitness.ts';
-import { armGuard } from './guard.ts';
+import type { Guard } from './guard.ts';
 import { handBack } from './hand-back.ts';
 import type { Plan } from './plan.ts';
 import type { DrillRecord } from './record.ts';
@@ -37,17 +37,19 @@ export async function exposed(
   scene: Scene,
   watch: MonitorWatch,
   clients: Clients | undefined,
+  guard: Guard,
   record: DrillRecord,
   plan: Plan,
   options: DrillOptions,
 ): Promise<void> {
-  await new Exposure(scene, watch, clients, record, plan, options).run();
+  await new Exposure(scene, watch, clients, guard, record, plan, options).run();
 }
 
 class Exposure {
   private readonly scene: Scene;
   private readonly watch: MonitorWatch;
   private readonly clients: Clients | undefined;
+  private readonly guard: Guard;
   private readonly record: DrillRecord;
   private readonly plan: Plan;
   private readonly options: DrillOptions;
@@ -59,6 +61,7 @@ class Exposure {
     scene: Scene,
     watch: MonitorWatch,
     clients: Clients | undefined,
+    guard: Guard,
     record: DrillRecord,
     plan: Plan,
     options: DrillOptions,
@@ -66,6 +69,7 @@ class Exposure {
     this.scene = scene;
     this.watch = watch;
     this.clients = clients;
+    this.guard = guard;
     this.record = record;
     this.plan = plan;
     this.options = options;
@@ -111,7 +115,8 @@ class Exposure {
       fault: options.fault,
       ...(blow.fill !== undefined && { fill: blow.fill }),
     };
-    const guard = await armGuard({
+    const { guard } = this;
+    await guard.arm({
       remote: incus.remote,
       project: incus.project,
       container: target.name,

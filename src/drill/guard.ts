@@ -31,48 +31,71 @@ const armDeadlineMs = 10_000;
 /** Nobody else is left to try. */
 const guardDeadlineMs = 5 * undoDeadlineMs;
 
-export interface Guard {
-  /** Ends the guard: the fault is undone. */
-  disarm(): void;
-}
+/** A guard process that is getting ready, or watches. */
+export class Guard {
+  private readonly child: ChildProcess;
+  private failed: Error | undefined;
+  private hasOrders = false;
 
-/**
- * Starts the guard and waits until it says that it watches.
- * @throws EnvironmentError when it cannot be started: then there must be no fault either
- */
-export async function armGuard(orders: Orders): Promise<Guard> {
-  // The entry stubs lie side by side in dist/<entry>/main.js; this process runs one of them.
-  const entry = join(dirname(dirname(process.argv[1] ?? '')), 'guard', 'main.js');
-  const { RUNNER_TRACKING_ID: _, ...env } = process.env; // GitHub's runner ends what carries it.
-  const child = spawn(process.execPath, [entry], {
-    detached: true,
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    cwd: '/',
-    env,
-  });
-  try {
-    await withDeadline('the guard to be armed', armDeadlineMs, () => armed(child, orders));
-  } catch (error) {
-    child.kill('SIGKILL');
-    throw new EnvironmentError(
-      `the guard process could not be started, so nothing was done to the formation: ${messageOf(error)}`,
+  private constructor(child: ChildProcess) {
+    this.child = child;
+    child.on('error', (error) => {
+      this.failed = error;
+    });
+    child.unref();
+    child.channel?.unref();
+  }
+
+  /** Starts the process, which loads what it needs while the drill has other things to do. Nothing is waited for. */
+  static start(): Guard {
+    // The entry stubs lie side by side in dist/<entry>/main.js; this process runs one of them.
+    const entry = join(dirname(dirname(process.argv[1] ?? '')), 'guard', 'main.js');
+    const { RUNNER_TRACKING_ID: _, ...env } = process.env; // GitHub's runner ends what carries it.
+    const options = { detached: true, cwd: '/', env } as const;
+    return new Guard(
+      spawn(process.execPath, [entry], { ...options, stdio: ['ignore', 'ignore', 'ignore', 'ipc'] }),
     );
   }
-  child.on('error', () => {});
-  child.unref();
-  child.channel?.unref();
-  return {
-    disarm() {
-      if (!child.connected) return;
-      child.send({ disarm: true }, () => {
-        if (child.connected) child.disconnect();
-      });
-    },
-  };
+
+  /**
+   * Gives it its orders and waits until it says that it watches.
+   * @throws EnvironmentError when it does not: then there must be no fault either
+   */
+  async arm(orders: Orders): Promise<void> {
+    const { child } = this;
+    try {
+      if (this.failed) throw this.failed;
+      child.channel?.ref();
+      this.hasOrders = true;
+      await withDeadline('the guard to be armed', armDeadlineMs, () => armed(child, orders));
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw new EnvironmentError(
+        `the guard process could not be started, so nothing was done to the formation: ${messageOf(error)}`,
+      );
+    } finally {
+      child.channel?.unref();
+    }
+  }
+
+  /** Ends it where it never had orders: there will be no fault. */
+  dismiss(): void {
+    if (!this.hasOrders) this.disarm();
+  }
+
+  /** Ends it: the fault is undone. */
+  disarm(): void {
+    const { child } = this;
+    if (!child.connected) return;
+    child.send({ disarm: true }, () => {
+      if (child.connected) child.disconnect();
+    });
+  }
 }
 
 async function armed(child: ChildProcess, orders: Orders): Promise<void> {
   await new Promise<void>((resolve, reject) => {
+    if (!child.connected) return reject(new Error('it has ended already'));
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`it ended with code ${code}`)));
     child.once('message', () => resolve());
@@ -84,9 +107,14 @@ async function armed(child: ChildProcess, orders: Orders): Promise<void> {
 export async function keepGuard(): Promise<void> {
   if (!process.send) throw new EnvironmentError('the guard is started by a drill, not by hand');
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
-  const orders = await new Promise<Orders>((resolve) =>
-    process.once('message', (message) => resolve(message as Orders)),
-  );
+  const orders = await new Promise<Orders | undefined>((resolve) => {
+    process.once('message', (message) =>
+      resolve('disarm' in (message as object) ? undefined : (message as Orders)),
+    );
+    process.once('disconnect', () => resolve(undefined));
+  });
+  // The drill never came to its fault.
+  if (orders === undefined) return process.disconnect?.();
   const reason = await new Promise<string | undefined>((resolve) => {
     const overrun = setTimeout(
       () => resolve(`the drill overran its ${orders.overrunMs / 1000} s`),
@@ -98,6 +126,7 @@ export async function keepGuard(): Promise<void> {
     };
     process.once('disconnect', () => end('the drill died'));
     process.once('message', () => end());
+    if (!process.connected) end('the drill died');
     process.send?.('armed');
   });
   if (process.connected) process.disconnect();
