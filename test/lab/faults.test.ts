@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { catalogue, type FaultName, faultNames } from '../../src/faults/catalogue.ts';
 import { markdownTable } from '../../src/report/table.ts';
+import { everything } from './extent.ts';
 import { labFormation } from './formations.ts';
 import {
   becomesHealthy,
@@ -61,9 +62,20 @@ const replaced: Partial<Record<FaultName, (container: string) => Promise<string 
   reboot: (container) => processOf(container, 'systemd'),
 };
 
-const faults = faultNames.filter(
-  (name) => name !== 'disk-full' && (only === undefined || only.includes(name)),
-);
+/** Other tests drill the rest of them: drill, drill-clients, timings. */
+const few: FaultName[] = [
+  'kill-node',
+  'network-cut',
+  'kill-postgres',
+  'standby-cut',
+  'standby-stop',
+  'monitor-stop',
+  'reboot',
+  'brief-freeze',
+  'packet-loss',
+];
+const wanted = only ?? (runs > 0 || everything ? faultNames : few);
+const faults = faultNames.filter((name) => name !== 'disk-full' && wanted.includes(name));
 
 describe.each(settings)('faults on Debian $debian, timings $timings', ({ debian, timings }) => {
   const formation = labFormation(debian, { timings });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { markdownTable } from '../../src/report/table.ts';
+import { everything } from './extent.ts';
 import { type FaultName, freezeFor, liftCut, type Measured, measure } from './fencing.ts';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, figure, loadAverage, runAction } from './harness.ts';
@@ -29,7 +30,10 @@ const told: Record<FaultName, string> = {
   switchover: 'switchover',
 };
 
-const profiles = (['fast', 'balanced', 'upstream'] as const).filter((name) => aims[name] || runs > 1);
+const chosen = process.env['PGHA_PROFILES']?.split(',');
+const profiles = (['fast', 'balanced', 'upstream'] as const).filter((name) =>
+  chosen ? chosen.includes(name) : runs > 1 || name === 'fast' || (everything && name === 'balanced'),
+);
 
 describe.each(profiles)(`timings: %s, Debian ${debian}`, (profile) => {
   const aim = aims[profile];
