@@ -51744,7 +51744,7 @@ const monitorReachable = {
     id: 'monitor-reachable',
     meaning: 'without its monitor the formation keeps serving but cannot fail over',
     severity: 'error',
-    follows: { 'services-run': 'same', 'disk-space': 'same' },
+    follows: { 'no-interrupted-drill': 'same', 'services-run': 'same', 'disk-space': 'same' },
     faults: (observation, formation, asked) => observation.monitor.ok
         ? []
         : [unreachable(observation, formation, asked, formation.monitor.name, observation.monitor.failed)],
@@ -51753,7 +51753,7 @@ const nodesReachable = {
     id: 'nodes-reachable',
     meaning: 'every data node runs a Postgres that answers',
     severity: 'error',
-    follows: { 'services-run': 'same', 'disk-space': 'same' },
+    follows: { 'no-interrupted-drill': 'same', 'services-run': 'same', 'disk-space': 'same' },
     faults: (observation, formation, asked) => Object.entries(observation.nodes).flatMap(([name, read]) => read.ok ? [] : [unreachable(observation, formation, asked, name, read.failed)]),
 };
 const servicesRun = {
@@ -51981,6 +51981,8 @@ const noInterruptedDrill = {
         .map(([name, instance]) => ({
         subject: name,
         evidence: `marked by ${describeMark(instance.drillMark ?? '')}`,
+        // Then the drill is why it does not run, and what undoes it is more than a start.
+        ...(instance.status !== 'Running' && { severity: 'error' }),
         remedy: new Remedies(formation, asked).provision('wait for the drill that runs, or run failover-drill or provision-pgaf: each undoes what was left behind'),
     })),
 };
@@ -52533,6 +52535,7 @@ const keepersReport = {
     meaning: "every node's keeper reports to the monitor: one that is silent takes no order",
     severity: 'error',
     follows: {
+        'no-interrupted-drill': 'same',
         'nodes-reachable': 'same',
         'services-run': 'same',
         'monitor-reachable': 'any',

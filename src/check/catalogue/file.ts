@@ -126,6 +126,8 @@ const noInterruptedDrill: Check = {
       .map(([name, instance]) => ({
         subject: name,
         evidence: `marked by ${describeMark(instance.drillMark ?? '')}`,
+        // Then the drill is why it does not run, and what undoes it is more than a start.
+        ...(instance.status !== 'Running' && { severity: 'error' as const }),
         remedy: new Remedies(formation, asked).provision(
           'wait for the drill that runs, or run failover-drill or provision-pgaf: each undoes what was left behind',
         ),

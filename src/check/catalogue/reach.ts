@@ -60,7 +60,7 @@ const monitorReachable: Check = {
   id: 'monitor-reachable',
   meaning: 'without its monitor the formation keeps serving but cannot fail over',
   severity: 'error',
-  follows: { 'services-run': 'same', 'disk-space': 'same' },
+  follows: { 'no-interrupted-drill': 'same', 'services-run': 'same', 'disk-space': 'same' },
   faults: (observation, formation, asked) =>
     observation.monitor.ok
       ? []
@@ -71,7 +71,7 @@ const nodesReachable: Check = {
   id: 'nodes-reachable',
   meaning: 'every data node runs a Postgres that answers',
   severity: 'error',
-  follows: { 'services-run': 'same', 'disk-space': 'same' },
+  follows: { 'no-interrupted-drill': 'same', 'services-run': 'same', 'disk-space': 'same' },
   faults: (observation, formation, asked) =>
     Object.entries(observation.nodes).flatMap(([name, read]) =>
       read.ok ? [] : [unreachable(observation, formation, asked, name, read.failed)],

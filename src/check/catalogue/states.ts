@@ -51,6 +51,7 @@ const keepersReport: Check = {
   meaning: "every node's keeper reports to the monitor: one that is silent takes no order",
   severity: 'error',
   follows: {
+    'no-interrupted-drill': 'same',
     'nodes-reachable': 'same',
     'services-run': 'same',
     'monitor-reachable': 'any',
