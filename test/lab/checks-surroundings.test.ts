@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { stateFileOf } from '../../src/member/keeper-state.ts';
 import { serverPem } from '../../src/member/tls.ts';
+import { placeholderPassword } from '../../src/provision/passwords.ts';
 import {
   allRun,
   alterSystem,
@@ -86,6 +87,12 @@ const breakages: Breakage[] = [
     check: 'matches-file',
     what: "a node's own clock",
     breakIt: () => alterSystem(standby, 'RESET wal_sender_timeout'),
+  },
+  {
+    check: 'application-session',
+    what: "the application's password is another",
+    inputs: { 'app-password': placeholderPassword },
+    breakIt: () => sql(primary, "ALTER ROLE veza PASSWORD 'another'"),
   },
   {
     check: 'no-interrupted-drill',
