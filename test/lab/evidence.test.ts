@@ -313,35 +313,6 @@ describe('clients of a formation that is not as it should be', () => {
   beforeEach(healthy);
   afterEach(() => provision(formation.yaml));
 
-  it('never write again after the promotion, where only the old primary has their HBA rule', async () => {
-    const roles = await rolesIn(formation.yaml);
-    const { monitor, standby } = roles;
-    const hba = `${standby.pgdata}/pg_hba.conf`;
-    await inside(standby.name, 'sed', '-i', '/"veza"/d', hba);
-    await reload(standby.name);
-    const switchOver = async () => {
-      const session = await openMemberSession(lab, roles.formation, monitor);
-      await session.query('SELECT pgautofailover.perform_failover($1, 0)', ['default'], {
-        deadlineMs: 20_000,
-      });
-      session.close();
-    };
-    await failOver(roles, {
-      fault: switchOver,
-      seen: () => sleep(3000),
-      undo: () => Promise.resolve(),
-      rejoined: () => Promise.resolve(),
-      judge({ verdict }) {
-        expect(verdict.clientRtoSeconds).toBeUndefined();
-        expect(verdict.lost.count).toBe(0);
-        expect(verdict.refusals.find(({ node }) => node === standby.name)?.why).toMatch(
-          /^no pg_hba\.conf entry for host "[0-9.]+", user "veza", database "veza", SSL encryption$/,
-        );
-        expect(verdict.longestPauseSeconds).toBeGreaterThan(3);
-      },
-    });
-  });
-
   it('are told which of their writes were lost, where the primary does not wait for its standby', async () => {
     const roles = await rolesIn(formation.yaml);
     await giveUpQuorum(roles);
@@ -502,12 +473,6 @@ async function readAgain(node: string, run: string): Promise<LedgerRead> {
   const read = await readRows(session, node, run);
   session.close();
   return read;
-}
-
-async function reload(node: string): Promise<void> {
-  const session = await openOn(node);
-  await session.query('SELECT pg_reload_conf()');
-  session.close();
 }
 
 async function perlsIn(container: string): Promise<string> {
