@@ -49809,18 +49809,18 @@ function isOnOwnNetwork(address, interfaces = (0,external_node_os_namespaceObjec
     return own.check(address, (0,external_node_net_.isIP)(address) === 4 ? 'ipv4' : 'ipv6');
 }
 async function openVantage(options, addresses) {
-    const { incus, monitor, log, signal } = options;
-    const first = await TcpRelay.open(incus, monitor.name, signal);
+    const { incus, vantage, log, signal } = options;
+    const first = await TcpRelay.open(incus, vantage.name, signal);
     const addedMs = await medianPing(first, signal);
     await everyNodeAnswers((address) => first.socket(address), options, addresses);
-    log.debug(`clients connect from ${monitor.name}, which adds ${addedMs} ms to a round trip`);
+    log.debug(`clients connect from ${vantage.name}, which adds ${addedMs} ms to a round trip`);
     const stopped = new AbortController();
     let broken = (_why) => { };
     const watched = (open) => {
-        open.onLost = (why) => broken(`the clients' way through ${monitor.name} broke: ${why}`);
+        open.onLost = (why) => broken(`the clients' way through ${vantage.name} broke: ${why}`);
         return open;
     };
-    const another = async () => watched(await TcpRelay.open(incus, monitor.name, stopped.signal));
+    const another = async () => watched(await TcpRelay.open(incus, vantage.name, stopped.signal));
     let relay = Promise.resolve(watched(first));
     return {
         via: 'vantage',
@@ -49996,7 +49996,7 @@ async function observeLogins(formation, incus, credentials, signal) {
         return await withDeadline('the application to log in', 2 * loginDeadlineMs, async (inner) => {
             const route = await openRoute({
                 incus,
-                monitor,
+                vantage: monitor,
                 nodes,
                 port,
                 via: 'auto',
@@ -51250,6 +51250,7 @@ const entries = {
         because: 'the monitor cannot tell such a primary from a dead one; the primary fences itself meanwhile',
         hits: 'primary',
         lasts: 'until-promotion',
+        clientsOnStandby: true,
         leaves: 'filter',
         deed: (container) => `${container} was cut off from the monitor`,
         state: 'cut off from the monitor',
@@ -51316,6 +51317,7 @@ const entries = {
         because: 'without it nobody decides anything, and the primary goes on serving',
         hits: 'monitor',
         lasts: 'while-watched',
+        clientsOnStandby: true,
         leaves: 'nothing',
         deed: (container) => `the power of the monitor ${container} was cut`,
         state: 'down',
@@ -63610,10 +63612,10 @@ class Evidence {
     static async start(given) {
         const options = { ...evidence_defaults, ...given };
         const { formation, incus, access, log, signal, via, connectDeadlineMs } = options;
-        const [monitor] = membersOf(formation);
+        const { vantage = membersOf(formation)[0] } = options;
         const { nodes } = access;
         const { port } = formation.postgres;
-        const route = await openRoute({ incus, monitor, nodes, port, via, log, signal });
+        const route = await openRoute({ incus, vantage, nodes, port, via, log, signal });
         const way = { access, route, connectDeadlineMs };
         const witnesses = [];
         let journal;
@@ -63995,9 +63997,10 @@ class Clients {
     /**
      * Starts the clients and waits until each kind of them has written on the primary.
      * @param drill id of the drill
+     * @param vantage where clients stand that have no route of their own
      * @throws EnvironmentError, DeadlineError: then nothing was touched
      */
-    static async start(scene, drill, access, options) {
+    static async start(scene, drill, access, vantage, options) {
         const { sessions, writesPerSecond, folder, log, signal } = options;
         const journal = `failover-drill-${scene.formation.name}-${drill}.journal.jsonl`;
         const evidence = await Evidence.start({
@@ -64006,6 +64009,7 @@ class Clients {
             access,
             run: drill,
             primary: scene.primary.name,
+            vantage,
             journalPath: (0,external_node_path_namespaceObject.resolve)(folder, journal),
             log,
             signal,
@@ -64020,7 +64024,13 @@ class Clients {
             throw error;
         }
         log.info(`clients: ${sessions} sessions of ${access.user} write to ${access.database}, up to ${writesPerSecond} times a second each`);
-        return new Clients(evidence, log, { journal, sessions, writesPerSecond });
+        const { via } = evidence.route;
+        return new Clients(evidence, log, {
+            vantage: via === 'vantage' ? vantage.name : undefined,
+            journal,
+            sessions,
+            writesPerSecond,
+        });
     }
     /**
      * Waits for the first write that a node acknowledged to the application since the fault, and reads the rows that
@@ -65116,7 +65126,9 @@ async function clientsOf(scene, record, { clients: { access, required, ...option
         return undefined;
     }
     try {
-        return await Clients.start(scene, record.id, access.access, { ...options, log, signal });
+        const [standby] = scene.standbys;
+        const vantage = catalogue[record.fault].clientsOnStandby && standby ? standby : scene.monitor;
+        return await Clients.start(scene, record.id, access.access, vantage, { ...options, log, signal });
     }
     catch (error) {
         if (!access.assumed || required || signal.aborted)
@@ -66291,7 +66303,8 @@ const read = object({
 });
 const moments = (what) => drill_report_list(number(), `${what} Seconds since the fault, to the hundredth.`);
 const clients = object({
-    via: pipe(picklist(['direct', 'vantage']), description("`vantage`: from the monitor's container.")),
+    via: pipe(picklist(['direct', 'vantage']), description('`vantage`: from a container.')),
+    vantage: maybe(report_schema_text('The container, where it was one.')),
     addedMs: report_schema_number('What the way adds to a round trip. Milliseconds.'),
     sessions: drill_report_count('Connections that wrote.'),
     writesPerSecond: report_schema_number('Of each session, at most.'),
@@ -66859,17 +66872,13 @@ function waterfallTable({ announcements, promotion }, { clientRtoSeconds }) {
             : undefined,
     };
 }
-const ways = {
-    direct: 'from this machine',
-    vantage: "through the monitor's container",
-};
 /** Where clients connected from, and how far their times are to be trusted. */
-function clientsLine({ sessions, writesPerSecond, via, addedMs, ledger }) {
+function clientsLine({ sessions, writesPerSecond, vantage, addedMs, ledger }) {
     const added = addedMs > 0 ? `, which adds ${addedMs} ms to a round trip` : '';
     const late = ledger.lateBySeconds === undefined
         ? ''
         : `; a moment may be late by up to ${shownSeconds(ledger.lateBySeconds)}`;
-    return `clients: ${sessions} sessions of up to ${writesPerSecond} writes a second each, ${ways[via]}${added}${late}`;
+    return `clients: ${sessions} sessions of up to ${writesPerSecond} writes a second each, ${vantage === undefined ? 'from this machine' : `from ${vantage}`}${added}${late}`;
 }
 
 ;// CONCATENATED MODULE: ./build/src/report/campaign-tables.js

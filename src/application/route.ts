@@ -9,7 +9,7 @@ import type { Incus } from '../incus/incus.ts';
 import { TcpRelay } from '../incus/tcp-relay.ts';
 import type { PostgresStream } from '../postgres/session.ts';
 
-/** `direct`: sockets of this machine. `vantage`: sockets of the monitor's container, carried by `incus exec`. */
+/** `direct`: sockets of this machine. `vantage`: sockets of a member's container, carried by `incus exec`. */
 export type Via = 'direct' | 'vantage';
 
 /** A way for the application's connections to the nodes. */
@@ -26,7 +26,8 @@ export interface Route {
 
 export interface RouteOptions {
   incus: Incus;
-  monitor: Member;
+  /** Whose container the connections start from where this machine has no route: the monitor's, for want of a reason. */
+  vantage: Member;
   nodes: readonly Member[];
   port: number;
   /**
@@ -82,18 +83,18 @@ export function isOnOwnNetwork(
 }
 
 async function openVantage(options: RouteOptions, addresses: KnownAddresses): Promise<Route> {
-  const { incus, monitor, log, signal } = options;
-  const first = await TcpRelay.open(incus, monitor.name, signal);
+  const { incus, vantage, log, signal } = options;
+  const first = await TcpRelay.open(incus, vantage.name, signal);
   const addedMs = await medianPing(first, signal);
   await everyNodeAnswers((address) => first.socket(address), options, addresses);
-  log.debug(`clients connect from ${monitor.name}, which adds ${addedMs} ms to a round trip`);
+  log.debug(`clients connect from ${vantage.name}, which adds ${addedMs} ms to a round trip`);
   const stopped = new AbortController();
   let broken = (_why: string) => {};
   const watched = (open: TcpRelay) => {
-    open.onLost = (why) => broken(`the clients' way through ${monitor.name} broke: ${why}`);
+    open.onLost = (why) => broken(`the clients' way through ${vantage.name} broke: ${why}`);
     return open;
   };
-  const another = async () => watched(await TcpRelay.open(incus, monitor.name, stopped.signal));
+  const another = async () => watched(await TcpRelay.open(incus, vantage.name, stopped.signal));
   let relay = Promise.resolve(watched(first));
   return {
     via: 'vantage',

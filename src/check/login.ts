@@ -41,7 +41,7 @@ export async function observeLogins(
       async (inner) => {
         const route = await openRoute({
           incus,
-          monitor,
+          vantage: monitor,
           nodes,
           port,
           via: 'auto',

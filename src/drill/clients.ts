@@ -9,6 +9,7 @@ import { Evidence } from '../evidence/evidence.ts';
 import { judgeLedger, type LedgerRead } from '../evidence/ledger.ts';
 import type { Scene as Roles } from '../evidence/times.ts';
 import type { Scene } from '../faults/fault.ts';
+import type { Member } from '../formation/formation.ts';
 import type { ClientsRecord } from './record.ts';
 
 /** How the application's clients are watched. */
@@ -37,7 +38,7 @@ const backDeadlineMs = 10_000;
 export class Clients {
   private readonly evidence: Evidence;
   private readonly log: Log;
-  private readonly about: Pick<ClientsRecord, 'journal' | 'sessions' | 'writesPerSecond'>;
+  private readonly about: Pick<ClientsRecord, 'vantage' | 'journal' | 'sessions' | 'writesPerSecond'>;
   private readonly reads: LedgerRead[] = [];
   private readonly unread: string[] = [];
 
@@ -50,12 +51,14 @@ export class Clients {
   /**
    * Starts the clients and waits until each kind of them has written on the primary.
    * @param drill id of the drill
+   * @param vantage where clients stand that have no route of their own
    * @throws EnvironmentError, DeadlineError: then nothing was touched
    */
   static async start(
     scene: Scene,
     drill: string,
     access: ApplicationAccess,
+    vantage: Member,
     options: Omit<ClientsOptions, 'access' | 'required'> & { log: Log; signal: AbortSignal },
   ): Promise<Clients> {
     const { sessions, writesPerSecond, folder, log, signal } = options;
@@ -66,6 +69,7 @@ export class Clients {
       access,
       run: drill,
       primary: scene.primary.name,
+      vantage,
       journalPath: resolve(folder, journal),
       log,
       signal,
@@ -81,7 +85,13 @@ export class Clients {
     log.info(
       `clients: ${sessions} sessions of ${access.user} write to ${access.database}, up to ${writesPerSecond} times a second each`,
     );
-    return new Clients(evidence, log, { journal, sessions, writesPerSecond });
+    const { via } = evidence.route;
+    return new Clients(evidence, log, {
+      vantage: via === 'vantage' ? vantage.name : undefined,
+      journal,
+      sessions,
+      writesPerSecond,
+    });
   }
 
   /**

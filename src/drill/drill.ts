@@ -139,7 +139,9 @@ async function clientsOf(
     return undefined;
   }
   try {
-    return await Clients.start(scene, record.id, access.access, { ...options, log, signal });
+    const [standby] = scene.standbys;
+    const vantage = catalogue[record.fault].clientsOnStandby && standby ? standby : scene.monitor;
+    return await Clients.start(scene, record.id, access.access, vantage, { ...options, log, signal });
   } catch (error) {
     if (!access.assumed || required || signal.aborted) throw error;
     record.clientsMissing = `the figures of clients are missing: the password of the application's user ${access.access.user} was not given, and the placeholder does not do: ${messageOf(error)}`;

@@ -82,6 +82,8 @@ export interface RecordedAnnouncement {
 export interface ClientsRecord {
   /** Where they connected from, and what that adds to each round trip. */
   via: Via;
+  /** The container, where it was one. */
+  vantage: string | undefined;
   addedMs: number;
   sessions: number;
   /** Of each session, at most. */

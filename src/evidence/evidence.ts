@@ -30,6 +30,8 @@ export interface EvidenceOptions {
   log: Log;
   signal: AbortSignal;
   via?: Via | 'auto';
+  /** Where clients stand that have no route of their own: the monitor's container, where nothing else is said. */
+  vantage?: Member;
   sessions?: number;
   /** Of each session. */
   writesPerSecond?: number;
@@ -87,10 +89,10 @@ export class Evidence {
   static async start(given: EvidenceOptions): Promise<Evidence> {
     const options = { ...defaults, ...given };
     const { formation, incus, access, log, signal, via, connectDeadlineMs } = options;
-    const [monitor] = membersOf(formation);
+    const { vantage = membersOf(formation)[0] } = options;
     const { nodes } = access;
     const { port } = formation.postgres;
-    const route = await openRoute({ incus, monitor, nodes, port, via, log, signal });
+    const route = await openRoute({ incus, vantage, nodes, port, via, log, signal });
     const way: WayIn = { access, route, connectDeadlineMs };
     const witnesses: Witness[] = [];
     let journal: Journal | undefined;

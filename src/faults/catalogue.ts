@@ -19,6 +19,8 @@ export interface FaultEntry {
    * formation's timings make a failover of; or it is over as soon as it is done.
    */
   lasts: 'until-promotion' | 'while-watched' | 'briefly' | 'a-moment';
+  /** Set where the monitor's container is no place to watch clients from: the fault hits it, or its link to the primary. */
+  clientsOnStandby?: true;
   /** What it leaves in a container that runs, besides the mark: what an undo has to take away. */
   leaves: 'nothing' | 'filter' | 'unit' | 'file';
   /** For people, to follow "after": "the power of pgaf-primary was cut". */
@@ -91,6 +93,7 @@ const entries = {
     because: 'the monitor cannot tell such a primary from a dead one; the primary fences itself meanwhile',
     hits: 'primary',
     lasts: 'until-promotion',
+    clientsOnStandby: true,
     leaves: 'filter',
     deed: (container) => `${container} was cut off from the monitor`,
     state: 'cut off from the monitor',
@@ -160,6 +163,7 @@ const entries = {
     because: 'without it nobody decides anything, and the primary goes on serving',
     hits: 'monitor',
     lasts: 'while-watched',
+    clientsOnStandby: true,
     leaves: 'nothing',
     deed: (container) => `the power of the monitor ${container} was cut`,
     state: 'down',

@@ -134,17 +134,12 @@ export function waterfallTable(
   };
 }
 
-const ways = {
-  direct: 'from this machine',
-  vantage: "through the monitor's container",
-};
-
 /** Where clients connected from, and how far their times are to be trusted. */
-export function clientsLine({ sessions, writesPerSecond, via, addedMs, ledger }: ClientsRecord): string {
+export function clientsLine({ sessions, writesPerSecond, vantage, addedMs, ledger }: ClientsRecord): string {
   const added = addedMs > 0 ? `, which adds ${addedMs} ms to a round trip` : '';
   const late =
     ledger.lateBySeconds === undefined
       ? ''
       : `; a moment may be late by up to ${shownSeconds(ledger.lateBySeconds)}`;
-  return `clients: ${sessions} sessions of up to ${writesPerSecond} writes a second each, ${ways[via]}${added}${late}`;
+  return `clients: ${sessions} sessions of up to ${writesPerSecond} writes a second each, ${vantage === undefined ? 'from this machine' : `from ${vantage}`}${added}${late}`;
 }

@@ -322,6 +322,7 @@ export function clientsRecord(
   const lastSeq = before.length + after.length;
   return {
     via: 'vantage',
+    vantage: 'pgaf-monitor',
     addedMs: 0.412,
     sessions: 4,
     writesPerSecond: 20,

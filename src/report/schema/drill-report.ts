@@ -118,7 +118,8 @@ const read = v.object({
 const moments = (what: string) => list(v.number(), `${what} Seconds since the fault, to the hundredth.`);
 
 const clients = v.object({
-  via: v.pipe(v.picklist(['direct', 'vantage']), v.description("`vantage`: from the monitor's container.")),
+  via: v.pipe(v.picklist(['direct', 'vantage']), v.description('`vantage`: from a container.')),
+  vantage: maybe(text('The container, where it was one.')),
   addedMs: number('What the way adds to a round trip. Milliseconds.'),
   sessions: count('Connections that wrote.'),
   writesPerSecond: number('Of each session, at most.'),
