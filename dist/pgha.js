@@ -52123,7 +52123,7 @@ const rtoTarget = {
         ];
     },
     // What another node's loss brings is not to be told twice.
-    follows: { 'failover-possible': 'any', 'keepers-fence': 'any' },
+    follows: { 'failover-possible': 'any', 'sync-standbys-possible': 'any', 'keepers-fence': 'any' },
 };
 const oneWriterInCuts = {
     id: 'one-writer-in-cuts',
