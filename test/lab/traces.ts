@@ -25,9 +25,12 @@ export async function serviceState(container: string): Promise<string> {
   return (await inside(container, ...show)).trim();
 }
 
-/** The oldest process of that name, with the moment it started (the kernel's own boot clock), or undefined. */
+/**
+ * The oldest process of that name, with the moment it started (the kernel's own boot clock), or undefined. One that is
+ * dead and that nobody has reaped is none.
+ */
 export async function processOf(container: string, name: string): Promise<string | undefined> {
-  const script = `for p in /proc/[0-9]*; do [ "$(cat $p/comm 2>/dev/null)" = "$1" ] && cut -d' ' -f1,22 $p/stat; done; :`;
+  const script = `for p in /proc/[0-9]*; do [ "$(cat $p/comm 2>/dev/null)" = "$1" ] && cut -d' ' -f1,3,22 $p/stat; done | grep -v ' Z ' | cut -d' ' -f1,3; :`;
   const said = (await inside(container, 'sh', '-c', script, 'sh', name)).trim();
   return said === '' ? undefined : said.split('\n').sort((a, b) => startOf(a) - startOf(b))[0];
 }
