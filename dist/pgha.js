@@ -49958,6 +49958,9 @@ async function openWritable(way, signal) {
     }
     return { refusals };
 }
+/** Every node refuses the application for good: its password, a rule, a certificate. */
+class AccessRefusedError extends EnvironmentError {
+}
 function describeRefusals(refusals) {
     return refusals.map(({ node, why }) => `${node}: ${why}`).join('; ');
 }
@@ -51346,7 +51349,7 @@ const entries = {
         end: 'thawed',
     },
     'packet-loss': {
-        does: 'one packet in ten from and to the primary is lost, at random',
+        does: 'one packet in twenty from and to the primary is lost, at random',
         expected: 'none',
         because: 'TCP sends again what was lost, and a check that fails now and then is no reason',
         hits: 'primary',
@@ -62725,6 +62728,10 @@ async function staysWhole(incus, container, mark, holdMs, signal) {
         ]);
         if (instance?.status !== 'Running' || busy)
             return false;
+        // Another drill has come: its fault is not ours to take back.
+        const marked = readMark(instance.config[drillMarkKey] ?? '').drill;
+        if (marked !== undefined && marked !== mark.drill)
+            return false;
         if ((await removeTraces(incus, container, mark, signal)).length > 0)
             return false;
     }
@@ -62782,7 +62789,9 @@ async function repair(formation, incus, log, onlyDrill) {
         return mark !== undefined && (onlyDrill === undefined || markedBy(mark) === onlyDrill);
     });
     for (const { name } of marked) {
-        const did = await undoFault(incus, name, { deadlineMs: undoDeadlineMs, holdMs: uncertainHoldMs });
+        // What another drill has marked since is let stand.
+        const known = readMark(instances.get(name)?.config[drillMarkKey] ?? '');
+        const did = await undoFault(incus, name, { deadlineMs: undoDeadlineMs, holdMs: uncertainHoldMs, known });
         log.warn(`${name} bore the mark of an interrupted drill; it was brought back (${did}) and the mark removed`);
     }
     return marked.map(({ name }) => name);
@@ -63039,7 +63048,13 @@ class Journal {
         catch {
             // Not every file can be synced (a pipe, some network file systems).
         }
-        (0,external_node_fs_namespaceObject.closeSync)(file);
+        try {
+            (0,external_node_fs_namespaceObject.closeSync)(file);
+        }
+        catch (error) {
+            const why = `the journal could not be closed: ${messageOf(error)}`;
+            this.events.push({ kind: 'failing', at: now(), why });
+        }
     }
 }
 /**
@@ -63063,7 +63078,10 @@ function readJournal(path) {
 }
 function parsed(path, number, line) {
     try {
-        return JSON.parse(line);
+        const event = JSON.parse(line);
+        if (typeof event !== 'object' || event === null || Array.isArray(event))
+            throw new TypeError('no event');
+        return event;
     }
     catch {
         throw new EnvironmentError(`the journal ${path} is damaged in line ${number}`);
@@ -63165,8 +63183,11 @@ async function openPatiently(way, patienceMs, signal) {
         const found = await openWritable(way, signal);
         if ('opened' in found)
             return found.opened.session;
-        if (now() > giveUpAt || found.refusals.every(isLastWord))
-            throw new EnvironmentError(`${way.access.user} cannot write to database ${way.access.database} as the application does; ${describeRefusals(found.refusals)}`);
+        const why = `${way.access.user} cannot write to database ${way.access.database} as the application does; ${describeRefusals(found.refusals)}`;
+        if (found.refusals.every(isLastWord))
+            throw new AccessRefusedError(why);
+        if (now() > giveUpAt)
+            throw new EnvironmentError(why);
         await sleep(pauseMs, signal);
     }
 }
@@ -63715,8 +63736,8 @@ class Evidence {
     /** Stops what still runs, deletes the run's rows as the application, and leaves. A clean-up that fails is told. */
     async end() {
         const { log, run, signal } = this.options;
-        await this.stop();
         try {
+            await this.stop();
             await deleteRows(this.way, run, signal.aborted ? undefined : signal);
         }
         catch (error) {
@@ -64001,7 +64022,7 @@ class Clients {
      * @throws EnvironmentError, DeadlineError: then nothing was touched
      */
     static async start(scene, drill, access, vantage, options) {
-        const { sessions, writesPerSecond, folder, log, signal } = options;
+        const { sessions, writesPerSecond, folder, limitMs, log, signal } = options;
         const journal = `failover-drill-${scene.formation.name}-${drill}.journal.jsonl`;
         const evidence = await Evidence.start({
             formation: scene.formation,
@@ -64015,6 +64036,7 @@ class Clients {
             signal,
             sessions,
             writesPerSecond,
+            limitMs,
         });
         try {
             await evidence.everyKindAcknowledged({ deadlineMs: readyDeadlineMs, signal });
@@ -64073,7 +64095,8 @@ class Clients {
      */
     async conclude(scene, signal) {
         const primary = scene.newPrimary ?? scene.oldPrimary;
-        if ((await this.firstWrite(primary, now(), backDeadlineMs, signal)) === undefined)
+        const writeAtEnd = (await this.firstWrite(primary, now(), backDeadlineMs, signal)) !== undefined;
+        if (!writeAtEnd)
             this.log.warn(`clients: they do not write on ${primary}, although it is the primary`);
         const history = await this.evidence.stop();
         await this.read(primary, signal);
@@ -64085,6 +64108,7 @@ class Clients {
             scene,
             reads: this.reads,
             ledger: judgeLedger(history, this.reads, scene),
+            writeAtEnd,
             unread: this.unread,
             activity: activityOf(history, scene),
         };
@@ -64188,10 +64212,13 @@ async function attempt(incus, container, addresses, options) {
 const silenceMs = 1500;
 /** A port that nobody listens on, so that an attempt costs no Postgres session. */
 const closedPort = 1;
-const lossAttempts = 100;
+const lossAttempts = 200;
 const lossWaitMs = 500;
-/** One packet in ten each way loses 19 % of the attempts: fewer than 3 of 100 once in 10,000,000. */
-const loseOneIn = 10;
+/**
+ * One packet in twenty each way loses a tenth of the attempts: fewer than 3 of 200 once in 1,000,000. With one in ten,
+ * the timings fast were seen to fail over: each report takes name look-ups and a new connection.
+ */
+const loseOneIn = 20;
 const leastLost = 3;
 const networkCut = (scene, target, signal) => cut(scene, target, [scene.monitor, ...scene.standbys], () => 'isolate', signal);
 const monitorCut = (scene, target, signal) => cut(scene, target, [scene.monitor], (block) => ({ block }), signal);
@@ -64326,10 +64353,12 @@ async function performFailover(session, formation, signal) {
 async function performPromotion(session, formation, node, signal) {
     await accepted(session, 'SELECT pgautofailover.perform_promotion($1, $2)', [formation, node], signal);
 }
+/** It waits for the monitor's locks; one that is given up earlier may be carried out all the same. */
+const acceptDeadlineMs = 30_000;
 async function accepted(session, query, values, signal) {
-    const options = { deadlineMs: 30_000, pauseMs: 500, signal };
-    await retryUntil('the monitor to accept a switchover', options, async () => {
-        await session.query(query, values);
+    const options = { deadlineMs: acceptDeadlineMs, pauseMs: 500, signal };
+    await retryUntil('the monitor to accept a switchover', options, async (inner) => {
+        await session.query(query, values, { deadlineMs: acceptDeadlineMs, signal: inner });
         return true;
     });
 }
@@ -64439,10 +64468,10 @@ async function failoverSign(watch, faultAt, primary, patience) {
 const shownByClients = ['application-login', 'application-session'];
 /**
  * How a formation is judged before and after a drill. Where clients are watched, whether every node lets them in is
- * what the drill finds out: told before as a warning, and after as what came of it.
+ * what the drill finds out: told before as a warning, and after as what came of it. Without a failover they show nothing of the standbys.
  */
-function fitness(clientsWatched) {
-    return clientsWatched ? { onlyWarn: shownByClients } : {};
+function fitness(clientsWatched, expected) {
+    return clientsWatched && expected !== 'none' ? { onlyWarn: shownByClients } : {};
 }
 
 ;// CONCATENATED MODULE: ./build/src/drill/settled.js
@@ -64610,7 +64639,7 @@ class Exposure {
                 2 * followMs +
                 2 * undoDeadlineMs,
         });
-        options.onExposed(record.id);
+        this.tellExposed(record.id);
         try {
             await setMark(incus, target.name, mark);
             await blow.arm?.();
@@ -64633,14 +64662,17 @@ class Exposure {
             if (this.faultAt !== undefined)
                 record.undoSeconds = this.offset(undoAt);
             guard.disarm();
-            options.onExposed(undefined);
+            this.tellExposed(undefined);
         }
         catch (error) {
             record.undoFailed = messageOf(error);
             // The guard stays armed: it goes on trying when this process has ended.
         }
         await this.afterwards(undoAt);
+        const before = record.promotion;
         this.noticePromotion();
+        if (record.promotion !== before)
+            record.disturbed ??= `${record.promotion?.node} was promoted when all had been judged`;
         record.announcements = this.watch.announcements.map(({ at, name, reportedState, goalState, health }) => ({
             seconds: this.offset(at),
             node: name,
@@ -64648,6 +64680,15 @@ class Exposure {
             goalState,
             health,
         }));
+    }
+    /** For the post step, which is not the only one that undoes: without it the drill goes on. */
+    tellExposed(drill) {
+        try {
+            this.options.onExposed(drill);
+        }
+        catch (error) {
+            this.options.log.warn(`the post step will not know of this drill: ${messageOf(error)}`);
+        }
     }
     offset(moment) {
         return seconds(moment - (this.faultAt ?? moment));
@@ -64799,7 +64840,7 @@ class Exposure {
         const { record } = this;
         const { formation, incus } = this.scene;
         const { signal } = this.options;
-        const judging = fitness(this.clients !== undefined);
+        const judging = fitness(this.clients !== undefined, this.entry.expected);
         record.final = judge(await observe(formation, incus, { signal }), formation, judging);
         if (record.final.outcome === 'pass')
             return false;
@@ -64811,7 +64852,13 @@ class Exposure {
         if (clients === undefined || faultAt === undefined || record.proof === undefined)
             return;
         const { node: newPrimary } = record.promotion ?? { node: undefined };
-        record.clients = await clients.conclude({ faultAt, oldPrimary: scene.primary.name, newPrimary }, this.options.signal);
+        try {
+            record.clients = await clients.conclude({ faultAt, oldPrimary: scene.primary.name, newPrimary }, this.options.signal);
+        }
+        catch (error) {
+            record.clientsFailed = messageOf(error);
+            throw error;
+        }
     }
     /** The role goes back where it was, if that is wanted, or the new primary lets no client write. */
     async handedBack() {
@@ -64819,7 +64866,7 @@ class Exposure {
         const { promotion, clients, final } = record;
         if (promotion === undefined || final?.primary !== promotion.node)
             return;
-        const lockedOut = clients !== undefined && clients.ledger.clientRtoSeconds === undefined;
+        const lockedOut = clients !== undefined && isLockedOut(clients, promotion.node);
         if (!options.handBack && !lockedOut)
             return;
         const because = lockedOut ? `${promotion.node} let no client write` : 'that was asked for';
@@ -64830,10 +64877,20 @@ class Exposure {
         }
         catch (error) {
             record.handBackFailed = messageOf(error);
+            // Whatever became of it, the state before it is not the final one.
+            if (!options.signal.aborted)
+                await this.isHealthy(options.rejoinDeadlineMs);
             throw error;
         }
         await this.isHealthy(options.rejoinDeadlineMs);
     }
+}
+/** They were refused, and nothing else kept them from writing. */
+function isLockedOut({ ledger }, node) {
+    const { clientRtoSeconds, inconclusive, refusals } = ledger;
+    return (clientRtoSeconds === undefined &&
+        inconclusive.length === 0 &&
+        refusals.some((refusal) => refusal.node === node));
 }
 function targetOf({ hits }, { primary, standbys, monitor }) {
     if (hits === 'monitor')
@@ -65033,6 +65090,7 @@ function planOf(fault, timings, heldMs) {
 
 
 
+
 /**
  * Runs one drill: baseline, fault, what should come of it as the monitor announces it, undo, rejoin. Whatever
  * it did, it undoes: at its end, on any exception, on a signal, and through the guard when its process is
@@ -65059,7 +65117,7 @@ async function drill(formation, incus, options) {
 /** From the baseline to the end; it stops where there is no sense in going on. */
 async function carryOut(formation, incus, options, { plan, record, guard }) {
     const { log, signal } = options;
-    const judging = fitness('access' in options.clients.access);
+    const judging = fitness('access' in options.clients.access, record.expected);
     let observed = await observe(formation, incus, { signal });
     record.baseline = judge(observed, formation, judging);
     const marked = record.baseline.findings
@@ -65092,9 +65150,11 @@ async function carryOut(formation, incus, options, { plan, record, guard }) {
             return;
         log.info(`baseline: ${record.baseline.message}`);
         const scene = sceneOf(formation, incus, record.baseline.primary, openMonitor);
+        if (options.handBack)
+            refuseImpossibleHandBack(observed, scene);
         const [watching, watched] = await Promise.allSettled([
             MonitorWatch.start(formation.name, openMonitor, log),
-            clientsOf(scene, record, options),
+            clientsOf(scene, record, longestMs(plan, options), options),
         ]);
         // What was opened is closed, whatever became of the other.
         watch = fulfilled(watching);
@@ -65106,7 +65166,7 @@ async function carryOut(formation, incus, options, { plan, record, guard }) {
             return;
         // Without clients nobody else finds out whether every node lets them in.
         if (clients === undefined)
-            record.baseline = judge(observed, formation, fitness(false));
+            record.baseline = judge(observed, formation, fitness(false, record.expected));
         if (record.baseline.outcome !== 'pass')
             return;
         await exposed(scene, watch, clients, guard, record, plan, options);
@@ -65118,9 +65178,13 @@ async function carryOut(formation, incus, options, { plan, record, guard }) {
         lock.release();
     }
 }
+/** No drill takes longer: what outlives it ends by itself. */
+function longestMs(plan, { promotionDeadlineMs, rejoinDeadlineMs, holdBackMs }) {
+    return promotionDeadlineMs + 3 * rejoinDeadlineMs + holdBackMs + plan.holdMs + plan.watchMs + 600_000;
+}
 const fulfilled = (settled) => settled.status === 'fulfilled' ? settled.value : undefined;
 /** @throws as Clients.start, where the password was given */
-async function clientsOf(scene, record, { clients: { access, required, ...options }, log, signal }) {
+async function clientsOf(scene, record, limitMs, { clients: { access, required, ...options }, log, signal }) {
     if ('missing' in access) {
         log.warn(access.missing);
         return undefined;
@@ -65128,15 +65192,28 @@ async function clientsOf(scene, record, { clients: { access, required, ...option
     try {
         const [standby] = scene.standbys;
         const vantage = catalogue[record.fault].clientsOnStandby && standby ? standby : scene.monitor;
-        return await Clients.start(scene, record.id, access.access, vantage, { ...options, log, signal });
+        return await Clients.start(scene, record.id, access.access, vantage, {
+            ...options,
+            limitMs,
+            log,
+            signal,
+        });
     }
     catch (error) {
-        if (!access.assumed || required || signal.aborted)
+        if (!access.assumed || required || !(error instanceof AccessRefusedError))
             throw error;
         record.clientsMissing = `the figures of clients are missing: the password of the application's user ${access.access.user} was not given, and the placeholder does not do: ${messageOf(error)}`;
         log.warn(record.clientsMissing);
         return undefined;
     }
+}
+/** @throws InputError where the monitor would never make it primary again */
+function refuseImpossibleHandBack({ monitor }, { primary }) {
+    const row = monitor.ok ? monitor.value.nodes.find(({ name }) => name === primary.name) : undefined;
+    if (row?.candidatePriority === 0)
+        throw new InputError([
+            `input restore-primary: ${primary.name} has candidate priority 0, so that it cannot be made primary again; give it one, or leave the input out`,
+        ]);
 }
 /** Undefined where one of the two could not be read. */
 function versionsOf({ monitor, nodes }) {
@@ -65158,6 +65235,7 @@ function emptyRecord(formation, { fault, rtoTargetMs, promotionDeadlineMs, holdB
         holdBackSeconds: seconds(holdBackMs),
         versions: undefined,
         clients: undefined,
+        clientsFailed: undefined,
         clientsMissing: 'missing' in clients.access ? clients.access.missing : undefined,
         handedBack: undefined,
         handBackFailed: undefined,
@@ -65197,7 +65275,9 @@ async function takePatiently(openMonitor, formation, signal) {
 
 /** What the clients' evidence says against a drill. Pure. */
 function clientConclusions(record) {
-    const { clients } = record;
+    const { clients, clientsFailed } = record;
+    if (clientsFailed !== undefined)
+        return [['error', `what clients saw could not be judged: ${clientsFailed}`]];
     if (clients === undefined)
         return [];
     const { ledger, unread } = clients;
@@ -65224,19 +65304,24 @@ function clientWrongs({ clients }) {
     ];
 }
 /** Clients that could not write in time, where somebody was there to write to. */
-function late(record, { ledger }) {
-    const { promotion, rtoTargetSeconds } = record;
-    const { clientRtoSeconds, longestPauseSeconds } = ledger;
-    if (promotion === undefined) {
-        if (record.expected === 'failover' || (longestPauseSeconds ?? 0) <= rtoTargetSeconds)
-            return [];
-        return [
+function late(record, { ledger, writeAtEnd }) {
+    const { promotion, rtoTargetSeconds, expected } = record;
+    const { clientRtoSeconds, longestPauseSeconds = 0 } = ledger;
+    const primary = promotion?.node ?? record.primary;
+    const noMore = writeAtEnd
+        ? []
+        : [['missed', `clients could not write on ${primary} when all was over${refusal(ledger, primary)}`]];
+    const tooLong = longestPauseSeconds <= rtoTargetSeconds
+        ? []
+        : [
             [
                 'missed',
-                `clients could not write for ${longestPauseSeconds?.toFixed(3)} s, without a failover; the target is ${rtoTargetSeconds} s${refusal(ledger, undefined)}`,
+                `clients could not write for ${longestPauseSeconds.toFixed(3)} s${promotion === undefined ? ', without a failover' : ''}; the target is ${rtoTargetSeconds} s${refusal(ledger, promotion?.node)}`,
             ],
         ];
-    }
+    // A promotion that was due and did not come is told already.
+    if (promotion === undefined)
+        return expected === 'failover' ? noMore : [...tooLong, ...noMore];
     if (clientRtoSeconds === undefined)
         return [
             [
@@ -65245,7 +65330,7 @@ function late(record, { ledger }) {
             ],
         ];
     if (clientRtoSeconds <= rtoTargetSeconds)
-        return [];
+        return [...tooLong, ...noMore];
     return [
         [
             'missed',
@@ -65346,13 +65431,19 @@ function unfit({ faultAt, baseline, impossible, fault }) {
         found.push(['error', `fault not proven: ${fault} cannot be shown here: ${impossible}`]);
     return found;
 }
-function verdict_unproven({ proof, interrupted, disturbed, expected, serving }, target) {
+function verdict_unproven({ proof, interrupted, disturbed, expected, serving, announcements, primary = '' }, target) {
     const found = [];
     if (proof === undefined && interrupted === undefined)
         found.push(['error', `nothing shows that the fault took hold on ${target}, so the drill proves nothing`]);
     if (disturbed !== undefined)
         found.push(['error', `${disturbed}, so the drill proves nothing`]);
-    if (expected === 'none' && proof !== undefined && serving === undefined && interrupted === undefined)
+    // Once a failover has begun, nobody looks at the old primary any more.
+    const began = announcements.some((heard) => heard.seconds >= 0 && isFailoverSign(heard, primary));
+    if (expected === 'none' &&
+        proof !== undefined &&
+        serving === undefined &&
+        interrupted === undefined &&
+        !began)
         found.push(['error', 'nobody looked whether the primary went on serving, so the drill proves nothing']);
     return found;
 }
@@ -65513,6 +65604,8 @@ const entrySchema = object({
     acknowledgedWrites: history_figure,
     lostWrites: history_figure,
     dualPrimarySeconds: history_figure,
+    /** Whether it missed for another reason than its target: that is a breach of any. */
+    wrong: dist_optional(dist_boolean(), false),
 });
 /** @throws EnvironmentError when the file is there and cannot be read */
 function readHistory(path) {
@@ -65558,6 +65651,16 @@ function appendHistory(path, entry) {
     }
     catch (error) {
         throw new EnvironmentError(`the history of drills cannot be written to ${path}: ${messageOf(error)}`);
+    }
+}
+/** Makes the file where there is none. @throws EnvironmentError when it cannot be written */
+function tryHistory(path) {
+    try {
+        makeFolder((0,external_node_path_namespaceObject.dirname)(path));
+        (0,external_node_fs_namespaceObject.closeSync)((0,external_node_fs_namespaceObject.openSync)(path, 'a', 0o644));
+    }
+    catch (error) {
+        throw new EnvironmentError(`the history of drills cannot be written to ${path}: ${messageOf(error)}; give another path`);
     }
 }
 function endsTorn(path) {
@@ -65951,9 +66054,9 @@ function proofOf(entries, before, targetSeconds, allowedPercent) {
 const tells = (entry) => entry.outcome === 'pass' || entry.outcome === 'missed';
 /** Whether a drill breaches what is asked: too slow, a write lost, two primaries, or whatever else was missed. */
 function breaches(entry, targetSeconds) {
-    const { failover, rtoSeconds, clientRtoSeconds, lostWrites, dualPrimarySeconds } = entry;
+    const { failover, rtoSeconds, clientRtoSeconds, lostWrites, dualPrimarySeconds, wrong } = entry;
     const late = (value) => value !== null && value > targetSeconds;
-    if ((lostWrites ?? 0) > 0 || (dualPrimarySeconds ?? 0) > 0)
+    if (wrong || (lostWrites ?? 0) > 0 || (dualPrimarySeconds ?? 0) > 0)
         return true;
     if (!failover)
         return entry.outcome !== 'pass';
@@ -66025,6 +66128,8 @@ function proofLines({ fault, now, pooled, regression }) {
 
 
 
+
+
 /**
  * Runs drills in a row, each on the formation that the one before left healthy; so the primaries alternate by
  * themselves. Each is noted in the history as soon as it is over. It ends early where the formation is not as healthy
@@ -66035,7 +66140,9 @@ function proofLines({ fault, now, pooled, regression }) {
 async function campaign(formation, incus, options) {
     const { rounds, seed, selfTest, historyPath } = options;
     const { log, signal } = options.drill;
-    // What cannot be read or written is told before anything is touched.
+    // What cannot be done, read or written is told before anything is touched.
+    for (const fault of new Set(options.faults))
+        planOf(fault, formation.timings, options.drill.holdMs);
     const before = historyPath === undefined ? [] : historyOf(historyPath, log);
     const record = {
         formation: formation.name,
@@ -66045,18 +66152,32 @@ async function campaign(formation, incus, options) {
         drills: [],
         proofs: [],
         endedEarly: undefined,
+        trouble: [],
     };
     for (const round of planned(formation, options)) {
         if (rounds > 1)
             log.info(`round ${round.number} of ${rounds}: ${round.fault}`);
-        const one = await drill(formation, incus, { ...options.drill, ...round });
+        let one;
+        try {
+            one = await drill(formation, incus, { ...options.drill, ...round });
+        }
+        catch (error) {
+            if (record.drills.length === 0)
+                throw error;
+            // The rounds before are what they are.
+            record.endedEarly = signal.aborted ? 'it was cancelled' : messageOf(error);
+            record.trouble.push(`round ${round.number} could not run: ${messageOf(error)}`);
+            break;
+        }
         const judged = { record: one, verdict: judgeDrill(one) };
         record.drills.push(judged);
         if (historyPath !== undefined && !selfTest)
-            appendHistory(historyPath, campaign_entryOf(judged, formation));
+            campaign_note(historyPath, campaign_entryOf(judged, formation), record);
         if (round.number === rounds)
             break;
         record.endedEarly = signal.aborted ? 'it was cancelled' : endOf(judged);
+        if (signal.aborted)
+            record.trouble.push('it was cancelled');
         if (record.endedEarly !== undefined)
             break;
         log.info(`round ${round.number}: ${judged.verdict.message}`);
@@ -66064,8 +66185,10 @@ async function campaign(formation, incus, options) {
     record.proofs = selfTest ? [] : proofsOf(record, before, formation, options);
     return record;
 }
+/** @throws EnvironmentError when it can be read or written no more */
 function historyOf(path, log) {
     const { entries, unreadable } = readHistory(path);
+    tryHistory(path);
     if (unreadable > 0)
         log.warn(`${path}: ${unreadable} lines are no drills of this version, and are left alone`);
     return entries;
@@ -66076,6 +66199,15 @@ function planned({ timings }, { rounds, faults, seed }) {
     if (rounds === 1 && faults.length === 1)
         return [{ number: 1, fault: only, holdBackMs: 0 }];
     return planCampaign({ rounds, faults, seed, periodMs: timings.healthCheckPeriodMs });
+}
+/** What a drill found is not lost with the place where it was to be noted. */
+function campaign_note(path, entry, record) {
+    try {
+        appendHistory(path, entry);
+    }
+    catch (error) {
+        record.trouble.push(messageOf(error));
+    }
 }
 /** Why there is no sense in another drill. */
 function endOf({ record, verdict }) {
@@ -66102,6 +66234,8 @@ function campaign_entryOf({ record, verdict }, formation) {
         acknowledgedWrites: orNull(verdict.acknowledgedWrites),
         lostWrites: orNull(verdict.lostWrites),
         dualPrimarySeconds: orNull(record.clients?.ledger.overlapSeconds),
+        // Missed for another reason than its target.
+        wrong: judgeDrill({ ...record, rtoTargetSeconds: Number.POSITIVE_INFINITY }).outcome === 'missed',
     };
 }
 /** What the drills of a campaign prove, by fault, together with those before them. Pure. */
@@ -66312,6 +66446,7 @@ const clients = object({
     scene: object({ faultAt: number(), oldPrimary: string(), newPrimary: maybe(string()) }),
     reads: drill_report_list(read, "The rows that stood on a node, read between two moments of the journal's clock."),
     ledger: pipe(ledger, description('What the writes prove.')),
+    writeAtEnd: pipe(dist_boolean(), description('Whether clients wrote on the primary when all was over.')),
     unread: drill_report_list(string(), 'Why a read is missing.'),
     activity: drill_report_list(object({
         node: string(),
@@ -66353,6 +66488,7 @@ const drill_report_record = object({
     undoSeconds: maybe(report_schema_seconds('When undoing began, since the fault.')),
     settledSeconds: maybe(report_schema_seconds('When every node was converged and healthy again, since the fault.')),
     clients: maybe(pipe(clients, description("What the application's clients saw."))),
+    clientsFailed: maybe(report_schema_text('Why clients who were watched have no figures.')),
     clientsMissing: maybe(report_schema_text("Why there are no clients' figures.")),
     handedBack: maybe(object({ seconds: report_schema_seconds('Since the fault.'), because: report_schema_text('Why the role was handed back.') })),
     handBackFailed: maybe(report_schema_text('What kept the role from being handed back.')),
@@ -66413,6 +66549,7 @@ const drill_report_campaign = object({
     drills: drill_report_list(object({ record: drill_report_record, verdict: drillVerdict }), 'What each drill saw, and what it amounts to.'),
     proofs: drill_report_list(proof, 'What the drills prove, by fault.'),
     endedEarly: maybe(report_schema_text('Why there were fewer drills than planned.')),
+    trouble: drill_report_list(string(), 'What went wrong besides the drills.'),
 });
 /** The JSON report of failover-drill. Offsets named `…Seconds` are from the fault, where nothing else is said. */
 const drillReport = object({
@@ -66490,9 +66627,38 @@ function readReport(path) {
         ]);
     }
     const found = readDrillReport(json);
-    if ('faults' in found)
-        throw new InputError(found.faults.map((fault) => `input replay: ${path}: ${fault}`));
+    const faults = 'faults' in found ? found.faults : strange(found.campaign);
+    if ('faults' in found || faults.length > 0)
+        throw new InputError(faults.map((fault) => `input replay: ${path}: ${fault}`));
     return found;
+}
+/** More than any drill has: what is beyond would keep us busy for ever. */
+const greatest = { number: 1e10, rows: 1e7 };
+/** What no report of ours holds, though its schema does not say so. */
+function strange(campaign) {
+    const faults = [];
+    if (campaign.drills.length === 0)
+        faults.push('it tells of no drill');
+    if (!/^[\w.-]+$/.test(campaign.formation))
+        faults.push('its formation has no name that one may have');
+    for (const { record } of campaign.drills) {
+        if (!/^[0-9a-f]{1,32}$/.test(record.id))
+            faults.push('a drill has no id that one may have');
+        const ranges = (record.clients?.reads ?? []).flatMap(({ rows }) => Object.values(rows).flat());
+        const isRange = ([from, to]) => Number.isSafeInteger(from) && Number.isSafeInteger(to) && from >= 1 && from <= to;
+        if (!ranges.every(isRange))
+            faults.push('rows are no ranges of whole numbers');
+        else if (ranges.reduce((sum, [from, to]) => sum + to - from + 1, 0) > greatest.rows)
+            faults.push('there are more rows than any drill writes');
+    }
+    if (!numbersIn(campaign).every((value) => Math.abs(value) <= greatest.number))
+        faults.push('a number is greater than any that a drill measures');
+    return [...new Set(faults)];
+}
+function numbersIn(value) {
+    if (typeof value === 'number')
+        return Number.isFinite(value) ? [value] : [];
+    return typeof value === 'object' && value !== null ? Object.values(value).flatMap(numbersIn) : [];
 }
 function withLedger(record, folder, log) {
     const { clients } = record;
@@ -66500,16 +66666,22 @@ function withLedger(record, folder, log) {
         return record;
     const path = (0,external_node_path_namespaceObject.join)(folder, clients.journal);
     // A name is all that a journal may have: a report may come from anywhere.
-    if (/[/\\]/.test(clients.journal) || !(0,external_node_fs_namespaceObject.existsSync)(path)) {
+    if (/[/\\]/.test(clients.journal) || !isFile(path)) {
         log.warn(`the journal ${clients.journal} does not lie beside the report: its ledger is taken as it was judged`);
         return record;
     }
     const history = readJournal(path);
+    if (history.run !== record.id)
+        throw new EnvironmentError(`the journal ${clients.journal} is of another drill than ${record.id}`);
     const { scene, reads } = clients;
     return {
         ...record,
         clients: { ...clients, ledger: judgeLedger(history, reads, scene), activity: activityOf(history, scene) },
     };
+}
+/** Not a link, which may lead anywhere, and not a pipe, which may never end. */
+function isFile(path) {
+    return (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
 ;// CONCATENATED MODULE: ./build/src/campaign/verdict.js
@@ -66519,7 +66691,7 @@ function withLedger(record, folder, log) {
 function judgeCampaign(campaign) {
     if (campaign.selfTest)
         return selfTestVerdict(campaign);
-    const { drills, endedEarly, rounds } = campaign;
+    const { drills, endedEarly, rounds, trouble } = campaign;
     const slower = campaign.proofs.filter(({ regression }) => regression?.failed);
     const drilled = worstOutcome(drills.map(({ verdict }) => verdict.outcome));
     const outcome = worstOutcome([
@@ -66527,6 +66699,7 @@ function judgeCampaign(campaign) {
         ...slower.map(() => 'missed'),
         // What was cut short proves nothing, though every drill of it passed.
         ...(drills.length < rounds && drilled === 'pass' ? ['error'] : []),
+        ...trouble.map(() => 'error'),
     ]);
     const [first] = drills;
     if (first === undefined)
@@ -66535,6 +66708,7 @@ function judgeCampaign(campaign) {
     told.push(...slower.map(slowdown));
     if (endedEarly !== undefined && rounds > 1)
         told.push(`it ended after ${drills.length} of ${rounds} rounds: ${endedEarly}`);
+    told.push(...trouble);
     return { outcome, message: told.join('; ') };
 }
 function verdict_summary({ drills, proofs }) {
@@ -66565,7 +66739,7 @@ const leastAcknowledgedSeconds = 0.5;
  */
 function selfTestVerdict({ drills, rounds, endedEarly }) {
     const found = drills.map(selfTested);
-    if (drills.length < rounds)
+    if (drills.length < rounds || drills.length === 0)
         found.push({
             outcome: 'error',
             message: `it ended after ${drills.length} of ${rounds} rounds: ${endedEarly}`,
@@ -66584,6 +66758,11 @@ function selfTested({ record, verdict }) {
     const ledger = record.clients?.ledger;
     if (ledger === undefined || record.promotion === undefined || ledger.inconclusive.length > 0)
         return { outcome: 'error', message: `the self-test could not tell: ${verdict.message}` };
+    if (record.interrupted ?? record.disturbed ?? record.undoFailed)
+        return { outcome: 'error', message: `the self-test could not tell: ${verdict.message}` };
+    const { phantoms, vanished, overlap } = ledger;
+    if (phantoms.count + vanished.count + overlap.count > 0 || record.handBackFailed !== undefined)
+        return { outcome: 'missed', message: `more than lost writes was wrong: ${verdict.message}` };
     if (record.final?.outcome !== 'pass')
         return {
             outcome: 'missed',
@@ -67226,7 +67405,7 @@ function scaleOf({ start, end }, left, right) {
 }
 /** Marks at round seconds, at most a dozen, under a line; 40 units high. */
 function axis(x, { start, end }, y, what) {
-    const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 43_200].find((candidate) => (end - start) / candidate <= 12) ?? 86_400;
+    const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 43_200].find((candidate) => (end - start) / candidate <= 12) ?? 86_400 * Math.ceil((end - start) / 12 / 86_400);
     const marks = [];
     for (let index = Math.ceil(start / step); index * step <= end; index++) {
         const at = Number((index * step).toFixed(1));
@@ -68396,7 +68575,7 @@ const contract_inputs = {
     'require-client-evidence': trueOrFalse,
     'client-sessions': wholeNumber(1, 64),
     'client-writes-per-second': numberInput(0.1, 200),
-    rounds: wholeNumber(1, 1000),
+    rounds: optional(wholeNumber(1, 1000)),
     seed: optional(wholeNumber(0, 2 ** 31 - 1)),
     'history-file': inputs_text,
     'regression-percent': optional(numberInput(0, 1000)),
@@ -68466,13 +68645,19 @@ function optionsOf(given, formation, { log, signal, folder }) {
             : []),
         ...(given['self-test'] ? unfitForSelfTest(given, formation, access) : []),
     ];
+    const drilled = given['self-test'] ? ['cut-then-stop'] : given.fault;
+    const rounds = given.rounds ?? drilled.length;
+    if (new Set(drilled).size < drilled.length)
+        faults.push('input fault: a fault is named twice; `rounds` says how often each is drilled');
+    if (rounds < drilled.length)
+        faults.push(`input rounds: ${rounds} drill${rounds === 1 ? '' : 's'} cannot show ${drilled.length} faults; leave it empty for one of each`);
     if (faults.length > 0)
         throw new InputError(faults);
     const targetMs = given['rto-target-seconds'] * 1000;
     const held = given['hold-seconds'];
     return {
-        rounds: given.rounds,
-        faults: given['self-test'] ? ['cut-then-stop'] : given.fault,
+        rounds,
+        faults: drilled,
         seed: given.seed ?? (0,external_node_crypto_.randomInt)(2 ** 31),
         historyPath: given['history-file'] === '' ? undefined : (0,external_node_path_namespaceObject.resolve)(folder, given['history-file']),
         regressionPercent: given['regression-percent'],

@@ -29,7 +29,7 @@ export const inputs = {
   'require-client-evidence': trueOrFalse,
   'client-sessions': wholeNumber(1, 64),
   'client-writes-per-second': numberInput(0.1, 200),
-  rounds: wholeNumber(1, 1000),
+  rounds: optional(wholeNumber(1, 1000)),
   seed: optional(wholeNumber(0, 2 ** 31 - 1)),
   'history-file': text,
   'regression-percent': optional(numberInput(0, 1000)),

@@ -67,12 +67,20 @@ function optionsOf(
       : []),
     ...(given['self-test'] ? unfitForSelfTest(given, formation, access) : []),
   ];
+  const drilled = given['self-test'] ? (['cut-then-stop'] as const) : given.fault;
+  const rounds = given.rounds ?? drilled.length;
+  if (new Set(drilled).size < drilled.length)
+    faults.push('input fault: a fault is named twice; `rounds` says how often each is drilled');
+  if (rounds < drilled.length)
+    faults.push(
+      `input rounds: ${rounds} drill${rounds === 1 ? '' : 's'} cannot show ${drilled.length} faults; leave it empty for one of each`,
+    );
   if (faults.length > 0) throw new InputError(faults);
   const targetMs = given['rto-target-seconds'] * 1000;
   const held = given['hold-seconds'];
   return {
-    rounds: given.rounds,
-    faults: given['self-test'] ? ['cut-then-stop'] : given.fault,
+    rounds,
+    faults: drilled,
     seed: given.seed ?? randomInt(2 ** 31),
     historyPath: given['history-file'] === '' ? undefined : resolve(folder, given['history-file']),
     regressionPercent: given['regression-percent'],

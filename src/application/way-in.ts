@@ -1,4 +1,4 @@
-import { messageOf } from '../contract/errors.ts';
+import { EnvironmentError, messageOf } from '../contract/errors.ts';
 import type { Member } from '../formation/formation.ts';
 import { Session, sqlStateOf } from '../postgres/session.ts';
 import type { ApplicationAccess } from './access.ts';
@@ -91,6 +91,9 @@ export async function openWritable(
   }
   return { refusals };
 }
+
+/** Every node refuses the application for good: its password, a rule, a certificate. */
+export class AccessRefusedError extends EnvironmentError {}
 
 export function describeRefusals(refusals: readonly Refusal[]): string {
   return refusals.map(({ node, why }) => `${node}: ${why}`).join('; ');

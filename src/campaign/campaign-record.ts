@@ -23,6 +23,8 @@ export interface CampaignRecord {
   proofs: Proof[];
   /** Why there were fewer drills than planned. */
   endedEarly: string | undefined;
+  /** What went wrong besides the drills: a round that could not run, a history that could not be written. */
+  trouble: string[];
 }
 
 export interface CampaignVerdict {

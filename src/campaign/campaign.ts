@@ -1,12 +1,15 @@
+import { messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
 import { type DrillOptions, drill } from '../drill/drill.ts';
+import { planOf } from '../drill/plan.ts';
+import type { DrillRecord } from '../drill/record.ts';
 import { judgeDrill } from '../drill/verdict.ts';
 import { catalogue, type FaultName } from '../faults/catalogue.ts';
 import type { Formation } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
 import type { CampaignRecord, JudgedDrill } from './campaign-record.ts';
 import { fingerprint } from './fingerprint.ts';
-import { appendHistory, type HistoryEntry, readHistory } from './history.ts';
+import { appendHistory, type HistoryEntry, readHistory, tryHistory } from './history.ts';
 import { planCampaign, type Round } from './plan.ts';
 import { proofOf } from './proof.ts';
 
@@ -37,7 +40,8 @@ export async function campaign(
 ): Promise<CampaignRecord> {
   const { rounds, seed, selfTest, historyPath } = options;
   const { log, signal } = options.drill;
-  // What cannot be read or written is told before anything is touched.
+  // What cannot be done, read or written is told before anything is touched.
+  for (const fault of new Set(options.faults)) planOf(fault, formation.timings, options.drill.holdMs);
   const before = historyPath === undefined ? [] : historyOf(historyPath, log);
   const record: CampaignRecord = {
     formation: formation.name,
@@ -47,15 +51,26 @@ export async function campaign(
     drills: [],
     proofs: [],
     endedEarly: undefined,
+    trouble: [],
   };
   for (const round of planned(formation, options)) {
     if (rounds > 1) log.info(`round ${round.number} of ${rounds}: ${round.fault}`);
-    const one = await drill(formation, incus, { ...options.drill, ...round });
+    let one: DrillRecord;
+    try {
+      one = await drill(formation, incus, { ...options.drill, ...round });
+    } catch (error) {
+      if (record.drills.length === 0) throw error;
+      // The rounds before are what they are.
+      record.endedEarly = signal.aborted ? 'it was cancelled' : messageOf(error);
+      record.trouble.push(`round ${round.number} could not run: ${messageOf(error)}`);
+      break;
+    }
     const judged = { record: one, verdict: judgeDrill(one) };
     record.drills.push(judged);
-    if (historyPath !== undefined && !selfTest) appendHistory(historyPath, entryOf(judged, formation));
+    if (historyPath !== undefined && !selfTest) note(historyPath, entryOf(judged, formation), record);
     if (round.number === rounds) break;
     record.endedEarly = signal.aborted ? 'it was cancelled' : endOf(judged);
+    if (signal.aborted) record.trouble.push('it was cancelled');
     if (record.endedEarly !== undefined) break;
     log.info(`round ${round.number}: ${judged.verdict.message}`);
   }
@@ -63,8 +78,10 @@ export async function campaign(
   return record;
 }
 
+/** @throws EnvironmentError when it can be read or written no more */
 function historyOf(path: string, log: Log): HistoryEntry[] {
   const { entries, unreadable } = readHistory(path);
+  tryHistory(path);
   if (unreadable > 0)
     log.warn(`${path}: ${unreadable} lines are no drills of this version, and are left alone`);
   return entries;
@@ -78,6 +95,15 @@ function planned(
   // A single drill falls where it falls; nobody waits for its sake.
   if (rounds === 1 && faults.length === 1) return [{ number: 1, fault: only, holdBackMs: 0 }];
   return planCampaign({ rounds, faults, seed, periodMs: timings.healthCheckPeriodMs });
+}
+
+/** What a drill found is not lost with the place where it was to be noted. */
+function note(path: string, entry: HistoryEntry, record: CampaignRecord): void {
+  try {
+    appendHistory(path, entry);
+  } catch (error) {
+    record.trouble.push(messageOf(error));
+  }
 }
 
 /** Why there is no sense in another drill. */
@@ -105,6 +131,8 @@ function entryOf({ record, verdict }: JudgedDrill, formation: Formation): Histor
     acknowledgedWrites: orNull(verdict.acknowledgedWrites),
     lostWrites: orNull(verdict.lostWrites),
     dualPrimarySeconds: orNull(record.clients?.ledger.overlapSeconds),
+    // Missed for another reason than its target.
+    wrong: judgeDrill({ ...record, rtoTargetSeconds: Number.POSITIVE_INFINITY }).outcome === 'missed',
   };
 }
 

@@ -27,6 +27,8 @@ const entrySchema = v.object({
   acknowledgedWrites: figure,
   lostWrites: figure,
   dualPrimarySeconds: figure,
+  /** Whether it missed for another reason than its target: that is a breach of any. */
+  wrong: v.optional(v.boolean(), false),
 });
 
 export type HistoryEntry = v.InferOutput<typeof entrySchema>;
@@ -80,6 +82,18 @@ export function appendHistory(path: string, entry: HistoryEntry): void {
     }
   } catch (error) {
     throw new EnvironmentError(`the history of drills cannot be written to ${path}: ${messageOf(error)}`);
+  }
+}
+
+/** Makes the file where there is none. @throws EnvironmentError when it cannot be written */
+export function tryHistory(path: string): void {
+  try {
+    makeFolder(dirname(path));
+    closeSync(openSync(path, 'a', 0o644));
+  } catch (error) {
+    throw new EnvironmentError(
+      `the history of drills cannot be written to ${path}: ${messageOf(error)}; give another path`,
+    );
   }
 }
 

@@ -69,9 +69,9 @@ const tells = (entry: HistoryEntry) => entry.outcome === 'pass' || entry.outcome
 
 /** Whether a drill breaches what is asked: too slow, a write lost, two primaries, or whatever else was missed. */
 export function breaches(entry: HistoryEntry, targetSeconds: number): boolean {
-  const { failover, rtoSeconds, clientRtoSeconds, lostWrites, dualPrimarySeconds } = entry;
+  const { failover, rtoSeconds, clientRtoSeconds, lostWrites, dualPrimarySeconds, wrong } = entry;
   const late = (value: number | null) => value !== null && value > targetSeconds;
-  if ((lostWrites ?? 0) > 0 || (dualPrimarySeconds ?? 0) > 0) return true;
+  if (wrong || (lostWrites ?? 0) > 0 || (dualPrimarySeconds ?? 0) > 0) return true;
   if (!failover) return entry.outcome !== 'pass';
   if (rtoSeconds === null || late(rtoSeconds) || late(clientRtoSeconds)) return true;
   // Missed for another reason than a target that was narrower then.

@@ -5,7 +5,7 @@ import { type Proof, percent } from './proof.ts';
 /** Judges a campaign, or the single drill that it is. Pure. */
 export function judgeCampaign(campaign: CampaignRecord): CampaignVerdict {
   if (campaign.selfTest) return selfTestVerdict(campaign);
-  const { drills, endedEarly, rounds } = campaign;
+  const { drills, endedEarly, rounds, trouble } = campaign;
   const slower = campaign.proofs.filter(({ regression }) => regression?.failed);
   const drilled = worstOutcome(drills.map(({ verdict }) => verdict.outcome));
   const outcome = worstOutcome([
@@ -13,6 +13,7 @@ export function judgeCampaign(campaign: CampaignRecord): CampaignVerdict {
     ...slower.map(() => 'missed' as const),
     // What was cut short proves nothing, though every drill of it passed.
     ...(drills.length < rounds && drilled === 'pass' ? (['error'] as const) : []),
+    ...trouble.map(() => 'error' as const),
   ]);
   const [first] = drills;
   if (first === undefined) return { outcome: 'error', message: 'there was no drill' };
@@ -20,6 +21,7 @@ export function judgeCampaign(campaign: CampaignRecord): CampaignVerdict {
   told.push(...slower.map(slowdown));
   if (endedEarly !== undefined && rounds > 1)
     told.push(`it ended after ${drills.length} of ${rounds} rounds: ${endedEarly}`);
+  told.push(...trouble);
   return { outcome, message: told.join('; ') };
 }
 
@@ -55,7 +57,7 @@ const leastAcknowledgedSeconds = 0.5;
  */
 function selfTestVerdict({ drills, rounds, endedEarly }: CampaignRecord): CampaignVerdict {
   const found = drills.map(selfTested);
-  if (drills.length < rounds)
+  if (drills.length < rounds || drills.length === 0)
     found.push({
       outcome: 'error',
       message: `it ended after ${drills.length} of ${rounds} rounds: ${endedEarly}`,
@@ -76,6 +78,11 @@ function selfTested({ record, verdict }: JudgedDrill): CampaignVerdict {
   const ledger = record.clients?.ledger;
   if (ledger === undefined || record.promotion === undefined || ledger.inconclusive.length > 0)
     return { outcome: 'error', message: `the self-test could not tell: ${verdict.message}` };
+  if (record.interrupted ?? record.disturbed ?? record.undoFailed)
+    return { outcome: 'error', message: `the self-test could not tell: ${verdict.message}` };
+  const { phantoms, vanished, overlap } = ledger;
+  if (phantoms.count + vanished.count + overlap.count > 0 || record.handBackFailed !== undefined)
+    return { outcome: 'missed', message: `more than lost writes was wrong: ${verdict.message}` };
   if (record.final?.outcome !== 'pass')
     return {
       outcome: 'missed',

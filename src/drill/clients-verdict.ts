@@ -5,7 +5,9 @@ import type { DrillRecord } from './record.ts';
 
 /** What the clients' evidence says against a drill. Pure. */
 export function clientConclusions(record: DrillRecord): [Outcome, string][] {
-  const { clients } = record;
+  const { clients, clientsFailed } = record;
+  if (clientsFailed !== undefined)
+    return [['error', `what clients saw could not be judged: ${clientsFailed}`]];
   if (clients === undefined) return [];
   const { ledger, unread } = clients;
   return [
@@ -39,18 +41,24 @@ export function clientWrongs({ clients }: DrillRecord): [Outcome, string][] {
 type Clients = NonNullable<DrillRecord['clients']>;
 
 /** Clients that could not write in time, where somebody was there to write to. */
-function late(record: DrillRecord, { ledger }: Clients): [Outcome, string][] {
-  const { promotion, rtoTargetSeconds } = record;
-  const { clientRtoSeconds, longestPauseSeconds } = ledger;
-  if (promotion === undefined) {
-    if (record.expected === 'failover' || (longestPauseSeconds ?? 0) <= rtoTargetSeconds) return [];
-    return [
-      [
-        'missed',
-        `clients could not write for ${longestPauseSeconds?.toFixed(3)} s, without a failover; the target is ${rtoTargetSeconds} s${refusal(ledger, undefined)}`,
-      ],
-    ];
-  }
+function late(record: DrillRecord, { ledger, writeAtEnd }: Clients): [Outcome, string][] {
+  const { promotion, rtoTargetSeconds, expected } = record;
+  const { clientRtoSeconds, longestPauseSeconds = 0 } = ledger;
+  const primary = promotion?.node ?? record.primary;
+  const noMore: [Outcome, string][] = writeAtEnd
+    ? []
+    : [['missed', `clients could not write on ${primary} when all was over${refusal(ledger, primary)}`]];
+  const tooLong: [Outcome, string][] =
+    longestPauseSeconds <= rtoTargetSeconds
+      ? []
+      : [
+          [
+            'missed',
+            `clients could not write for ${longestPauseSeconds.toFixed(3)} s${promotion === undefined ? ', without a failover' : ''}; the target is ${rtoTargetSeconds} s${refusal(ledger, promotion?.node)}`,
+          ],
+        ];
+  // A promotion that was due and did not come is told already.
+  if (promotion === undefined) return expected === 'failover' ? noMore : [...tooLong, ...noMore];
   if (clientRtoSeconds === undefined)
     return [
       [
@@ -58,7 +66,7 @@ function late(record: DrillRecord, { ledger }: Clients): [Outcome, string][] {
         `${promotion.node} was promoted, and no client could write on it${refusal(ledger, promotion.node)}`,
       ],
     ];
-  if (clientRtoSeconds <= rtoTargetSeconds) return [];
+  if (clientRtoSeconds <= rtoTargetSeconds) return [...tooLong, ...noMore];
   return [
     [
       'missed',

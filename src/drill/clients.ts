@@ -59,9 +59,13 @@ export class Clients {
     drill: string,
     access: ApplicationAccess,
     vantage: Member,
-    options: Omit<ClientsOptions, 'access' | 'required'> & { log: Log; signal: AbortSignal },
+    options: Omit<ClientsOptions, 'access' | 'required'> & {
+      limitMs: number;
+      log: Log;
+      signal: AbortSignal;
+    },
   ): Promise<Clients> {
-    const { sessions, writesPerSecond, folder, log, signal } = options;
+    const { sessions, writesPerSecond, folder, limitMs, log, signal } = options;
     const journal = `failover-drill-${scene.formation.name}-${drill}.journal.jsonl`;
     const evidence = await Evidence.start({
       formation: scene.formation,
@@ -75,6 +79,7 @@ export class Clients {
       signal,
       sessions,
       writesPerSecond,
+      limitMs,
     });
     try {
       await evidence.everyKindAcknowledged({ deadlineMs: readyDeadlineMs, signal });
@@ -140,8 +145,8 @@ export class Clients {
    */
   async conclude(scene: Roles, signal: AbortSignal): Promise<ClientsRecord> {
     const primary = scene.newPrimary ?? scene.oldPrimary;
-    if ((await this.firstWrite(primary, now(), backDeadlineMs, signal)) === undefined)
-      this.log.warn(`clients: they do not write on ${primary}, although it is the primary`);
+    const writeAtEnd = (await this.firstWrite(primary, now(), backDeadlineMs, signal)) !== undefined;
+    if (!writeAtEnd) this.log.warn(`clients: they do not write on ${primary}, although it is the primary`);
     const history = await this.evidence.stop();
     await this.read(primary, signal);
     const { via, addedMs } = this.evidence.route;
@@ -152,6 +157,7 @@ export class Clients {
       scene,
       reads: this.reads,
       ledger: judgeLedger(history, this.reads, scene),
+      writeAtEnd,
       unread: this.unread,
       activity: activityOf(history, scene),
     };

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import { AccessRefusedError } from '../application/way-in.ts';
 import type { Observation } from '../check/observation.ts';
 import { observe } from '../check/observe.ts';
 import { judge } from '../check/verdict.ts';
 import { untilHealthy } from '../check/wait.ts';
 import { type Moment, now, seconds, wallClock } from '../clock/clock.ts';
 import { retryUntil, sleep } from '../clock/deadline.ts';
-import { messageOf } from '../contract/errors.ts';
+import { InputError, messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
 import { catalogue, type FaultName } from '../faults/catalogue.ts';
 import type { Scene } from '../faults/fault.ts';
@@ -74,7 +75,7 @@ async function carryOut(
   { plan, record, guard }: { plan: Plan; record: DrillRecord; guard: Guard },
 ): Promise<void> {
   const { log, signal } = options;
-  const judging = fitness('access' in options.clients.access);
+  const judging = fitness('access' in options.clients.access, record.expected);
   let observed = await observe(formation, incus, { signal });
   record.baseline = judge(observed, formation, judging);
   const marked = record.baseline.findings
@@ -104,9 +105,10 @@ async function carryOut(
     if (record.baseline.outcome !== 'pass' || record.baseline.primary === undefined) return;
     log.info(`baseline: ${record.baseline.message}`);
     const scene = sceneOf(formation, incus, record.baseline.primary, openMonitor);
+    if (options.handBack) refuseImpossibleHandBack(observed, scene);
     const [watching, watched] = await Promise.allSettled([
       MonitorWatch.start(formation.name, openMonitor, log),
-      clientsOf(scene, record, options),
+      clientsOf(scene, record, longestMs(plan, options), options),
     ]);
     // What was opened is closed, whatever became of the other.
     watch = fulfilled(watching);
@@ -114,7 +116,7 @@ async function carryOut(
     for (const each of [watching, watched]) if (each.status === 'rejected') throw each.reason;
     if (watch === undefined) return;
     // Without clients nobody else finds out whether every node lets them in.
-    if (clients === undefined) record.baseline = judge(observed, formation, fitness(false));
+    if (clients === undefined) record.baseline = judge(observed, formation, fitness(false, record.expected));
     if (record.baseline.outcome !== 'pass') return;
     await exposed(scene, watch, clients, guard, record, plan, options);
     record.interrupted ??= lock.lost;
@@ -125,6 +127,11 @@ async function carryOut(
   }
 }
 
+/** No drill takes longer: what outlives it ends by itself. */
+function longestMs(plan: Plan, { promotionDeadlineMs, rejoinDeadlineMs, holdBackMs }: DrillOptions): number {
+  return promotionDeadlineMs + 3 * rejoinDeadlineMs + holdBackMs + plan.holdMs + plan.watchMs + 600_000;
+}
+
 const fulfilled = <T>(settled: PromiseSettledResult<T>): T | undefined =>
   settled.status === 'fulfilled' ? settled.value : undefined;
 
@@ -132,6 +139,7 @@ const fulfilled = <T>(settled: PromiseSettledResult<T>): T | undefined =>
 async function clientsOf(
   scene: Scene,
   record: DrillRecord,
+  limitMs: number,
   { clients: { access, required, ...options }, log, signal }: DrillOptions,
 ): Promise<Clients | undefined> {
   if ('missing' in access) {
@@ -141,13 +149,27 @@ async function clientsOf(
   try {
     const [standby] = scene.standbys;
     const vantage = catalogue[record.fault].clientsOnStandby && standby ? standby : scene.monitor;
-    return await Clients.start(scene, record.id, access.access, vantage, { ...options, log, signal });
+    return await Clients.start(scene, record.id, access.access, vantage, {
+      ...options,
+      limitMs,
+      log,
+      signal,
+    });
   } catch (error) {
-    if (!access.assumed || required || signal.aborted) throw error;
+    if (!access.assumed || required || !(error instanceof AccessRefusedError)) throw error;
     record.clientsMissing = `the figures of clients are missing: the password of the application's user ${access.access.user} was not given, and the placeholder does not do: ${messageOf(error)}`;
     log.warn(record.clientsMissing);
     return undefined;
   }
+}
+
+/** @throws InputError where the monitor would never make it primary again */
+function refuseImpossibleHandBack({ monitor }: Observation, { primary }: Scene): void {
+  const row = monitor.ok ? monitor.value.nodes.find(({ name }) => name === primary.name) : undefined;
+  if (row?.candidatePriority === 0)
+    throw new InputError([
+      `input restore-primary: ${primary.name} has candidate priority 0, so that it cannot be made primary again; give it one, or leave the input out`,
+    ]);
 }
 
 /** Undefined where one of the two could not be read. */
@@ -176,6 +198,7 @@ function emptyRecord(
     holdBackSeconds: seconds(holdBackMs),
     versions: undefined,
     clients: undefined,
+    clientsFailed: undefined,
     clientsMissing: 'missing' in clients.access ? clients.access.missing : undefined,
     handedBack: undefined,
     handBackFailed: undefined,

@@ -20,7 +20,7 @@ import { fitness } from './fitness.ts';
 import type { Guard } from './guard.ts';
 import { handBack } from './hand-back.ts';
 import type { Plan } from './plan.ts';
-import type { DrillRecord } from './record.ts';
+import type { ClientsRecord, DrillRecord } from './record.ts';
 import { takesWrites } from './serving.ts';
 import { settled } from './settled.ts';
 
@@ -130,7 +130,7 @@ class Exposure {
         2 * followMs +
         2 * undoDeadlineMs,
     });
-    options.onExposed(record.id);
+    this.tellExposed(record.id);
     try {
       await setMark(incus, target.name, mark);
       await blow.arm?.();
@@ -151,13 +151,16 @@ class Exposure {
       });
       if (this.faultAt !== undefined) record.undoSeconds = this.offset(undoAt);
       guard.disarm();
-      options.onExposed(undefined);
+      this.tellExposed(undefined);
     } catch (error) {
       record.undoFailed = messageOf(error);
       // The guard stays armed: it goes on trying when this process has ended.
     }
     await this.afterwards(undoAt);
+    const before = record.promotion;
     this.noticePromotion();
+    if (record.promotion !== before)
+      record.disturbed ??= `${record.promotion?.node} was promoted when all had been judged`;
     record.announcements = this.watch.announcements.map(({ at, name, reportedState, goalState, health }) => ({
       seconds: this.offset(at),
       node: name,
@@ -165,6 +168,15 @@ class Exposure {
       goalState,
       health,
     }));
+  }
+
+  /** For the post step, which is not the only one that undoes: without it the drill goes on. */
+  private tellExposed(drill: string | undefined): void {
+    try {
+      this.options.onExposed(drill);
+    } catch (error) {
+      this.options.log.warn(`the post step will not know of this drill: ${messageOf(error)}`);
+    }
   }
 
   private offset(moment: Moment): number {
@@ -314,7 +326,7 @@ class Exposure {
     const { record } = this;
     const { formation, incus } = this.scene;
     const { signal } = this.options;
-    const judging = fitness(this.clients !== undefined);
+    const judging = fitness(this.clients !== undefined, this.entry.expected);
     record.final = judge(await observe(formation, incus, { signal }), formation, judging);
     if (record.final.outcome === 'pass') return false;
     record.final = (await untilHealthy(formation, incus, { waitMs, judging, signal })).verdict;
@@ -325,10 +337,15 @@ class Exposure {
     const { record, clients, faultAt, scene } = this;
     if (clients === undefined || faultAt === undefined || record.proof === undefined) return;
     const { node: newPrimary } = record.promotion ?? { node: undefined };
-    record.clients = await clients.conclude(
-      { faultAt, oldPrimary: scene.primary.name, newPrimary },
-      this.options.signal,
-    );
+    try {
+      record.clients = await clients.conclude(
+        { faultAt, oldPrimary: scene.primary.name, newPrimary },
+        this.options.signal,
+      );
+    } catch (error) {
+      record.clientsFailed = messageOf(error);
+      throw error;
+    }
   }
 
   /** The role goes back where it was, if that is wanted, or the new primary lets no client write. */
@@ -336,7 +353,7 @@ class Exposure {
     const { record, options, scene } = this;
     const { promotion, clients, final } = record;
     if (promotion === undefined || final?.primary !== promotion.node) return;
-    const lockedOut = clients !== undefined && clients.ledger.clientRtoSeconds === undefined;
+    const lockedOut = clients !== undefined && isLockedOut(clients, promotion.node);
     if (!options.handBack && !lockedOut) return;
     const because = lockedOut ? `${promotion.node} let no client write` : 'that was asked for';
     try {
@@ -345,10 +362,22 @@ class Exposure {
       options.log.info(`${scene.primary.name} is primary again: ${because}`);
     } catch (error) {
       record.handBackFailed = messageOf(error);
+      // Whatever became of it, the state before it is not the final one.
+      if (!options.signal.aborted) await this.isHealthy(options.rejoinDeadlineMs);
       throw error;
     }
     await this.isHealthy(options.rejoinDeadlineMs);
   }
+}
+
+/** They were refused, and nothing else kept them from writing. */
+function isLockedOut({ ledger }: ClientsRecord, node: string): boolean {
+  const { clientRtoSeconds, inconclusive, refusals } = ledger;
+  return (
+    clientRtoSeconds === undefined &&
+    inconclusive.length === 0 &&
+    refusals.some((refusal) => refusal.node === node)
+  );
 }
 
 function targetOf({ hits }: FaultEntry, { primary, standbys, monitor }: Scene): Member {

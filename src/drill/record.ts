@@ -54,6 +54,8 @@ export interface DrillRecord {
   clients: ClientsRecord | undefined;
   /** Why there are no clients' figures. */
   clientsMissing: string | undefined;
+  /** Why clients who were watched have no figures: what was seen could not be judged. */
+  clientsFailed: string | undefined;
   /** When the role was back at the node that had it before, where it was handed back; and why that was done. */
   handedBack: { seconds: number; because: string } | undefined;
   /** What kept the role from being handed back. */
@@ -95,6 +97,8 @@ export interface ClientsRecord {
   /** The rows that stood on the primary after the fault, as often as they were read. */
   reads: LedgerRead[];
   ledger: LedgerVerdict;
+  /** Whether they wrote on the primary when all was over. */
+  writeAtEnd: boolean;
   /** Reasons why a read is missing. */
   unread: string[];
   activity: Activity[];

@@ -104,14 +104,22 @@ function unfit({ faultAt, baseline, impossible, fault }: DrillRecord): Conclusio
 }
 
 function unproven(
-  { proof, interrupted, disturbed, expected, serving }: DrillRecord,
+  { proof, interrupted, disturbed, expected, serving, announcements, primary = '' }: DrillRecord,
   target: string,
 ): Conclusion[] {
   const found: Conclusion[] = [];
   if (proof === undefined && interrupted === undefined)
     found.push(['error', `nothing shows that the fault took hold on ${target}, so the drill proves nothing`]);
   if (disturbed !== undefined) found.push(['error', `${disturbed}, so the drill proves nothing`]);
-  if (expected === 'none' && proof !== undefined && serving === undefined && interrupted === undefined)
+  // Once a failover has begun, nobody looks at the old primary any more.
+  const began = announcements.some((heard) => heard.seconds >= 0 && isFailoverSign(heard, primary));
+  if (
+    expected === 'none' &&
+    proof !== undefined &&
+    serving === undefined &&
+    interrupted === undefined &&
+    !began
+  )
     found.push(['error', 'nobody looked whether the primary went on serving, so the drill proves nothing']);
   return found;
 }

@@ -210,8 +210,8 @@ export class Evidence {
   /** Stops what still runs, deletes the run's rows as the application, and leaves. A clean-up that fails is told. */
   async end(): Promise<void> {
     const { log, run, signal } = this.options;
-    await this.stop();
     try {
+      await this.stop();
       await deleteRows(this.way, run, signal.aborted ? undefined : signal);
     } catch (error) {
       log.warn(`the rows of this run stay in public.pgha_drill for a few days: ${messageOf(error)}`);

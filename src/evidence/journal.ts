@@ -108,7 +108,12 @@ export class Journal {
     } catch {
       // Not every file can be synced (a pipe, some network file systems).
     }
-    closeSync(file);
+    try {
+      closeSync(file);
+    } catch (error) {
+      const why = `the journal could not be closed: ${messageOf(error)}`;
+      this.events.push({ kind: 'failing', at: now(), why });
+    }
   }
 }
 
@@ -133,7 +138,9 @@ export function readJournal(path: string): History {
 
 function parsed(path: string, number: number, line: string): HistoryEvent {
   try {
-    return JSON.parse(line) as HistoryEvent;
+    const event = JSON.parse(line) as HistoryEvent | null;
+    if (typeof event !== 'object' || event === null || Array.isArray(event)) throw new TypeError('no event');
+    return event;
   } catch {
     throw new EnvironmentError(`the journal ${path} is damaged in line ${number}`);
   }

@@ -1,4 +1,10 @@
-import { describeRefusals, isLastWord, openWritable, type WayIn } from '../application/way-in.ts';
+import {
+  AccessRefusedError,
+  describeRefusals,
+  isLastWord,
+  openWritable,
+  type WayIn,
+} from '../application/way-in.ts';
 import { now } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
 import { EnvironmentError, messageOf } from '../contract/errors.ts';
@@ -64,10 +70,9 @@ async function openPatiently(
   for (;;) {
     const found = await openWritable(way, signal);
     if ('opened' in found) return found.opened.session;
-    if (now() > giveUpAt || found.refusals.every(isLastWord))
-      throw new EnvironmentError(
-        `${way.access.user} cannot write to database ${way.access.database} as the application does; ${describeRefusals(found.refusals)}`,
-      );
+    const why = `${way.access.user} cannot write to database ${way.access.database} as the application does; ${describeRefusals(found.refusals)}`;
+    if (found.refusals.every(isLastWord)) throw new AccessRefusedError(why);
+    if (now() > giveUpAt) throw new EnvironmentError(why);
     await sleep(pauseMs, signal);
   }
 }

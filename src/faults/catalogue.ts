@@ -193,7 +193,7 @@ const entries = {
     end: 'thawed',
   },
   'packet-loss': {
-    does: 'one packet in ten from and to the primary is lost, at random',
+    does: 'one packet in twenty from and to the primary is lost, at random',
     expected: 'none',
     because: 'TCP sends again what was lost, and a check that fails now and then is no reason',
     hits: 'primary',

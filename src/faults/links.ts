@@ -11,10 +11,13 @@ const silenceMs = 1500;
 
 /** A port that nobody listens on, so that an attempt costs no Postgres session. */
 const closedPort = 1;
-const lossAttempts = 100;
+const lossAttempts = 200;
 const lossWaitMs = 500;
-/** One packet in ten each way loses 19 % of the attempts: fewer than 3 of 100 once in 10,000,000. */
-export const loseOneIn = 10;
+/**
+ * One packet in twenty each way loses a tenth of the attempts: fewer than 3 of 200 once in 1,000,000. With one in ten,
+ * the timings fast were seen to fail over: each report takes name look-ups and a new connection.
+ */
+export const loseOneIn = 20;
 const leastLost = 3;
 
 /** One direction of a link: attempts from a container at the addresses of another. */

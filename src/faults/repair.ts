@@ -2,7 +2,7 @@ import type { Log } from '../contract/log.ts';
 import { type Formation, membersOf } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
 import { drillMarkKey } from '../incus/labels.ts';
-import { markedBy } from './mark.ts';
+import { markedBy, readMark } from './mark.ts';
 import { uncertainHoldMs, undoDeadlineMs, undoFault } from './undo.ts';
 
 /**
@@ -22,7 +22,9 @@ export async function repair(
     return mark !== undefined && (onlyDrill === undefined || markedBy(mark) === onlyDrill);
   });
   for (const { name } of marked) {
-    const did = await undoFault(incus, name, { deadlineMs: undoDeadlineMs, holdMs: uncertainHoldMs });
+    // What another drill has marked since is let stand.
+    const known = readMark(instances.get(name)?.config[drillMarkKey] ?? '');
+    const did = await undoFault(incus, name, { deadlineMs: undoDeadlineMs, holdMs: uncertainHoldMs, known });
     log.warn(
       `${name} bore the mark of an interrupted drill; it was brought back (${did}) and the mark removed`,
     );

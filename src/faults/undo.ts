@@ -115,6 +115,9 @@ async function staysWhole(
       incus.isBusy(container, signal),
     ]);
     if (instance?.status !== 'Running' || busy) return false;
+    // Another drill has come: its fault is not ours to take back.
+    const marked = readMark(instance.config[drillMarkKey] ?? '').drill;
+    if (marked !== undefined && marked !== mark.drill) return false;
     if ((await removeTraces(incus, container, mark, signal)).length > 0) return false;
   }
   return true;

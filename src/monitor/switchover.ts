@@ -24,15 +24,18 @@ export async function performPromotion(
   await accepted(session, 'SELECT pgautofailover.perform_promotion($1, $2)', [formation, node], signal);
 }
 
+/** It waits for the monitor's locks; one that is given up earlier may be carried out all the same. */
+const acceptDeadlineMs = 30_000;
+
 async function accepted(
   session: Session,
   query: string,
   values: string[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const options = { deadlineMs: 30_000, pauseMs: 500, signal };
-  await retryUntil('the monitor to accept a switchover', options, async () => {
-    await session.query(query, values);
+  const options = { deadlineMs: acceptDeadlineMs, pauseMs: 500, signal };
+  await retryUntil('the monitor to accept a switchover', options, async (inner) => {
+    await session.query(query, values, { deadlineMs: acceptDeadlineMs, signal: inner });
     return true;
   });
 }

@@ -19,7 +19,7 @@ export function axis(x: Scale, { start, end }: Range, y: number, what: string): 
   const step =
     [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 43_200].find(
       (candidate) => (end - start) / candidate <= 12,
-    ) ?? 86_400;
+    ) ?? 86_400 * Math.ceil((end - start) / 12 / 86_400);
   const marks: string[] = [];
   for (let index = Math.ceil(start / step); index * step <= end; index++) {
     const at = Number((index * step).toFixed(1));

@@ -246,6 +246,7 @@ export function passingDrill(given: Partial<DrillRecord> = {}): DrillRecord {
     versions: { postgres: 160_004, autoFailover: '2.2' },
     clients: undefined,
     clientsMissing: undefined,
+    clientsFailed: undefined,
     handedBack: undefined,
     handBackFailed: undefined,
     disturbed: undefined,
@@ -366,6 +367,7 @@ export function clientsRecord(
       ],
       ...given,
     },
+    writeAtEnd: true,
     unread: [],
     activity: [
       {
@@ -407,6 +409,7 @@ export const historyEntry = ({ record, verdict }: JudgedDrill): HistoryEntry => 
   acknowledgedWrites: verdict.acknowledgedWrites ?? null,
   lostWrites: verdict.lostWrites ?? null,
   dualPrimarySeconds: record.clients?.ledger.overlapSeconds ?? null,
+  wrong: false,
 });
 
 /** The campaign of those drills, by default one that went well; several prove something together. */
@@ -430,6 +433,7 @@ export function campaignOf(
       ),
     ),
     endedEarly: undefined,
+    trouble: [],
     ...given,
   };
 }

@@ -127,6 +127,7 @@ const clients = v.object({
   scene: v.object({ faultAt: v.number(), oldPrimary: v.string(), newPrimary: maybe(v.string()) }),
   reads: list(read, "The rows that stood on a node, read between two moments of the journal's clock."),
   ledger: v.pipe(ledger, v.description('What the writes prove.')),
+  writeAtEnd: v.pipe(v.boolean(), v.description('Whether clients wrote on the primary when all was over.')),
   unread: list(v.string(), 'Why a read is missing.'),
   activity: list(
     v.object({
@@ -183,6 +184,7 @@ const record = v.object({
   undoSeconds: maybe(seconds('When undoing began, since the fault.')),
   settledSeconds: maybe(seconds('When every node was converged and healthy again, since the fault.')),
   clients: maybe(v.pipe(clients, v.description("What the application's clients saw."))),
+  clientsFailed: maybe(text('Why clients who were watched have no figures.')),
   clientsMissing: maybe(text("Why there are no clients' figures.")),
   handedBack: maybe(
     v.object({ seconds: seconds('Since the fault.'), because: text('Why the role was handed back.') }),
@@ -266,6 +268,7 @@ const campaign = v.object({
   drills: list(v.object({ record, verdict: drillVerdict }), 'What each drill saw, and what it amounts to.'),
   proofs: list(proof, 'What the drills prove, by fault.'),
   endedEarly: maybe(text('Why there were fewer drills than planned.')),
+  trouble: list(v.string(), 'What went wrong besides the drills.'),
 });
 
 /** The JSON report of failover-drill. Offsets named `…Seconds` are from the fault, where nothing else is said. */

@@ -73,6 +73,15 @@ describe('a campaign', () => {
     expect(verdict.message).toContain('it ended after 1 of 5 rounds: it was cancelled');
   });
 
+  it('cannot tell where a round could not run or be noted, and hides no drill behind that', () => {
+    const drills = [judgedDrill(watchedDrill(promoted(61)))];
+    const campaign = { ...campaignOf(drills), rounds: 2, endedEarly: 'no incus', trouble: ['no incus'] };
+    const { outcome, message } = judgeCampaign(campaign);
+    expect(outcome).toBe('error');
+    expect(message).toContain('took over 61.000 s');
+    expect(message).toContain('no incus');
+  });
+
   it('misses its objective when it has become slower than the history allows', () => {
     const drills = [judgedDrill(watchedDrill(promoted(13)))];
     const formation = builtInFormation();
@@ -105,6 +114,7 @@ describe('a campaign', () => {
         acknowledgedWrites: null,
         lostWrites: null,
         dualPrimarySeconds: null,
+        wrong: false,
       };
     }
   });
@@ -145,8 +155,17 @@ describe('the self-test', () => {
     ['nothing was acknowledged behind the cut', lossy(0, { lastAcknowledgedSeconds: 0.1 })],
     ['the evidence is not whole', lossy(5, { inconclusive: ['the way broke'] })],
     ['no clients were watched', passingDrill({ fault: 'cut-then-stop' })],
+    ['it was interrupted', { ...lossy(5), interrupted: 'cancelled by SIGTERM' }],
   ])('cannot tell when %s', (_, record) => {
     expect(tested(record).outcome).toBe('error');
+  });
+});
+
+describe('the self-test of more than lost writes', () => {
+  it('fails', () => {
+    const record = lossy(5, { overlap: { count: 1, rows: { 'app1.1': [[9, 9]] } } });
+    const campaign = { ...campaignOf([judgedDrill(record)]), selfTest: true, proofs: [] };
+    expect(judgeCampaign(campaign).outcome).toBe('missed');
   });
 });
 
@@ -181,6 +200,30 @@ describe('a replay', () => {
   it.each([
     ['no JSON', '{'],
     ['another report', JSON.stringify({ action: 'check-formation' })],
+    ['no drill at all', JSON.stringify(report({ ...campaignOf(), drills: [] }))],
+    [
+      'rows without end',
+      JSON.stringify(
+        report(
+          campaignOf([
+            judgedDrill(
+              watchedDrill({
+                clients: {
+                  ...clientsRecord(times),
+                  reads: [
+                    { node: 'x', startedAt: 1, endedAt: 2, inRecovery: false, rows: { x: [[1, 1e17]] } },
+                  ],
+                },
+              }),
+            ),
+          ]),
+        ),
+      ),
+    ],
+    [
+      'a time without end',
+      JSON.stringify(report(campaignOf([judgedDrill(watchedDrill({ settledSeconds: 1e300 }))]))),
+    ],
     ['a drill without its fault', JSON.stringify(report({ ...campaignOf(), drills: [{}] as never }))],
   ])('refuses %s with every fault of it', (_, text) => {
     writeFileSync(path, text);

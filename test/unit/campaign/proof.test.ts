@@ -24,6 +24,7 @@ const entry = (given: Partial<HistoryEntry> = {}): HistoryEntry => ({
   acknowledgedWrites: 400,
   lostWrites: 0,
   dualPrimarySeconds: 0,
+  wrong: false,
   ...given,
 });
 const entries = (count: number, given: Partial<HistoryEntry> = {}) =>

@@ -51,6 +51,25 @@ describe('a drill that clients watched', () => {
     expect(message).toMatch(says);
   });
 
+  it('misses its objective when they no longer write at the end, whatever they did before', () => {
+    const clients = { ...clientsRecord(times), writeAtEnd: false };
+    const { outcome, message } = judgeDrill(watchedDrill({ clients }));
+    expect(outcome).toBe('missed');
+    expect(message).toBe('clients could not write on pgaf-replica when all was over');
+  });
+
+  it('misses its objective when they stood still again after the promotion', () => {
+    const { outcome, message } = with_({ longestPauseSeconds: 70.5 });
+    expect(outcome).toBe('missed');
+    expect(message).toBe('clients could not write for 70.500 s; the target is 60 s');
+  });
+
+  it('cannot tell when what they saw could not be judged', () => {
+    const { outcome, message } = judgeDrill(passingDrill({ clientsFailed: 'no space' }));
+    expect(outcome).toBe('error');
+    expect(message).toBe('what clients saw could not be judged: no space');
+  });
+
   it('cannot tell when the evidence is not whole, and hides no lost write behind that', () => {
     const { outcome, message } = with_({ inconclusive: ['the way broke'], lost: some });
     expect(outcome).toBe('error');
