@@ -372,7 +372,7 @@ describe('clients in a process of their own', () => {
       const [yaml, primary, journalPath] = process.argv.slice(1);
       const { parseFormation } = await import('${compiled.url('formation/load')}');
       const { Incus } = await import('${compiled.url('incus/incus')}');
-      const { applicationAccess } = await import('${compiled.url('evidence/access')}');
+      const { applicationAccess } = await import('${compiled.url('application/access')}');
       const { Evidence } = await import('${compiled.url('evidence/evidence')}');
       const formation = parseFormation(yaml, 'formation.yml');
       const { access } = applicationAccess(formation, { password: '${placeholderPassword}' });
@@ -395,8 +395,11 @@ describe('clients in a process of their own', () => {
     ];
     const [file = '', ...args] = [...prefix, ...node];
     const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-    const route = once(child.stdout, 'data').then(([text]) => JSON.parse(String(text)) as Evidence['route']);
-    return { child, route, closed: once(child, 'close') };
+    const closed = once(child, 'close');
+    const route = Promise.race([once(child.stdout, 'data'), closed]).then(
+      ([told]) => JSON.parse(String(told)) as Evidence['route'],
+    );
+    return { child, route, closed };
   }
 
   it('connect directly where there is a route, at less cost', async () => {
