@@ -175,7 +175,6 @@ beforeAll(async () => {
   const drilled = await watched(
     {
       formation: formation('verify-full'),
-      fault: 'switchover',
       'app-password': second['app-password'],
       'tls-ca': second['tls-ca'],
       'require-client-evidence': 'true',
