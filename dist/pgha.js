@@ -50443,11 +50443,11 @@ function announced(nodes) {
         takes: { least: 10, most: nodes > 2 ? 2500 : 900 },
     };
 }
-/** From the start of pg_autoctl perform switchover until the monitor has given its orders. */
+/** From the start of pg_autoctl perform switchover, or of a drill's, which waits for a report, until the monitor has given its orders. */
 const commanded = {
     name: "the operator's command reaches the monitor",
     cost: null,
-    takes: { least: 30, most: 800 },
+    takes: { least: 30, most: 1800 },
 };
 /**
  * A single standby whose primary ended the replication tries to connect once more, and then sleeps for
