@@ -50443,11 +50443,11 @@ function announced(nodes) {
         takes: { least: 10, most: nodes > 2 ? 2500 : 900 },
     };
 }
-/** From the start of pg_autoctl perform switchover, or of a drill's, which waits for a report, until the monitor has given its orders. */
+/** From the start of pg_autoctl perform switchover until the monitor has given its orders. */
 const commanded = {
     name: "the operator's command reaches the monitor",
     cost: null,
-    takes: { least: 30, most: 1800 },
+    takes: { least: 30, most: 800 },
 };
 /**
  * A single standby whose primary ended the replication tries to connect once more, and then sleeps for
@@ -64400,6 +64400,7 @@ async function soonAfterReport(session, formation, signal) {
 const switchover = async ({ formation, openMonitor }, { name }, signal) => {
     const session = await openMonitor(signal);
     return {
+        moment: async () => await soonAfterReport(session, formation.name, signal),
         async inject() {
             try {
                 await performFailover(session, formation.name);
@@ -64674,6 +64675,7 @@ class Exposure {
             await setMark(incus, target.name, mark);
             await blow.arm?.();
             await sleep(options.holdBackMs, options.signal);
+            await blow.moment?.();
             options.signal.throwIfAborted();
             await this.strike(blow);
         }

@@ -135,6 +135,7 @@ class Exposure {
       await setMark(incus, target.name, mark);
       await blow.arm?.();
       await sleep(options.holdBackMs, options.signal);
+      await blow.moment?.();
       options.signal.throwIfAborted();
       await this.strike(blow);
     } catch (error) {

@@ -19,6 +19,8 @@ export interface Blow {
   fill?: string;
   /** What must be done first and hurts nobody yet. The mark stands already. */
   arm?(): Promise<void>;
+  /** Waits for the moment at which the fault may come; it comes right after. */
+  moment?(): Promise<void>;
   /**
    * Not to be aborted: a command whose client is killed still happens, only later than one can tell.
    * @throws CommandError, DeadlineError, EnvironmentError: the fault may be in force all the same

@@ -1,11 +1,12 @@
 import { readNodes } from '../monitor/nodes.ts';
-import { performFailover } from '../monitor/switchover.ts';
+import { performFailover, soonAfterReport } from '../monitor/switchover.ts';
 import type { Prepare } from './fault.ts';
 
 /** What an operator does before planned work on the primary. */
 export const switchover: Prepare = async ({ formation, openMonitor }, { name }, signal) => {
   const session = await openMonitor(signal);
   return {
+    moment: async () => await soonAfterReport(session, formation.name, signal),
     async inject() {
       try {
         await performFailover(session, formation.name);

@@ -55,7 +55,11 @@ const freshDeadlineMs = 5000;
  * standby until it is demoted, and all of them are lost. Seen in the lab: 615 writes in 7 s. A keeper that does not
  * report holds nobody up.
  */
-async function soonAfterReport(session: Session, formation: string, signal: AbortSignal): Promise<void> {
+export async function soonAfterReport(
+  session: Session,
+  formation: string,
+  signal: AbortSignal,
+): Promise<void> {
   const age = `
     SELECT extract(epoch FROM clock_timestamp() - max(reporttime))::float8 * 1000 AS age
       FROM pgautofailover.node WHERE formationid = $1 AND goalstate = 'primary'`;

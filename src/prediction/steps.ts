@@ -108,11 +108,11 @@ export function announced(nodes: number): Step {
   };
 }
 
-/** From the start of pg_autoctl perform switchover, or of a drill's, which waits for a report, until the monitor has given its orders. */
+/** From the start of pg_autoctl perform switchover until the monitor has given its orders. */
 export const commanded: Step = {
   name: "the operator's command reaches the monitor",
   cost: null,
-  takes: { least: 30, most: 1800 },
+  takes: { least: 30, most: 800 },
 };
 
 /**
