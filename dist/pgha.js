@@ -53233,12 +53233,12 @@ async function untilHealthy(formation, incus, { waitMs, judging = {}, observing 
     let watch;
     let told = '';
     try {
-        for (;;) {
+        for (let hadToWait = false;; hadToWait = true) {
             const observation = await observe(formation, incus, { ...observing, ...(signal && { signal }) });
             const verdict = judge(observation, formation, judging);
             const leftMs = until - now();
             if (verdict.outcome === 'pass' || leftMs <= 0)
-                return { observation, verdict };
+                return { observation, verdict, hadToWait };
             const why = waitingFor(verdict);
             if (why !== told)
                 log.info(`waiting, for ${Math.ceil(leftMs / 1000)} s at most: ${why}`);
@@ -53250,10 +53250,6 @@ async function untilHealthy(formation, incus, { waitMs, judging = {}, observing 
     finally {
         await watch?.stop();
     }
-}
-/** The verdict alone. */
-async function healthy(formation, incus, waitMs, signal) {
-    return (await untilHealthy(formation, incus, { waitMs, signal })).verdict;
 }
 const wait_silent = { info: () => { }, warn: () => { }, debug: () => { } };
 function waitingFor({ findings, message }) {
@@ -61912,11 +61908,11 @@ function textTable(table) {
 const table_shown = (cell) => onOneLine(cell, ' ');
 /** The same table in Markdown; cells are escaped, so that nothing read from a server becomes markup. */
 function markdownTable({ headings, rows }) {
-    const line = (cells) => `| ${cells.map(table_escapeMarkdown).join(' | ')} |`;
+    const line = (cells) => `| ${cells.map(escapeMarkdown).join(' | ')} |`;
     return [line(headings), `|${headings.map(() => ' --- |').join('')}`, ...rows.map(line)].join('\n');
 }
 /** Plain text as Markdown that shows it literally on one line. */
-function table_escapeMarkdown(text) {
+function escapeMarkdown(text) {
     const escaped = text
         .replaceAll('&', '&amp;')
         .replaceAll('<', '&lt;')
@@ -62152,7 +62148,7 @@ function judgedLines({ observation, verdict }) {
 /** The job summary's section of one formation. */
 function judgedMarkdown({ observation, verdict }) {
     return [
-        `### ${verdict.outcome === 'pass' ? '✅' : '❌'} ${table_escapeMarkdown(verdict.message)}`,
+        `### ${verdict.outcome === 'pass' ? '✅' : '❌'} ${escapeMarkdown(verdict.message)}`,
         '',
         markdownTable(nodesTable(observation)),
         '',
@@ -62220,11 +62216,11 @@ function checkLines(checked) {
 function checkMarkdown(checked) {
     const sections = checked.map((each) => each.judged
         ? judgedMarkdown(each)
-        : `### ❌ formation ${table_escapeMarkdown(each.formation.name)}: ${table_escapeMarkdown(each.failed)}\n`);
+        : `### ❌ formation ${escapeMarkdown(each.formation.name)}: ${escapeMarkdown(each.failed)}\n`);
     if (checked.length === 1)
         return sections.join('\n');
     return [
-        `## ${table_escapeMarkdown(checkMessage(checked))}`,
+        `## ${escapeMarkdown(checkMessage(checked))}`,
         '',
         markdownTable(formationsTable(checked)),
         '',
@@ -63795,12 +63791,16 @@ function countRows(ranges) {
         .flat()
         .reduce((sum, [from, to]) => sum + to - from + 1, 0);
 }
-/** For people: `app1.1: 3, 7–9; app2.1: 4`. */
-function describeRows(ranges) {
+/**
+ * For people: `app1.1: 3, 7–9; app2.1: 4`.
+ * @param most characters, after which it is cut off with an ellipsis
+ */
+function describeRows(ranges, most = Number.POSITIVE_INFINITY) {
     const part = ([from, to]) => (from === to ? `${from}` : `${from}–${to}`);
-    return Object.entries(ranges)
+    const all = Object.entries(ranges)
         .map(([connection, parts]) => `${connection}: ${parts.map(part).join(', ')}`)
         .join('; ');
+    return all.length <= most ? all : `${all.slice(0, most)}…`;
 }
 
 ;// CONCATENATED MODULE: ./build/src/evidence/times.js
@@ -64580,8 +64580,6 @@ async function takesWrites(incus, formation, node, signal) {
 
 
 
-
-
 /** From the last look at a brief freeze until its undo has thawed the container, so that it is not longer than meant. */
 const undoLeadMs = 250;
 /** Clients have so long to find the new primary once it is announced, where the target does not give them more. */
@@ -64589,8 +64587,13 @@ const followMs = 30_000;
 /** Behind a cut the old primary lives: its witnesses have this long to show that it takes writes beside the new one. */
 const besideMs = 1000;
 /** The part of a drill in which a container is hurt. Never throws: what happens goes into the record. */
-async function exposed(scene, watch, clients, guard, record, plan, options) {
-    await new Exposure(scene, watch, clients, guard, record, plan, options).run();
+async function exposed(stage) {
+    await new Exposure(stage).run();
+}
+/** After how long the guard undoes a fault whose drill still lives. */
+function overrunMs(plan, { promotionDeadlineMs, rejoinDeadlineMs, holdBackMs }) {
+    const waitsMs = promotionDeadlineMs + rejoinDeadlineMs + holdBackMs + plan.holdMs + plan.watchMs;
+    return waitsMs + 2 * followMs + 2 * undoDeadlineMs;
 }
 class Exposure {
     scene;
@@ -64603,7 +64606,7 @@ class Exposure {
     entry;
     target;
     faultAt;
-    constructor(scene, watch, clients, guard, record, plan, options) {
+    constructor({ scene, watch, clients, guard, record, plan, options }) {
         this.scene = scene;
         this.watch = watch;
         this.clients = clients;
@@ -64648,27 +64651,19 @@ class Exposure {
         }
     }
     async underGuard(blow) {
-        const { record, plan, options, target } = this;
+        const { record, plan, options, target, guard } = this;
         const { incus } = this.scene;
-        const { promotionDeadlineMs, rejoinDeadlineMs } = options;
         const mark = {
             drill: record.id,
             fault: options.fault,
             ...(blow.fill !== undefined && { fill: blow.fill }),
         };
-        const { guard } = this;
         await guard.arm({
             remote: incus.remote,
             project: incus.project,
             container: target.name,
             mark,
-            overrunMs: promotionDeadlineMs +
-                rejoinDeadlineMs +
-                options.holdBackMs +
-                plan.holdMs +
-                plan.watchMs +
-                2 * followMs +
-                2 * undoDeadlineMs,
+            overrunMs: overrunMs(plan, options),
         });
         this.tellExposed(record.id);
         try {
@@ -64873,11 +64868,9 @@ class Exposure {
         const { formation, incus } = this.scene;
         const { signal } = this.options;
         const judging = fitness(this.clients !== undefined, this.entry.expected);
-        record.final = judge(await observe(formation, incus, { signal }), formation, judging);
-        if (record.final.outcome === 'pass')
-            return false;
-        record.final = (await untilHealthy(formation, incus, { waitMs, judging, signal })).verdict;
-        return true;
+        const { verdict, hadToWait } = await untilHealthy(formation, incus, { waitMs, judging, signal });
+        record.final = verdict;
+        return hadToWait;
     }
     async concluded() {
         const { record, clients, faultAt, scene } = this;
@@ -65034,9 +65027,10 @@ async function keepGuard() {
         };
         process.once('disconnect', () => end('the drill died'));
         process.once('message', () => end());
-        if (!process.connected)
+        if (process.connected)
+            process.send?.('armed');
+        else
             end('the drill died');
-        process.send?.('armed');
     });
     if (process.connected)
         process.disconnect();
@@ -65174,8 +65168,9 @@ async function carryOut(formation, incus, options, { plan, record, guard }) {
         if (wasInterrupted) {
             await repair(formation, incus, log);
             const waitMs = options.rejoinDeadlineMs;
-            observed = (await untilHealthy(formation, incus, { waitMs, judging, log, signal })).observation;
-            record.baseline = judge(observed, formation, judging);
+            const again = await untilHealthy(formation, incus, { waitMs, judging, log, signal });
+            observed = again.observation;
+            record.baseline = again.verdict;
         }
         record.versions = versionsOf(observed);
         if (record.baseline.outcome !== 'pass' || record.baseline.primary === undefined)
@@ -65201,7 +65196,7 @@ async function carryOut(formation, incus, options, { plan, record, guard }) {
             record.baseline = judge(observed, formation, fitness(false, record.expected));
         if (record.baseline.outcome !== 'pass')
             return;
-        await exposed(scene, watch, clients, guard, record, plan, options);
+        await exposed({ scene, watch, clients, guard, record, plan, options });
         record.interrupted ??= lock.lost;
     }
     finally {
@@ -65211,8 +65206,8 @@ async function carryOut(formation, incus, options, { plan, record, guard }) {
     }
 }
 /** No drill takes longer: what outlives it ends by itself. */
-function longestMs(plan, { promotionDeadlineMs, rejoinDeadlineMs, holdBackMs }) {
-    return promotionDeadlineMs + 3 * rejoinDeadlineMs + holdBackMs + plan.holdMs + plan.watchMs + 600_000;
+function longestMs(plan, options) {
+    return overrunMs(plan, options) + 2 * options.rejoinDeadlineMs + 300_000;
 }
 const fulfilled = (settled) => settled.status === 'fulfilled' ? settled.value : undefined;
 /** @throws as Clients.start, where the password was given */
@@ -65327,7 +65322,9 @@ function clientWrongs({ clients }) {
     if (clients === undefined)
         return [];
     const { lost, phantoms, vanished, overlap, overlapSeconds = 0 } = clients.ledger;
-    const wrong = (what, says) => what.count === 0 ? [] : [['missed', `${says(writes(what.count))} (${briefly(what)})`]];
+    const wrong = (what, says) => what.count === 0
+        ? []
+        : [['missed', `${says(writes(what.count))} (${describeRows(what.rows, longestList)})`]];
     return [
         ...wrong(lost, (count) => `${count} acknowledged to clients ${isOrAre(lost)} lost`),
         ...wrong(phantoms, (count) => `${count} that no client made ${isOrAre(phantoms)} there`),
@@ -65335,6 +65332,8 @@ function clientWrongs({ clients }) {
         ...wrong(overlap, (count) => `two primaries: the old one acknowledged ${count} of clients after the new one's first, for ${overlapSeconds.toFixed(3)} s`),
     ];
 }
+/** Characters of the rows that a message names. */
+const longestList = 80;
 /** Clients that could not write in time, where somebody was there to write to. */
 function late(record, { ledger, writeAtEnd }) {
     const { promotion, rtoTargetSeconds, expected } = record;
@@ -65377,11 +65376,6 @@ function refusal({ refusals }, node) {
 }
 const writes = (count) => `${count} write${count === 1 ? '' : 's'}`;
 const isOrAre = ({ count }) => (count === 1 ? 'is' : 'are');
-const longestList = 80;
-function briefly({ rows }) {
-    const all = describeRows(rows);
-    return all.length <= longestList ? all : `${all.slice(0, longestList)}…`;
-}
 
 ;// CONCATENATED MODULE: ./build/src/drill/verdict.js
 
@@ -65670,9 +65664,8 @@ function entryOf(line) {
  */
 function appendHistory(path, entry) {
     try {
-        makeFolder((0,external_node_path_namespaceObject.dirname)(path));
         const torn = endsTorn(path) ? '\n' : '';
-        const file = (0,external_node_fs_namespaceObject.openSync)(path, 'a', 0o644);
+        const file = history_opened(path);
         try {
             (0,external_node_fs_namespaceObject.writeSync)(file, `${torn}${JSON.stringify(entry)}\n`);
             (0,external_node_fs_namespaceObject.fsyncSync)(file);
@@ -65688,12 +65681,16 @@ function appendHistory(path, entry) {
 /** Makes the file where there is none. @throws EnvironmentError when it cannot be written */
 function tryHistory(path) {
     try {
-        makeFolder((0,external_node_path_namespaceObject.dirname)(path));
-        (0,external_node_fs_namespaceObject.closeSync)((0,external_node_fs_namespaceObject.openSync)(path, 'a', 0o644));
+        (0,external_node_fs_namespaceObject.closeSync)(history_opened(path));
     }
     catch (error) {
         throw new EnvironmentError(`the history of drills cannot be written to ${path}: ${messageOf(error)}; give another path`);
     }
+}
+/** To append to. @throws as makeFolder and openSync */
+function history_opened(path) {
+    makeFolder((0,external_node_path_namespaceObject.dirname)(path));
+    return (0,external_node_fs_namespaceObject.openSync)(path, 'a', 0o644);
 }
 function endsTorn(path) {
     try {
@@ -66788,9 +66785,11 @@ function selfTestVerdict({ drills, rounds, endedEarly }) {
 }
 function selfTested({ record, verdict }) {
     const ledger = record.clients?.ledger;
-    if (ledger === undefined || record.promotion === undefined || ledger.inconclusive.length > 0)
-        return { outcome: 'error', message: `the self-test could not tell: ${verdict.message}` };
-    if (record.interrupted ?? record.disturbed ?? record.undoFailed)
+    const spoilt = record.interrupted ?? record.disturbed ?? record.undoFailed;
+    if (ledger === undefined ||
+        record.promotion === undefined ||
+        ledger.inconclusive.length > 0 ||
+        spoilt !== undefined)
         return { outcome: 'error', message: `the self-test could not tell: ${verdict.message}` };
     const { phantoms, vanished, overlap } = ledger;
     if (phantoms.count + vanished.count + overlap.count > 0 || record.handBackFailed !== undefined)
@@ -67227,6 +67226,11 @@ function clientEvents({ clients, promotion }, verdict) {
 
 
 
+/** The events for formats that mark nothing. */
+const plainSection = (events) => ({
+    ...events,
+    table: events.table && plainEvents(events.table),
+});
 /** @returns undefined where no fault was injected: the verdict says it all */
 function drillSections(record, verdict) {
     if (record.faultAt === undefined)
@@ -67267,9 +67271,7 @@ function evidenceLines({ clients }) {
     const { lost, phantoms, vanished, overlap, inconclusive } = clients.ledger;
     const findings = { lost, phantoms, vanished, 'acknowledged by both primaries': overlap };
     const found = Object.entries(findings).flatMap(([what, { count, rows }]) => {
-        const told = describeRows(rows);
-        const shown = told.length > mostCharacters ? `${told.slice(0, mostCharacters)}…` : told;
-        return count === 0 ? [] : [`${what}: ${count} (${shown})`];
+        return count === 0 ? [] : [`${what}: ${count} (${describeRows(rows, mostCharacters)})`];
     });
     return [
         ...found,
@@ -67304,8 +67306,7 @@ function drillLines(record, verdict) {
     if (sections === undefined)
         return [];
     const { figures, waterfall, evidence, refusals: told, events } = sections;
-    const plain = { ...events, table: events.table && plainEvents(events.table) };
-    return [plain, waterfall, told, evidence, figures]
+    return [plainSection(events), waterfall, told, evidence, figures]
         .filter((section) => section !== undefined)
         .flatMap((section, index) => [...(index === 0 ? [] : ['']), ...sectionLines(section)]);
 }
@@ -67313,13 +67314,7 @@ function drillLines(record, verdict) {
 function sectionLines({ table, lines }) {
     return [...(table === undefined ? [] : textTable(table)), ...lines.map((line) => onOneLine(line, ' '))];
 }
-/** One drill for the job summary. */
-function drillMarkdown(record, verdict) {
-    const heading = `### ${verdict.outcome === 'pass' ? '✅' : '❌'} Failover drill: ${escapeMarkdown(verdict.message)}`;
-    const body = drillBody(record, verdict);
-    return body === '' ? `${heading}\n` : `${heading}\n\n${body}`;
-}
-/** The same without its heading; '' where no fault was injected. */
+/** One drill for the job summary, without its heading; '' where no fault was injected. */
 function drillBody(record, verdict) {
     const sections = drillSections(record, verdict);
     if (sections === undefined)
@@ -67340,7 +67335,7 @@ const markedTable = (table) => markdownTable(table).replaceAll('\\*\\*', '**');
 function sectionMarkdown({ table, lines }, write = markdownTable) {
     const parts = [
         ...(table === undefined ? [] : [`${write(table)}\n`]),
-        ...(lines.length === 0 ? [] : [`${lines.map((line) => `- ${table_escapeMarkdown(line)}`).join('\n')}\n`]),
+        ...(lines.length === 0 ? [] : [`${lines.map((line) => `- ${escapeMarkdown(line)}`).join('\n')}\n`]),
     ];
     return parts.join('\n');
 }
@@ -68190,7 +68185,6 @@ th{color:var(--faint);font-weight:600;font-size:.85rem}tbody tr:nth-child(even){
 
 
 
-
 /** The campaign as one page that needs nothing else: every picture, figure and proof. Pure. */
 function campaignHtml(campaign, verdict) {
     const single = singleDrill(campaign);
@@ -68228,8 +68222,7 @@ function sectionsOf({ record, verdict }) {
     if (sections === undefined)
         return [];
     const { figures, waterfall, evidence, refusals, events } = sections;
-    const plain = { ...events, table: events.table && plainEvents(events.table) };
-    return [figures, waterfall, refusals, evidence, plain].filter((section) => section !== undefined);
+    return [figures, waterfall, refusals, evidence, plainSection(events)].filter((section) => section !== undefined);
 }
 function footer({ drills }) {
     const [first, last] = [drills[0]?.record, drills.at(-1)?.record];
@@ -68521,9 +68514,9 @@ function campaignMarkdown(campaign, verdict) {
     const what = single
         ? 'Failover drill'
         : `Failover campaign, ${campaign.drills.length} of ${campaign.rounds} drills`;
-    const heading = `### ${verdict.outcome === 'pass' ? '✅' : '❌'} ${what}: ${table_escapeMarkdown(verdict.message)}\n`;
+    const heading = `### ${verdict.outcome === 'pass' ? '✅' : '❌'} ${what}: ${escapeMarkdown(verdict.message)}\n`;
     const sentences = proofSentences(campaign)
-        .map((line) => `- ${table_escapeMarkdown(line)}\n`)
+        .map((line) => `- ${escapeMarkdown(line)}\n`)
         .join('');
     if (single)
         return [heading, drillBody(single.record, single.verdict), sentences]
@@ -68658,7 +68651,7 @@ async function failoverDrill(by = runAction) {
 async function main_run(given, context) {
     const { log, folder } = context;
     if (given.replay !== '') {
-        const again = replayed((0,external_node_path_namespaceObject.isAbsolute)(given.replay) ? given.replay : (0,external_node_path_namespaceObject.resolve)(folder, given.replay), log);
+        const again = replayed((0,external_node_path_namespaceObject.resolve)(folder, given.replay), log);
         return main_resultOf(again.campaign, again.formation, '-replayed', context);
     }
     const formation = loadFormation(given.formation, folder);

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { isAbsolute, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { applicationAccess } from '../../src/application/access.ts';
 import { type CampaignOptions, campaign } from '../../src/campaign/campaign.ts';
 import type { CampaignRecord } from '../../src/campaign/campaign-record.ts';
@@ -39,7 +39,7 @@ export async function failoverDrill(by: Run = runAction): Promise<void> {
 async function run(given: Given, context: ActionContext): Promise<ActionResult> {
   const { log, folder } = context;
   if (given.replay !== '') {
-    const again = replayed(isAbsolute(given.replay) ? given.replay : resolve(folder, given.replay), log);
+    const again = replayed(resolve(folder, given.replay), log);
     return resultOf(again.campaign, again.formation, '-replayed', context);
   }
   const formation = loadFormation(given.formation, folder);

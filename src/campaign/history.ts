@@ -71,9 +71,8 @@ function entryOf(line: string): HistoryEntry | undefined {
  */
 export function appendHistory(path: string, entry: HistoryEntry): void {
   try {
-    makeFolder(dirname(path));
     const torn = endsTorn(path) ? '\n' : '';
-    const file = openSync(path, 'a', 0o644);
+    const file = opened(path);
     try {
       writeSync(file, `${torn}${JSON.stringify(entry)}\n`);
       fsyncSync(file);
@@ -88,13 +87,18 @@ export function appendHistory(path: string, entry: HistoryEntry): void {
 /** Makes the file where there is none. @throws EnvironmentError when it cannot be written */
 export function tryHistory(path: string): void {
   try {
-    makeFolder(dirname(path));
-    closeSync(openSync(path, 'a', 0o644));
+    closeSync(opened(path));
   } catch (error) {
     throw new EnvironmentError(
       `the history of drills cannot be written to ${path}: ${messageOf(error)}; give another path`,
     );
   }
+}
+
+/** To append to. @throws as makeFolder and openSync */
+function opened(path: string): number {
+  makeFolder(dirname(path));
+  return openSync(path, 'a', 0o644);
 }
 
 function endsTorn(path: string): boolean {

@@ -76,9 +76,13 @@ function selfTestVerdict({ drills, rounds, endedEarly }: CampaignRecord): Campai
 
 function selfTested({ record, verdict }: JudgedDrill): CampaignVerdict {
   const ledger = record.clients?.ledger;
-  if (ledger === undefined || record.promotion === undefined || ledger.inconclusive.length > 0)
-    return { outcome: 'error', message: `the self-test could not tell: ${verdict.message}` };
-  if (record.interrupted ?? record.disturbed ?? record.undoFailed)
+  const spoilt = record.interrupted ?? record.disturbed ?? record.undoFailed;
+  if (
+    ledger === undefined ||
+    record.promotion === undefined ||
+    ledger.inconclusive.length > 0 ||
+    spoilt !== undefined
+  )
     return { outcome: 'error', message: `the self-test could not tell: ${verdict.message}` };
   const { phantoms, vanished, overlap } = ledger;
   if (phantoms.count + vanished.count + overlap.count > 0 || record.handBackFailed !== undefined)

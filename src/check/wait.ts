@@ -23,6 +23,11 @@ export interface WaitOptions {
   signal?: AbortSignal | undefined;
 }
 
+export interface Waited extends Judged {
+  /** Whether the first reading did not do. */
+  hadToWait: boolean;
+}
+
 export interface Judged {
   observation: Observation;
   verdict: Verdict;
@@ -38,16 +43,16 @@ export async function untilHealthy(
   formation: Formation,
   incus: Incus,
   { waitMs, judging = {}, observing = {}, log = silent, signal }: WaitOptions,
-): Promise<Judged> {
+): Promise<Waited> {
   const until = now() + waitMs;
   let watch: MonitorWatch | undefined;
   let told = '';
   try {
-    for (;;) {
+    for (let hadToWait = false; ; hadToWait = true) {
       const observation = await observe(formation, incus, { ...observing, ...(signal && { signal }) });
       const verdict = judge(observation, formation, judging);
       const leftMs = until - now();
-      if (verdict.outcome === 'pass' || leftMs <= 0) return { observation, verdict };
+      if (verdict.outcome === 'pass' || leftMs <= 0) return { observation, verdict, hadToWait };
       const why = waitingFor(verdict);
       if (why !== told) log.info(`waiting, for ${Math.ceil(leftMs / 1000)} s at most: ${why}`);
       told = why;
@@ -57,16 +62,6 @@ export async function untilHealthy(
   } finally {
     await watch?.stop();
   }
-}
-
-/** The verdict alone. */
-export async function healthy(
-  formation: Formation,
-  incus: Incus,
-  waitMs: number,
-  signal?: AbortSignal,
-): Promise<Verdict> {
-  return (await untilHealthy(formation, incus, { waitMs, signal })).verdict;
 }
 
 const silent: Log = { info: () => {}, warn: () => {}, debug: () => {} };

@@ -25,7 +25,9 @@ export function clientWrongs({ clients }: DrillRecord): [Outcome, string][] {
   if (clients === undefined) return [];
   const { lost, phantoms, vanished, overlap, overlapSeconds = 0 } = clients.ledger;
   const wrong = (what: Finding, says: (count: string) => string): [Outcome, string][] =>
-    what.count === 0 ? [] : [['missed', `${says(writes(what.count))} (${briefly(what)})`]];
+    what.count === 0
+      ? []
+      : [['missed', `${says(writes(what.count))} (${describeRows(what.rows, longestList)})`]];
   return [
     ...wrong(lost, (count) => `${count} acknowledged to clients ${isOrAre(lost)} lost`),
     ...wrong(phantoms, (count) => `${count} that no client made ${isOrAre(phantoms)} there`),
@@ -37,6 +39,9 @@ export function clientWrongs({ clients }: DrillRecord): [Outcome, string][] {
     ),
   ];
 }
+
+/** Characters of the rows that a message names. */
+const longestList = 80;
 
 type Clients = NonNullable<DrillRecord['clients']>;
 
@@ -83,10 +88,3 @@ function refusal({ refusals }: Clients['ledger'], node: string | undefined): str
 
 const writes = (count: number) => `${count} write${count === 1 ? '' : 's'}`;
 const isOrAre = ({ count }: Finding) => (count === 1 ? 'is' : 'are');
-
-const longestList = 80;
-
-function briefly({ rows }: Finding): string {
-  const all = describeRows(rows);
-  return all.length <= longestList ? all : `${all.slice(0, longestList)}…`;
-}

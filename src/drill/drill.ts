@@ -18,7 +18,7 @@ import { FormationLock, ownerReturnsMs } from '../monitor/lock.ts';
 import { MonitorWatch } from '../monitor/watch.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
 import { Clients, type ClientsOptions } from './clients.ts';
-import { exposed } from './exposed.ts';
+import { exposed, overrunMs } from './exposed.ts';
 import { fitness } from './fitness.ts';
 import { Guard } from './guard.ts';
 import { type Plan, planOf } from './plan.ts';
@@ -98,8 +98,9 @@ async function carryOut(
     if (wasInterrupted) {
       await repair(formation, incus, log);
       const waitMs = options.rejoinDeadlineMs;
-      observed = (await untilHealthy(formation, incus, { waitMs, judging, log, signal })).observation;
-      record.baseline = judge(observed, formation, judging);
+      const again = await untilHealthy(formation, incus, { waitMs, judging, log, signal });
+      observed = again.observation;
+      record.baseline = again.verdict;
     }
     record.versions = versionsOf(observed);
     if (record.baseline.outcome !== 'pass' || record.baseline.primary === undefined) return;
@@ -118,7 +119,7 @@ async function carryOut(
     // Without clients nobody else finds out whether every node lets them in.
     if (clients === undefined) record.baseline = judge(observed, formation, fitness(false, record.expected));
     if (record.baseline.outcome !== 'pass') return;
-    await exposed(scene, watch, clients, guard, record, plan, options);
+    await exposed({ scene, watch, clients, guard, record, plan, options });
     record.interrupted ??= lock.lost;
   } finally {
     await clients?.end();
@@ -128,8 +129,8 @@ async function carryOut(
 }
 
 /** No drill takes longer: what outlives it ends by itself. */
-function longestMs(plan: Plan, { promotionDeadlineMs, rejoinDeadlineMs, holdBackMs }: DrillOptions): number {
-  return promotionDeadlineMs + 3 * rejoinDeadlineMs + holdBackMs + plan.holdMs + plan.watchMs + 600_000;
+function longestMs(plan: Plan, options: DrillOptions): number {
+  return overrunMs(plan, options) + 2 * options.rejoinDeadlineMs + 300_000;
 }
 
 const fulfilled = <T>(settled: PromiseSettledResult<T>): T | undefined =>

@@ -1,5 +1,3 @@
-import { observe } from '../check/observe.ts';
-import { judge } from '../check/verdict.ts';
 import { untilHealthy } from '../check/wait.ts';
 import { type Moment, now, seconds, wallClock } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
@@ -32,17 +30,29 @@ const followMs = 30_000;
 /** Behind a cut the old primary lives: its witnesses have this long to show that it takes writes beside the new one. */
 const besideMs = 1000;
 
+/** All that stands ready when the fault is due. */
+export interface Stage {
+  scene: Scene;
+  watch: MonitorWatch;
+  clients: Clients | undefined;
+  guard: Guard;
+  record: DrillRecord;
+  plan: Plan;
+  options: DrillOptions;
+}
+
 /** The part of a drill in which a container is hurt. Never throws: what happens goes into the record. */
-export async function exposed(
-  scene: Scene,
-  watch: MonitorWatch,
-  clients: Clients | undefined,
-  guard: Guard,
-  record: DrillRecord,
+export async function exposed(stage: Stage): Promise<void> {
+  await new Exposure(stage).run();
+}
+
+/** After how long the guard undoes a fault whose drill still lives. */
+export function overrunMs(
   plan: Plan,
-  options: DrillOptions,
-): Promise<void> {
-  await new Exposure(scene, watch, clients, guard, record, plan, options).run();
+  { promotionDeadlineMs, rejoinDeadlineMs, holdBackMs }: DrillOptions,
+): number {
+  const waitsMs = promotionDeadlineMs + rejoinDeadlineMs + holdBackMs + plan.holdMs + plan.watchMs;
+  return waitsMs + 2 * followMs + 2 * undoDeadlineMs;
 }
 
 class Exposure {
@@ -57,15 +67,7 @@ class Exposure {
   private readonly target: Member;
   private faultAt: Moment | undefined;
 
-  constructor(
-    scene: Scene,
-    watch: MonitorWatch,
-    clients: Clients | undefined,
-    guard: Guard,
-    record: DrillRecord,
-    plan: Plan,
-    options: DrillOptions,
-  ) {
+  constructor({ scene, watch, clients, guard, record, plan, options }: Stage) {
     this.scene = scene;
     this.watch = watch;
     this.clients = clients;
@@ -107,28 +109,19 @@ class Exposure {
   }
 
   private async underGuard(blow: Blow): Promise<void> {
-    const { record, plan, options, target } = this;
+    const { record, plan, options, target, guard } = this;
     const { incus } = this.scene;
-    const { promotionDeadlineMs, rejoinDeadlineMs } = options;
     const mark = {
       drill: record.id,
       fault: options.fault,
       ...(blow.fill !== undefined && { fill: blow.fill }),
     };
-    const { guard } = this;
     await guard.arm({
       remote: incus.remote,
       project: incus.project,
       container: target.name,
       mark,
-      overrunMs:
-        promotionDeadlineMs +
-        rejoinDeadlineMs +
-        options.holdBackMs +
-        plan.holdMs +
-        plan.watchMs +
-        2 * followMs +
-        2 * undoDeadlineMs,
+      overrunMs: overrunMs(plan, options),
     });
     this.tellExposed(record.id);
     try {
@@ -328,10 +321,9 @@ class Exposure {
     const { formation, incus } = this.scene;
     const { signal } = this.options;
     const judging = fitness(this.clients !== undefined, this.entry.expected);
-    record.final = judge(await observe(formation, incus, { signal }), formation, judging);
-    if (record.final.outcome === 'pass') return false;
-    record.final = (await untilHealthy(formation, incus, { waitMs, judging, signal })).verdict;
-    return true;
+    const { verdict, hadToWait } = await untilHealthy(formation, incus, { waitMs, judging, signal });
+    record.final = verdict;
+    return hadToWait;
   }
 
   private async concluded(): Promise<void> {

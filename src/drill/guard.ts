@@ -126,8 +126,8 @@ export async function keepGuard(): Promise<void> {
     };
     process.once('disconnect', () => end('the drill died'));
     process.once('message', () => end());
-    if (!process.connected) end('the drill died');
-    process.send?.('armed');
+    if (process.connected) process.send?.('armed');
+    else end('the drill died');
   });
   if (process.connected) process.disconnect();
   if (reason === undefined) return;

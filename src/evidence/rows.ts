@@ -47,10 +47,14 @@ export function countRows(ranges: RowRanges): number {
     .reduce((sum, [from, to]) => sum + to - from + 1, 0);
 }
 
-/** For people: `app1.1: 3, 7–9; app2.1: 4`. */
-export function describeRows(ranges: RowRanges): string {
+/**
+ * For people: `app1.1: 3, 7–9; app2.1: 4`.
+ * @param most characters, after which it is cut off with an ellipsis
+ */
+export function describeRows(ranges: RowRanges, most = Number.POSITIVE_INFINITY): string {
   const part = ([from, to]: [number, number]) => (from === to ? `${from}` : `${from}–${to}`);
-  return Object.entries(ranges)
+  const all = Object.entries(ranges)
     .map(([connection, parts]) => `${connection}: ${parts.map(part).join(', ')}`)
     .join('; ');
+  return all.length <= most ? all : `${all.slice(0, most)}…`;
 }

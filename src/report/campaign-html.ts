@@ -1,8 +1,7 @@
 import type { CampaignRecord, CampaignVerdict, JudgedDrill } from '../campaign/campaign-record.ts';
 import { campaignPicture } from './campaign-picture.ts';
 import { proofSentences, quantilesTable, roundsTable, singleDrill } from './campaign-tables.ts';
-import { plainEvents } from './drill-events.ts';
-import { drillSections, type Section } from './drill-report.ts';
+import { drillSections, plainSection } from './drill-report.ts';
 import { type HtmlSection, htmlPage } from './html.ts';
 import { drillTimeline } from './timeline.ts';
 
@@ -45,8 +44,9 @@ function sectionsOf({ record, verdict }: JudgedDrill): HtmlSection[] {
   const sections = drillSections(record, verdict);
   if (sections === undefined) return [];
   const { figures, waterfall, evidence, refusals, events } = sections;
-  const plain: Section = { ...events, table: events.table && plainEvents(events.table) };
-  return [figures, waterfall, refusals, evidence, plain].filter((section) => section !== undefined);
+  return [figures, waterfall, refusals, evidence, plainSection(events)].filter(
+    (section) => section !== undefined,
+  );
 }
 
 function footer({ drills }: CampaignRecord): string {

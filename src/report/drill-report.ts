@@ -25,6 +25,12 @@ export interface DrillSections {
   events: Section;
 }
 
+/** The events for formats that mark nothing. */
+export const plainSection = (events: Section): Section => ({
+  ...events,
+  table: events.table && plainEvents(events.table),
+});
+
 /** @returns undefined where no fault was injected: the verdict says it all */
 export function drillSections(record: DrillRecord, verdict: DrillVerdict): DrillSections | undefined {
   if (record.faultAt === undefined) return undefined;
@@ -67,9 +73,7 @@ function evidenceLines({ clients }: DrillRecord): string[] {
   const { lost, phantoms, vanished, overlap, inconclusive } = clients.ledger;
   const findings = { lost, phantoms, vanished, 'acknowledged by both primaries': overlap };
   const found = Object.entries(findings).flatMap(([what, { count, rows }]) => {
-    const told = describeRows(rows);
-    const shown = told.length > mostCharacters ? `${told.slice(0, mostCharacters)}…` : told;
-    return count === 0 ? [] : [`${what}: ${count} (${shown})`];
+    return count === 0 ? [] : [`${what}: ${count} (${describeRows(rows, mostCharacters)})`];
   });
   return [
     ...found,
@@ -106,8 +110,7 @@ export function drillLines(record: DrillRecord, verdict: DrillVerdict): string[]
   const sections = drillSections(record, verdict);
   if (sections === undefined) return [];
   const { figures, waterfall, evidence, refusals: told, events } = sections;
-  const plain = { ...events, table: events.table && plainEvents(events.table) };
-  return [plain, waterfall, told, evidence, figures]
+  return [plainSection(events), waterfall, told, evidence, figures]
     .filter((section) => section !== undefined)
     .flatMap((section, index) => [...(index === 0 ? [] : ['']), ...sectionLines(section)]);
 }
@@ -117,14 +120,7 @@ function sectionLines({ table, lines }: Section): string[] {
   return [...(table === undefined ? [] : textTable(table)), ...lines.map((line) => onOneLine(line, ' '))];
 }
 
-/** One drill for the job summary. */
-export function drillMarkdown(record: DrillRecord, verdict: DrillVerdict): string {
-  const heading = `### ${verdict.outcome === 'pass' ? '✅' : '❌'} Failover drill: ${escapeMarkdown(verdict.message)}`;
-  const body = drillBody(record, verdict);
-  return body === '' ? `${heading}\n` : `${heading}\n\n${body}`;
-}
-
-/** The same without its heading; '' where no fault was injected. */
+/** One drill for the job summary, without its heading; '' where no fault was injected. */
 export function drillBody(record: DrillRecord, verdict: DrillVerdict): string {
   const sections = drillSections(record, verdict);
   if (sections === undefined) return '';

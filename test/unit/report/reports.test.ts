@@ -5,15 +5,18 @@ import { describe, expect, it } from 'vitest';
 import { catalogue } from '../../../src/check/catalogue/catalogue.ts';
 import { judge } from '../../../src/check/verdict.ts';
 import type { DrillRecord } from '../../../src/drill/record.ts';
-import { judgeDrill } from '../../../src/drill/verdict.ts';
+import { type DrillVerdict, judgeDrill } from '../../../src/drill/verdict.ts';
+import { campaignMarkdown } from '../../../src/report/campaign-report.ts';
 import { judgedLines, judgedMarkdown } from '../../../src/report/check-report.ts';
 import { eventsTable } from '../../../src/report/drill-events.ts';
-import { drillLines, drillMarkdown } from '../../../src/report/drill-report.ts';
+import { drillLines } from '../../../src/report/drill-report.ts';
 import { provisionMarkdown } from '../../../src/report/provision-report.ts';
 import { drillTimeline } from '../../../src/report/timeline.ts';
 import {
   builtInFormation,
+  campaignOf,
   healthyObservation,
+  judgedDrill,
   nodeOf,
   observedInstance,
   passingDrill,
@@ -22,6 +25,8 @@ import {
 } from '../builders.ts';
 
 const formation = builtInFormation();
+const drillMarkdown = (record: DrillRecord, verdict: DrillVerdict) =>
+  campaignMarkdown(campaignOf([judgedDrill(record)], { proofs: [] }), verdict);
 const published = readFileSync(
   join(import.meta.dirname, '..', '..', '..', 'schemas', 'check-report.schema.json'),
   'utf8',
