@@ -128,7 +128,7 @@ function unfitForSelfTest(
     ...(isAsynchronous(formation)
       ? []
       : [
-          `input self-test: commits of formation ${formation.name} wait for a standby, so that none can be lost; its file must say \`replication: { quorum: false }\``,
+          `input self-test: commits of formation ${formation.name} wait for a standby, so that none can be lost; its file must say \`replication: { sync-standbys: 0, quorum: false }\``,
         ]),
     ...(fault.every((name) => name === 'stop' || name === 'cut-then-stop')
       ? []
