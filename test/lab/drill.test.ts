@@ -122,16 +122,16 @@ describe('two runs on one formation', () => {
     await becomesHealthy(formation.yaml, 60_000);
     const first = startAction('failover-drill', { formation: formation.yaml });
     await first.says('fault: stop');
-    // As many files as the container can give, as under its own unit: a command of `incus exec` may open 1024.
+    // As many files as the container can give, as under its own unit: runuser's session may open 1024.
     const postgres = [
-      'sh',
-      '-c',
-      'ulimit -n "$(ulimit -Hn)" && exec "$@"',
-      'sh',
       'runuser',
       '-u',
       'postgres',
       '--',
+      'sh',
+      '-c',
+      'ulimit -n "$(ulimit -Hn)" && exec "$@"',
+      'sh',
       '/usr/lib/postgresql/15/bin/pg_ctl',
       '--pgdata',
       '/var/lib/postgresql/pgaf/monitor',
