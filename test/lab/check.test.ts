@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, figure, incus, loadAverage, runAction } from './harness.ts';
-import { meteredAction, slowness } from './meter.ts';
+import { meteredAction, tolerable } from './meter.ts';
 
 const formation = labFormation(12);
 const check = (env: Record<string, string> = {}) =>
@@ -45,7 +45,7 @@ describe('check-formation', () => {
       "of which Node's bare start, quickest and median of 5",
       `${seconds(bare[0])} and ${seconds(bare[2])}`,
     );
-    expect(times[0]).toBeLessThan(700 * slowness());
+    expect(times[0]).toBeLessThan(tolerable(400));
   });
 });
 

@@ -5,6 +5,7 @@ import pg from 'pg';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Incus } from '../../src/incus/incus.ts';
 import { openSqlStream } from '../../src/incus/sql-stream.ts';
+import { everything } from './extent.ts';
 import { labFormation } from './formations.ts';
 import {
   becomesHealthy,
@@ -18,7 +19,7 @@ import {
   startAction,
   statusOf,
 } from './harness.ts';
-import { slowness } from './meter.ts';
+import { tolerable } from './meter.ts';
 
 describe.each([12, 13] as const)('failover-drill with the fault stop, Debian %i', (debian) => {
   const formation = labFormation(debian);
@@ -64,15 +65,21 @@ describe.each([12, 13] as const)('failover-drill with the fault stop, Debian %i'
       `drill's own overhead (wall − RTO − rejoin), Debian ${debian}`,
       (tookMs - rto) / 1000 - Number(outputs['rejoin-seconds']),
     );
-    const latenessMs = 15 * slowness();
-    expect(atPromotion).toBeLessThanOrEqual(latenessMs);
-    expect(Math.abs(rto - ((promotedAt ?? 0) - stoppedAt))).toBeLessThanOrEqual(latenessMs + shim.startUpMs);
+    // The drill's clock starts before its client, a shell and `date` do.
+    const startUpMs = stoppedAt - Date.parse(faultAt);
+    expect(startUpMs).toBeGreaterThanOrEqual(-1);
+    expect(startUpMs).toBeLessThanOrEqual(tolerable(30));
+    expect(atPromotion).toBeLessThanOrEqual(tolerable(10));
+    expect(Math.abs(rto - ((promotedAt ?? 0) - stoppedAt) - startUpMs)).toBeLessThanOrEqual(tolerable(10));
     expect(summary).toContain('Failover drill');
     expect(await labelsOf(oldPrimary)).not.toHaveProperty('user.pgha.drill');
     await becomesHealthy(formation.yaml, 1000);
   });
 
-  it('ends with code 2 when the target is missed, and leaves the formation healthy', async () => {
+  /** What is the same in both releases of Debian. */
+  const once = it.runIf(debian === 12 || everything);
+
+  once('ends with code 2 when the target is missed, and leaves the formation healthy', async () => {
     const { code, outputs, log } = await drill({ 'rto-target-seconds': '1' });
     expect(code, log).toBe(2);
     expect(outputs['outcome']).toBe('missed');
@@ -81,7 +88,7 @@ describe.each([12, 13] as const)('failover-drill with the fault stop, Debian %i'
     await becomesHealthy(formation.yaml, 1000);
   });
 
-  it('stops nothing when a standby is stopped already: code 1', async () => {
+  once('stops nothing when a standby is stopped already: code 1', async () => {
     const { outputs: before } = await runAction('check-formation', { formation: formation.yaml });
     const [primary = '', standby = ''] = [before['primary'], before['standbys']];
     await incus('stop', '--force', standby);
@@ -183,12 +190,11 @@ async function listenIndependently(monitor: string): Promise<{ heard: Heard[]; e
 }
 
 /** A PATH entry whose incus notes when it was asked to stop a container, then runs the real client. */
-function stopwatchClient(): { folder: string; stopAt(): number; startUpMs: number } {
+function stopwatchClient(): { folder: string; stopAt(): number } {
   const folder = mkdtempSync(join(tmpdir(), 'pgha-bin-'));
   const notes = join(folder, 'stopped-at');
   const script = `#!/bin/sh\nif [ "$1" = stop ]; then date +%s%3N > ${notes}; fi\nPATH='${process.env['PATH'] ?? ''}' exec incus "$@"\n`;
   writeFileSync(join(folder, 'incus'), script);
   chmodSync(join(folder, 'incus'), 0o755);
-  // A shell and date run between the drill's clock and ours.
-  return { folder, stopAt: () => Number(readFileSync(notes, 'utf8')), startUpMs: 15 };
+  return { folder, stopAt: () => Number(readFileSync(notes, 'utf8')) };
 }

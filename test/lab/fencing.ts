@@ -6,10 +6,10 @@ import { type Formation, type Member, membersOf } from '../../src/formation/form
 import { parseFormation } from '../../src/formation/load.ts';
 import { Incus } from '../../src/incus/incus.ts';
 import { isPromoted } from '../../src/monitor/nodes.ts';
+import { performFailover, soonAfterReport } from '../../src/monitor/switchover.ts';
 import { type Announcement, MonitorWatch } from '../../src/monitor/watch.ts';
 import { openMemberSession } from '../../src/postgres/member-session.ts';
 import type { Session } from '../../src/postgres/session.ts';
-import { pgAutoctl } from '../../src/provision/autoctl.ts';
 import { eventually, incus, inside, loadAverage, statusOf } from './harness.ts';
 
 /**
@@ -20,6 +20,8 @@ import { eventually, incus, inside, loadAverage, statusOf } from './harness.ts';
 
 /** How a fault is inflicted, proven and taken back. */
 interface Fault {
+  /** Waits for the moment to inflict it, which is no part of what it takes. */
+  moment?(): Promise<void>;
   inflict(): Promise<void>;
   /** Throws unless the fault holds. */
   prove(): Promise<void>;
@@ -37,7 +39,7 @@ export type FaultName =
   | 'link-down'
   /** Nothing arrives between primary and monitor; the standby and the name server do answer. */
   | 'monitor-cut'
-  /** An operator hands the primary's role over. */
+  /** The primary's role is handed over, as a drill does it. */
   | 'switchover';
 
 /**
@@ -132,6 +134,7 @@ export async function measure(
     await eventually('refusals on the standbys', 5000, () =>
       Promise.resolve(candidates.every(({ refusedAt }) => refusedAt !== undefined)),
     );
+    await fault.moment?.();
     const answers = name === 'full-cut-amid-report' ? await holdAnswers(formation, monitor) : () => {};
     const faultAt = now();
     await fault.inflict();
@@ -401,16 +404,16 @@ async function faultOf(name: FaultName, { formation, monitor, primary }: Scene):
         prove: () => cannotReach(monitor.name, primary),
         undo: async () => void (await inside(node, 'ip', 'link', 'set', 'eth0', 'up')),
       };
-    case 'switchover':
+    case 'switchover': {
+      const session = await openMemberSession(lab, formation, monitor);
       return {
-        inflict: () => {
-          const command = ['perform', 'switchover', '--pgdata', monitor.pgdata];
-          return pgAutoctl(lab, formation, monitor.name, command, 90_000);
-        },
-        // It is over when the command is.
+        moment: () => soonAfterReport(session, formation.name, AbortSignal.timeout(10_000)),
+        inflict: () => performFailover(session, formation.name),
+        // It is over when the monitor has agreed.
         prove: () => Promise.resolve(),
-        undo: () => Promise.resolve(),
+        undo: () => Promise.resolve(session.close()),
       };
+    }
     case 'full-cut':
     case 'full-cut-amid-report':
     case 'monitor-cut': {

@@ -36,10 +36,18 @@ export async function meteredAction(
 const nodeStartMs = 60;
 
 /**
+ * What a wall-clock time may be where `aim` is aimed at: figures tell how near the aim is, and a test fails where it is
+ * missed by so much that something must have gone wrong, on whatever machine.
+ */
+export function tolerable(aim: number): number {
+  return 3 * aim * slowness();
+}
+
+/**
  * By how much slower this machine is now than the one that the limits of these tests stand for: by its processors, and
  * by what else runs on them. At least 1.
  */
-export function slowness(): number {
+function slowness(): number {
   const starts = Array.from({ length: 3 }, () => {
     const started = performance.now();
     execFileSync(process.execPath, ['-e', '0']);

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { stateFileOf } from '../../src/member/keeper-state.ts';
 import { containersOf, labFormation } from './formations.ts';
 import { becomesHealthy, figure, incus, inside, runAction, startAction } from './harness.ts';
-import { slowness } from './meter.ts';
+import { tolerable } from './meter.ts';
 
 async function deleteContainers(names: string[]): Promise<void> {
   for (const name of names) await incus('delete', '--force', name).catch(() => {});
@@ -50,7 +50,7 @@ describe.each([12, 13] as const)('provision-pgaf on Debian %i', (debian) => {
         .map((ms) => (ms / 1000).toFixed(3))
         .join(' and '),
     );
-    expect(times[0]).toBeLessThan(1500 * slowness());
+    expect(times[0]).toBeLessThan(tolerable(1000));
   });
 
   it('replicates synchronously, as sync-standbys 1 asks for', async () => {

@@ -73,7 +73,7 @@ describe('the terminal', () => {
     ],
     [
       ['check-formation', '--formaton', 'x'],
-      /--formaton is not known; check-formation takes --formation, --report-folder/,
+      /^pgha: --formaton is not known; check-formation takes --formation, .*--report-folder, .*\npgha: x is not known; /,
     ],
     [['provision-pgaf', '--app-password', 'x'], /--app-password would show the secret in the process list/],
     [['failover-drill', '--rto-target-seconds'], /--rto-target-seconds needs a value/],
