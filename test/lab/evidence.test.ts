@@ -28,7 +28,7 @@ import {
   rolesIn,
   startClients,
 } from './clients.ts';
-import { labFormation } from './formations.ts';
+import { containersOf, labFormation } from './formations.ts';
 import { becomesHealthy, eventually, figure, incus, inside, runAction, statusOf } from './harness.ts';
 import { tolerable } from './meter.ts';
 
@@ -61,22 +61,53 @@ function latencies(history: History): number[] {
     .map(({ connection, seq, at }) => at - (sent.get(`${connection} ${seq}`) ?? Number.NaN));
 }
 
+/** What each container takes of a core over so many milliseconds, in percent. */
+async function cpuShare(names: readonly string[], overMs: number): Promise<Record<string, number>> {
+  const used = async () =>
+    await Promise.all(
+      names.map(async (name) => {
+        const state = JSON.parse(await incus('query', `/1.0/instances/${name}/state`)) as {
+          cpu: { usage: number };
+        };
+        return { nanoseconds: state.cpu.usage, at: now() };
+      }),
+    );
+  const before = await used();
+  await sleep(overMs);
+  const after = await used();
+  return Object.fromEntries(
+    names.map((name, i) => {
+      const [from, to] = [before[i], after[i]];
+      if (!from || !to) throw new Error(`no load of ${name}`);
+      return [name, (to.nanoseconds - from.nanoseconds) / 1e4 / (to.at - from.at)];
+    }),
+  );
+}
+
 describe('clients of a healthy formation', () => {
   beforeAll(healthy);
 
   it('write at their rate, cost little, and leave no rows behind', async () => {
     const roles = await rolesIn(formation.yaml);
+    const members = containersOf(formation);
+    const idle = await cpuShare(members, 4000);
     const { evidence, remove } = await startClients(roles);
     const began = { at: now(), cpu: process.cpuUsage(), events: evidence.journal.events.length };
-    await sleep(4000);
+    const busy = await cpuShare(members, 4000);
     const [tookMs, cpu] = [now() - began.at, process.cpuUsage(began.cpu)];
     const written = evidence.journal.events.slice(began.events).filter(({ kind }) => kind === 'acknowledged');
     const history = await evidence.stop();
     const read = await evidence.read(roles.primary.name);
     figure('clients: load of this process', (100 * (cpu.user + cpu.system)) / 1000 / tookMs, '% of a core');
+    figure(
+      `clients: load of ${members.join(', ')}, without and with them`,
+      members.map((name) => `${idle[name]?.toFixed(1)} → ${busy[name]?.toFixed(1)}`).join(', '),
+      '% of a core',
+    );
     figure('clients: acknowledged writes, witnesses included', (written.length * 1000) / tookMs, 'a second');
     figure('clients: a write by the vantage', median(latencies(history)), 'ms');
     figure('clients: what the vantage adds to a round trip', evidence.route.addedMs, 'ms');
+    for (const name of members) expect((busy[name] ?? 0) - (idle[name] ?? 0)).toBeLessThan(50);
     expect(evidence.route.via).toBe('vantage');
     expect(written.length).toBeGreaterThan(100);
     const verdict = judgeLedger(history, [read], {

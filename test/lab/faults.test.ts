@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { catalogue, type FaultName, faultNames } from '../../src/faults/catalogue.ts';
 import { markdownTable } from '../../src/report/table.ts';
-import { everything } from './extent.ts';
+import { everything, some } from './extent.ts';
 import { labFormation } from './formations.ts';
 import {
   becomesHealthy,
@@ -63,18 +63,18 @@ const replaced: Partial<Record<FaultName, (container: string) => Promise<string 
 };
 
 /** Other tests drill the rest of them: drill, drill-clients, timings. */
-const few: FaultName[] = [
-  'kill-node',
+const others: FaultName[] = [
   'network-cut',
-  'kill-postgres',
+  'kill-node',
   'standby-cut',
-  'standby-stop',
-  'monitor-stop',
+  'kill-postgres',
   'reboot',
-  'brief-freeze',
   'packet-loss',
+  'monitor-stop',
+  'brief-freeze',
+  'standby-stop',
 ];
-const wanted = only ?? (runs > 0 || everything ? faultNames : few);
+const wanted = only ?? (runs > 0 || everything ? faultNames : some(others, 4));
 const faults = faultNames.filter((name) => name !== 'disk-full' && wanted.includes(name));
 
 describe.each(settings)('faults on Debian $debian, timings $timings', ({ debian, timings }) => {
@@ -147,7 +147,7 @@ describe('disk-full', () => {
     expect(await hasTraces(formation)).toEqual([]);
   });
 
-  describe('where Incus limits the disk', () => {
+  describe.runIf(everything || only?.includes('disk-full'))('where Incus limits the disk', () => {
     const pool = 'pgha-small';
     const names = { monitor: 's12-monitor', nodes: ['s12-alpha', 's12-beta'] as [string, string] };
     const { yaml } = labFormation(12, {

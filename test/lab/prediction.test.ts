@@ -42,10 +42,9 @@ interface Compared {
 }
 
 describe.each(profiles)(`predictions hold: %s, ${nodes} data nodes, Debian ${debian}`, (profile) => {
-  const names = ['alpha', 'beta', 'gamma', 'delta'].slice(0, nodes).map((name) => `f${debian}-${name}`);
+  const names = ['alpha', 'beta', 'gamma', 'delta'].slice(0, nodes).map((name) => `d${debian}-${name}`);
   const { yaml } = labFormation(debian, {
     timings: profile,
-    monitor: { name: `f${debian}-monitor` },
     nodes: names.map((name) => ({ name })),
   });
   const formation = parseFormation(yaml, 'formation.yml');

@@ -37,12 +37,7 @@ const profiles = (['fast', 'balanced', 'upstream'] as const).filter((name) =>
 
 describe.each(profiles)(`timings: %s, Debian ${debian}`, (profile) => {
   const aim = aims[profile];
-  const names = ['alpha', 'beta'].map((name) => `t${debian}-${name}`);
-  const { yaml } = labFormation(debian, {
-    timings: profile,
-    monitor: { name: `t${debian}-monitor` },
-    nodes: names.map((name) => ({ name })),
-  });
+  const { yaml, nodes } = labFormation(debian, { timings: profile });
   const measured: { fault: FaultName; figures: Measured }[] = [];
   const take = async (fault: FaultName): Promise<Measured> => {
     const figures = await measure(yaml, fault);
@@ -60,7 +55,7 @@ describe.each(profiles)(`timings: %s, Debian ${debian}`, (profile) => {
   };
 
   beforeAll(async () => {
-    for (const name of names) await liftCut(name);
+    for (const name of nodes) await liftCut(name);
     const { code, log } = await runAction('provision-pgaf', { formation: yaml });
     expect(code, log).toBe(0);
   });
@@ -76,7 +71,7 @@ describe.each(profiles)(`timings: %s, Debian ${debian}`, (profile) => {
         expect(Math.max(announced ?? Number.POSITIVE_INFINITY, writable)).toBeLessThan(aim.promotedWithin);
     });
 
-    it.each(runs > 1 || profile === 'fast' ? allCuts : mainCuts)(
+    it.each(runs > 1 || everything ? allCuts : mainCuts)(
       `fences the old primary before the new one takes writes: %s, run ${run}`,
       async (fault) => {
         const { fenced, margin, writesAfterPromotion } = await take(fault);
