@@ -49302,7 +49302,10 @@ my (undef, undef, $uid, $gid) = getpwnam("postgres");
 if (defined $uid) {
   my @root = ($>, $));
   $) = "$gid $gid"; $> = $uid;
-  report("keeper", content("/var/lib/postgresql/.config/pg_autoctl$pgdata/pg_autoctl.cfg", 262144));
+  my $config = "/var/lib/postgresql/.config/pg_autoctl$pgdata/pg_autoctl.cfg";
+  # pg_autoctl writes it in place: for a moment it is empty.
+  for (1 .. 5) { last if -s $config || ! -f $config; select(undef, undef, undef, 0.1) }
+  report("keeper", content($config, 262144));
   report("state", content("${stateFileOf('$pgdata')}", ${stateBytes}));
   my ($pid) = content("$pgdata/postmaster.pid", 100) =~ /^(\\d+)\\n/;
   $> = $root[0]; $) = $root[1];
@@ -50181,9 +50184,9 @@ const probeBytes = 4 * 1024 * 1024;
  * Reads the whole formation at once, each container in parallel and under its own deadline.
  * @throws only what keeps us from Incus itself (EnvironmentError, InputError, DeadlineError) or a cancellation
  */
-async function observe(formation, incus, { signal, instances = incus.instances(signal), credentials } = {}) {
+async function observe(formation, incus, { signal, instances = incus.instances(signal), credentials, sessionOn } = {}) {
     const observedAt = wallClock(now());
-    const reader = new Reader(formation, incus, instances, signal);
+    const reader = new Reader(formation, incus, instances, sessionOn, signal);
     const members = membersOf(formation);
     const [monitorMember, ...dataMembers] = members;
     const [found, monitor, nodes, containers, logins] = await Promise.all([
@@ -50219,15 +50222,20 @@ class Reader {
     formation;
     incus;
     instances;
+    sessionOn;
     signal;
-    constructor(formation, incus, instances, signal) {
+    constructor(formation, incus, instances, sessionOn, signal) {
         this.formation = formation;
         this.incus = incus;
         this.instances = instances;
+        this.sessionOn = sessionOn;
         this.signal = signal;
     }
-    /** Opens a session in a member's container and reads it. */
+    /** Reads a member over a session in its container. */
     async sql(member, database, work) {
+        const { sessionOn } = this;
+        if (sessionOn)
+            return await this.unlessStopped(member, `Postgres in ${member.name}`, async () => work(await sessionOn(member)));
         const stream = openSqlStream(this.incus, member.name, this.formation.postgres.port);
         try {
             return await this.unlessStopped(member, `Postgres in ${member.name}`, async (signal) => {
@@ -70724,7 +70732,11 @@ if [ ! -f "$config$data/pg_autoctl.cfg" ]; then
 fi
 content hba "$pgdata/pg_hba.conf"
 content ident "$pgdata/pg_ident.conf"
-content keeper "$config$data/pg_autoctl.cfg"
+# pg_autoctl writes it in place: for a moment it is empty.
+if [ -f "$config$data/pg_autoctl.cfg" ]; then
+  for again in 1 2 3 4 5; do [ -s "$config$data/pg_autoctl.cfg" ] && break; sleep 0.1; done
+  content keeper "$config$data/pg_autoctl.cfg"
+fi
 if [ -f "${stateFileOf('$pgdata')}" ]; then echo "state $(head -c ${stateBytes} "${stateFileOf('$pgdata')}" | base64 -w0)"; fi
 content passwords ${passwordFile}
 if [ -f ${passwordFile} ]; then echo "passwordmode $(stat -c %U:%a ${passwordFile})"; fi
@@ -70892,8 +70904,11 @@ class Context {
 
 
 
+
 /** pg_autoctl's commands, run in the containers as postgres. */
 const commandDeadlineMs = 30_000;
+/** Seconds in which a configuration that is being written is whole again, with much to spare. */
+const rereads = { times: 10, pauseMs: 300 };
 /**
  * Runs pg_autoctl in a container as postgres, with the formation's Postgres binaries first on PATH.
  * @throws CommandError with its own lines of ERROR and FATAL, DeadlineError
@@ -70916,7 +70931,16 @@ async function pgAutoctl(incus, formation, container, args, deadlineMs, signal) 
     ];
     const shown = ['exec', container, '--', 'pg_autoctl', ...args.slice(0, 2)];
     try {
-        await incus.exec(container, command, { deadlineMs, signal, shownArgs: shown });
+        for (let times = 1;; times++) {
+            try {
+                return void (await incus.exec(container, command, { deadlineMs, signal, shownArgs: shown }));
+            }
+            catch (error) {
+                if (!isEmptyConfiguration(error) || times === rereads.times)
+                    throw error;
+                await sleep(rereads.pauseMs, signal);
+            }
+        }
     }
     catch (error) {
         if (!(error instanceof CommandError))
@@ -70926,6 +70950,13 @@ async function pgAutoctl(incus, formation, container, args, deadlineMs, signal) 
         const told = errors.filter((line) => !/see above|sub-process supervision/i.test(line));
         throw told.length === 0 ? error : new CommandError(error.argv, error.reason, told.join('\n'));
     }
+}
+/**
+ * Whether pg_autoctl found its configuration empty, before it did anything: it writes the file in place (fopen with "w",
+ * keeper_config_write_file), so that who reads it while the service reloads may find nothing. Seen in the lab.
+ */
+function isEmptyConfiguration(error) {
+    return error instanceof CommandError && /Failed to find section pg_autoctl in/.test(error.stderr);
 }
 /** Another connection string to the same monitor; it takes effect at the next start or reload. */
 async function setMonitorUri(incus, formation, member, monitor, signal) {
@@ -71881,14 +71912,22 @@ class Provisioning {
                 options.log.info(`${name} does not run: what else would change in it can be told once it does`);
             return { mode: 'plan', changed, changes, proof: undefined };
         }
-        return { mode: 'apply', changed, changes, proof: await this.proof(changed) };
+        return { mode: 'apply', changed, changes, proof: await this.proof(changed ? undefined : instances) };
     }
-    /** What check-formation says now. What was changed on the primary takes a moment to reach its standbys. */
-    async proof(changed) {
-        const { formation, incus, signal } = this.ctx;
-        const until = now() + (changed ? proofDeadlineMs : 0);
+    /**
+     * What check-formation says now. What was changed on the primary takes a moment to reach its standbys.
+     * @param unchanged the instances, where this run changed nothing
+     */
+    async proof(unchanged) {
+        const { ctx } = this;
+        const { formation, incus, signal } = ctx;
+        const until = now() + (unchanged ? 0 : proofDeadlineMs);
         for (;;) {
-            const observation = await observe(formation, incus, { signal });
+            const observation = await observe(formation, incus, {
+                signal,
+                instances: unchanged ? Promise.resolve(unchanged) : incus.instances(signal),
+                sessionOn: (member) => ctx.open(member),
+            });
             const verdict = judge(observation, formation);
             if (verdict.outcome === 'pass' || now() > until)
                 return { verdict, observation };

@@ -77,7 +77,10 @@ my (undef, undef, $uid, $gid) = getpwnam("postgres");
 if (defined $uid) {
   my @root = ($>, $));
   $) = "$gid $gid"; $> = $uid;
-  report("keeper", content("/var/lib/postgresql/.config/pg_autoctl$pgdata/pg_autoctl.cfg", 262144));
+  my $config = "/var/lib/postgresql/.config/pg_autoctl$pgdata/pg_autoctl.cfg";
+  # pg_autoctl writes it in place: for a moment it is empty.
+  for (1 .. 5) { last if -s $config || ! -f $config; select(undef, undef, undef, 0.1) }
+  report("keeper", content($config, 262144));
   report("state", content("${stateFileOf('$pgdata')}", ${stateBytes}));
   my ($pid) = content("$pgdata/postmaster.pid", 100) =~ /^(\\d+)\\n/;
   $> = $root[0]; $) = $root[1];

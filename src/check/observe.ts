@@ -23,6 +23,8 @@ export interface ObserveOptions {
   instances?: Promise<Map<string, Instance>>;
   /** With them every node is logged in on as the application does. */
   credentials?: Credentials | undefined;
+  /** A superuser's session on a member that is open already, or is opened; without it a new one is, and closed. */
+  sessionOn?: ((member: Member) => Promise<Session>) | undefined;
 }
 
 /**
@@ -32,10 +34,10 @@ export interface ObserveOptions {
 export async function observe(
   formation: Formation,
   incus: Incus,
-  { signal, instances = incus.instances(signal), credentials }: ObserveOptions = {},
+  { signal, instances = incus.instances(signal), credentials, sessionOn }: ObserveOptions = {},
 ): Promise<Observation> {
   const observedAt = wallClock(now());
-  const reader = new Reader(formation, incus, instances, signal);
+  const reader = new Reader(formation, incus, instances, sessionOn, signal);
   const members = membersOf(formation);
   const [monitorMember, ...dataMembers] = members;
   const [found, monitor, nodes, containers, logins] = await Promise.all([
@@ -81,22 +83,30 @@ class Reader {
   private readonly formation: Formation;
   private readonly incus: Incus;
   private readonly instances: Promise<Map<string, Instance>>;
+  private readonly sessionOn: ObserveOptions['sessionOn'];
   private readonly signal: AbortSignal | undefined;
 
   constructor(
     formation: Formation,
     incus: Incus,
     instances: Promise<Map<string, Instance>>,
+    sessionOn: ObserveOptions['sessionOn'],
     signal: AbortSignal | undefined,
   ) {
     this.formation = formation;
     this.incus = incus;
     this.instances = instances;
+    this.sessionOn = sessionOn;
     this.signal = signal;
   }
 
-  /** Opens a session in a member's container and reads it. */
+  /** Reads a member over a session in its container. */
   async sql<T>(member: Member, database: string, work: (session: Session) => Promise<T>): Promise<Read<T>> {
+    const { sessionOn } = this;
+    if (sessionOn)
+      return await this.unlessStopped(member, `Postgres in ${member.name}`, async () =>
+        work(await sessionOn(member)),
+      );
     const stream = openSqlStream(this.incus, member.name, this.formation.postgres.port);
     try {
       return await this.unlessStopped(member, `Postgres in ${member.name}`, async (signal) => {

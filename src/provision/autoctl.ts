@@ -1,3 +1,4 @@
+import { sleep } from '../clock/deadline.ts';
 import { CommandError } from '../contract/errors.ts';
 import type { Formation, Member } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
@@ -7,6 +8,9 @@ import { tlsOptions } from '../member/tls.ts';
 /** pg_autoctl's commands, run in the containers as postgres. */
 
 const commandDeadlineMs = 30_000;
+
+/** Seconds in which a configuration that is being written is whole again, with much to spare. */
+const rereads = { times: 10, pauseMs: 300 };
 
 /**
  * Runs pg_autoctl in a container as postgres, with the formation's Postgres binaries first on PATH.
@@ -37,7 +41,14 @@ export async function pgAutoctl(
   ];
   const shown = ['exec', container, '--', 'pg_autoctl', ...args.slice(0, 2)];
   try {
-    await incus.exec(container, command, { deadlineMs, signal, shownArgs: shown });
+    for (let times = 1; ; times++) {
+      try {
+        return void (await incus.exec(container, command, { deadlineMs, signal, shownArgs: shown }));
+      } catch (error) {
+        if (!isEmptyConfiguration(error) || times === rereads.times) throw error;
+        await sleep(rereads.pauseMs, signal);
+      }
+    }
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     // Its last lines say "see above": the errors are what people need.
@@ -45,6 +56,14 @@ export async function pgAutoctl(
     const told = errors.filter((line) => !/see above|sub-process supervision/i.test(line));
     throw told.length === 0 ? error : new CommandError(error.argv, error.reason, told.join('\n'));
   }
+}
+
+/**
+ * Whether pg_autoctl found its configuration empty, before it did anything: it writes the file in place (fopen with "w",
+ * keeper_config_write_file), so that who reads it while the service reloads may find nothing. Seen in the lab.
+ */
+function isEmptyConfiguration(error: unknown): boolean {
+  return error instanceof CommandError && /Failed to find section pg_autoctl in/.test(error.stderr);
 }
 
 /** Another connection string to the same monitor; it takes effect at the next start or reload. */

@@ -91,7 +91,11 @@ if [ ! -f "$config$data/pg_autoctl.cfg" ]; then
 fi
 content hba "$pgdata/pg_hba.conf"
 content ident "$pgdata/pg_ident.conf"
-content keeper "$config$data/pg_autoctl.cfg"
+# pg_autoctl writes it in place: for a moment it is empty.
+if [ -f "$config$data/pg_autoctl.cfg" ]; then
+  for again in 1 2 3 4 5; do [ -s "$config$data/pg_autoctl.cfg" ] && break; sleep 0.1; done
+  content keeper "$config$data/pg_autoctl.cfg"
+fi
 if [ -f "${stateFileOf('$pgdata')}" ]; then echo "state $(head -c ${stateBytes} "${stateFileOf('$pgdata')}" | base64 -w0)"; fi
 content passwords ${passwordFile}
 if [ -f ${passwordFile} ]; then echo "passwordmode $(stat -c %U:%a ${passwordFile})"; fi

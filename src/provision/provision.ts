@@ -152,15 +152,25 @@ class Provisioning {
         options.log.info(`${name} does not run: what else would change in it can be told once it does`);
       return { mode: 'plan', changed, changes, proof: undefined };
     }
-    return { mode: 'apply', changed, changes, proof: await this.proof(changed) };
+    return { mode: 'apply', changed, changes, proof: await this.proof(changed ? undefined : instances) };
   }
 
-  /** What check-formation says now. What was changed on the primary takes a moment to reach its standbys. */
-  private async proof(changed: boolean): Promise<NonNullable<Provisioned['proof']>> {
-    const { formation, incus, signal } = this.ctx;
-    const until = now() + (changed ? proofDeadlineMs : 0);
+  /**
+   * What check-formation says now. What was changed on the primary takes a moment to reach its standbys.
+   * @param unchanged the instances, where this run changed nothing
+   */
+  private async proof(
+    unchanged: Map<string, Instance> | undefined,
+  ): Promise<NonNullable<Provisioned['proof']>> {
+    const { ctx } = this;
+    const { formation, incus, signal } = ctx;
+    const until = now() + (unchanged ? 0 : proofDeadlineMs);
     for (;;) {
-      const observation = await observe(formation, incus, { signal });
+      const observation = await observe(formation, incus, {
+        signal,
+        instances: unchanged ? Promise.resolve(unchanged) : incus.instances(signal),
+        sessionOn: (member) => ctx.open(member),
+      });
       const verdict = judge(observation, formation);
       if (verdict.outcome === 'pass' || now() > until) return { verdict, observation };
       await sleep(200, signal);

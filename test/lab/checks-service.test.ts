@@ -13,6 +13,7 @@ import {
   tellTimes,
 } from './breakage.ts';
 import { cutBridge, healBridge } from './bridge.ts';
+import { some } from './extent.ts';
 import { containersOf, labFormation } from './formations.ts';
 import { incus, inside, runAction } from './harness.ts';
 
@@ -122,7 +123,7 @@ const breakages: Breakage[] = [
 ];
 
 describe('check-formation tells, and its remedy mends', () => {
-  it.each(breakages)('$check: $what', (breakage) => isToldAndMended(path, breakage));
+  it.each(some(breakages, 6))('$check: $what', (breakage) => isToldAndMended(path, breakage));
 });
 
 describe('the orders that a keeper can follow', () => {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Moment, now } from '../../src/clock/clock.ts';
@@ -28,7 +28,8 @@ import {
   rolesIn,
   startClients,
 } from './clients.ts';
-import { containersOf, labFormation } from './formations.ts';
+import { everything } from './extent.ts';
+import { labFormation } from './formations.ts';
 import { becomesHealthy, eventually, figure, incus, inside, runAction, statusOf } from './harness.ts';
 import { tolerable } from './meter.ts';
 
@@ -61,27 +62,15 @@ function latencies(history: History): number[] {
     .map(({ connection, seq, at }) => at - (sent.get(`${connection} ${seq}`) ?? Number.NaN));
 }
 
-/** What each container takes of a core over so many milliseconds, in percent. */
-async function cpuShare(names: readonly string[], overMs: number): Promise<Record<string, number>> {
-  const used = async () =>
-    await Promise.all(
-      names.map(async (name) => {
-        const state = JSON.parse(await incus('query', `/1.0/instances/${name}/state`)) as {
-          cpu: { usage: number };
-        };
-        return { nanoseconds: state.cpu.usage, at: now() };
-      }),
-    );
-  const before = await used();
+/** What the whole machine does over so many milliseconds, containers included, in percent of a core. */
+async function machineLoad(overMs: number): Promise<number> {
+  const used = () =>
+    cpus()
+      .map(({ times }) => times.user + times.nice + times.sys + times.irq)
+      .reduce((sum, one) => sum + one, 0);
+  const [before, began] = [used(), now()];
   await sleep(overMs);
-  const after = await used();
-  return Object.fromEntries(
-    names.map((name, i) => {
-      const [from, to] = [before[i], after[i]];
-      if (!from || !to) throw new Error(`no load of ${name}`);
-      return [name, (to.nanoseconds - from.nanoseconds) / 1e4 / (to.at - from.at)];
-    }),
-  );
+  return (100 * (used() - before)) / (now() - began);
 }
 
 describe('clients of a healthy formation', () => {
@@ -89,25 +78,21 @@ describe('clients of a healthy formation', () => {
 
   it('write at their rate, cost little, and leave no rows behind', async () => {
     const roles = await rolesIn(formation.yaml);
-    const members = containersOf(formation);
-    const idle = await cpuShare(members, 4000);
+    const idle = await machineLoad(4000);
     const { evidence, remove } = await startClients(roles);
     const began = { at: now(), cpu: process.cpuUsage(), events: evidence.journal.events.length };
-    const busy = await cpuShare(members, 4000);
+    const busy = await machineLoad(4000);
     const [tookMs, cpu] = [now() - began.at, process.cpuUsage(began.cpu)];
     const written = evidence.journal.events.slice(began.events).filter(({ kind }) => kind === 'acknowledged');
     const history = await evidence.stop();
     const read = await evidence.read(roles.primary.name);
     figure('clients: load of this process', (100 * (cpu.user + cpu.system)) / 1000 / tookMs, '% of a core');
-    figure(
-      `clients: load of ${members.join(', ')}, without and with them`,
-      members.map((name) => `${idle[name]?.toFixed(1)} → ${busy[name]?.toFixed(1)}`).join(', '),
-      '% of a core',
-    );
+    figure('clients: load of the whole machine without them', idle, '% of a core');
+    figure('clients: load of the whole machine with them', busy, '% of a core');
     figure('clients: acknowledged writes, witnesses included', (written.length * 1000) / tookMs, 'a second');
     figure('clients: a write by the vantage', median(latencies(history)), 'ms');
     figure('clients: what the vantage adds to a round trip', evidence.route.addedMs, 'ms');
-    for (const name of members) expect((busy[name] ?? 0) - (idle[name] ?? 0)).toBeLessThan(50);
+    expect(busy - idle).toBeLessThan(100);
     expect(evidence.route.via).toBe('vantage');
     expect(written.length).toBeGreaterThan(100);
     const verdict = judgeLedger(history, [read], {
@@ -341,7 +326,8 @@ describe('clients see a failover', () => {
   });
 });
 
-describe('clients of a formation that is not as it should be', () => {
+// The drill's own self-test comes to the same by way of the dist.
+describe.runIf(everything)('clients of a formation that is not as it should be', () => {
   beforeEach(healthy);
   afterEach(() => provision(formation.yaml));
 

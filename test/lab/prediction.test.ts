@@ -30,7 +30,7 @@ const profiles = (process.env['PGHA_PROFILES'] ?? all).split(',');
 // What timings.test.ts inflicts on every run need not be inflicted twice.
 const failovers = measuring
   ? (['crash-stop', 'freeze', 'full-cut', 'monitor-cut', 'switchover'] as const)
-  : (['full-cut', 'switchover'] as const);
+  : (['switchover'] as const);
 
 /** A figure that was measured, beside what was predicted of it. */
 interface Compared {
