@@ -41436,6 +41436,8 @@ function parseFacts(output) {
 
 
 
+
+
 /** What every part of one provisioning run works with. */
 class Context {
     formation;
@@ -41501,6 +41503,25 @@ class Context {
         catch {
             this.signal.throwIfAborted();
             return undefined;
+        }
+    }
+    /**
+     * Work over a member's session that is begun anew, twice at most, where Postgres ends the session in the midst of it: a
+     * keeper restarts the Postgres of a standby that joins.
+     */
+    async despiteRestart(member, work) {
+        for (let attempt = 1;; attempt++) {
+            const session = await this.answering(member);
+            try {
+                return await work();
+            }
+            catch (error) {
+                this.signal.throwIfAborted();
+                const ended = session.lost !== undefined || sqlStateOf(error)?.startsWith('57P');
+                if (!ended || error instanceof DeadlineError || attempt === 3)
+                    throw error;
+                this.closeSession(member);
+            }
         }
     }
     /** Ends a member's sessions, which must not outlive what comes next, such as a restart of its Postgres. */
@@ -41957,9 +41978,11 @@ async function createDataNode(ctx, node, hosts, source) {
         const facts = await readFacts(incus, node, signal);
         await dataNodeUp(ctx, node, facts, hosts, steps.within);
         ctx.facts.set(node.name, facts);
-        const settings = await settingsToChange(ctx, node);
-        if (settings)
-            await changeSettings(ctx, node, settings, steps.within);
+        await ctx.despiteRestart(node, async () => {
+            const settings = await settingsToChange(ctx, node);
+            if (settings)
+                await changeSettings(ctx, node, settings, steps.within);
+        });
     });
 }
 /**
@@ -42269,7 +42292,7 @@ async function settingsInTurn(ctx, existing, { settled, convergeDeadlineMs }) {
     const found = await Promise.all(existing.map(async (node) => {
         if (steps.planning && (await ctx.openIfAnswers(node)) === undefined)
             return [node, undefined];
-        return [node, await settingsToChange(ctx, node)];
+        return [node, await ctx.despiteRestart(node, () => settingsToChange(ctx, node))];
     }));
     const due = found.filter((entry) => entry[1] !== undefined);
     refuseLower(due);

@@ -1,8 +1,9 @@
 import { retryUntil } from '../clock/deadline.ts';
+import { DeadlineError } from '../contract/errors.ts';
 import { type Formation, type Member, membersOf } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
-import type { Session } from '../postgres/session.ts';
+import { type Session, sqlStateOf } from '../postgres/session.ts';
 import { type Facts, noFacts } from './facts.ts';
 import type { Secrets } from './secrets.ts';
 import type { Steps } from './steps.ts';
@@ -89,6 +90,24 @@ export class Context {
     } catch {
       this.signal.throwIfAborted();
       return undefined;
+    }
+  }
+
+  /**
+   * Work over a member's session that is begun anew, twice at most, where Postgres ends the session in the midst of it: a
+   * keeper restarts the Postgres of a standby that joins.
+   */
+  async despiteRestart<T>(member: Member, work: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const session = await this.answering(member);
+      try {
+        return await work();
+      } catch (error) {
+        this.signal.throwIfAborted();
+        const ended = session.lost !== undefined || sqlStateOf(error)?.startsWith('57P');
+        if (!ended || error instanceof DeadlineError || attempt === 3) throw error;
+        this.closeSession(member);
+      }
     }
   }
 

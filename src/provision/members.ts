@@ -94,8 +94,10 @@ export async function createDataNode(
     const facts = await readFacts(incus, node, signal);
     await dataNodeUp(ctx, node, facts, hosts, steps.within);
     ctx.facts.set(node.name, facts);
-    const settings = await settingsToChange(ctx, node);
-    if (settings) await changeSettings(ctx, node, settings, steps.within);
+    await ctx.despiteRestart(node, async () => {
+      const settings = await settingsToChange(ctx, node);
+      if (settings) await changeSettings(ctx, node, settings, steps.within);
+    });
   });
 }
 

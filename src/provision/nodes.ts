@@ -224,7 +224,7 @@ async function settingsInTurn(
   const found = await Promise.all(
     existing.map(async (node): Promise<[Member, SettingsDifference | undefined]> => {
       if (steps.planning && (await ctx.openIfAnswers(node)) === undefined) return [node, undefined];
-      return [node, await settingsToChange(ctx, node)];
+      return [node, await ctx.despiteRestart(node, () => settingsToChange(ctx, node))];
     }),
   );
   const due = found.filter((entry): entry is [Member, SettingsDifference] => entry[1] !== undefined);

@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { some } from './extent.ts';
 import { labFormation } from './formations.ts';
@@ -23,8 +26,8 @@ const keptSettings = {
   },
 };
 
-const provision = (yaml: string, inputs: Record<string, string> = {}) =>
-  runAction('provision-pgaf', { formation: yaml, ...inputs });
+const provision = (yaml: string, inputs: Record<string, string> = {}, env: Record<string, string> = {}) =>
+  runAction('provision-pgaf', { formation: yaml, ...inputs }, { env });
 const sql = (node: string, text: string) =>
   inside(node, 'runuser', '-u', 'postgres', '--', 'env', '-C', '/', 'psql', '-d', 'veza', '-Atqc', text);
 const changesOf = ({ report }: Finished) =>
@@ -33,13 +36,17 @@ const changesOf = ({ report }: Finished) =>
     .sort();
 
 /** Plans, applies, holds the plan against what was done, and sees that nothing is left to do. */
-async function planAndApply(yaml: string, inputs: Record<string, string> = {}): Promise<string[]> {
+async function planAndApply(
+  yaml: string,
+  inputs: Record<string, string> = {},
+  env: Record<string, string> = {},
+): Promise<string[]> {
   const before = await incus('list', '-f', 'csv', '-c', 'nsl');
   const plan = await provision(yaml, { ...inputs, mode: 'plan' });
   expect(plan.code, plan.log).toBe(0);
   expect(plan.outputs['changed'], plan.log).toBe('true');
   expect(await incus('list', '-f', 'csv', '-c', 'nsl')).toBe(before);
-  const applied = await provision(yaml, inputs);
+  const applied = await provision(yaml, inputs, env);
   expect(applied.code, applied.log).toBe(0);
   expect(changesOf(applied)).toEqual(changesOf(plan));
   const again = await provision(yaml, { ...inputs, mode: 'plan' });
@@ -84,9 +91,23 @@ describe('a formation over its life', { timeout: patience }, () => {
     );
   });
 
-  it('gains a node', async () => {
+  it('gains a node, whose Postgres ends our session while it is set up', async () => {
     const three = formation({}, names.nodes);
-    expect(await planAndApply(three)).toEqual(expect.arrayContaining(['l-gamma: create the node']));
+    // As where its keeper restarts it: once, when its settings are about to be set.
+    const bin = mkdtempSync(join(tmpdir(), 'pgha-bin-'));
+    const end =
+      'SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $$pgha$$';
+    const shim = `#!/bin/sh
+PATH='${process.env['PATH']}'
+case "$*" in *${gamma}*/etc/pgha/settings*)
+  mkdir '${bin}/once' && incus exec ${gamma} -- runuser -u postgres -- psql -Atqc '${end}' </dev/null >'${bin}/ended' ;;
+esac
+exec incus "$@"
+`;
+    writeFileSync(join(bin, 'incus'), shim, { mode: 0o755 });
+    const changes = await planAndApply(three, {}, { PATH: `${bin}:${process.env['PATH']}` });
+    expect(changes).toEqual(expect.arrayContaining(['l-gamma: create the node']));
+    expect(readFileSync(join(bin, 'ended'), 'utf8').trim()).toBe('1');
     expect(await rowsOn(gamma)).toBe('1000');
     const number = await inside(
       names.monitor,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { labFormation } from './formations.ts';
 import { figure, incus, loadAverage, runAction } from './harness.ts';
+import { tolerable } from './meter.ts';
 
 /**
  * How long provisioning takes: from nothing with its base image still to be made (cold), with the base image
@@ -55,14 +56,14 @@ describe.runIf(process.env['PGHA_SPEED'] === 'all').each(cases)(
     it('cold: makes its base image, then the formation', async () => {
       const { log, seconds } = await provision('cold');
       expect(log).toContain('make a base image');
-      expect(seconds).toBeLessThan(nodes === 2 ? 90 : 150);
+      expect(seconds).toBeLessThan(tolerable(20 * (nodes + 1)));
     });
 
     it('warm: makes the formation from the base image', async () => {
       await remove();
       const { log, seconds } = await provision('warm');
       expect(log).not.toContain('make a base image');
-      expect(seconds).toBeLessThan(nodes === 2 ? 45 : 90);
+      expect(seconds).toBeLessThan(tolerable(5 * (nodes + 1)));
     });
 
     it('no-op: finds nothing to do', async () => {
@@ -73,7 +74,7 @@ describe.runIf(process.env['PGHA_SPEED'] === 'all').each(cases)(
         times.push(seconds);
       }
       // Whatever else the machine does only adds to a time.
-      expect(Math.min(...times)).toBeLessThan(1 + 0.25 * (nodes - 2));
+      expect(Math.min(...times)).toBeLessThan(tolerable(1 + 0.25 * (nodes - 2)));
     });
   },
 );
