@@ -99,7 +99,7 @@ describe('a formation over its life', { timeout: patience }, () => {
       'SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $$pgha$$';
     const shim = `#!/bin/sh
 PATH='${process.env['PATH']}'
-case "$*" in *${gamma}*/etc/pgha/settings*)
+case "$*" in *${gamma}*' sh /etc/pgha/settings 0644 '*)
   mkdir '${bin}/once' && incus exec ${gamma} -- runuser -u postgres -- psql -Atqc '${end}' </dev/null >'${bin}/ended' ;;
 esac
 exec incus "$@"
