@@ -92,7 +92,7 @@ describe('clients of a healthy formation', () => {
     figure('clients: acknowledged writes, witnesses included', (written.length * 1000) / tookMs, 'a second');
     figure('clients: a write by the vantage', median(latencies(history)), 'ms');
     figure('clients: what the vantage adds to a round trip', evidence.route.addedMs, 'ms');
-    expect(busy - idle).toBeLessThan(100);
+    expect(busy - idle).toBeLessThan(tolerable(50));
     expect(evidence.route.via).toBe('vantage');
     expect(written.length).toBeGreaterThan(100);
     const verdict = judgeLedger(history, [read], {
