@@ -41546,7 +41546,7 @@ class Context {
 
 /** pg_autoctl's commands, run in the containers as postgres. */
 const commandDeadlineMs = 30_000;
-/** Seconds in which a configuration that is being written is whole again, with much to spare. */
+/** A configuration that is being written is whole again within milliseconds: this is patient enough for any machine. */
 const rereads = { times: 10, pauseMs: 300 };
 /**
  * Runs pg_autoctl in a container as postgres, with the formation's Postgres binaries first on PATH.
@@ -42566,7 +42566,7 @@ class Provisioning {
         for (;;) {
             const observation = await observe(formation, incus, {
                 signal,
-                instances: unchanged ? Promise.resolve(unchanged) : incus.instances(signal),
+                ...(unchanged && { instances: Promise.resolve(unchanged) }),
                 sessionOn: (member) => ctx.open(member),
             });
             const verdict = judge(observation, formation);

@@ -9,7 +9,7 @@ import { tlsOptions } from '../member/tls.ts';
 
 const commandDeadlineMs = 30_000;
 
-/** Seconds in which a configuration that is being written is whole again, with much to spare. */
+/** A configuration that is being written is whole again within milliseconds: this is patient enough for any machine. */
 const rereads = { times: 10, pauseMs: 300 };
 
 /**

@@ -168,7 +168,7 @@ class Provisioning {
     for (;;) {
       const observation = await observe(formation, incus, {
         signal,
-        instances: unchanged ? Promise.resolve(unchanged) : incus.instances(signal),
+        ...(unchanged && { instances: Promise.resolve(unchanged) }),
         sessionOn: (member) => ctx.open(member),
       });
       const verdict = judge(observation, formation);

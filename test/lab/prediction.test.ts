@@ -42,9 +42,12 @@ interface Compared {
 }
 
 describe.each(profiles)(`predictions hold: %s, ${nodes} data nodes, Debian ${debian}`, (profile) => {
-  const names = ['alpha', 'beta', 'gamma', 'delta'].slice(0, nodes).map((name) => `d${debian}-${name}`);
+  // More nodes than the common formation has are a formation of their own.
+  const prefix = nodes === 2 ? `d${debian}` : `f${debian}`;
+  const names = ['alpha', 'beta', 'gamma', 'delta'].slice(0, nodes).map((name) => `${prefix}-${name}`);
   const { yaml } = labFormation(debian, {
     timings: profile,
+    monitor: { name: `${prefix}-monitor` },
     nodes: names.map((name) => ({ name })),
   });
   const formation = parseFormation(yaml, 'formation.yml');
