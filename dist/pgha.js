@@ -18787,7 +18787,7 @@ function explain(argv, error, stdout, stderr, { deadlineMs, maxBytes }) {
 /**
  * Incus (as LXD, lxc/lxc issue 4282) now and then loses what a command printed just before it ended, with
  * exit code 0: 1 to 3 % of calls on a loaded host in the lab. A command that lingers after its output lost
- * none in 600; a mark at the end tells when it was lost all the same, and that a command which only reads need not be
+ * none in 600; a mark at the end tells when it was lost all the same, and that a command has succeeded and need not be
  * waited for any longer. One that failed makes no mark.
  */
 const endOfOutput = '\npgha: end of output\n';
@@ -18940,7 +18940,7 @@ class Incus {
      */
     async read(instance, command, options) {
         for (let attempt = 0; attempt < readAttempts; attempt++) {
-            const output = await this.runInside(instance, command, { ...options, until: endOfOutput });
+            const output = await this.runInside(instance, command, options);
             if (output.endsWith(endOfOutput))
                 return output.slice(0, -endOfOutput.length);
             this.log?.debug(`incus exec lost the output of a command in ${instance}; once more`);
@@ -18950,7 +18950,7 @@ class Incus {
     async runInside(instance, command, options) {
         const args = this.argv('exec', instance, '-T', '--', 'sh', '-c', lingering, 'sh', ...command);
         const shownArgs = options.shownArgs ?? this.argv('exec', instance, '--', ...command);
-        return await this.run(args, { ...options, shownArgs });
+        return await this.run(args, { ...options, shownArgs, until: endOfOutput });
     }
     /** Whether an operation of Incus on the instance is under way, such as a stop; commands that run in it do not count. */
     async isBusy(instance, signal) {
@@ -39737,8 +39737,14 @@ function once(work) {
 
 
 
-/** An address, and its own name resolved: only then do HBA rules and connections by name work. */
-const networkReady = 'ip -o addr show scope global | grep -q inet && getent hosts "$1" >/dev/null';
+/** Waits, ten seconds at most, for an address, and its own name, $1, resolved: only then do HBA rules and connections by name work. */
+const networkReady = `
+for _ in $(seq 100); do
+  ip -o addr show scope global | grep -q inet && getent hosts "$1" > /dev/null && exit 0
+  sleep 0.1
+done
+exit 1
+`;
 /**
  * The faults of containers that have a member's name and are not this formation's: nothing of another's is
  * touched. A monitor may serve several formations.
@@ -39852,7 +39858,7 @@ function explainLaunch(error, formation, name) {
 async function waitForNetwork(incus, { name, host }, signal) {
     try {
         await retryUntil(`${name} to have an address and to resolve ${host}`, { deadlineMs: 60_000, pauseMs: 100, signal }, async (inner) => {
-            await incus.exec(name, ['sh', '-c', networkReady, 'sh', host], { deadlineMs: 10_000, signal: inner });
+            await incus.exec(name, ['sh', '-c', networkReady, 'sh', host], { deadlineMs: 30_000, signal: inner });
             return true;
         });
     }
@@ -40780,7 +40786,7 @@ async function ensureBaseImage(incus, formation, steps, log, signal) {
     }
     if (steps.planning)
         return found.alias;
-    await prune(incus, formation, found, signal).catch((error) => {
+    await removeOlder(incus, formation, found, signal).catch((error) => {
         signal.throwIfAborted();
         log.warn(`older base images could not be removed: ${messageOf(error)}`);
     });
@@ -40856,7 +40862,6 @@ class Baking {
                 // The one that held it before us may have ended with its work done.
                 if (!(await this.isThere(signal)))
                     await this.bake(lock, signal);
-                await this.remove();
                 return;
             }
             catch (error) {
@@ -40952,7 +40957,7 @@ class Baking {
             'pgha.baked': new Date().toISOString(),
         };
     }
-    /** The container has served, or cannot be used; what is left of it is the next run's to remove. */
+    /** The container cannot be used; what is left of it is the next run's to remove. */
     async remove() {
         await this.incus.delete(this.container).catch(() => { });
     }
@@ -41001,18 +41006,27 @@ if [ -f /var/lib/dbus/machine-id ] && [ ! -L /var/lib/dbus/machine-id ]; then
 fi
 : > /etc/machine-id
 `;
-/** Removes base images that newer ones replace or that nobody uses, and containers of makers that are gone. */
-async function prune(incus, formation, current, signal) {
+/** Removes base images that newer ones replace or that nobody uses. */
+async function removeOlder(incus, formation, current, signal) {
     const images = await incus.images(signal);
     const mine = images.find(({ aliases }) => aliases.includes(current.alias));
     if (mine === undefined)
         return;
     for (const { fingerprint } of outdated(images, mine, base_image_lineOf(formation)))
         await incus.deleteImage(fingerprint, signal);
-    for (const { name, status, config } of (await incus.instances(signal)).values()) {
-        const key = config[bakeKey];
-        if (key === undefined || key === current.key || name !== containerOf(key))
+}
+const isBakeContainer = ({ name, config }) => config[bakeKey] !== undefined && name === containerOf(config[bakeKey]);
+const bakeContainersIn = (instances) => [...instances.values()].some(isBakeContainer);
+/**
+ * Removes the containers in which images were made and with which nobody does anything any more, ours and those of makers
+ * that are gone. At the end of a run: ext4 makes new files slowly, by the factor of five in the lab, for minutes after
+ * many were deleted (recently_deleted in its ialloc.c), and a launch makes thousands.
+ */
+async function removeBakeContainers(incus, signal) {
+    for (const instance of (await incus.instances(signal)).values()) {
+        if (!isBakeContainer(instance))
             continue;
+        const { name, status } = instance;
         const lock = status === 'Running' ? await holdLock(incus, name, signal) : undefined;
         const gone = lock !== undefined ||
             (status !== 'Running' && !(await incus.isBusy(name, signal)) && !(await incus.makesImage(signal)));
@@ -41121,13 +41135,16 @@ async function ensureRuntimeFolder(incus, member, facts, steps, signal) {
  */
 async function ensureService(incus, member, postgresVersion, facts, steps, signal) {
     const unit = unitText(member, postgresVersion);
+    const runs = facts.serviceActive && facts.serviceEnabled;
     if (facts.unit !== unit) {
         await steps.take(member.name, 'write pg_autoctl.service', async () => {
             await files_writeFile(incus, member.name, unitPath, unit, {}, signal);
-            await systemctl(incus, member, ['daemon-reload'], signal);
+            // systemd knows nothing older of one that was not there, and reads it when it is enabled.
+            if (runs || facts.unit !== '')
+                await systemctl(incus, member, ['daemon-reload'], signal);
         });
     }
-    if (facts.serviceActive && facts.serviceEnabled)
+    if (runs)
         return false;
     await steps.take(member.name, 'start pg_autoctl', () => systemctl(incus, member, ['enable', '--now', unitName], signal));
     return true;
@@ -41206,10 +41223,12 @@ async function settingsDifference(session, wanted, managed) {
 const noted = (names) => `${[...new Set(names)].sort().join('\n')}\n`;
 /** Makes the difference, and has Postgres read its files again. @throws DatabaseError for what Postgres refuses */
 async function applySettings(incus, member, session, { wanted, managed, set, reset }, steps, signal) {
+    let written = managed;
     const note = async (names) => {
-        if (steps.planning || noted(names) === managed)
+        if (steps.planning || noted(names) === written)
             return;
-        await files_writeFile(incus, member.name, managedSettingsPath, noted(names), {}, signal);
+        written = noted(names);
+        await files_writeFile(incus, member.name, managedSettingsPath, written, {}, signal);
     };
     // Noted before it is set: a name too many harms nothing, one too few would never be reset.
     await note([...managed.split('\n').filter(Boolean), ...Object.keys(wanted)]);
@@ -41336,47 +41355,62 @@ const noFacts = {
 const configurations = '/var/lib/postgresql/.config/pg_autoctl';
 /** More than any of these files has; a larger one is none that we wrote. */
 const maxFileBytes = 2 * 1024 * 1024;
+/** Perl: prints `key CONTENT` for a regular file, its content in hexadecimal. One process for all files of a user. */
 const content = `
-content() { if [ -f "$2" ]; then echo "$1 $(head -c ${maxFileBytes} "$2" | base64 -w0)"; fi; }
+use strict; use warnings;
+sub content { my ($key, $path) = @_;
+  -f $path && open(my $file, "<:raw", $path) or return;
+  my $bytes = "";
+  while ((my $left = ${maxFileBytes} - length($bytes)) > 0) { sysread($file, $bytes, $left, length($bytes)) or last }
+  print "$key ", unpack("H*", $bytes), "\\n" }
 `;
+/** Perl. @param files by key, absolute paths without quotes in them */
+const contentsOf = (files) => `${content}${Object.entries(files)
+    .map(([key, path]) => `content("${key}", "${path}");`)
+    .join('\n')}\n`;
 /** What lies in folders of postgres. It is read as postgres: a link there leads to nothing but what is its own. */
 const probeOfPostgres = `
-pgdata=$1; config=${configurations}; data=$pgdata
-${content}
+my ($pgdata) = @ARGV;
+my $home = "${configurations}";
+my (@configured, @folders);
+@folders = ("");
+while (defined(my $folder = shift @folders)) {
+  opendir(my $entries, $home . $folder) or next;
+  for (sort readdir $entries) {
+    next if $_ eq "." || $_ eq "..";
+    my $path = "$folder/$_";
+    if ($_ eq "pg_autoctl.cfg") { push @configured, $path }
+    elsif (!-l $home . $path && -d _) { push @folders, $path }
+  }
+}
+print "pgdata ", substr($_, 1), "\\n" for @configured;
 # Where another data directory is configured, its data is what a refusal must tell of.
-if [ ! -f "$config$data/pg_autoctl.cfg" ]; then
-  other=$(find "$config" -name pg_autoctl.cfg -printf "/%P\\n" 2>/dev/null | head -n 1)
-  if [ -n "$other" ]; then data=\${other%/pg_autoctl.cfg}; fi
-fi
-content hba "$pgdata/pg_hba.conf"
-content ident "$pgdata/pg_ident.conf"
+my $data = $pgdata;
+if (@configured && !-f "$home$data/pg_autoctl.cfg") { $data = $configured[0]; $data =~ s{/pg_autoctl\\.cfg$}{} }
+content("hba", "$pgdata/pg_hba.conf");
+content("ident", "$pgdata/pg_ident.conf");
+my $keeper = "$home$data/pg_autoctl.cfg";
 # pg_autoctl writes it in place: for a moment it is empty.
-if [ -f "$config$data/pg_autoctl.cfg" ]; then
-  for again in 1 2 3 4 5; do [ -s "$config$data/pg_autoctl.cfg" ] && break; sleep 0.1; done
-  content keeper "$config$data/pg_autoctl.cfg"
-fi
-if [ -f "${stateFileOf('$pgdata')}" ]; then echo "state $(head -c ${stateBytes} "${stateFileOf('$pgdata')}" | base64 -w0)"; fi
-content passwords ${passwordFile}
-if [ -f ${passwordFile} ]; then echo "passwordmode $(stat -c %U:%a ${passwordFile})"; fi
-find ${configurations} -name pg_autoctl.cfg -printf "pgdata %P\\n" 2>/dev/null
-if [ -f "$data/PG_VERSION" ]; then echo "version $(head -c 20 "$data/PG_VERSION")"; fi
-exit 0
+for (1 .. 5) { last if !-f $keeper || -s _; select(undef, undef, undef, 0.1) }
+content("keeper", $keeper);
+content("state", "${stateFileOf('$pgdata')}");
+content("passwords", "${passwordFile}");
+if (my @stat = stat("${passwordFile}")) {
+  printf "passwordmode %s:%o\\n", scalar(getpwuid($stat[4])) // $stat[4], $stat[2] & 07777;
+}
+if (open(my $file, "<", "$data/PG_VERSION")) { read($file, my $version, 20); print "version ", split(/\\n/, $version), "\\n" }
 `;
 /**
- * Prints `key value` lines, file contents in base64. Constant text; what varies comes as arguments:
+ * Prints `key value` lines, file contents in hexadecimal, apt's own in base64. Constant text; what varies comes as arguments:
  * data directory and host name. Of what is said as postgres only its own keys pass.
  */
 const facts_probe = `
 pgdata=$1; host=$2
 ${packageProbe}
 ${certificateProbe}
-${content}
 systemctl show pg_autoctl.service --property=ActiveState --property=UnitFileState 2>/dev/null |
   sed -n 's/^ActiveState=/active /p; s/^UnitFileState=/enabled /p'
-content unit ${unitPath}
-content tmpfiles ${runtimeFolderPath}
-content ca ${caPem}
-content settings ${managedSettingsPath}
+perl -e '${contentsOf({ unit: unitPath, tmpfiles: runtimeFolderPath, ca: caPem, settings: managedSettingsPath })}'
 echo "certificate $(certificate_state ${serverPem} "$host")"
 if [ -f ${serverPem} ]; then echo "pemhash $(sha256sum < ${serverPem} | cut -d' ' -f1)"; fi
 for conf in /etc/postgresql/*/*/start.conf; do
@@ -41387,7 +41421,7 @@ done
 if [ -f "$pgdata/postgresql.conf" ]; then echo created yes; fi
 if id postgres > /dev/null 2>&1; then
   # Taken for absent, they would be made anew.
-  told=$(runuser -u postgres -- sh -c '${probeOfPostgres}' sh "$pgdata") || { echo "the files of postgres cannot be read" >&2; exit 1; }
+  told=$(runuser -u postgres -- perl -e '${content}${probeOfPostgres}' "$pgdata") || { echo "the files of postgres cannot be read" >&2; exit 1; }
   printf '%s\\n' "$told" | grep -aE '^(hba|ident|keeper|state|passwords|passwordmode|pgdata|version) '
 fi
 exit 0
@@ -41401,8 +41435,8 @@ function parseFacts(output) {
     const lines = output.split('\n').map((line) => line.split(' '));
     const value = (key) => lines.find((line) => line[0] === key)?.[1] ?? '';
     // Latin-1 keeps every byte of a file that is compared and written back.
-    const content = (key) => Buffer.from(value(key), 'base64').toString('latin1');
-    const text = (key) => Buffer.from(value(key), 'base64').toString('utf8');
+    const content = (key) => Buffer.from(value(key), 'hex').toString('latin1');
+    const text = (key) => Buffer.from(value(key), 'hex').toString('utf8');
     return {
         packages: parsePackageFacts(lines),
         unit: content('unit'),
@@ -41418,7 +41452,7 @@ function parseFacts(output) {
             ? [`${version} ${name}`]
             : []),
         keeperConfig: content('keeper'),
-        standbyMemory: standbyMemory(Buffer.from(value('state'), 'base64')),
+        standbyMemory: standbyMemory(Buffer.from(value('state'), 'hex')),
         dataDirectories: lines.flatMap(([key, path]) => key === 'pgdata' && path ? [`/${path.replace(/\/?pg_autoctl\.cfg$/, '')}`] : []),
         hba: content('hba'),
         ident: content('ident'),
@@ -41450,6 +41484,8 @@ class Context {
     certificates;
     /** What was found in each container that runs. */
     facts = new Map();
+    /** Data nodes whose container has all that stands outside the data directory. */
+    prepared = new Set();
     /** Containers that exist and do not run: a plan cannot look into them. */
     closed = new Set();
     /** Passwords of pg_auto_failover's accounts; known once the containers were read. */
@@ -41937,6 +41973,18 @@ async function installMember(ctx, member) {
         await steps.take(member.name, `disable the distribution's cluster ${distributionClusters.join(', ')}`, () => disableDistributionClusters(incus, member.name, { distributionClusters }, signal));
     }
 }
+/**
+ * Puts what `pg_autoctl create` needs into the container of a data node that has nothing of it yet: nodes are created one
+ * after the other, so what can be done before is done while the monitor is made.
+ */
+async function prepareDataNode(ctx, node) {
+    const facts = ctx.factsOf(node);
+    const isBlank = facts.keeperConfig === '' && facts.postgresVersion === undefined;
+    if (ctx.steps.planning || !isBlank)
+        return;
+    await beforeCreation(ctx, node, facts, ctx.steps.within);
+    ctx.prepared.add(node.name);
+}
 /** The monitor: created or put right, answering, with its accounts, clocks and the formation. */
 async function monitorUp(ctx, hosts) {
     const { formation, incus, steps, signal, monitor } = ctx;
@@ -41970,12 +42018,15 @@ async function monitorUp(ctx, hosts) {
 async function createDataNode(ctx, node, hosts, source) {
     const { formation, incus, steps, signal, monitor } = ctx;
     await steps.take(node.name, 'create the node', async () => {
-        await beforeCreation(ctx, node, ctx.factsOf(node), steps.within);
+        if (!ctx.prepared.has(node.name))
+            await beforeCreation(ctx, node, ctx.factsOf(node), steps.within);
         if (source)
             await checkpoint(ctx, source);
         await create(incus, formation, node, monitor, signal);
-        await rememberStandby(incus, node, false, signal);
-        const facts = await readFacts(incus, node, signal);
+        const [facts] = await Promise.all([
+            readFacts(incus, node, signal),
+            rememberStandby(incus, node, false, signal),
+        ]);
         await dataNodeUp(ctx, node, facts, hosts, steps.within);
         ctx.facts.set(node.name, facts);
         await ctx.despiteRestart(node, async () => {
@@ -42052,9 +42103,12 @@ async function changeSettings(ctx, node, difference, steps) {
 /** What stands outside the data directory, and must be there before `pg_autoctl create`. */
 async function beforeCreation(ctx, member, facts, steps) {
     const { incus, signal } = ctx;
-    await ensureRuntimeFolder(incus, member, facts, steps, signal);
-    await ensurePasswordFile(incus, member, ctx.secrets, facts, steps, signal);
-    return await ensureCertificate(incus, member, ctx.certificates.get(member.name), facts, steps, signal);
+    const [, , certificate] = await Promise.all([
+        ensureRuntimeFolder(incus, member, facts, steps, signal),
+        ensurePasswordFile(incus, member, ctx.secrets, facts, steps, signal),
+        ensureCertificate(incus, member, ctx.certificates.get(member.name), facts, steps, signal),
+    ]);
+    return certificate;
 }
 /**
  * The service runs, with the formation's TLS mode, and has read what changed.
@@ -42201,6 +42255,7 @@ async function dataNodesUp(ctx, hosts, registration, options) {
     await settingsInTurn(ctx, existing, options);
     for (const [index, node] of fresh.entries()) {
         const isFirst = index === 0 && existing.length === 0;
+        await options.prepared(node);
         const source = existing.length > 0 ? await writableNode(ctx) : fresh[0];
         await createDataNode(ctx, node, hosts, steps.planning || isFirst ? undefined : source);
         if (isFirst && !steps.planning)
@@ -42502,6 +42557,7 @@ class Provisioning {
     options;
     lock;
     isLockedOnMonitor = false;
+    mayHaveBaked = false;
     constructor(formation, incus, options) {
         const steps = new Steps(options.log, options.mode);
         this.ctx = new Context(formation, incus, steps, options.certificates, options.signal);
@@ -42531,12 +42587,10 @@ class Provisioning {
         if (!steps.planning)
             await this.lockContainer();
         ctx.secrets = secrets_secretsOf(options.secrets, members.map((member) => ctx.factsOf(member)));
+        const containers = this.dataContainersUp(instances, image);
         await Promise.all([
             this.install(monitor, instances).then(() => ctx.isOpen(monitor) ? monitorUp(ctx, [...hosts, ...besides]) : undefined),
-            ...dataNodes.map(async (node) => {
-                await this.containerUp(node, instances, image);
-                await this.install(node, instances);
-            }),
+            ...dataNodes.filter(({ name }) => steps.planning || instances.has(name)).map(containers),
         ]);
         // What could not be read before it ran may hold what must not be lost.
         const registration = steps.planning ? before : await this.registeredNow(instances);
@@ -42544,8 +42598,17 @@ class Provisioning {
             prune: options.prune,
             convergeDeadlineMs: options.convergeDeadlineMs,
             settled: () => this.settle(),
+            prepared: containers,
         });
-        await this.policyAndApplication(registered);
+        const hasBaked = !steps.planning && (this.mayHaveBaked || bakeContainersIn(instances));
+        await Promise.all([
+            this.policyAndApplication(registered),
+            hasBaked &&
+                removeBakeContainers(ctx.incus, ctx.signal).catch((error) => {
+                    ctx.signal.throwIfAborted();
+                    options.log.warn(`the container that the base image was made in could not be removed: ${messageOf(error)}`);
+                }),
+        ]);
         const { changes } = steps;
         const changed = changes.length > 0;
         if (steps.planning) {
@@ -42671,6 +42734,7 @@ class Provisioning {
         const { formation, incus, steps, signal, members } = this.ctx;
         if (members.every(({ name }) => instances.has(name)))
             return formation.image;
+        this.mayHaveBaked = formation.baseImage;
         return await ensureBaseImage(incus, formation, steps, this.options.log, signal);
     }
     /** The container there and running, and read. */
@@ -42686,6 +42750,38 @@ class Provisioning {
             await this.read([member]);
         else if (instance !== undefined)
             ctx.closed.add(member.name);
+    }
+    /**
+     * The containers of the data nodes there, running, read, and with their packages.
+     *
+     * New ones are launched one after the other, in the order in which their nodes are created, which takes longer: several
+     * at once would only hold up the first.
+     * @returns what to await for each of them
+     */
+    dataContainersUp(instances, image) {
+        const { ctx } = this;
+        const ready = new Map();
+        let launched = Promise.resolve();
+        for (const node of ctx.dataNodes) {
+            const isNew = !instances.has(node.name);
+            // Known without a look, for whoever does not wait for it.
+            if (isNew && !ctx.steps.planning)
+                ctx.facts.set(node.name, noFacts);
+            const up = isNew
+                ? launched.then(() => this.containerUp(node, instances, image))
+                : this.containerUp(node, instances, image);
+            if (isNew)
+                launched = up;
+            const done = up.then(async () => {
+                await this.install(node, instances);
+                if (ctx.isOpen(node))
+                    await prepareDataNode(ctx, node);
+            });
+            // It is told to whoever awaits it.
+            done.catch(() => { });
+            ready.set(node.name, done);
+        }
+        return async ({ name }) => await ready.get(name);
     }
     async install(member, instances) {
         const { ctx } = this;

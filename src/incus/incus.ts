@@ -51,7 +51,7 @@ export interface ExecOptions {
 /**
  * Incus (as LXD, lxc/lxc issue 4282) now and then loses what a command printed just before it ended, with
  * exit code 0: 1 to 3 % of calls on a loaded host in the lab. A command that lingers after its output lost
- * none in 600; a mark at the end tells when it was lost all the same, and that a command which only reads need not be
+ * none in 600; a mark at the end tells when it was lost all the same, and that a command has succeeded and need not be
  * waited for any longer. One that failed makes no mark.
  */
 const endOfOutput = '\npgha: end of output\n';
@@ -222,7 +222,7 @@ export class Incus {
     options: Omit<ExecOptions, 'stdin'>,
   ): Promise<string> {
     for (let attempt = 0; attempt < readAttempts; attempt++) {
-      const output = await this.runInside(instance, command, { ...options, until: endOfOutput });
+      const output = await this.runInside(instance, command, options);
       if (output.endsWith(endOfOutput)) return output.slice(0, -endOfOutput.length);
       this.log?.debug(`incus exec lost the output of a command in ${instance}; once more`);
     }
@@ -234,11 +234,11 @@ export class Incus {
   private async runInside(
     instance: string,
     command: readonly string[],
-    options: ExecOptions & { until?: string },
+    options: ExecOptions,
   ): Promise<string> {
     const args = this.argv('exec', instance, '-T', '--', 'sh', '-c', lingering, 'sh', ...command);
     const shownArgs = options.shownArgs ?? this.argv('exec', instance, '--', ...command);
-    return await this.run(args, { ...options, shownArgs });
+    return await this.run(args, { ...options, shownArgs, until: endOfOutput });
   }
 
   /** Whether an operation of Incus on the instance is under way, such as a stop; commands that run in it do not count. */

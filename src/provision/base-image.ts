@@ -5,7 +5,7 @@ import { CancelledError, CommandError, InputError, messageOf } from '../contract
 import type { Log } from '../contract/log.ts';
 import { type Formation, type Member, membersOf } from '../formation/formation.ts';
 import { type ContainerLock, lockInContainer } from '../incus/container-lock.ts';
-import type { Image, Incus } from '../incus/incus.ts';
+import type { Image, Incus, Instance } from '../incus/incus.ts';
 import { bakeKey } from '../incus/labels.ts';
 import { waitForNetwork } from './containers.ts';
 import { installPackages, packagesOf, packageWork, readPackageFacts } from './packages.ts';
@@ -85,7 +85,7 @@ export async function ensureBaseImage(
     return formation.image;
   }
   if (steps.planning) return found.alias;
-  await prune(incus, formation, found, signal).catch((error: unknown) => {
+  await removeOlder(incus, formation, found, signal).catch((error: unknown) => {
     signal.throwIfAborted();
     log.warn(`older base images could not be removed: ${messageOf(error)}`);
   });
@@ -168,7 +168,6 @@ class Baking {
       try {
         // The one that held it before us may have ended with its work done.
         if (!(await this.isThere(signal))) await this.bake(lock, signal);
-        await this.remove();
         return;
       } catch (error) {
         // Another run took the container for abandoned, and makes the image now.
@@ -264,7 +263,7 @@ class Baking {
     };
   }
 
-  /** The container has served, or cannot be used; what is left of it is the next run's to remove. */
+  /** The container cannot be used; what is left of it is the next run's to remove. */
   private async remove(): Promise<void> {
     await this.incus.delete(this.container).catch(() => {});
   }
@@ -319,8 +318,8 @@ fi
 : > /etc/machine-id
 `;
 
-/** Removes base images that newer ones replace or that nobody uses, and containers of makers that are gone. */
-async function prune(
+/** Removes base images that newer ones replace or that nobody uses. */
+async function removeOlder(
   incus: Incus,
   formation: Formation,
   current: BaseImage,
@@ -331,9 +330,23 @@ async function prune(
   if (mine === undefined) return;
   for (const { fingerprint } of outdated(images, mine, lineOf(formation)))
     await incus.deleteImage(fingerprint, signal);
-  for (const { name, status, config } of (await incus.instances(signal)).values()) {
-    const key = config[bakeKey];
-    if (key === undefined || key === current.key || name !== containerOf(key)) continue;
+}
+
+const isBakeContainer = ({ name, config }: Instance) =>
+  config[bakeKey] !== undefined && name === containerOf(config[bakeKey]);
+
+export const bakeContainersIn = (instances: ReadonlyMap<string, Instance>): boolean =>
+  [...instances.values()].some(isBakeContainer);
+
+/**
+ * Removes the containers in which images were made and with which nobody does anything any more, ours and those of makers
+ * that are gone. At the end of a run: ext4 makes new files slowly, by the factor of five in the lab, for minutes after
+ * many were deleted (recently_deleted in its ialloc.c), and a launch makes thousands.
+ */
+export async function removeBakeContainers(incus: Incus, signal: AbortSignal): Promise<void> {
+  for (const instance of (await incus.instances(signal)).values()) {
+    if (!isBakeContainer(instance)) continue;
+    const { name, status } = instance;
     const lock = status === 'Running' ? await holdLock(incus, name, signal) : undefined;
     const gone =
       lock !== undefined ||

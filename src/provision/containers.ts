@@ -6,8 +6,14 @@ import type { Incus, Instance } from '../incus/incus.ts';
 import { drillMarkKey, formationKey } from '../incus/labels.ts';
 import type { Steps } from './steps.ts';
 
-/** An address, and its own name resolved: only then do HBA rules and connections by name work. */
-const networkReady = 'ip -o addr show scope global | grep -q inet && getent hosts "$1" >/dev/null';
+/** Waits, ten seconds at most, for an address, and its own name, $1, resolved: only then do HBA rules and connections by name work. */
+const networkReady = `
+for _ in $(seq 100); do
+  ip -o addr show scope global | grep -q inet && getent hosts "$1" > /dev/null && exit 0
+  sleep 0.1
+done
+exit 1
+`;
 
 /**
  * The faults of containers that have a member's name and are not this formation's: nothing of another's is
@@ -172,7 +178,7 @@ export async function waitForNetwork(
       `${name} to have an address and to resolve ${host}`,
       { deadlineMs: 60_000, pauseMs: 100, signal },
       async (inner) => {
-        await incus.exec(name, ['sh', '-c', networkReady, 'sh', host], { deadlineMs: 10_000, signal: inner });
+        await incus.exec(name, ['sh', '-c', networkReady, 'sh', host], { deadlineMs: 30_000, signal: inner });
         return true;
       },
     );

@@ -21,6 +21,8 @@ export class Context {
   readonly certificates: ReadonlyMap<string, MemberCertificate>;
   /** What was found in each container that runs. */
   readonly facts = new Map<string, Facts>();
+  /** Data nodes whose container has all that stands outside the data directory. */
+  readonly prepared = new Set<string>();
   /** Containers that exist and do not run: a plan cannot look into them. */
   readonly closed = new Set<string>();
   /** Passwords of pg_auto_failover's accounts; known once the containers were read. */

@@ -1,6 +1,6 @@
 import type { Member } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
-import { type StandbyMemory, standbyMemory, stateBytes, stateFileOf } from '../member/keeper-state.ts';
+import { type StandbyMemory, standbyMemory, stateFileOf } from '../member/keeper-state.ts';
 import { caPem, serverPem } from '../member/tls.ts';
 import { unitPath } from '../member/unit.ts';
 import { type PackageFacts, packageProbe, parsePackageFacts } from './packages.ts';
@@ -76,49 +76,66 @@ const configurations = '/var/lib/postgresql/.config/pg_autoctl';
 /** More than any of these files has; a larger one is none that we wrote. */
 const maxFileBytes = 2 * 1024 * 1024;
 
+/** Perl: prints `key CONTENT` for a regular file, its content in hexadecimal. One process for all files of a user. */
 const content = `
-content() { if [ -f "$2" ]; then echo "$1 $(head -c ${maxFileBytes} "$2" | base64 -w0)"; fi; }
+use strict; use warnings;
+sub content { my ($key, $path) = @_;
+  -f $path && open(my $file, "<:raw", $path) or return;
+  my $bytes = "";
+  while ((my $left = ${maxFileBytes} - length($bytes)) > 0) { sysread($file, $bytes, $left, length($bytes)) or last }
+  print "$key ", unpack("H*", $bytes), "\\n" }
 `;
+
+/** Perl. @param files by key, absolute paths without quotes in them */
+const contentsOf = (files: Record<string, string>) =>
+  `${content}${Object.entries(files)
+    .map(([key, path]) => `content("${key}", "${path}");`)
+    .join('\n')}\n`;
 
 /** What lies in folders of postgres. It is read as postgres: a link there leads to nothing but what is its own. */
 const probeOfPostgres = `
-pgdata=$1; config=${configurations}; data=$pgdata
-${content}
+my ($pgdata) = @ARGV;
+my $home = "${configurations}";
+my (@configured, @folders);
+@folders = ("");
+while (defined(my $folder = shift @folders)) {
+  opendir(my $entries, $home . $folder) or next;
+  for (sort readdir $entries) {
+    next if $_ eq "." || $_ eq "..";
+    my $path = "$folder/$_";
+    if ($_ eq "pg_autoctl.cfg") { push @configured, $path }
+    elsif (!-l $home . $path && -d _) { push @folders, $path }
+  }
+}
+print "pgdata ", substr($_, 1), "\\n" for @configured;
 # Where another data directory is configured, its data is what a refusal must tell of.
-if [ ! -f "$config$data/pg_autoctl.cfg" ]; then
-  other=$(find "$config" -name pg_autoctl.cfg -printf "/%P\\n" 2>/dev/null | head -n 1)
-  if [ -n "$other" ]; then data=\${other%/pg_autoctl.cfg}; fi
-fi
-content hba "$pgdata/pg_hba.conf"
-content ident "$pgdata/pg_ident.conf"
+my $data = $pgdata;
+if (@configured && !-f "$home$data/pg_autoctl.cfg") { $data = $configured[0]; $data =~ s{/pg_autoctl\\.cfg$}{} }
+content("hba", "$pgdata/pg_hba.conf");
+content("ident", "$pgdata/pg_ident.conf");
+my $keeper = "$home$data/pg_autoctl.cfg";
 # pg_autoctl writes it in place: for a moment it is empty.
-if [ -f "$config$data/pg_autoctl.cfg" ]; then
-  for again in 1 2 3 4 5; do [ -s "$config$data/pg_autoctl.cfg" ] && break; sleep 0.1; done
-  content keeper "$config$data/pg_autoctl.cfg"
-fi
-if [ -f "${stateFileOf('$pgdata')}" ]; then echo "state $(head -c ${stateBytes} "${stateFileOf('$pgdata')}" | base64 -w0)"; fi
-content passwords ${passwordFile}
-if [ -f ${passwordFile} ]; then echo "passwordmode $(stat -c %U:%a ${passwordFile})"; fi
-find ${configurations} -name pg_autoctl.cfg -printf "pgdata %P\\n" 2>/dev/null
-if [ -f "$data/PG_VERSION" ]; then echo "version $(head -c 20 "$data/PG_VERSION")"; fi
-exit 0
+for (1 .. 5) { last if !-f $keeper || -s _; select(undef, undef, undef, 0.1) }
+content("keeper", $keeper);
+content("state", "${stateFileOf('$pgdata')}");
+content("passwords", "${passwordFile}");
+if (my @stat = stat("${passwordFile}")) {
+  printf "passwordmode %s:%o\\n", scalar(getpwuid($stat[4])) // $stat[4], $stat[2] & 07777;
+}
+if (open(my $file, "<", "$data/PG_VERSION")) { read($file, my $version, 20); print "version ", split(/\\n/, $version), "\\n" }
 `;
 
 /**
- * Prints `key value` lines, file contents in base64. Constant text; what varies comes as arguments:
+ * Prints `key value` lines, file contents in hexadecimal, apt's own in base64. Constant text; what varies comes as arguments:
  * data directory and host name. Of what is said as postgres only its own keys pass.
  */
 const probe = `
 pgdata=$1; host=$2
 ${packageProbe}
 ${certificateProbe}
-${content}
 systemctl show pg_autoctl.service --property=ActiveState --property=UnitFileState 2>/dev/null |
   sed -n 's/^ActiveState=/active /p; s/^UnitFileState=/enabled /p'
-content unit ${unitPath}
-content tmpfiles ${runtimeFolderPath}
-content ca ${caPem}
-content settings ${managedSettingsPath}
+perl -e '${contentsOf({ unit: unitPath, tmpfiles: runtimeFolderPath, ca: caPem, settings: managedSettingsPath })}'
 echo "certificate $(certificate_state ${serverPem} "$host")"
 if [ -f ${serverPem} ]; then echo "pemhash $(sha256sum < ${serverPem} | cut -d' ' -f1)"; fi
 for conf in /etc/postgresql/*/*/start.conf; do
@@ -129,7 +146,7 @@ done
 if [ -f "$pgdata/postgresql.conf" ]; then echo created yes; fi
 if id postgres > /dev/null 2>&1; then
   # Taken for absent, they would be made anew.
-  told=$(runuser -u postgres -- sh -c '${probeOfPostgres}' sh "$pgdata") || { echo "the files of postgres cannot be read" >&2; exit 1; }
+  told=$(runuser -u postgres -- perl -e '${content}${probeOfPostgres}' "$pgdata") || { echo "the files of postgres cannot be read" >&2; exit 1; }
   printf '%s\\n' "$told" | grep -aE '^(hba|ident|keeper|state|passwords|passwordmode|pgdata|version) '
 fi
 exit 0
@@ -145,8 +162,8 @@ export function parseFacts(output: string): Facts {
   const lines = output.split('\n').map((line) => line.split(' '));
   const value = (key: string) => lines.find((line) => line[0] === key)?.[1] ?? '';
   // Latin-1 keeps every byte of a file that is compared and written back.
-  const content = (key: string) => Buffer.from(value(key), 'base64').toString('latin1');
-  const text = (key: string) => Buffer.from(value(key), 'base64').toString('utf8');
+  const content = (key: string) => Buffer.from(value(key), 'hex').toString('latin1');
+  const text = (key: string) => Buffer.from(value(key), 'hex').toString('utf8');
   return {
     packages: parsePackageFacts(lines),
     unit: content('unit'),
@@ -165,7 +182,7 @@ export function parseFacts(output: string): Facts {
         : [],
     ),
     keeperConfig: content('keeper'),
-    standbyMemory: standbyMemory(Buffer.from(value('state'), 'base64')),
+    standbyMemory: standbyMemory(Buffer.from(value('state'), 'hex')),
     dataDirectories: lines.flatMap(([key, path]) =>
       key === 'pgdata' && path ? [`/${path.replace(/\/?pg_autoctl\.cfg$/, '')}`] : [],
     ),

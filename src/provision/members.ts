@@ -50,6 +50,18 @@ export async function installMember(ctx: Context, member: Member): Promise<void>
   }
 }
 
+/**
+ * Puts what `pg_autoctl create` needs into the container of a data node that has nothing of it yet: nodes are created one
+ * after the other, so what can be done before is done while the monitor is made.
+ */
+export async function prepareDataNode(ctx: Context, node: Member): Promise<void> {
+  const facts = ctx.factsOf(node);
+  const isBlank = facts.keeperConfig === '' && facts.postgresVersion === undefined;
+  if (ctx.steps.planning || !isBlank) return;
+  await beforeCreation(ctx, node, facts, ctx.steps.within);
+  ctx.prepared.add(node.name);
+}
+
 /** The monitor: created or put right, answering, with its accounts, clocks and the formation. */
 export async function monitorUp(ctx: Context, hosts: readonly string[]): Promise<void> {
   const { formation, incus, steps, signal, monitor } = ctx;
@@ -87,11 +99,13 @@ export async function createDataNode(
 ): Promise<void> {
   const { formation, incus, steps, signal, monitor } = ctx;
   await steps.take(node.name, 'create the node', async () => {
-    await beforeCreation(ctx, node, ctx.factsOf(node), steps.within);
+    if (!ctx.prepared.has(node.name)) await beforeCreation(ctx, node, ctx.factsOf(node), steps.within);
     if (source) await checkpoint(ctx, source);
     await create(incus, formation, node, monitor, signal);
-    await rememberStandby(incus, node, false, signal);
-    const facts = await readFacts(incus, node, signal);
+    const [facts] = await Promise.all([
+      readFacts(incus, node, signal),
+      rememberStandby(incus, node, false, signal),
+    ]);
     await dataNodeUp(ctx, node, facts, hosts, steps.within);
     ctx.facts.set(node.name, facts);
     await ctx.despiteRestart(node, async () => {
@@ -195,9 +209,12 @@ export async function changeSettings(
 /** What stands outside the data directory, and must be there before `pg_autoctl create`. */
 async function beforeCreation(ctx: Context, member: Member, facts: Facts, steps: Steps): Promise<boolean> {
   const { incus, signal } = ctx;
-  await ensureRuntimeFolder(incus, member, facts, steps, signal);
-  await ensurePasswordFile(incus, member, ctx.secrets, facts, steps, signal);
-  return await ensureCertificate(incus, member, ctx.certificates.get(member.name), facts, steps, signal);
+  const [, , certificate] = await Promise.all([
+    ensureRuntimeFolder(incus, member, facts, steps, signal),
+    ensurePasswordFile(incus, member, ctx.secrets, facts, steps, signal),
+    ensureCertificate(incus, member, ctx.certificates.get(member.name), facts, steps, signal),
+  ]);
+  return certificate;
 }
 
 /**

@@ -78,6 +78,8 @@ export interface NodesOptions {
   convergeDeadlineMs: number;
   /** Waits until the monitor has every node where it wants it. */
   settled: () => Promise<void>;
+  /** Waits until the container of a node is there, with all that it takes to create the node. */
+  prepared: (node: Member) => Promise<void>;
 }
 
 /** @param hosts of every data node that may connect: those of the file, and those left alone */
@@ -108,6 +110,7 @@ export async function dataNodesUp(
   await settingsInTurn(ctx, existing, options);
   for (const [index, node] of fresh.entries()) {
     const isFirst = index === 0 && existing.length === 0;
+    await options.prepared(node);
     const source = existing.length > 0 ? await writableNode(ctx) : fresh[0];
     await createDataNode(ctx, node, hosts, steps.planning || isFirst ? undefined : source);
     if (isFirst && !steps.planning) await passwordOfStandbys(ctx, { ...options, quietly: true });

@@ -3,7 +3,7 @@ import { observe } from '../check/observe.ts';
 import { judge, type Verdict } from '../check/verdict.ts';
 import { now } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
-import { EnvironmentError, InputError } from '../contract/errors.ts';
+import { EnvironmentError, InputError, messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
 import { lockWithoutMonitor } from '../faults/monitor-away.ts';
 import type { Formation, Member } from '../formation/formation.ts';
@@ -16,11 +16,11 @@ import { lockFormation, ownerReturnsMs } from '../monitor/lock.ts';
 import { type MonitorNode, readNodes, readOtherHosts } from '../monitor/nodes.ts';
 import type { Session } from '../postgres/session.ts';
 import { ensureApplication } from './application.ts';
-import { ensureBaseImage } from './base-image.ts';
+import { bakeContainersIn, ensureBaseImage, removeBakeContainers } from './base-image.ts';
 import { ensureRunning, foreignFaults, settledInstance } from './containers.ts';
 import { Context } from './context.ts';
-import { readFacts } from './facts.ts';
-import { installMember, monitorUp } from './members.ts';
+import { noFacts, readFacts } from './facts.ts';
+import { installMember, monitorUp, prepareDataNode } from './members.ts';
 import { dataNodesUp, forgetMonitor, namedPrimary, primaryOf, writableNode } from './nodes.ts';
 import type { AccountPasswords } from './passwords.ts';
 import { ensureReplicationPolicy, ensureWritable } from './policy.ts';
@@ -92,6 +92,7 @@ class Provisioning {
   private readonly options: ProvisionOptions;
   private lock: ContainerLock | undefined;
   private isLockedOnMonitor = false;
+  private mayHaveBaked = false;
 
   constructor(formation: Formation, incus: Incus, options: ProvisionOptions) {
     const steps = new Steps(options.log, options.mode);
@@ -127,14 +128,12 @@ class Provisioning {
       options.secrets,
       members.map((member) => ctx.factsOf(member)),
     );
+    const containers = this.dataContainersUp(instances, image);
     await Promise.all([
       this.install(monitor, instances).then(() =>
         ctx.isOpen(monitor) ? monitorUp(ctx, [...hosts, ...besides]) : undefined,
       ),
-      ...dataNodes.map(async (node) => {
-        await this.containerUp(node, instances, image);
-        await this.install(node, instances);
-      }),
+      ...dataNodes.filter(({ name }) => steps.planning || instances.has(name)).map(containers),
     ]);
     // What could not be read before it ran may hold what must not be lost.
     const registration = steps.planning ? before : await this.registeredNow(instances);
@@ -142,8 +141,19 @@ class Provisioning {
       prune: options.prune,
       convergeDeadlineMs: options.convergeDeadlineMs,
       settled: () => this.settle(),
+      prepared: containers,
     });
-    await this.policyAndApplication(registered);
+    const hasBaked = !steps.planning && (this.mayHaveBaked || bakeContainersIn(instances));
+    await Promise.all([
+      this.policyAndApplication(registered),
+      hasBaked &&
+        removeBakeContainers(ctx.incus, ctx.signal).catch((error: unknown) => {
+          ctx.signal.throwIfAborted();
+          options.log.warn(
+            `the container that the base image was made in could not be removed: ${messageOf(error)}`,
+          );
+        }),
+    ]);
 
     const { changes } = steps;
     const changed = changes.length > 0;
@@ -284,6 +294,7 @@ class Provisioning {
   private async image(instances: ReadonlyMap<string, Instance>): Promise<string> {
     const { formation, incus, steps, signal, members } = this.ctx;
     if (members.every(({ name }) => instances.has(name))) return formation.image;
+    this.mayHaveBaked = formation.baseImage;
     return await ensureBaseImage(incus, formation, steps, this.options.log, signal);
   }
 
@@ -301,6 +312,39 @@ class Provisioning {
     if (instance?.status === 'Running') return;
     if (!ctx.steps.planning) await this.read([member]);
     else if (instance !== undefined) ctx.closed.add(member.name);
+  }
+
+  /**
+   * The containers of the data nodes there, running, read, and with their packages.
+   *
+   * New ones are launched one after the other, in the order in which their nodes are created, which takes longer: several
+   * at once would only hold up the first.
+   * @returns what to await for each of them
+   */
+  private dataContainersUp(
+    instances: ReadonlyMap<string, Instance>,
+    image: string,
+  ): (node: Member) => Promise<void> {
+    const { ctx } = this;
+    const ready = new Map<string, Promise<void>>();
+    let launched: Promise<void> = Promise.resolve();
+    for (const node of ctx.dataNodes) {
+      const isNew = !instances.has(node.name);
+      // Known without a look, for whoever does not wait for it.
+      if (isNew && !ctx.steps.planning) ctx.facts.set(node.name, noFacts);
+      const up = isNew
+        ? launched.then(() => this.containerUp(node, instances, image))
+        : this.containerUp(node, instances, image);
+      if (isNew) launched = up;
+      const done = up.then(async () => {
+        await this.install(node, instances);
+        if (ctx.isOpen(node)) await prepareDataNode(ctx, node);
+      });
+      // It is told to whoever awaits it.
+      done.catch(() => {});
+      ready.set(node.name, done);
+    }
+    return async ({ name }) => await ready.get(name);
   }
 
   private async install(member: Member, instances: ReadonlyMap<string, Instance>): Promise<void> {

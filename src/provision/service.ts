@@ -44,13 +44,15 @@ export async function ensureService(
   signal?: AbortSignal,
 ): Promise<boolean> {
   const unit = unitText(member, postgresVersion);
+  const runs = facts.serviceActive && facts.serviceEnabled;
   if (facts.unit !== unit) {
     await steps.take(member.name, 'write pg_autoctl.service', async () => {
       await writeFile(incus, member.name, unitPath, unit, {}, signal);
-      await systemctl(incus, member, ['daemon-reload'], signal);
+      // systemd knows nothing older of one that was not there, and reads it when it is enabled.
+      if (runs || facts.unit !== '') await systemctl(incus, member, ['daemon-reload'], signal);
     });
   }
-  if (facts.serviceActive && facts.serviceEnabled) return false;
+  if (runs) return false;
   await steps.take(member.name, 'start pg_autoctl', () =>
     systemctl(incus, member, ['enable', '--now', unitName], signal),
   );

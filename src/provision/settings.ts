@@ -91,9 +91,11 @@ export async function applySettings(
   steps: Steps,
   signal?: AbortSignal,
 ): Promise<void> {
+  let written = managed;
   const note = async (names: readonly string[]) => {
-    if (steps.planning || noted(names) === managed) return;
-    await writeFile(incus, member.name, managedSettingsPath, noted(names), {}, signal);
+    if (steps.planning || noted(names) === written) return;
+    written = noted(names);
+    await writeFile(incus, member.name, managedSettingsPath, written, {}, signal);
   };
   // Noted before it is set: a name too many harms nothing, one too few would never be reset.
   await note([...managed.split('\n').filter(Boolean), ...Object.keys(wanted)]);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { noFacts, parseFacts } from '../../../src/provision/facts.ts';
 
-const base64 = (text: string) => Buffer.from(text).toString('base64');
+const hex = (text: string) => Buffer.from(text).toString('hex');
 const unit = '[Service]\nExecStart=/usr/bin/pg_autoctl run\n';
 const hba = '# TYPE  DATABASE\nlocal all all trust\nhost "veza" all é trust';
 
@@ -13,15 +13,15 @@ installed pg-auto-failover-cli config-files 2.0-2
 installed python3-psycopg2 not-installed 
 active active
 enabled enabled
-unit ${base64(unit)}
-hba ${base64(hba)}
-keeper ${base64('[timeout]\nnetwork_partition_timeout = 5\n')}
-passwords ${base64('*:*:*:autoctl_node:geheim-é\n')}
+unit ${hex(unit)}
+hba ${hex(hba)}
+keeper ${hex('[timeout]\nnetwork_partition_timeout = 5\n')}
+passwords ${hex('*:*:*:autoctl_node:geheim-é\n')}
 passwordmode postgres:600
 certificate expiring
 pemhash 0123abcd
-ca ${base64('-----BEGIN CERTIFICATE-----\n')}
-settings ${base64('wal_sender_timeout\n')}
+ca ${hex('-----BEGIN CERTIFICATE-----\n')}
+settings ${hex('wal_sender_timeout\n')}
 pgdata var/lib/postgresql/pgaf/node/pg_autoctl.cfg
 created yes
 cluster 15 main
@@ -93,10 +93,10 @@ describe('facts of a fresh container', () => {
 });
 
 describe('a creation that was interrupted', () => {
-  const begun = `created yes\nkeeper ${base64('[pg_autoctl]\n')}\n`;
+  const begun = `created yes\nkeeper ${hex('[pg_autoctl]\n')}\n`;
   it('is none yet: the service is set up last', () => {
     expect(parseFacts(begun).created).toBe(false);
-    expect(parseFacts(`${begun}unit ${base64(unit)}\n`).created).toBe(true);
+    expect(parseFacts(`${begun}unit ${hex(unit)}\n`).created).toBe(true);
     expect(parseFacts(`${begun}active active\n`).created).toBe(true);
   });
 });
