@@ -1,10 +1,8 @@
-import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { debians, everything } from './extent.ts';
 import { containersOf, labFormation } from './formations.ts';
 import { eventually, figure, incus, inside, runAction, startAction } from './harness.ts';
+import { incusShim } from './shim.ts';
 
 interface Image {
   fingerprint: string;
@@ -169,11 +167,9 @@ describe.runIf(everything)('making a base image', { timeout: patience }, () => {
 
   it('is left out where Incus refuses it', async () => {
     await clean();
-    const refusing = mkdtempSync(join(tmpdir(), 'pgha-bin-'));
-    const script = `#!/bin/sh\nPATH='${process.env['PATH']}'\ncase "$*" in *POST*) echo 'Error: not allowed in this project' >&2; exit 1 ;; esac\nexec incus "$@"\n`;
-    writeFileSync(join(refusing, 'incus'), script);
-    chmodSync(join(refusing, 'incus'), 0o755);
-    const env = { PATH: `${refusing}:${process.env['PATH']}` };
+    const { env } = incusShim(
+      'case "$*" in *POST*) echo "Error: not allowed in this project" >&2; exit 1 ;; esac',
+    );
     const refused = await runAction('provision-pgaf', { formation: formation.yaml }, { env });
     expect(refused.code, refused.log).toBe(0);
     expect(refused.log).toContain('no base image could be made');

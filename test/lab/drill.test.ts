@@ -1,5 +1,4 @@
-import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -20,6 +19,7 @@ import {
   statusOf,
 } from './harness.ts';
 import { tolerable } from './meter.ts';
+import { type IncusShim, incusShim } from './shim.ts';
 
 /** `PGHA_RUNS=20` for the closing note. */
 const counted = Array.from({ length: Number(process.env['PGHA_RUNS'] ?? 1) }, (_, index) => index + 1);
@@ -40,10 +40,7 @@ describe.each(debians)('failover-drill with the fault stop, Debian %i', (debian)
     async () => {
       const listener = await listenIndependently(formation.monitor);
       const shim = stopwatchClient();
-      const { code, outputs, log, report, summary, tookMs } = await drill(
-        {},
-        { PATH: `${shim.folder}:${process.env['PATH'] ?? ''}` },
-      );
+      const { code, outputs, log, report, summary, tookMs } = await drill({}, shim.env);
       await listener.end();
       expect(code, log).toBe(0);
       const [oldPrimary = '', newPrimary = ''] = [outputs['old-primary'], outputs['new-primary']];
@@ -196,12 +193,8 @@ async function listenIndependently(monitor: string): Promise<{ heard: Heard[]; e
   };
 }
 
-/** A PATH entry whose incus notes when it was asked to stop a container, then runs the real client. */
-function stopwatchClient(): { folder: string; stopAt(): number } {
-  const folder = mkdtempSync(join(tmpdir(), 'pgha-bin-'));
-  const notes = join(folder, 'stopped-at');
-  const script = `#!/bin/sh\nif [ "$1" = stop ]; then date +%s%3N > ${notes}; fi\nPATH='${process.env['PATH'] ?? ''}' exec incus "$@"\n`;
-  writeFileSync(join(folder, 'incus'), script);
-  chmodSync(join(folder, 'incus'), 0o755);
-  return { folder, stopAt: () => Number(readFileSync(notes, 'utf8')) };
+/** A client of Incus that notes when it was asked to stop a container. */
+function stopwatchClient(): IncusShim & { stopAt(): number } {
+  const shim = incusShim('if [ "$1" = stop ]; then date +%s%3N > "$shim/stopped-at"; fi');
+  return { ...shim, stopAt: () => Number(readFileSync(join(shim.folder, 'stopped-at'), 'utf8')) };
 }

@@ -1,6 +1,3 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   allRun,
@@ -16,6 +13,7 @@ import {
 import { containersOf, labFormation } from './formations.ts';
 import { becomesHealthy, eventually, figure, incus, inside, runAction } from './harness.ts';
 import { type Metered, meteredAction } from './meter.ts';
+import { incusShim } from './shim.ts';
 
 /** What surrounds a check may fail, hang, or lie: it ends all the same, in time, and says what it met. */
 
@@ -188,13 +186,6 @@ describe('a frozen container', () => {
 
 /** Runs check-formation with an incus of ours on PATH, and tells how much memory it took at most. */
 async function checkWith(script: string, on: 'query' | 'exec' | '*'): Promise<Metered> {
-  const folder = mkdtempSync(join(tmpdir(), 'pgha-bin-'));
-  const real = `PATH='${process.env['PATH'] ?? ''}' exec incus "$@"`;
-  const client = `#!/bin/sh\ncase "$1" in ${on}) ${script} ;; esac\n${real}\n`;
-  writeFileSync(join(folder, 'incus'), client, { mode: 0o755 });
-  return await meteredAction(
-    'check-formation',
-    { formation: path },
-    { PATH: `${folder}:${process.env['PATH'] ?? ''}` },
-  );
+  const { env } = incusShim(`case "$1" in ${on}) ${script} ;; esac`);
+  return await meteredAction('check-formation', { formation: path }, env);
 }

@@ -1,10 +1,10 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { some } from './extent.ts';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, type Finished, figure, incus, inside, runAction, statusOf } from './harness.ts';
+import { incusShim } from './shim.ts';
 
 /** A formation over its life: grown, shrunk, repaired, reconfigured, planned before each of these, destroyed. */
 
@@ -94,20 +94,16 @@ describe('a formation over its life', { timeout: patience }, () => {
   it('gains a node, whose Postgres ends our session while it is set up', async () => {
     const three = formation({}, names.nodes);
     // As where its keeper restarts it: once, when its settings are about to be set.
-    const bin = mkdtempSync(join(tmpdir(), 'pgha-bin-'));
     const end =
       'SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $$pgha$$';
-    const shim = `#!/bin/sh
-PATH='${process.env['PATH']}'
-case "$*" in *${gamma}*' sh /etc/pgha/settings 0644 '*)
-  mkdir '${bin}/once' && incus exec ${gamma} -- runuser -u postgres -- psql -Atqc '${end}' </dev/null >'${bin}/ended' ;;
-esac
-exec incus "$@"
-`;
-    writeFileSync(join(bin, 'incus'), shim, { mode: 0o755 });
-    const changes = await planAndApply(three, {}, { PATH: `${bin}:${process.env['PATH']}` });
+    const { env, folder } = incusShim(
+      `case "$*" in *${gamma}*' sh /etc/pgha/settings 0644 '*)
+         mkdir "$shim/once" && incus exec ${gamma} -- runuser -u postgres -- psql -Atqc '${end}' </dev/null >"$shim/ended" ;;
+       esac`,
+    );
+    const changes = await planAndApply(three, {}, env);
     expect(changes).toEqual(expect.arrayContaining(['l-gamma: create the node']));
-    expect(readFileSync(join(bin, 'ended'), 'utf8').trim()).toBe('1');
+    expect(readFileSync(join(folder, 'ended'), 'utf8').trim()).toBe('1');
     expect(await rowsOn(gamma)).toBe('1000');
     const number = await inside(
       names.monitor,

@@ -1,12 +1,10 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { stateFileOf } from '../../src/member/keeper-state.ts';
 import { some } from './extent.ts';
 import { containersOf, labFormation } from './formations.ts';
 import { becomesHealthy, figure, incus, inside, runAction, startAction } from './harness.ts';
 import { tolerable } from './meter.ts';
+import { incusShim } from './shim.ts';
 
 async function deleteContainers(names: string[]): Promise<void> {
   for (const name of names) await incus('delete', '--force', name).catch(() => {});
@@ -146,10 +144,11 @@ describe('provision-pgaf puts right what has drifted', () => {
     );
     // As pg_autoctl does it: emptied, then written, and the first who asks reads in between.
     const emptied = `cp -p ${config} /tmp/config; : > ${config}; sleep 0.8; cat /tmp/config > ${config}`;
-    const bin = mkdtempSync(join(tmpdir(), 'pgha-bin-'));
-    const shim = `#!/bin/sh\nPATH='${process.env['PATH']}'\ncase "$*" in *${beta}*pg_autoctl*config*set*) mkdir '${bin}/once' && incus exec ${beta} -- sh -c '${emptied}' </dev/null & sleep 0.4 ;; esac\nexec incus "$@"\n`;
-    writeFileSync(join(bin, 'incus'), shim, { mode: 0o755 });
-    const env = { PATH: `${bin}:${process.env['PATH']}` };
+    const { env } = incusShim(
+      `case "$*" in *${beta}*pg_autoctl*config*set*)
+         mkdir "$shim/once" && incus exec ${beta} -- sh -c '${emptied}' </dev/null & sleep 0.4 ;;
+       esac`,
+    );
     const mended = await runAction('provision-pgaf', { formation: formation.yaml }, { env });
     expect(mended.code, mended.log).toBe(0);
     expect(mended.log.match(/run: incus exec .* pg_autoctl config set$/gm)?.length).toBeGreaterThan(1);
@@ -201,13 +200,10 @@ describe('provision-pgaf that would harm what is there', () => {
     const hba = '/var/lib/postgresql/pgaf/node/pg_hba.conf';
     const before = await inside(alpha, 'cat', hba);
     // The client that carries the new file is held back, and killed with the rest.
-    const bin = mkdtempSync(join(tmpdir(), 'pgha-bin-'));
-    const slow = `#!/bin/sh\nPATH='${process.env['PATH']}'\ncase "$*" in *pg_hba.conf*) sleep 2 | incus "$@" ;; *) exec incus "$@" ;; esac\n`;
-    writeFileSync(join(bin, 'incus'), slow, { mode: 0o755 });
+    const { env } = incusShim('case "$*" in *pg_hba.conf*) sleep 2 | incus "$@"; exit ;; esac');
     const changed = labFormation(12, {
       postgres: { version: 15, packages: 'distribution', clients: ['10.0.0.0/8', '172.16.0.0/12'] },
     });
-    const env = { PATH: `${bin}:${process.env['PATH']}` };
     const run = startAction('provision-pgaf', { formation: changed.yaml }, { env });
     await run.says(/run: incus exec .*pg_hba\.conf/);
     process.kill(-(run.child.pid ?? 0), 'SIGKILL');

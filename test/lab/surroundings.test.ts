@@ -1,9 +1,10 @@
-import { chmodSync, chownSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { containersOf, labFormation } from './formations.ts';
 import { incus, inside, runAction } from './harness.ts';
+import { type IncusShim, incusShim } from './shim.ts';
 
 /** Bad input and missing surroundings: code 3, one clear message, nothing touched. */
 
@@ -42,7 +43,7 @@ describe.each(actions)('%s', (action) => {
     const { code, outputs, log } = await runAction(
       action,
       { formation: formation.yaml },
-      { env: { PATH: await clientOfAnotherUser() } },
+      { env: clientOfAnotherUser().env },
     );
     expect(code, log).toBe(3);
     expect(outputs['message']).toContain(
@@ -114,15 +115,11 @@ describe('provision-pgaf', () => {
   });
 });
 
-/** A PATH whose incus runs the real client as the user nobody. */
-async function clientOfAnotherUser(): Promise<string> {
-  const bin = mkdtempSync(join(tmpdir(), 'pgha-bin-'));
-  const real = process.env['PATH'] ?? '';
-  writeFileSync(
-    join(bin, 'incus'),
-    `#!/bin/sh\nPATH='${real}' HOME=${bin} INCUS_CONF=${bin} exec setpriv --reuid=65534 --regid=65534 --clear-groups incus "$@"\n`,
+/** A client of Incus that is run as the user nobody. */
+function clientOfAnotherUser(): IncusShim {
+  const shim = incusShim(
+    'HOME="$shim" INCUS_CONF="$shim" exec setpriv --reuid=65534 --regid=65534 --clear-groups incus "$@"',
   );
-  chmodSync(join(bin, 'incus'), 0o755);
-  chownSync(bin, 65534, 65534);
-  return Promise.resolve(bin);
+  chownSync(shim.folder, 65534, 65534);
+  return shim;
 }
