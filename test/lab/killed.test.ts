@@ -56,7 +56,6 @@ const kills = Number(process.env['PGHA_KILLS'] ?? (everything ? tasks.length : 1
 const seed = Number(process.env['PGHA_SEED'] ?? Date.now() % 1_000_000);
 
 beforeAll(async () => {
-  await removeAll();
   const { code, log } = await runAction('provision-pgaf', { formation: yaml });
   expect(code, log).toBe(0);
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { some } from './extent.ts';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, type Finished, figure, incus, inside, runAction, statusOf } from './harness.ts';
@@ -67,7 +67,6 @@ async function removeAll(): Promise<void> {
   for (const name of [names.monitor, ...names.nodes]) await incus('delete', '--force', name).catch(() => {});
 }
 
-beforeAll(removeAll);
 afterAll(removeAll);
 
 /** Each test plans, applies and plans again; a launch takes its time on a disk that has just lost containers. */

@@ -46,7 +46,6 @@ describe.each(debians)('the packages of a formation on Debian %i', (debian) => {
   const startedAt = async () =>
     await Promise.all(names.map((name) => psql(name, 'SELECT pg_postmaster_start_time()')));
 
-  beforeAll(() => deleteContainers(names));
   afterAll(() => deleteContainers(names));
 
   async function changesNothing(packages: unknown): Promise<void> {
