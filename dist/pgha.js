@@ -37361,9 +37361,10 @@ function judgeCampaign(campaign) {
         return { outcome: 'error', message: 'there was no drill' };
     const told = rounds === 1 ? [first.verdict.message] : [verdict_summary(campaign)];
     told.push(...slower.map(slowdown));
-    if (endedEarly !== undefined && rounds > 1)
+    const endTold = endedEarly !== undefined && rounds > 1;
+    if (endTold)
         told.push(`it ended after ${drills.length} of ${rounds} rounds: ${endedEarly}`);
-    told.push(...trouble);
+    told.push(...trouble.filter((each) => !(endTold && each === endedEarly)));
     return { outcome, message: told.join('; ') };
 }
 function verdict_summary({ drills, proofs }) {

@@ -19,9 +19,9 @@ export function judgeCampaign(campaign: CampaignRecord): CampaignVerdict {
   if (first === undefined) return { outcome: 'error', message: 'there was no drill' };
   const told = rounds === 1 ? [first.verdict.message] : [summary(campaign)];
   told.push(...slower.map(slowdown));
-  if (endedEarly !== undefined && rounds > 1)
-    told.push(`it ended after ${drills.length} of ${rounds} rounds: ${endedEarly}`);
-  told.push(...trouble);
+  const endTold = endedEarly !== undefined && rounds > 1;
+  if (endTold) told.push(`it ended after ${drills.length} of ${rounds} rounds: ${endedEarly}`);
+  told.push(...trouble.filter((each) => !(endTold && each === endedEarly)));
   return { outcome, message: told.join('; ') };
 }
 

@@ -73,6 +73,19 @@ describe('a campaign', () => {
     expect(verdict.message).toContain('it ended after 1 of 5 rounds: it was cancelled');
   });
 
+  it('tells once that it was cancelled', () => {
+    const end = 'it was cancelled';
+    const drills = [judgedDrill(passingDrill())];
+    const { outcome, message } = judgeCampaign({
+      ...campaignOf(drills),
+      rounds: 5,
+      endedEarly: end,
+      trouble: [end],
+    });
+    expect(outcome).toBe('error');
+    expect(message.match(/it was cancelled/g)).toHaveLength(1);
+  });
+
   it('cannot tell where a round could not run or be noted, and hides no drill behind that', () => {
     const drills = [judgedDrill(watchedDrill(promoted(61)))];
     const campaign = { ...campaignOf(drills), rounds: 2, endedEarly: 'no incus', trouble: ['no incus'] };
