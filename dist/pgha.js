@@ -18709,6 +18709,84 @@ function formationUri(formation) {
     return `postgres://${user}@${hosts}/${database}?target_session_attrs=read-write&sslmode=${sslMode(formation)}`;
 }
 
+;// CONCATENATED MODULE: external "node:timers/promises"
+const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
+;// CONCATENATED MODULE: ./build/src/clock/deadline.js
+
+
+/**
+ * Runs `work` under a deadline. The promise settles at the deadline even if `work` ignores its signal;
+ * the signal lets `work` release what it holds.
+ *
+ * @param what worded to follow "gave up after N s waiting for"
+ * @param deadlineMs milliseconds from now
+ * @param parent when it aborts, so does `work`
+ * @throws DeadlineError at the deadline, CancelledError when `parent` aborts, else what `work` throws
+ */
+async function withDeadline(what, deadlineMs, work, parent) {
+    parent?.throwIfAborted();
+    const controller = new AbortController();
+    return await new Promise((resolve, reject) => {
+        const release = () => {
+            clearTimeout(timer);
+            parent?.removeEventListener('abort', onParentAbort);
+        };
+        const stop = (error) => {
+            release();
+            reject(error);
+            controller.abort(error);
+        };
+        const onParentAbort = () => stop(parent?.reason ?? new CancelledError(`cancelled while waiting for ${what}`));
+        const timer = setTimeout(() => stop(new DeadlineError(what, deadlineMs)), deadlineMs);
+        parent?.addEventListener('abort', onParentAbort, { once: true });
+        // A throw of `work` itself counts as its rejection.
+        new Promise((done) => done(work(controller.signal))).then(resolve, reject).finally(release);
+    });
+}
+/** Sleeps, or rejects with the signal's reason when it aborts. */
+async function sleep(durationMs, signal) {
+    signal?.throwIfAborted();
+    try {
+        await (0,promises_namespaceObject.setTimeout)(durationMs, undefined, signal ? { signal } : {});
+    }
+    catch (error) {
+        throw signal?.aborted ? signal.reason : error;
+    }
+}
+/**
+ * Calls `attempt` until it returns something other than undefined, pausing between calls.
+ *
+ * @throws DeadlineError at the deadline; the last error that `attempt` threw is its cause
+ */
+async function retryUntil(what, { deadlineMs, pauseMs, signal }, attempt) {
+    let lastError;
+    try {
+        return await withDeadline(what, deadlineMs, async (inner) => {
+            for (;;) {
+                try {
+                    const found = await attempt(inner);
+                    if (found !== undefined)
+                        return found;
+                    lastError = undefined;
+                }
+                catch (error) {
+                    if (inner.aborted)
+                        throw error;
+                    lastError = error;
+                }
+                await sleep(pauseMs, inner);
+            }
+        }, signal);
+    }
+    catch (error) {
+        if (error instanceof DeadlineError && lastError instanceof Error) {
+            error.message += ` (last error: ${lastError.message})`;
+            error.cause = lastError;
+        }
+        throw error;
+    }
+}
+
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
 ;// CONCATENATED MODULE: ./build/src/incus/command.js
@@ -18784,6 +18862,7 @@ function explain(argv, error, stdout, stderr, { deadlineMs, maxBytes }) {
 ;// CONCATENATED MODULE: ./build/src/incus/incus.js
 
 
+
 /**
  * Incus (as LXD, lxc/lxc issue 4282) now and then loses what a command printed just before it ended, with
  * exit code 0: 1 to 3 % of calls on a loaded host in the lab. A command that lingers after its output lost
@@ -18793,6 +18872,7 @@ function explain(argv, error, stdout, stderr, { deadlineMs, maxBytes }) {
 const endOfOutput = '\npgha: end of output\n';
 const lingering = `"$@"; code=$?; [ $code = 0 ] && printf '\\npgha: end of output\\n'; sleep 0.1; exit $code`;
 const readAttempts = 5;
+const configureAttempts = 10;
 /** Why the host cannot be used, and what mends it, for what the `incus` client prints. */
 const surroundings = [
     [
@@ -18982,7 +19062,25 @@ class Incus {
     }
     async setConfig(instance, key, value, signal) {
         const args = ['config', 'set', '--project', this.project, this.prefixed(instance), `${key}=${value}`];
-        await this.run(args, { deadlineMs: 30_000, signal });
+        await this.configure(args, 30_000, signal);
+    }
+    /**
+     * Runs a `config` command. The client reads the instance and writes it back, which Incus refuses where somebody else has
+     * changed it in between (an ETag that doesn't match): then it is run again.
+     */
+    async configure(args, deadlineMs, signal) {
+        for (let attempt = 1;; attempt++) {
+            try {
+                await this.run(args, { deadlineMs, signal });
+                return;
+            }
+            catch (error) {
+                const overtaken = error instanceof CommandError && /ETag doesn't match/i.test(error.stderr);
+                if (!overtaken || attempt === configureAttempts)
+                    throw error;
+                await sleep(Math.random() * 200, signal);
+            }
+        }
     }
     /** Sets the size of the root disk on the instance itself. */
     async setRootSize(instance, size, own, signal) {
@@ -18997,7 +19095,7 @@ class Incus {
             'root',
             `size=${size}`,
         ];
-        await this.run(args, { deadlineMs: 60_000, signal });
+        await this.configure(args, 60_000, signal);
     }
     async start(instance, signal) {
         await this.run(this.argv('start', instance), { deadlineMs: 60_000, signal });
@@ -19024,10 +19122,8 @@ class Incus {
     /** Removes a `user.*` key; does nothing when it is not set. */
     async removeLabel(instance, key, signal) {
         try {
-            await this.run(['config', 'unset', '--project', this.project, this.prefixed(instance), key], {
-                deadlineMs: 15_000,
-                signal,
-            });
+            const args = ['config', 'unset', '--project', this.project, this.prefixed(instance), key];
+            await this.configure(args, 15_000, signal);
         }
         catch (error) {
             if (!(error instanceof CommandError && /not currently set/i.test(error.stderr)))
@@ -19171,84 +19267,6 @@ function describeNodes(nodes) {
 
 ;// CONCATENATED MODULE: external "node:stream"
 const external_node_stream_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream");
-;// CONCATENATED MODULE: external "node:timers/promises"
-const promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
-;// CONCATENATED MODULE: ./build/src/clock/deadline.js
-
-
-/**
- * Runs `work` under a deadline. The promise settles at the deadline even if `work` ignores its signal;
- * the signal lets `work` release what it holds.
- *
- * @param what worded to follow "gave up after N s waiting for"
- * @param deadlineMs milliseconds from now
- * @param parent when it aborts, so does `work`
- * @throws DeadlineError at the deadline, CancelledError when `parent` aborts, else what `work` throws
- */
-async function withDeadline(what, deadlineMs, work, parent) {
-    parent?.throwIfAborted();
-    const controller = new AbortController();
-    return await new Promise((resolve, reject) => {
-        const release = () => {
-            clearTimeout(timer);
-            parent?.removeEventListener('abort', onParentAbort);
-        };
-        const stop = (error) => {
-            release();
-            reject(error);
-            controller.abort(error);
-        };
-        const onParentAbort = () => stop(parent?.reason ?? new CancelledError(`cancelled while waiting for ${what}`));
-        const timer = setTimeout(() => stop(new DeadlineError(what, deadlineMs)), deadlineMs);
-        parent?.addEventListener('abort', onParentAbort, { once: true });
-        // A throw of `work` itself counts as its rejection.
-        new Promise((done) => done(work(controller.signal))).then(resolve, reject).finally(release);
-    });
-}
-/** Sleeps, or rejects with the signal's reason when it aborts. */
-async function sleep(durationMs, signal) {
-    signal?.throwIfAborted();
-    try {
-        await (0,promises_namespaceObject.setTimeout)(durationMs, undefined, signal ? { signal } : {});
-    }
-    catch (error) {
-        throw signal?.aborted ? signal.reason : error;
-    }
-}
-/**
- * Calls `attempt` until it returns something other than undefined, pausing between calls.
- *
- * @throws DeadlineError at the deadline; the last error that `attempt` threw is its cause
- */
-async function retryUntil(what, { deadlineMs, pauseMs, signal }, attempt) {
-    let lastError;
-    try {
-        return await withDeadline(what, deadlineMs, async (inner) => {
-            for (;;) {
-                try {
-                    const found = await attempt(inner);
-                    if (found !== undefined)
-                        return found;
-                    lastError = undefined;
-                }
-                catch (error) {
-                    if (inner.aborted)
-                        throw error;
-                    lastError = error;
-                }
-                await sleep(pauseMs, inner);
-            }
-        }, signal);
-    }
-    catch (error) {
-        if (error instanceof DeadlineError && lastError instanceof Error) {
-            error.message += ` (last error: ${lastError.message})`;
-            error.cause = lastError;
-        }
-        throw error;
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/src/incus/sql-frames.js
 
 

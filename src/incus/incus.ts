@@ -1,3 +1,4 @@
+import { sleep } from '../clock/deadline.ts';
 import { CommandError, EnvironmentError, InputError, messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
 import { runCommand } from './command.ts';
@@ -57,6 +58,7 @@ export interface ExecOptions {
 const endOfOutput = '\npgha: end of output\n';
 const lingering = `"$@"; code=$?; [ $code = 0 ] && printf '\\npgha: end of output\\n'; sleep 0.1; exit $code`;
 const readAttempts = 5;
+const configureAttempts = 10;
 
 /** Why the host cannot be used, and what mends it, for what the `incus` client prints. */
 const surroundings: [RegExp, string][] = [
@@ -284,7 +286,24 @@ export class Incus {
 
   async setConfig(instance: string, key: string, value: string, signal?: AbortSignal): Promise<void> {
     const args = ['config', 'set', '--project', this.project, this.prefixed(instance), `${key}=${value}`];
-    await this.run(args, { deadlineMs: 30_000, signal });
+    await this.configure(args, 30_000, signal);
+  }
+
+  /**
+   * Runs a `config` command. The client reads the instance and writes it back, which Incus refuses where somebody else has
+   * changed it in between (an ETag that doesn't match): then it is run again.
+   */
+  private async configure(args: readonly string[], deadlineMs: number, signal?: AbortSignal): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.run(args, { deadlineMs, signal });
+        return;
+      } catch (error) {
+        const overtaken = error instanceof CommandError && /ETag doesn't match/i.test(error.stderr);
+        if (!overtaken || attempt === configureAttempts) throw error;
+        await sleep(Math.random() * 200, signal);
+      }
+    }
   }
 
   /** Sets the size of the root disk on the instance itself. */
@@ -300,7 +319,7 @@ export class Incus {
       'root',
       `size=${size}`,
     ];
-    await this.run(args, { deadlineMs: 60_000, signal });
+    await this.configure(args, 60_000, signal);
   }
 
   async start(instance: string, signal?: AbortSignal): Promise<void> {
@@ -334,10 +353,8 @@ export class Incus {
   /** Removes a `user.*` key; does nothing when it is not set. */
   async removeLabel(instance: string, key: Label, signal?: AbortSignal): Promise<void> {
     try {
-      await this.run(['config', 'unset', '--project', this.project, this.prefixed(instance), key], {
-        deadlineMs: 15_000,
-        signal,
-      });
+      const args = ['config', 'unset', '--project', this.project, this.prefixed(instance), key];
+      await this.configure(args, 15_000, signal);
     } catch (error) {
       if (!(error instanceof CommandError && /not currently set/i.test(error.stderr))) throw error;
     }
