@@ -65,6 +65,13 @@ const breakages: Breakage[] = [
     byHand: () => inside(standby, 'sed', '-i', '/^10\\.99\\.99\\.99 /d', '/etc/hosts'),
   },
   {
+    check: 'clocks-agree',
+    what: 'one container reads a clock that is ahead',
+    // The kernel's clock is that of the host, and of every other container here: what reads it is what can be off.
+    breakIt: () => inside(standby, 'sh', '-c', aheadByFiveSeconds),
+    byHand: () => inside(standby, 'rm', '/usr/local/bin/date'),
+  },
+  {
     check: 'versions-equal',
     what: 'one node has another pg_autoctl',
     breakIt: () => inside(standby, 'sh', '-c', otherVersion, 'sh', 'pg-auto-failover-cli'),
@@ -116,6 +123,11 @@ describe('check-formation tells, and its remedy mends', () => {
     expect(mended.code, mended.log).toBe(0);
   });
 });
+
+const aheadByFiveSeconds = `
+printf '#!/bin/sh\\nexec /usr/bin/date --date "+5 seconds" "$@"\\n' > /usr/local/bin/date
+chmod 755 /usr/local/bin/date
+`;
 
 /** Key and certificate in one file, as provisioning writes them, and Postgres told to read them. */
 const shortLived = `
