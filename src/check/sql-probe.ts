@@ -61,13 +61,16 @@ export async function observeNode(session: Session, formation: Formation): Promi
   const { users, databases } = formation.postgres;
   const [row] = await session.query(
     `WITH position AS MATERIALIZED (
-       SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END AS lsn)
+       SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END AS lsn),
+     wal AS MATERIALIZED (SELECT name, size FROM pg_ls_waldir())
      SELECT current_setting('server_version_num')::int AS version,
             extract(epoch FROM now() - pg_postmaster_start_time())::float8 AS since_start,
             pg_is_in_recovery() AS in_recovery,
             current_setting('default_transaction_read_only') = 'on' AS read_only,
-            -- A standby's last restart point may be on an older timeline than what it has replayed since.
+            -- A standby's control file is of its last restart point, which may be on an older timeline than what it
+            -- has received since. WAL segments are named by their timeline (XLogFileName).
             greatest((SELECT received_tli FROM pg_stat_wal_receiver),
+                     (SELECT max(('x' || left(name, 8))::bit(32)::int) FROM wal WHERE name ~ '^[0-9A-F]{24}$'),
                      (SELECT min_recovery_end_timeline FROM pg_control_recovery()),
                      (SELECT timeline_id FROM pg_control_checkpoint())) AS timeline,
             current_setting('synchronous_standby_names') AS sync_names,
@@ -87,7 +90,7 @@ export async function observeNode(session: Session, formation: Formation): Promi
                       'retainedBytes', greatest(0, coalesce(
                          pg_wal_lsn_diff((SELECT lsn FROM position), restart_lsn), 0)))), '[]')
                FROM pg_replication_slots) AS slots,
-            (SELECT coalesce(sum(size), 0)::float8 FROM pg_ls_waldir()) AS wal_bytes,
+            (SELECT coalesce(sum(size), 0)::float8 FROM wal) AS wal_bytes,
             (SELECT (sum(setting::float8) * 1024 * 1024)::float8 FROM pg_settings
               WHERE name IN ('max_wal_size', 'wal_keep_size')) AS max_wal_bytes,
             (SELECT json_build_object('enabled', current_setting('archive_mode') <> 'off', 'failing',

@@ -8,6 +8,7 @@ import {
   formationFile,
   inBackground,
   isToldAndMended,
+  onMonitor,
   rolesOf,
   sql,
   tellTimes,
@@ -17,7 +18,7 @@ import {
 import { cutBridge, healBridge } from './bridge.ts';
 import { some } from './extent.ts';
 import { containersOf, labFormation } from './formations.ts';
-import { inside, runAction } from './harness.ts';
+import { becomesHealthy, inside, runAction } from './harness.ts';
 
 /** Checks on what reaches another node, and stays: each broken for real, and mended as told. */
 
@@ -54,6 +55,8 @@ const breakages: Breakage[] = [
     check: 'standbys-streaming',
     what: "the standbys' account has another password",
     breakIt: async () => {
+      // Since then, the standby's control file is on the timeline before: it is on the new one all the same.
+      await handOver();
       await sql(primary, "ALTER ROLE pgautofailover_replicator PASSWORD 'another'");
       await inside(standby, 'pkill', '-f', '^postgres: walreceiver');
     },
@@ -135,6 +138,13 @@ describe('the link between primary and standby alone is cut', () => {
     expect(mended.code, mended.log).toBe(0);
   });
 });
+
+/** A planned failover, after which the formation is healthy. */
+async function handOver(): Promise<void> {
+  await onMonitor(monitor, "SELECT pgautofailover.perform_failover('default', 0)");
+  await becomesHealthy(path, 60_000);
+  ({ primary, standby } = await rolesOf(monitor));
+}
 
 /** A query on the standby against a lock that its replay needs: max_standby_streaming_delay is 30 s. */
 async function holdUpReplay(): Promise<void> {

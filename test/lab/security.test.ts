@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { type Made, Openssl } from '../unit/provision/authority.ts';
+import { autoctl } from './breakage.ts';
 import { eventually, type Finished, figure, incus, inside, runAction } from './harness.ts';
 
 /**
@@ -647,6 +648,8 @@ describe("certificates of a CA of one's own", () => {
     ...(await Promise.all(members.map((member) => sql(member, 'SELECT pg_postmaster_start_time()')))),
   ];
 
+  const keeperConfig = '/var/lib/postgresql/.config/pg_autoctl/var/lib/postgresql/pgaf/node/pg_autoctl.cfg';
+
   /** By what the standby follows its primary, and every keeper reaches the monitor. */
   async function expectModes(mode: string): Promise<void> {
     const { standby } = await states();
@@ -654,11 +657,7 @@ describe("certificates of a CA of one's own", () => {
       (await sql(standby, 'SELECT conninfo FROM pg_stat_wal_receiver')).includes(`sslmode=${mode}`),
     );
     for (const node of nodes) {
-      const config = await inside(
-        node,
-        'cat',
-        '/var/lib/postgresql/.config/pg_autoctl/var/lib/postgresql/pgaf/node/pg_autoctl.cfg',
-      );
+      const config = await inside(node, 'cat', keeperConfig);
       expect(config).toMatch(new RegExp(`^monitor = .*sslmode=${mode}`, 'm'));
       expect(config).toMatch(new RegExp(`^sslmode = ${mode}$`, 'm'));
     }
@@ -720,6 +719,35 @@ describe("certificates of a CA of one's own", () => {
     expect(await login({ to: alpha, user: 'robot', options: own })).toBe('robot');
     await expect(login(asUser('robot', alpha))).rejects.toThrow(/requires a valid client certificate/);
     await expect(login({ to: alpha, user: 'veza', options: own })).rejects.toThrow(/no password supplied/);
+  });
+
+  it('are taken by a keeper that has lost the reload for them', async () => {
+    const { standby } = await states();
+    // Its configuration says one thing, and it goes on with another.
+    await inside(standby, 'cp', '-p', keeperConfig, '/root/keeper.cfg');
+    const started = await sql(standby, 'SELECT pg_postmaster_start_time()');
+    const pem = '/etc/pgha/server.pem';
+    await autoctl(
+      standby,
+      'enable',
+      'ssl',
+      '--ssl-mode',
+      'require',
+      '--server-cert',
+      pem,
+      '--server-key',
+      pem,
+    );
+    const found = `SELECT current_setting('ssl_ca_file') = '', pg_postmaster_start_time() <> '${started}'`;
+    await eventually(
+      `${standby} to follow without the CA`,
+      20_000,
+      async () => (await sql(standby, found).catch(() => '')) === 't|t',
+    );
+    await inside(standby, 'cp', '-p', '/root/keeper.cfg', keeperConfig);
+    const done = await provision(formationWith('verify-full'), inForce);
+    expect(changesOf(done)).toEqual([`${standby}: reload pg_autoctl, which has not taken tls: verify-full`]);
+    await expectModes('verify-full');
   });
 
   it('are rotated without a restart or a failover', async () => {
