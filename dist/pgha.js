@@ -19265,30 +19265,157 @@ function describeNodes(nodes) {
         .join(', ');
 }
 
+;// CONCATENATED MODULE: ./build/src/clock/clock.js
+/**
+ * One monotonic clock for every duration (performance.now, milliseconds since the process started), and
+ * wall-clock stamps derived from it for people. Two machines' clocks are never compared.
+ */
+function now() {
+    return performance.now();
+}
+/** The wall-clock stamp of a moment, ISO 8601 in UTC with milliseconds: for people, never for arithmetic. */
+function wallClock(moment) {
+    return new Date(performance.timeOrigin + moment).toISOString();
+}
+/** A duration in seconds with millisecond precision. */
+function seconds(durationMs) {
+    return Math.round(durationMs) / 1000;
+}
+/** A duration for people: `0.84 s`, `12.3 s`, `2 min 5 s`. */
+function humanDuration(durationMs) {
+    if (durationMs < 10_000)
+        return `${(durationMs / 1000).toFixed(2)} s`;
+    if (durationMs < 120_000)
+        return `${(durationMs / 1000).toFixed(1)} s`;
+    const whole = Math.round(durationMs / 1000);
+    return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+;// CONCATENATED MODULE: ./build/src/incus/relay-frames.js
+/** Frames of a container's relay: connection or command (32 bits), kind (one letter), length (32 bits), bytes. Big-endian. */
+const headBytes = 9;
+/** Of both sides' bytes; a relay reads 64 KiB at a time. */
+const longestBodyBytes = 16 * 1024 * 1024;
+function relay_frames_frame(id, kind, body = '') {
+    const bytes = Buffer.from(body);
+    const head = Buffer.alloc(headBytes);
+    head.writeUInt32BE(id, 0);
+    head.write(kind, 4, 'latin1');
+    head.writeUInt32BE(bytes.length, 5);
+    return Buffer.concat([head, bytes]);
+}
+/** Puts frames together again, however the bytes are cut. */
+class FrameReader {
+    rest = Buffer.alloc(0);
+    hear;
+    constructor(hear) {
+        this.hear = hear;
+    }
+    /** @returns whether it is still frames that come: false for good once it is something else */
+    push(bytes) {
+        this.rest = this.rest.length === 0 ? bytes : Buffer.concat([this.rest, bytes]);
+        while (this.rest.length >= headBytes) {
+            const [id, kind] = [this.rest.readUInt32BE(0), this.rest.toString('latin1', 4, 5)];
+            const length = this.rest.readUInt32BE(5);
+            if (!/[a-z]/.test(kind) || length > longestBodyBytes)
+                return false;
+            const end = headBytes + length;
+            if (this.rest.length < end)
+                return true;
+            const body = this.rest.subarray(headBytes, end);
+            this.rest = this.rest.subarray(end);
+            this.hear(id, kind, body);
+        }
+        return true;
+    }
+}
+
 ;// CONCATENATED MODULE: external "node:stream"
 const external_node_stream_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:stream");
-;// CONCATENATED MODULE: ./build/src/incus/sql-frames.js
+;// CONCATENATED MODULE: ./build/src/incus/relayed-socket.js
 
+/** One connection of a relay, shaped as the socket that `pg` expects. */
+class RelayedSocket extends external_node_stream_namespaceObject.Duplex {
+    open;
+    send;
+    expected;
+    why = '';
+    /** @param expected what comes must be, where whoever reads it would not see to that */
+    constructor(open, send, expected) {
+        super({ allowHalfOpen: false });
+        this.open = open;
+        this.send = send;
+        this.expected = expected;
+    }
+    connect(port) {
+        this.open(port);
+        return this;
+    }
+    /** What was said of the connection's end, '' for nothing. */
+    complaint() {
+        return this.why;
+    }
+    opened() {
+        this.emit('connect');
+    }
+    hear(bytes) {
+        const fault = this.expected?.fault(bytes);
+        if (fault)
+            this.destroy(fault);
+        else
+            this.push(bytes);
+    }
+    /** The other side, or the relay, ended it: '' for an end in good order, after which what came is still read. */
+    closedThere(why) {
+        this.why = why;
+        if (why === '')
+            this.push(null);
+        else
+            this.destroy(new Error(why));
+    }
+    // What comes is bounded by one statement's answer, so nothing is held back on the way.
+    _read() { }
+    _write(bytes, _encoding, done) {
+        this.send(bytes);
+        done();
+    }
+    /** A TLS session on top tells its error only after it has ended its socket: the end must not be heard first. */
+    _destroy(error, done) {
+        setImmediate(done, error);
+    }
+    setNoDelay() {
+        return this;
+    }
+    setKeepAlive() {
+        return this;
+    }
+    ref() {
+        return this;
+    }
+    unref() {
+        return this;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/incus/sql-frames.js
 
 /** First bytes of the messages that a Postgres server sends (its documentation, "Message Formats"). */
 const messageTypes = new Set(Buffer.from('RSKZTDCEINAVGHWdcnst123v'));
 /** No message of what we ask is a tenth as long. `pg` would keep what comes in until a message is whole. */
 const longestMessageBytes = 64 * 1024 * 1024;
-const headBytes = 5;
+const sql_frames_headBytes = 5;
 /**
- * Lets through what has the frames of Postgres' protocol: a type, a length, so many bytes. Ends with an error
- * where something else answers, before it fills our memory.
+ * Sees whether what comes has the frames of Postgres' protocol: a type, a length, so many bytes. What answers in place of
+ * a Postgres is known by its first bytes, before it fills our memory.
  */
-class SqlFrames extends external_node_stream_namespaceObject.Transform {
-    head = Buffer.alloc(headBytes);
+class SqlFrames {
+    head = Buffer.alloc(sql_frames_headBytes);
     headLength = 0;
     /** Of the message that is under way. */
     bytesLeft = 0;
-    _transform(chunk, _, done) {
-        if (this.fits(chunk))
-            done(null, chunk);
-        else
-            done(notPostgres(chunk));
+    /** @returns the error that ends the session, once what came so far is none of Postgres' */
+    fault(chunk) {
+        return this.fits(chunk) ? undefined : notPostgres(chunk);
     }
     fits(chunk) {
         for (let at = 0; at < chunk.length;) {
@@ -19298,12 +19425,12 @@ class SqlFrames extends external_node_stream_namespaceObject.Transform {
                 at += taken;
                 continue;
             }
-            const copied = chunk.copy(this.head, this.headLength, at, at + headBytes - this.headLength);
+            const copied = chunk.copy(this.head, this.headLength, at, at + sql_frames_headBytes - this.headLength);
             this.headLength += copied;
             at += copied;
             if (!messageTypes.has(this.head[0] ?? 0))
                 return false;
-            if (this.headLength < headBytes)
+            if (this.headLength < sql_frames_headBytes)
                 break;
             // The length counts its own four bytes.
             const length = this.head.readUInt32BE(1);
@@ -19320,98 +19447,326 @@ function notPostgres(chunk) {
     return new EnvironmentError(`what answers is no Postgres (it said ${shown}); is this the real incus client?`);
 }
 
-;// CONCATENATED MODULE: ./build/src/incus/sql-stream.js
+;// CONCATENATED MODULE: ./build/src/incus/container-relay.js
+
+
 
 
 
 
 
 /**
- * Runs inside the container, as the user postgres, and joins its standard input and output with the Unix
- * socket given as argument: peer authentication, no password, no route to the container. perl-base is part
- * of every Debian and Ubuntu.
+ * Runs inside a container and carries connections from there, and the output of commands, over its standard input
+ * and output, all of them over the one pair: an `incus exec` costs 180 ms of processor time in the lab. perl-base
+ * is part of every Debian and Ubuntu.
  *
- * It stays away from a Postgres that listens on no address (line 6 of postmaster.pid). That is how
- * pg_autoctl starts one for crash recovery before pg_rewind, and it then stops it with SIGTERM, the smart
- * shutdown, which waits for sessions: one of ours would make the rewind fail and the node stay down
- * (primary_standby.c, postgres_maybe_do_crash_recovery; seen in the lab).
+ * Frames both ways: number of the connection or command (0: the relay itself), one letter, length, bytes.
+ * To it: o address port (open TCP), u path (open Postgres' socket), r argv (run, with NUL between arguments),
+ * d (data), c (close, kill), p (ping). From it: o (opened), d (data, or what the command printed), e (what it
+ * printed on standard error), x code (it ended), c reason, p.
+ * It takes addresses and no names, as a look-up would hold up every connection. At the end of its input it ends.
+ *
+ * Postgres' socket is opened as the user postgres: peer authentication, no password. The relay stays away from a
+ * Postgres that listens on no address (line 6 of postmaster.pid). That is how pg_autoctl starts one for crash
+ * recovery before pg_rewind, and it then stops it with SIGTERM, the smart shutdown, which waits for sessions: one of
+ * ours would make the rewind fail and the node stay down (primary_standby.c, postgres_maybe_do_crash_recovery; seen
+ * in the lab).
  */
-const socketPipe = `
-use strict; use Socket;
-my ($socket) = @ARGV;
-# incus exec may lose what is printed just before the end, so the end comes a little later.
-sub fail { print STDERR $_[0]; select(undef, undef, undef, 0.1); exit 1 }
-my (undef, undef, $uid, $gid) = getpwnam("postgres") or fail "there is no user postgres\\n";
-$( = $gid; $) = "$gid $gid"; $< = $uid; $> = $uid;
-sub lines { open(my $file, "<", $_[0]) or fail "Postgres does not run ($_[0]: $!)\\n"; my @l = <$file>; chomp @l; @l }
-my @postmaster = lines((lines("$socket.lock"))[1] . "/postmaster.pid");
-fail "Postgres listens on no address: pg_autoctl recovers it from a crash\\n" unless length($postmaster[5] // "");
-socket(my $db, PF_UNIX, SOCK_STREAM, 0) or fail "socket: $!\\n";
-connect($db, sockaddr_un($socket)) or fail "connect to $socket: $!\\n";
-sub pass { my ($from, $to) = @_;
-  my $n = sysread($from, my $bytes, 65536); exit 0 unless $n;
-  for (my $o = 0; $o < $n; ) { my $w = syswrite($to, $bytes, $n - $o, $o); exit 0 unless $w; $o += $w } }
-while (1) { my $r = ''; vec($r, 0, 1) = 1; vec($r, fileno($db), 1) = 1;
-  select($r, undef, undef, undef) > 0 or exit 0;
-  pass(\\*STDIN, $db) if vec($r, 0, 1); pass($db, \\*STDOUT) if vec($r, fileno($db), 1) }
+const relayScript = `
+use strict; use Socket qw(:DEFAULT :addrinfo inet_pton TCP_NODELAY IPPROTO_TCP AF_INET6 pack_sockaddr_in6); use Fcntl;
+use Errno qw(EINPROGRESS EAGAIN EINTR);
+my ($in, %socket, %opening, %out, %pid, %pipe) = ('');
+$SIG{PIPE} = 'IGNORE';
+sub leave { kill(-9, $_) for values %pid; exit 0 }
+sub tell_ { my ($id, $kind, $body) = @_;
+  my $bytes = pack('NaN/a*', $id, $kind, $body // '');
+  for (my $o = 0; $o < length $bytes; ) {
+    my $w = syswrite(STDOUT, $bytes, length($bytes) - $o, $o); next if !defined $w && $!{EINTR}; leave() unless $w; $o += $w } }
+sub drop { my ($id, $why) = @_; close $socket{$id}; delete $_->{$id} for \\%socket, \\%opening, \\%out; tell_($id, 'c', $why) if defined $why }
+sub connect_ { my ($id, $s, $where) = @_;
+  fcntl($s, F_SETFL, O_NONBLOCK); $socket{$id} = $s; $opening{$id} = 1; $out{$id} = '';
+  connect($s, $where) or $!{EINPROGRESS} or drop($id, "connect: $!") }
+sub tcp { my ($id, $address, $port) = @_;
+  my $v6 = $address =~ /:/;
+  my $packed = inet_pton($v6 ? AF_INET6 : AF_INET, $address) or return tell_($id, 'c', "not an address: $address");
+  socket(my $s, $v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0) or return tell_($id, 'c', "socket: $!");
+  setsockopt($s, IPPROTO_TCP, TCP_NODELAY, 1);
+  connect_($id, $s, $v6 ? pack_sockaddr_in6($port, $packed) : pack_sockaddr_in($port, $packed)) }
+sub lines { open(my $file, '<', $_[0]) or die "Postgres does not run ($_[0]: $!)\\n"; my @l = <$file>; chomp @l; @l }
+sub postgres { my ($id, $path) = @_;
+  my (undef, undef, $uid, $gid) = getpwnam('postgres') or return tell_($id, 'c', 'there is no user postgres');
+  my @own = ($>, $)); $) = "$gid $gid"; $> = $uid;
+  eval {
+    my @postmaster = lines((lines("$path.lock"))[1] . '/postmaster.pid');
+    die "Postgres listens on no address: pg_autoctl recovers it from a crash\\n" unless length($postmaster[5] // '');
+    socket(my $s, PF_UNIX, SOCK_STREAM, 0) or die "socket: $!\\n";
+    connect_($id, $s, pack_sockaddr_un($path)); 1 } or tell_($id, 'c', $@);
+  $> = $own[0]; $) = $own[1] }
+sub run { my ($id, @argv) = @_;
+  pipe(my $output, my $stdout) and pipe(my $errors, my $stderr) or return tell_($id, 'c', "pipe: $!");
+  my $pid = fork; defined $pid or return tell_($id, 'c', "fork: $!");
+  if (!$pid) {
+    setpgrp; $SIG{PIPE} = 'DEFAULT';
+    open(STDIN, '<', '/dev/null'); open(STDOUT, '>&', $stdout); open(STDERR, '>&', $stderr);
+    exec { $argv[0] } @argv or do { print STDERR "$argv[0]: $!\\n"; exit 127 } }
+  setpgrp($pid, $pid);
+  $pid{$id} = $pid; $pipe{$id} = { d => $output, e => $errors } }
+sub hear_ { my ($id, $kind) = @_;
+  my $n = sysread($pipe{$id}{$kind}, my $bytes, 65536);
+  if ($n) { tell_($id, $kind, $bytes) } elsif (defined $n || !$!{EINTR}) { delete $pipe{$id}{$kind} } }
+sub reap { for my $id (keys %pid) {
+  next if %{$pipe{$id}} || waitpid($pid{$id}, 1) != $pid{$id};
+  my $code = $? & 127 ? 128 + ($? & 127) : $? >> 8; delete $_->{$id} for \\%pid, \\%pipe; tell_($id, 'x', $code) } }
+sub heard { my ($id, $kind, $body) = @_;
+  if ($kind eq 'p') { tell_($id, 'p') } elsif ($kind eq 'o') { tcp($id, split / /, $body) }
+  elsif ($kind eq 'u') { postgres($id, $body) } elsif ($kind eq 'r') { run($id, split /\\0/, $body, -1) }
+  elsif ($kind eq 'c' && $pid{$id}) { kill(-9, $pid{$id}) }
+  elsif (!$socket{$id}) { } elsif ($kind eq 'd') { $out{$id} .= $body } else { drop($id) } }
+sub opened { my $id = $_[0]; my $e = unpack('i', getsockopt($socket{$id}, SOL_SOCKET, SO_ERROR));
+  if ($e) { $! = $e; return drop($id, "$!") } delete $opening{$id}; tell_($id, 'o') }
+sub flush_ { my $id = $_[0]; my $w = syswrite($socket{$id}, $out{$id});
+  if (defined $w) { substr($out{$id}, 0, $w) = '' } elsif (!$!{EAGAIN} && !$!{EINTR}) { drop($id, "$!") } }
+sub take { my $id = $_[0]; my $n = sysread($socket{$id}, my $bytes, 65536);
+  if ($n) { tell_($id, 'd', $bytes) } elsif (defined $n) { drop($id, '') } elsif (!$!{EAGAIN} && !$!{EINTR}) { drop($id, "$!") } }
+tell_(0, 'o');
+while (1) {
+  my ($r, $w) = ('', ''); vec($r, 0, 1) = 1;
+  for my $id (keys %socket) { my $n = fileno $socket{$id};
+    if ($opening{$id}) { vec($w, $n, 1) = 1 } else { vec($r, $n, 1) = 1; vec($w, $n, 1) = 1 if length $out{$id} } }
+  vec($r, fileno $_, 1) = 1 for map { values %$_ } values %pipe;
+  # One that has closed its output has yet to end. waitpid's 1 is WNOHANG.
+  my $ending = grep { !%$_ } values %pipe;
+  my $ready = select($r, $w, undef, $ending ? 0.005 : undef);
+  reap() if %pid;
+  next if $ready <= 0;
+  for my $id (keys %socket) { my $n = fileno $socket{$id};
+    if (vec($w, $n, 1)) { $opening{$id} ? opened($id) : flush_($id) }
+    take($id) if $socket{$id} && !$opening{$id} && vec($r, $n, 1) }
+  for my $id (keys %pipe) { for my $kind ('d', 'e') {
+    hear_($id, $kind) if $pipe{$id}{$kind} && vec($r, fileno $pipe{$id}{$kind}, 1) } }
+  if (vec($r, 0, 1)) {
+    my $n = sysread(STDIN, $in, 65536, length $in); leave() unless $n;
+    while (length $in >= 9 && length $in >= 9 + unpack('x5N', $in)) {
+      my ($id, $kind, $body) = unpack('NaN/a*', $in); substr($in, 0, 9 + length $body) = ''; heard($id, $kind, $body) } }
+}
 `;
-const lastWordsMs = 500;
+/** What a relay runs as: who has more than it needs can be made to do more than it should. */
+const userIds = { root: '0', nobody: '65534' };
+const openDeadlineMs = 10_000;
+const shownErrorCharacters = 2000;
+/** What a relay has for ending what it runs; one that is frozen is not waited for any longer. */
+const partingMs = 300;
 /**
- * Opens a stream to the Postgres that listens on `port` in `instance`. Failures show as `error` or
- * `close` on the stream; a frozen container shows as silence, so every use needs a deadline.
- * `destroy()` ends the client at once.
+ * Connections that start in a container, and commands that run there, over one `incus exec`: what a client there
+ * would have, without a route to it from here.
  */
-function openSqlStream(incus, instance, port) {
-    const socket = `/var/run/postgresql/.s.PGSQL.${port}`;
-    const child = (0,external_node_child_process_namespaceObject.spawn)('incus', incus.argv('exec', instance, '-T', '--', 'perl', '-e', socketPipe, socket), {
-        stdio: ['pipe', 'pipe', 'pipe'],
-    });
-    let stderr = '';
-    child.stderr.setEncoding('utf8');
-    child.stderr.on('data', (text) => {
-        stderr = (stderr + text).slice(-2000);
-    });
-    const readable = (0,external_node_stream_namespaceObject.pipeline)(child.stdout, new SqlFrames(), () => { });
-    // A client that has ended is known by the end of its output, and by what it said: not by our broken pipe.
-    child.stdin.on('error', () => { });
-    const writable = new external_node_stream_namespaceObject.Writable({
-        write: (chunk, _, done) => void child.stdin.write(chunk, () => done()),
-        final: (done) => void child.stdin.end(() => done()),
-    });
-    const stream = external_node_stream_namespaceObject.Duplex.from({ readable, writable });
-    stream.complaint = () => lastLines(stderr, 2);
-    const ended = new Promise((done) => {
-        child.on('close', () => done());
-    });
-    stream.lastWords = async () => {
-        await withDeadline('the end of the client', lastWordsMs, () => ended).catch(() => { });
-        return stream.complaint();
-    };
-    child.on('error', (error) => {
-        stream.destroy(error.code === 'ENOENT'
-            ? new EnvironmentError('`incus` is not on PATH; install it or add its folder to PATH')
-            : error);
-    });
-    // The client ends by itself when its input closes, unless the server is silent.
-    // Half of it is of no use: pg takes the end of a session from this alone.
-    stream.on('end', () => stream.destroy());
-    // A child of its own that outlives it must not keep us.
-    stream.on('close', () => {
-        child.kill('SIGKILL');
-        child.stdin.destroy();
-        setTimeout(() => child.stderr.destroy(), lastWordsMs).unref();
-    });
-    // What pg calls on a net.Socket. There is nothing to connect, delay or keep alive on a pipe.
-    return Object.assign(stream, {
-        connect: () => {
-            child.once('spawn', () => stream.emit('connect'));
-            return stream;
-        },
-        setNoDelay: () => stream,
-        setKeepAlive: () => stream,
-        ref: () => stream,
-        unref: () => stream,
-    });
+class ContainerRelay {
+    child;
+    sockets = new Map();
+    commands = new Map();
+    lastId = 0;
+    stderr = '';
+    ended;
+    pings = [];
+    /** Called once when it ends, unless it was closed. */
+    onLost;
+    onReady;
+    onFailed;
+    /**
+     * Starts one. It can be used at once: what is asked of it waits until it is there. Whatever keeps it from coming to
+     * life, or ends it, ends what was asked of it.
+     * @param user whose rights it has in the container: root to run commands and to reach Postgres as its superuser
+     */
+    constructor(incus, instance, user) {
+        const args = incus.argv('exec', instance, '-T', '--user', userIds[user], '--', 'perl', '-e', relayScript);
+        const child = (0,external_node_child_process_namespaceObject.spawn)('incus', args, { stdio: ['pipe', 'pipe', 'pipe'] });
+        this.child = child;
+        child.stderr.setEncoding('utf8');
+        child.stderr.on('data', (text) => {
+            this.stderr = (this.stderr + text).slice(-shownErrorCharacters);
+        });
+        const frames = new FrameReader((id, kind, body) => this.hear(id, kind, body));
+        child.stdout.on('data', (bytes) => {
+            if (this.ended !== undefined || frames.push(bytes))
+                return;
+            const shown = JSON.stringify(bytes.subarray(0, 40).toString('latin1'));
+            this.end(`what answers is not what we started (it said ${shown}); is this the real incus client?`);
+            child.kill('SIGKILL');
+        });
+        // A relay that is gone shows by its end; what was written to it last is lost with it.
+        child.stdin.on('error', () => { });
+        child.on('error', (error) => this.end(error.code === 'ENOENT'
+            ? '`incus` is not on PATH; install it or add its folder to PATH'
+            : messageOf(error)));
+        child.on('close', () => this.end(lastLines(this.stderr, 2) || 'the connection ended'));
+    }
+    /** Starts one, and waits for it. @throws EnvironmentError or DeadlineError when it does not come to life within 10 s */
+    static async open(incus, instance, user, signal) {
+        const relay = new ContainerRelay(incus, instance, user);
+        try {
+            await withDeadline(`the relay in ${instance}`, openDeadlineMs, () => new Promise((ready, failed) => {
+                relay.onReady = ready;
+                relay.onFailed = failed;
+                if (relay.ended !== undefined)
+                    failed(new Error(relay.ended));
+            }), signal);
+            return relay;
+        }
+        catch (error) {
+            relay.close();
+            if (signal?.aborted)
+                throw error;
+            throw new EnvironmentError(`the relay in ${instance} could not be started: ${messageOf(error)}`);
+        }
+    }
+    /** Why it is over, or undefined while it lives. Its connections are closed then. */
+    get lost() {
+        return this.ended;
+    }
+    /** A socket that connects to `address` once its `connect` is called. @throws EnvironmentError when the relay is gone */
+    tcpSocket(address) {
+        return this.socket((id, port) => this.send(id, 'o', `${address} ${port}`));
+    }
+    /**
+     * A socket to the Postgres that listens on `port` in the container, as its user postgres, once its `connect` is called.
+     * @throws EnvironmentError when the relay is gone
+     */
+    postgresSocket(port) {
+        const path = `/var/run/postgresql/.s.PGSQL.${port}`;
+        return this.socket((id) => this.send(id, 'u', path), new SqlFrames());
+    }
+    socket(open, expected) {
+        if (this.ended !== undefined)
+            throw new EnvironmentError(this.ended);
+        const id = ++this.lastId;
+        const socket = new RelayedSocket((port) => open(id, port), (bytes) => this.send(id, 'd', bytes), expected);
+        this.sockets.set(id, socket);
+        socket.once('close', () => {
+            if (this.sockets.delete(id))
+                this.send(id, 'c');
+        });
+        return socket;
+    }
+    /**
+     * Runs a command without input, and returns its whole standard output. It is killed when it is given up.
+     * @param command argv
+     * @throws CommandError when it exits with another code than 0 or prints more than `maxBytes`, DeadlineError,
+     *   EnvironmentError when the relay is gone, the signal's reason when that aborts
+     */
+    async read(command, { deadlineMs, maxBytes, signal, }) {
+        if (this.ended !== undefined)
+            throw new EnvironmentError(this.ended);
+        const id = ++this.lastId;
+        const running = { output: [], outputBytes: 0, errors: '', maxBytes, ended() { }, failed() { } };
+        this.commands.set(id, running);
+        try {
+            const code = await withDeadline(`\`${command[0]}\``, deadlineMs, () => new Promise((ended, failed) => {
+                Object.assign(running, { ended, failed });
+                this.send(id, 'r', command.join('\0'));
+            }), signal);
+            if (code !== 0)
+                throw new CommandError([command[0] ?? ''], `failed with exit code ${code}`, running.errors);
+            return Buffer.concat(running.output).toString('utf8');
+        }
+        finally {
+            // One that still runs is killed, and known until it has ended.
+            if (this.commands.has(id))
+                this.send(id, 'c');
+        }
+    }
+    /** How long a byte takes there and back, in milliseconds. @throws EnvironmentError when the relay is gone */
+    async ping() {
+        return await new Promise((answered, failed) => {
+            if (this.ended !== undefined)
+                failed(new EnvironmentError(this.ended));
+            else
+                this.pings.push({ sentAt: now(), answered, failed });
+            this.send(0, 'p');
+        });
+    }
+    /** Ends it, every connection that it carries, and what still runs. */
+    close() {
+        this.onLost = undefined;
+        const { child } = this;
+        const isBusy = this.commands.size > 0;
+        this.end('closed');
+        // A child of the client's own that outlives it must not keep us.
+        const kill = () => {
+            child.kill('SIGKILL');
+            for (const stream of [child.stdin, child.stdout, child.stderr])
+                stream?.destroy();
+        };
+        if (!isBusy) {
+            kill();
+            return;
+        }
+        // Incus kills what was started by a client that is killed, and that alone: the relay would take nothing with it.
+        child.stdin?.end();
+        const killing = setTimeout(kill, partingMs);
+        child.once('exit', () => {
+            clearTimeout(killing);
+            kill();
+        });
+    }
+    send(id, kind, body = '') {
+        if (this.ended === undefined)
+            this.child.stdin?.write(relay_frames_frame(id, kind, body));
+    }
+    hear(id, kind, body) {
+        if (id === 0) {
+            if (kind === 'o')
+                this.onReady?.();
+            const ping = kind === 'p' ? this.pings.shift() : undefined;
+            ping?.answered(now() - ping.sentAt);
+            return;
+        }
+        const command = this.commands.get(id);
+        if (command) {
+            if (kind === 'x' || kind === 'c')
+                this.commands.delete(id);
+            this.hearCommand(command, kind, body);
+        }
+        const socket = this.sockets.get(id);
+        if (kind === 'o')
+            socket?.opened();
+        else if (kind === 'd')
+            socket?.hear(body);
+        else if (kind === 'c') {
+            this.sockets.delete(id);
+            socket?.closedThere(body.toString().trimEnd());
+        }
+    }
+    hearCommand(command, kind, body) {
+        if (kind === 'x')
+            command.ended(Number(body.toString()));
+        else if (kind === 'c')
+            command.failed(new EnvironmentError(body.toString().trimEnd()));
+        else if (kind === 'e')
+            command.errors = (command.errors + body.toString()).slice(-shownErrorCharacters);
+        else if (kind === 'd') {
+            command.outputBytes += body.length;
+            if (command.outputBytes > command.maxBytes)
+                command.failed(new CommandError([], `printed more than ${command.maxBytes} bytes and was ended`, ''));
+            else
+                command.output.push(body);
+        }
+    }
+    end(why) {
+        if (this.ended !== undefined)
+            return;
+        this.ended = why;
+        const error = new EnvironmentError(why);
+        this.onFailed?.(error);
+        for (const ping of this.pings.splice(0))
+            ping.failed(error);
+        for (const command of this.commands.values())
+            command.failed(error);
+        this.commands.clear();
+        for (const socket of this.sockets.values())
+            socket.closedThere(why);
+        this.sockets.clear();
+        this.onLost?.(why);
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/src/postgres/navigator.js
@@ -19502,8 +19857,7 @@ class Session {
             return session;
         }
         catch (error) {
-            const isSilent = error instanceof DeadlineError || signal?.aborted;
-            const complaint = isSilent || !stream.lastWords ? stream.complaint() : await stream.lastWords();
+            const complaint = stream.complaint();
             stream.destroy();
             // What is no Postgres is told by what it sent.
             if (error instanceof EnvironmentError)
@@ -19569,46 +19923,28 @@ class Session {
 
 
 
+/** Where a superuser reads what a member is: the monitor's own database there, and `postgres` on a data node. */
+function databaseOf({ role }) {
+    return role === 'monitor' ? monitorDatabase : 'postgres';
+}
 /**
  * A superuser session on a member of the formation: on `database`, or the monitor's own database there, and
  * `postgres` on a data node. It needs no password, HBA rule or network route.
+ * @param options.relay a relay in the member's container that is there already; without, the session has one of its own
  * @throws EnvironmentError within `deadlineMs`
  */
-async function openMemberSession(incus, formation, member, { database = member.role === 'monitor' ? monitorDatabase : 'postgres', deadlineMs = 5000, signal, } = {}) {
-    const stream = openSqlStream(incus, member.name, formation.postgres.port);
+async function openMemberSession(incus, formation, member, { database = databaseOf(member), deadlineMs = 5000, relay, signal, } = {}) {
+    const used = relay ?? new ContainerRelay(incus, member.name, 'root');
     try {
+        const stream = used.postgresSocket(formation.postgres.port);
+        if (relay === undefined)
+            stream.once('close', () => used.close());
         return await Session.open(stream, { database, connectDeadlineMs: deadlineMs, signal });
     }
     catch (error) {
         signal?.throwIfAborted();
         throw new EnvironmentError(`Postgres in ${member.name} cannot be reached: ${messageOf(error)}`);
     }
-}
-
-;// CONCATENATED MODULE: ./build/src/clock/clock.js
-/**
- * One monotonic clock for every duration (performance.now, milliseconds since the process started), and
- * wall-clock stamps derived from it for people. Two machines' clocks are never compared.
- */
-function now() {
-    return performance.now();
-}
-/** The wall-clock stamp of a moment, ISO 8601 in UTC with milliseconds: for people, never for arithmetic. */
-function wallClock(moment) {
-    return new Date(performance.timeOrigin + moment).toISOString();
-}
-/** A duration in seconds with millisecond precision. */
-function seconds(durationMs) {
-    return Math.round(durationMs) / 1000;
-}
-/** A duration for people: `0.84 s`, `12.3 s`, `2 min 5 s`. */
-function humanDuration(durationMs) {
-    if (durationMs < 10_000)
-        return `${(durationMs / 1000).toFixed(2)} s`;
-    if (durationMs < 120_000)
-        return `${(durationMs / 1000).toFixed(1)} s`;
-    const whole = Math.round(durationMs / 1000);
-    return `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
 ;// CONCATENATED MODULE: ./build/src/monitor/notification.js
@@ -19852,12 +20188,16 @@ const serverPem = '/etc/pgha/server.pem';
 const caPem = '/etc/pgha/ca.pem';
 /** Self-signed certificates are made for a year and renewed when less than this is left. */
 const renewBeforeSeconds = 30 * 24 * 3600;
+/** What ssl_ca_file of a member's Postgres must be: '' without a CA. */
+function authorityFile(formation) {
+    return formation.tls === 'self-signed' ? '' : caPem;
+}
 /** pg_autoctl's options for it, on `create` and on `enable ssl`. */
 function tlsOptions(formation) {
     const own = ['--server-cert', serverPem, '--server-key', serverPem];
     if (formation.tls === 'self-signed')
         return ['--ssl-mode', 'require', ...own];
-    return ['--ssl-mode', formation.tls, '--ssl-ca-file', caPem, ...own];
+    return ['--ssl-mode', formation.tls, '--ssl-ca-file', authorityFile(formation), ...own];
 }
 /** The same as parameters of a connection string. */
 function tlsParameters(formation) {
@@ -20138,269 +20478,6 @@ class KnownAddresses {
     }
 }
 
-;// CONCATENATED MODULE: ./build/src/incus/relay-frames.js
-/** Frames of the TCP relay: connection (32 bits), kind (one letter), length (32 bits), bytes. Big-endian. */
-const relay_frames_headBytes = 9;
-function relay_frames_frame(id, kind, body = '') {
-    const bytes = Buffer.from(body);
-    const head = Buffer.alloc(relay_frames_headBytes);
-    head.writeUInt32BE(id, 0);
-    head.write(kind, 4, 'latin1');
-    head.writeUInt32BE(bytes.length, 5);
-    return Buffer.concat([head, bytes]);
-}
-/** Puts frames together again, however the bytes are cut. */
-class FrameReader {
-    rest = Buffer.alloc(0);
-    hear;
-    constructor(hear) {
-        this.hear = hear;
-    }
-    push(bytes) {
-        this.rest = this.rest.length === 0 ? bytes : Buffer.concat([this.rest, bytes]);
-        while (this.rest.length >= relay_frames_headBytes) {
-            const end = relay_frames_headBytes + this.rest.readUInt32BE(5);
-            if (this.rest.length < end)
-                return;
-            const [id, kind] = [this.rest.readUInt32BE(0), this.rest.toString('latin1', 4, 5)];
-            const body = this.rest.subarray(relay_frames_headBytes, end);
-            this.rest = this.rest.subarray(end);
-            this.hear(id, kind, body);
-        }
-    }
-}
-
-;// CONCATENATED MODULE: ./build/src/incus/relayed-socket.js
-
-/** One connection of a TCP relay, shaped as the socket that `pg` expects. */
-class RelayedSocket extends external_node_stream_namespaceObject.Duplex {
-    address;
-    send;
-    why = '';
-    constructor(address, send) {
-        super({ allowHalfOpen: false });
-        this.address = address;
-        this.send = send;
-    }
-    connect(port) {
-        this.send('o', `${this.address} ${port}`);
-        return this;
-    }
-    /** What was said of the connection's end, '' for nothing. */
-    complaint() {
-        return this.why;
-    }
-    opened() {
-        this.emit('connect');
-    }
-    /** The other side, or the relay, ended it: '' for an end in good order, after which what came is still read. */
-    closedThere(why) {
-        this.why = why;
-        if (why === '')
-            this.push(null);
-        else
-            this.destroy(new Error(why));
-    }
-    // What comes is bounded by one statement's answer, so nothing is held back on the way.
-    _read() { }
-    _write(bytes, _encoding, done) {
-        this.send('d', bytes);
-        done();
-    }
-    /** A TLS session on top tells its error only after it has ended its socket: the end must not be heard first. */
-    _destroy(error, done) {
-        setImmediate(done, error);
-    }
-    setNoDelay() {
-        return this;
-    }
-    setKeepAlive() {
-        return this;
-    }
-    ref() {
-        return this;
-    }
-    unref() {
-        return this;
-    }
-}
-
-;// CONCATENATED MODULE: ./build/src/incus/tcp-relay.js
-
-
-
-
-
-
-/**
- * Runs inside a container, as nobody, and carries TCP connections from there over its standard input and
- * output, all of them over the one pair: an `incus exec` costs 180 ms of processor time in the lab, and
- * clients that look for a primary connect several times a second. perl-base is part of every Debian and Ubuntu.
- *
- * Frames both ways: number of the connection (0: the relay itself), one letter, length, bytes.
- * To it: o address port (open), d (data), c (close), p (ping). From it: o (opened), d, c reason, p.
- * It takes addresses and no names, as a look-up would hold up every connection. At the end of its input it ends.
- */
-const relayScript = `
-use strict; use Socket qw(:DEFAULT :addrinfo inet_pton TCP_NODELAY IPPROTO_TCP AF_INET6 pack_sockaddr_in6); use Fcntl; use Errno qw(EINPROGRESS EAGAIN EINTR);
-my ($in, %socket, %opening, %out) = ('');
-$SIG{PIPE} = 'IGNORE';
-sub tell_ { my ($id, $kind, $body) = @_;
-  my $bytes = pack('NaN/a*', $id, $kind, $body // '');
-  for (my $o = 0; $o < length $bytes; ) {
-    my $w = syswrite(STDOUT, $bytes, length($bytes) - $o, $o); next if !defined $w && $!{EINTR}; exit 0 unless $w; $o += $w } }
-sub drop { my ($id, $why) = @_; close $socket{$id}; delete $_->{$id} for \\%socket, \\%opening, \\%out; tell_($id, 'c', $why) if defined $why }
-sub open_ { my ($id, $address, $port) = @_;
-  my $v6 = $address =~ /:/;
-  my $packed = inet_pton($v6 ? AF_INET6 : AF_INET, $address) or return tell_($id, 'c', "not an address: $address");
-  socket(my $s, $v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0) or return tell_($id, 'c', "socket: $!");
-  fcntl($s, F_SETFL, O_NONBLOCK); setsockopt($s, IPPROTO_TCP, TCP_NODELAY, 1);
-  $socket{$id} = $s; $opening{$id} = 1; $out{$id} = '';
-  connect($s, $v6 ? pack_sockaddr_in6($port, $packed) : pack_sockaddr_in($port, $packed)) or $!{EINPROGRESS} or drop($id, "$!") }
-sub heard { my ($id, $kind, $body) = @_;
-  if ($kind eq 'p') { tell_($id, 'p') } elsif ($kind eq 'o') { open_($id, split / /, $body) }
-  elsif (!$socket{$id}) { } elsif ($kind eq 'd') { $out{$id} .= $body } else { drop($id) } }
-sub opened { my $id = $_[0]; my $e = unpack('i', getsockopt($socket{$id}, SOL_SOCKET, SO_ERROR));
-  if ($e) { $! = $e; return drop($id, "$!") } delete $opening{$id}; tell_($id, 'o') }
-sub flush_ { my $id = $_[0]; my $w = syswrite($socket{$id}, $out{$id});
-  if (defined $w) { substr($out{$id}, 0, $w) = '' } elsif (!$!{EAGAIN} && !$!{EINTR}) { drop($id, "$!") } }
-sub take { my $id = $_[0]; my $n = sysread($socket{$id}, my $bytes, 65536);
-  if ($n) { tell_($id, 'd', $bytes) } elsif (defined $n) { drop($id, '') } elsif (!$!{EAGAIN} && !$!{EINTR}) { drop($id, "$!") } }
-tell_(0, 'o');
-while (1) {
-  my ($r, $w) = ('', ''); vec($r, 0, 1) = 1;
-  for my $id (keys %socket) { my $n = fileno $socket{$id};
-    if ($opening{$id}) { vec($w, $n, 1) = 1 } else { vec($r, $n, 1) = 1; vec($w, $n, 1) = 1 if length $out{$id} } }
-  next if select($r, $w, undef, undef) < 0;
-  for my $id (keys %socket) { my $n = fileno $socket{$id};
-    if (vec($w, $n, 1)) { $opening{$id} ? opened($id) : flush_($id) }
-    take($id) if $socket{$id} && !$opening{$id} && vec($r, $n, 1) }
-  if (vec($r, 0, 1)) {
-    my $n = sysread(STDIN, $in, 65536, length $in); exit 0 unless $n;
-    while (length $in >= 9 && length $in >= 9 + unpack('x5N', $in)) {
-      my ($id, $kind, $body) = unpack('NaN/a*', $in); substr($in, 0, 9 + length $body) = ''; heard($id, $kind, $body) } }
-}
-`;
-/** nobody, on every Debian and Ubuntu. */
-const nobody = '65534';
-const openDeadlineMs = 10_000;
-/** TCP connections that start in a container: what a client there would have, without a route to it from here. */
-class TcpRelay {
-    child;
-    sockets = new Map();
-    lastId = 0;
-    stderr = '';
-    ended;
-    pings = [];
-    /** Called once when it ends, unless it was closed. */
-    onLost;
-    onReady;
-    onFailed;
-    constructor(incus, instance) {
-        const args = incus.argv('exec', instance, '-T', '--user', nobody, '--', 'perl', '-e', relayScript);
-        const child = (0,external_node_child_process_namespaceObject.spawn)('incus', args, { stdio: ['pipe', 'pipe', 'pipe'] });
-        this.child = child;
-        child.stderr.setEncoding('utf8');
-        child.stderr.on('data', (text) => {
-            this.stderr = (this.stderr + text).slice(-2000);
-        });
-        const frames = new FrameReader((id, kind, body) => this.hear(id, kind, body));
-        child.stdout.on('data', (bytes) => frames.push(bytes));
-        // A relay that is gone shows by its end; what was written to it last is lost with it.
-        child.stdin.on('error', () => { });
-        child.on('error', (error) => this.end(error.code === 'ENOENT' ? '`incus` is not on PATH' : messageOf(error)));
-        child.on('close', () => this.end(lastLines(this.stderr, 2) || 'it ended'));
-    }
-    /** @throws EnvironmentError or DeadlineError when it does not come to life within 10 s */
-    static async open(incus, instance, signal) {
-        const relay = new TcpRelay(incus, instance);
-        try {
-            await withDeadline(`the relay in ${instance}`, openDeadlineMs, () => new Promise((ready, failed) => {
-                relay.onReady = ready;
-                relay.onFailed = failed;
-                if (relay.ended !== undefined)
-                    failed(new Error(relay.ended));
-            }), signal);
-            return relay;
-        }
-        catch (error) {
-            relay.close();
-            if (signal?.aborted)
-                throw error;
-            throw new EnvironmentError(`the relay in ${instance} could not be started: ${messageOf(error)}`);
-        }
-    }
-    /** Why it is over, or undefined while it lives. Its connections are closed then. */
-    get lost() {
-        return this.ended;
-    }
-    /** A socket that connects to `address` once its `connect` is called. @throws EnvironmentError when the relay is gone */
-    socket(address) {
-        if (this.ended !== undefined)
-            throw new EnvironmentError(`the relay is gone: ${this.ended}`);
-        const id = ++this.lastId;
-        const socket = new RelayedSocket(address, (kind, body) => this.send(id, kind, body));
-        this.sockets.set(id, socket);
-        socket.once('close', () => {
-            if (this.sockets.delete(id))
-                this.send(id, 'c');
-        });
-        return socket;
-    }
-    /** How long a byte takes there and back, in milliseconds. @throws EnvironmentError when the relay is gone */
-    async ping() {
-        return await new Promise((answered, failed) => {
-            if (this.ended !== undefined)
-                failed(new EnvironmentError(`the relay is gone: ${this.ended}`));
-            else
-                this.pings.push({ sentAt: now(), answered, failed });
-            this.send(0, 'p');
-        });
-    }
-    /** Ends it and every connection that it carries. */
-    close() {
-        this.onLost = undefined;
-        this.end('closed');
-        this.child.stdin?.end();
-        this.child.kill('SIGKILL');
-    }
-    send(id, kind, body = '') {
-        if (this.ended === undefined)
-            this.child.stdin?.write(relay_frames_frame(id, kind, body));
-    }
-    hear(id, kind, body) {
-        if (id === 0) {
-            if (kind === 'o')
-                this.onReady?.();
-            const ping = kind === 'p' ? this.pings.shift() : undefined;
-            ping?.answered(now() - ping.sentAt);
-            return;
-        }
-        const socket = this.sockets.get(id);
-        if (kind === 'o')
-            socket?.opened();
-        else if (kind === 'd')
-            socket?.push(body);
-        else if (kind === 'c') {
-            this.sockets.delete(id);
-            socket?.closedThere(body.toString());
-        }
-    }
-    end(why) {
-        if (this.ended !== undefined)
-            return;
-        this.ended = why;
-        const error = new EnvironmentError(`the relay is gone: ${why}`);
-        this.onFailed?.(new Error(why));
-        for (const ping of this.pings.splice(0))
-            ping.failed(error);
-        for (const socket of this.sockets.values())
-            socket.closedThere(error.message);
-        this.sockets.clear();
-        this.onLost?.(why);
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/src/application/route.js
 
 
@@ -20449,9 +20526,9 @@ function isOnOwnNetwork(address, interfaces = (0,external_node_os_namespaceObjec
 }
 async function openVantage(options, addresses) {
     const { incus, vantage, log, signal } = options;
-    const first = await TcpRelay.open(incus, vantage.name, signal);
+    const first = await ContainerRelay.open(incus, vantage.name, 'nobody', signal);
     const addedMs = await medianPing(first, signal);
-    await everyNodeAnswers((address) => first.socket(address), options, addresses);
+    await everyNodeAnswers((address) => first.tcpSocket(address), options, addresses);
     log.debug(`clients connect from ${vantage.name}, which adds ${addedMs} ms to a round trip`);
     const stopped = new AbortController();
     let broken = (_why) => { };
@@ -20459,7 +20536,7 @@ async function openVantage(options, addresses) {
         open.onLost = (why) => broken(`the clients' way through ${vantage.name} broke: ${why}`);
         return open;
     };
-    const another = async () => watched(await TcpRelay.open(incus, vantage.name, stopped.signal));
+    const another = async () => watched(await ContainerRelay.open(incus, vantage.name, 'nobody', stopped.signal));
     let relay = Promise.resolve(watched(first));
     return {
         via: 'vantage',
@@ -20467,7 +20544,7 @@ async function openVantage(options, addresses) {
         async socketTo({ name }, inner) {
             relay = livingOr(relay, another);
             const open = await withDeadline('the relay', relayDeadlineMs, () => relay, inner);
-            return quiet(open.socket(firstOf(addresses, name)));
+            return quiet(open.tcpSocket(firstOf(addresses, name)));
         },
         onBroken(listener) {
             broken = listener;
@@ -20687,6 +20764,7 @@ async function observeMonitor(session, formation) {
               (SELECT coalesce(json_agg(formationid ORDER BY formationid), '[]')
                  FROM pgautofailover.formation) AS formations,
               pgautofailover.formation_uri($1) AS uri,
+              current_setting('ssl_ca_file') AS authority,
               ${hbaFile}`, [formation]),
         readNodes(session, formation),
     ]);
@@ -20703,15 +20781,17 @@ async function observeMonitor(session, formation) {
         formations: (row?.['formations'] ?? []),
         formationUri: String(row?.['uri'] ?? ''),
         hbaText: String(row?.['hba_text'] ?? ''),
+        sslCaFile: String(row?.['authority'] ?? ''),
         nodes,
     };
 }
-/** Settings whose value in force bears on durability, replication or fencing. */
+/** Settings whose value in force bears on durability, replication, fencing or who trusts whom. */
 const watchedSettings = [
     'archive_mode',
     'fsync',
     'full_page_writes',
     'recovery_min_apply_delay',
+    'ssl_ca_file',
     'synchronous_commit',
     'wal_receiver_status_interval',
     'wal_retrieve_retry_interval',
@@ -20815,6 +20895,7 @@ async function observeNode(session, formation) {
 
 
 
+
 /** How long one container may take to answer. A healthy one takes a tenth of a second. */
 const memberDeadlineMs = 5000;
 /** The probe bounds each file that it reads; all of them together are less than half of this. */
@@ -20823,18 +20904,19 @@ const probeBytes = 4 * 1024 * 1024;
  * Reads the whole formation at once, each container in parallel and under its own deadline.
  * @throws only what keeps us from Incus itself (EnvironmentError, InputError, DeadlineError) or a cancellation
  */
-async function observe(formation, incus, { signal, instances = incus.instances(signal), credentials, sessionOn } = {}) {
+async function observe(formation, incus, { signal, instances = incus.instances(signal), credentials, ways } = {}) {
     const observedAt = wallClock(now());
-    const reader = new Reader(formation, incus, instances, sessionOn, signal);
+    const own = new OwnWays(formation, incus);
+    const reader = new Reader(formation, instances, ways ?? own, signal);
     const members = membersOf(formation);
     const [monitorMember, ...dataMembers] = members;
     const [found, monitor, nodes, containers, logins] = await Promise.all([
         instances,
-        reader.sql(monitorMember, monitorDatabase, (session) => observeMonitor(session, formation.name)),
-        Promise.all(dataMembers.map((member) => reader.sql(member, 'postgres', (session) => observeNode(session, formation)))),
+        reader.sql(monitorMember, (session) => observeMonitor(session, formation.name)),
+        Promise.all(dataMembers.map((member) => reader.sql(member, (session) => observeNode(session, formation)))),
         Promise.all(members.map((member) => reader.container(member))),
         observeLogins(formation, incus, credentials, signal),
-    ]);
+    ]).finally(() => own.close());
     const byName = (of, values) => Object.fromEntries(of.map(({ name }, index) => [name, values[index]]));
     return {
         observedAt,
@@ -20856,35 +20938,45 @@ function observedInstance(instance) {
         },
     };
 }
+/** Ways of one observation's own: one relay a container, for all that is read there. */
+class OwnWays {
+    formation;
+    incus;
+    relays = new Map();
+    constructor(formation, incus) {
+        this.formation = formation;
+        this.incus = incus;
+    }
+    relay({ name }) {
+        const relay = this.relays.get(name) ?? new ContainerRelay(this.incus, name, 'root');
+        this.relays.set(name, relay);
+        return relay;
+    }
+    async session(member, signal) {
+        const socket = this.relay(member).postgresSocket(this.formation.postgres.port);
+        const database = databaseOf(member);
+        return await Session.open(socket, { database, connectDeadlineMs: memberDeadlineMs, signal });
+    }
+    close() {
+        for (const relay of this.relays.values())
+            relay.close();
+    }
+}
 /** Reads single members. What cannot be read says why, and hides nothing else. */
 class Reader {
     formation;
-    incus;
     instances;
-    sessionOn;
+    ways;
     signal;
-    constructor(formation, incus, instances, sessionOn, signal) {
+    constructor(formation, instances, ways, signal) {
         this.formation = formation;
-        this.incus = incus;
         this.instances = instances;
-        this.sessionOn = sessionOn;
+        this.ways = ways;
         this.signal = signal;
     }
     /** Reads a member over a session in its container. */
-    async sql(member, database, work) {
-        const { sessionOn } = this;
-        if (sessionOn)
-            return await this.unlessStopped(member, `Postgres in ${member.name}`, async () => work(await sessionOn(member)));
-        const stream = openSqlStream(this.incus, member.name, this.formation.postgres.port);
-        try {
-            return await this.unlessStopped(member, `Postgres in ${member.name}`, async (signal) => {
-                const session = await Session.open(stream, { database, connectDeadlineMs: memberDeadlineMs, signal });
-                return await work(session);
-            });
-        }
-        finally {
-            stream.destroy();
-        }
+    async sql(member, work) {
+        return await this.unlessStopped(member, `Postgres in ${member.name}`, async (signal) => work(await this.ways.session(member, signal)));
     }
     /** Has a member's container tell of itself. */
     async container(member) {
@@ -20892,11 +20984,8 @@ class Reader {
         return await this.unlessStopped(member, `the container ${member.name}`, async (signal) => {
             const fromMs = Date.now();
             const command = containerProbe(member, hosts);
-            const output = await this.incus.read(member.name, command, {
-                deadlineMs: memberDeadlineMs,
-                maxBytes: probeBytes,
-                signal,
-            });
+            const options = { deadlineMs: memberDeadlineMs, maxBytes: probeBytes, signal };
+            const output = await this.ways.relay(member).read(command, options);
             return parseContainer(output, { fromMs, toMs: Date.now() });
         });
     }
@@ -22256,7 +22345,7 @@ function hasTls(formation, keeperConfig) {
         ['sslmode', option('--ssl-mode')],
         ['cert_file', option('--server-cert')],
         ['key_file', option('--server-key')],
-        ['ca_file', options.includes('--ssl-ca-file') ? option('--ssl-ca-file') : ''],
+        ['ca_file', authorityFile(formation)],
     ];
     return wanted.every(([key, value]) => configured(keeperConfig, key) === value);
 }
@@ -22520,10 +22609,11 @@ const reachChecks = [
 
 
 
+
 /** The formation against its file, and what a drill left behind. */
 const matchesFile = {
     id: 'matches-file',
-    meaning: 'the formation is what its file says: clocks, settings, rules, priorities, limits',
+    meaning: 'the formation is what its file says: clocks, settings, rules, TLS, priorities, limits',
     severity: 'warning',
     follows: {
         'application-login': 'same',
@@ -22569,10 +22659,13 @@ function monitorDrift(observation, formation) {
     return [...clocks, ...shutOut];
 }
 function memberDrift(observation, formation, member) {
-    const drift = limitsDrift(observation, member);
+    const container = new Map(answeringContainers(observation)).get(member.name);
+    const drift = [
+        ...limitsDrift(observation, member),
+        ...tlsDrift(formation, container?.keeperConfig ?? '', authorityOf(observation, member)),
+    ];
     if (member.role === 'monitor')
         return drift;
-    const container = new Map(answeringContainers(observation)).get(member.name);
     const node = new Map(answeringNodes(observation)).get(member.name);
     const row = monitorNodes(observation)?.find(({ name }) => name === member.name);
     const wanted = formation.nodes.find(({ name }) => name === member.name);
@@ -22608,6 +22701,23 @@ function memberDrift(observation, formation, member) {
             drift.push(`it is ${row.replicationQuorum ? 'in' : 'not in'} the quorum, the file asks otherwise`);
     }
     return drift;
+}
+/** The ssl_ca_file that a member's Postgres has in force; undefined where it does not answer. */
+function authorityOf({ monitor, nodes }, { name, role }) {
+    if (role === 'monitor')
+        return monitor.ok ? monitor.value.sslCaFile : undefined;
+    const node = nodes[name];
+    return node?.ok ? node.value.settings['ssl_ca_file'] : undefined;
+}
+function tlsDrift(formation, keeperConfig, authority) {
+    const asked = `the file asks for tls: ${formation.tls}`;
+    if (keeperConfig !== '' && !hasTls(formation, keeperConfig)) {
+        const [mode, ca] = ['sslmode', 'ca_file'].map((key) => configured(keeperConfig, key));
+        return [`pg_autoctl is set to sslmode '${mode}' and the CA '${ca}', ${asked}`];
+    }
+    return authority === undefined || authority === authorityFile(formation)
+        ? []
+        : [`Postgres has ssl_ca_file '${authority}' in force, ${asked}`];
 }
 /** ALTER SYSTEM writes lists with blanks of its own. */
 const squeezed = (value) => value?.replace(/\s*,\s*/g, ',').replaceAll('"', '');
@@ -23953,15 +24063,15 @@ async function checkFormations(subjects, { waitMs, failOn, log, signal }) {
         const incus = new Incus(formation.incus, log);
         const where = `${incus.remote}:${incus.project}`;
         const shared = waitMs === 0 && !alone;
-        const listing = listings.get(where) ?? incus.instances(signal);
-        if (shared)
+        const listing = shared ? (listings.get(where) ?? incus.instances(signal)) : undefined;
+        if (listing)
             listings.set(where, listing);
-        listing.catch(() => { });
+        listing?.catch(() => { });
         try {
             const judged = await untilHealthy(formation, incus, {
                 waitMs,
                 judging: { ...asked, failOn },
-                observing: { credentials, ...(shared && { instances: listing }) },
+                observing: { credentials, ...(listing && { instances: listing }) },
                 log: alone ? log : named(log, formation.name),
                 signal,
             });
@@ -33962,7 +34072,7 @@ function write_outcomeOf(error) {
 
 /** A node that refuses is asked less often, so as not to fill its log. */
 const refusedEveryMs = 100;
-const partingMs = 1000;
+const witness_partingMs = 1000;
 /** A witness waits: what a frozen node does when it is thawed shows on the session that was kept. */
 const patienceMs = 3_600_000;
 /**
@@ -33992,7 +34102,7 @@ class Witness {
     /** Gives what is under way a moment to end, and closes the session. */
     async stop() {
         this.stopping.abort();
-        const leave = setTimeout(() => this.leaving.abort(), partingMs);
+        const leave = setTimeout(() => this.leaving.abort(), witness_partingMs);
         await this.loop;
         clearTimeout(leave);
     }
@@ -41448,10 +41558,12 @@ if id postgres > /dev/null 2>&1; then
 fi
 exit 0
 `;
-/** Reads a running container's facts. @throws as Incus.exec */
-async function readFacts(incus, member, signal) {
+/** What all of these files together may have; a user who fills them up is told, and nobody's memory is filled. */
+const facts_probeBytes = 16 * 1024 * 1024;
+/** Reads a running container's facts. @throws as ContainerRelay.read */
+async function readFacts(relay, member, signal) {
     const command = ['sh', '-c', facts_probe, 'sh', member.pgdata, member.host];
-    return parseFacts(await incus.read(member.name, command, { deadlineMs: 20_000, signal }));
+    return parseFacts(await relay.read(command, { deadlineMs: 20_000, maxBytes: facts_probeBytes, signal }));
 }
 function parseFacts(output) {
     const lines = output.split('\n').map((line) => line.split(' '));
@@ -41494,6 +41606,7 @@ function parseFacts(output) {
 
 
 
+
 /** What every part of one provisioning run works with. */
 class Context {
     formation;
@@ -41512,6 +41625,7 @@ class Context {
     closed = new Set();
     /** Passwords of pg_auto_failover's accounts; known once the containers were read. */
     secrets = { autoctl: '', replication: '' };
+    relays = new Map();
     sessions = new Map();
     opening = new Map();
     constructor(formation, incus, steps, certificates, signal) {
@@ -41532,6 +41646,15 @@ class Context {
     factsOf({ name }) {
         return this.facts.get(name) ?? noFacts;
     }
+    /** The way into a member's container, which must run: opened where there is none. */
+    relay({ name }) {
+        const open = this.relays.get(name);
+        if (open && open.lost === undefined)
+            return open;
+        const relay = new ContainerRelay(this.incus, name, 'root');
+        this.relays.set(name, relay);
+        return relay;
+    }
     /** The session on a member (and one of its databases), opened where there is none. */
     async open(member, database) {
         const key = [member.name, database ?? ''].join('/');
@@ -41542,6 +41665,7 @@ class Context {
         const opening = this.opening.get(key) ??
             openMemberSession(this.incus, this.formation, member, {
                 ...(database !== undefined && { database }),
+                relay: this.relay(member),
                 signal: this.signal,
             }).finally(() => this.opening.delete(key));
         this.opening.set(key, opening);
@@ -41594,6 +41718,8 @@ class Context {
     close() {
         for (const session of this.sessions.values())
             session.close();
+        for (const relay of this.relays.values())
+            relay.close();
     }
 }
 
@@ -41989,7 +42115,7 @@ async function installMember(ctx, member) {
         const what = isNew ? `Postgres ${version} and pg_auto_failover` : work.join(', ');
         await steps.take(member.name, `install ${what}`, () => installPackages(incus, formation, member.name, facts, signal));
         if (!steps.planning)
-            ctx.facts.set(member.name, await readFacts(incus, member, signal));
+            ctx.facts.set(member.name, await readFacts(ctx.relay(member), member, signal));
     }
     const { distributionClusters } = ctx.factsOf(member);
     if (distributionClusters.length > 0) {
@@ -42017,7 +42143,7 @@ async function monitorUp(ctx, hosts) {
     await steps.take(monitor.name, 'create the monitor', async () => {
         await beforeCreation(ctx, monitor, facts, steps.within);
         await create(incus, formation, monitor, monitor, signal);
-        await converge(steps.within, await readFacts(incus, monitor, signal));
+        await converge(steps.within, await readFacts(ctx.relay(monitor), monitor, signal));
     });
     async function converge(taking, now) {
         const certificate = await beforeCreation(ctx, monitor, now, taking);
@@ -42047,7 +42173,7 @@ async function createDataNode(ctx, node, hosts, source) {
             await checkpoint(ctx, source);
         await create(incus, formation, node, monitor, signal);
         const [facts] = await Promise.all([
-            readFacts(incus, node, signal),
+            readFacts(ctx.relay(node), node, signal),
             rememberStandby(incus, node, false, signal),
         ]);
         await dataNodeUp(ctx, node, facts, hosts, steps.within);
@@ -42164,7 +42290,7 @@ async function tlsState(ctx, member) {
     const [row] = await session.query(`SELECT pg_is_in_recovery() AS standby, pg_postmaster_start_time()::text AS started,
             current_setting('ssl_ca_file') = $1 AS authority,
             NOT pg_is_in_recovery() OR current_setting('primary_conninfo') !~ 'sslmode='
-              OR current_setting('primary_conninfo') ~ $2 AS mode`, [ctx.formation.tls === 'self-signed' ? '' : caPem, `sslmode=${sslMode(ctx.formation)}( |$)`]);
+              OR current_setting('primary_conninfo') ~ $2 AS mode`, [authorityFile(ctx.formation), `sslmode=${sslMode(ctx.formation)}( |$)`]);
     return {
         isStandby: row?.['standby'] === true,
         startedAt: String(row?.['started']),
@@ -42235,7 +42361,7 @@ async function forgetMonitor(ctx, orphans) {
     const nodes = ctx.dataNodes.filter((node) => orphans.includes(node.name) && !isMonitorDisabled(ctx.factsOf(node).keeperConfig));
     await Promise.all(nodes.map((node) => steps.take(node.name, 'forget the monitor that is gone', async () => {
         await disableMonitor(incus, formation, node, signal);
-        ctx.facts.set(node.name, await readFacts(incus, node, signal));
+        ctx.facts.set(node.name, await readFacts(ctx.relay(node), node, signal));
     })));
 }
 /** The settled primary. @throws NotConvergedError when the monitor names none within `deadlineMs` */
@@ -42307,7 +42433,7 @@ async function dataNodesUp(ctx, hosts, registration, options) {
 /** One that has registered again begins with a new state. */
 async function fences(ctx, node, { orphans }) {
     const isNew = orphans.includes(node.name) && !ctx.steps.planning;
-    const facts = isNew ? await readFacts(ctx.incus, node, ctx.signal) : ctx.factsOf(node);
+    const facts = isNew ? await readFacts(ctx.relay(node), node, ctx.signal) : ctx.factsOf(node);
     await ensureFencing(ctx, node, facts);
 }
 /** The replicator's password, set on the primary: on a standby it arrives by replication. */
@@ -42672,7 +42798,7 @@ class Provisioning {
             const observation = await observe(formation, incus, {
                 signal,
                 ...(unchanged && { instances: Promise.resolve(unchanged) }),
-                sessionOn: (member) => ctx.open(member),
+                ways: { relay: (member) => ctx.relay(member), session: (member) => ctx.open(member) },
             });
             const verdict = judge(observation, formation);
             if (verdict.outcome === 'pass' || now() > until)
@@ -42741,7 +42867,7 @@ class Provisioning {
         await Promise.all(ctx.members
             .filter((member) => members.includes(member))
             .map(async (member) => {
-            ctx.facts.set(member.name, await readFacts(ctx.incus, member, ctx.signal));
+            ctx.facts.set(member.name, await readFacts(ctx.relay(member), member, ctx.signal));
         }));
     }
     /** The formation's nodes on the monitor; undefined when there is no monitor to ask. */

@@ -5,8 +5,8 @@ import { EnvironmentError } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
 import type { Member } from '../formation/formation.ts';
 import { KnownAddresses } from '../incus/addresses.ts';
+import { ContainerRelay } from '../incus/container-relay.ts';
 import type { Incus } from '../incus/incus.ts';
-import { TcpRelay } from '../incus/tcp-relay.ts';
 import type { PostgresStream } from '../postgres/session.ts';
 
 /** `direct`: sockets of this machine. `vantage`: sockets of a member's container, carried by `incus exec`. */
@@ -84,17 +84,18 @@ export function isOnOwnNetwork(
 
 async function openVantage(options: RouteOptions, addresses: KnownAddresses): Promise<Route> {
   const { incus, vantage, log, signal } = options;
-  const first = await TcpRelay.open(incus, vantage.name, signal);
+  const first = await ContainerRelay.open(incus, vantage.name, 'nobody', signal);
   const addedMs = await medianPing(first, signal);
-  await everyNodeAnswers((address) => first.socket(address), options, addresses);
+  await everyNodeAnswers((address) => first.tcpSocket(address), options, addresses);
   log.debug(`clients connect from ${vantage.name}, which adds ${addedMs} ms to a round trip`);
   const stopped = new AbortController();
   let broken = (_why: string) => {};
-  const watched = (open: TcpRelay) => {
+  const watched = (open: ContainerRelay) => {
     open.onLost = (why) => broken(`the clients' way through ${vantage.name} broke: ${why}`);
     return open;
   };
-  const another = async () => watched(await TcpRelay.open(incus, vantage.name, stopped.signal));
+  const another = async () =>
+    watched(await ContainerRelay.open(incus, vantage.name, 'nobody', stopped.signal));
   let relay = Promise.resolve(watched(first));
   return {
     via: 'vantage',
@@ -102,7 +103,7 @@ async function openVantage(options: RouteOptions, addresses: KnownAddresses): Pr
     async socketTo({ name }, inner) {
       relay = livingOr(relay, another);
       const open = await withDeadline('the relay', relayDeadlineMs, () => relay, inner);
-      return quiet(open.socket(firstOf(addresses, name)));
+      return quiet(open.tcpSocket(firstOf(addresses, name)));
     },
     onBroken(listener) {
       broken = listener;
@@ -118,7 +119,10 @@ async function openVantage(options: RouteOptions, addresses: KnownAddresses): Pr
 }
 
 /** The relay, or another in its place where it could not be opened or has ended. Whoever asks meanwhile waits for the same. */
-async function livingOr(relay: Promise<TcpRelay>, another: () => Promise<TcpRelay>): Promise<TcpRelay> {
+async function livingOr(
+  relay: Promise<ContainerRelay>,
+  another: () => Promise<ContainerRelay>,
+): Promise<ContainerRelay> {
   const living = await relay.then(
     (open) => (open.lost === undefined ? open : undefined),
     () => undefined,
@@ -126,7 +130,7 @@ async function livingOr(relay: Promise<TcpRelay>, another: () => Promise<TcpRela
   return living ?? (await another());
 }
 
-async function medianPing(relay: TcpRelay, signal: AbortSignal | undefined): Promise<number> {
+async function medianPing(relay: ContainerRelay, signal: AbortSignal | undefined): Promise<number> {
   const took: number[] = [];
   for (let ping = 0; ping < pings; ping++)
     took.push(await withDeadline('the relay to answer', relayDeadlineMs, () => relay.ping(), signal));

@@ -60,14 +60,14 @@ export async function checkFormations(
         const incus = new Incus(formation.incus, log);
         const where = `${incus.remote}:${incus.project}`;
         const shared = waitMs === 0 && !alone;
-        const listing = listings.get(where) ?? incus.instances(signal);
-        if (shared) listings.set(where, listing);
-        listing.catch(() => {});
+        const listing = shared ? (listings.get(where) ?? incus.instances(signal)) : undefined;
+        if (listing) listings.set(where, listing);
+        listing?.catch(() => {});
         try {
           const judged = await untilHealthy(formation, incus, {
             waitMs,
             judging: { ...asked, failOn },
-            observing: { credentials, ...(shared && { instances: listing }) },
+            observing: { credentials, ...(listing && { instances: listing }) },
             log: alone ? log : named(log, formation.name),
             signal,
           });

@@ -45,6 +45,8 @@ export interface ObservedMonitor {
   formationUri: string;
   /** Its pg_hba.conf. */
   hbaText: string;
+  /** ssl_ca_file, as in force; '' for none. */
+  sslCaFile: string;
   nodes: MonitorNode[];
 }
 

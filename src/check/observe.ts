@@ -1,10 +1,11 @@
 import { now, wallClock } from '../clock/clock.ts';
 import { withDeadline } from '../clock/deadline.ts';
 import { messageOf } from '../contract/errors.ts';
-import { type Formation, type Member, membersOf, monitorDatabase } from '../formation/formation.ts';
+import { type Formation, type Member, membersOf } from '../formation/formation.ts';
+import { ContainerRelay } from '../incus/container-relay.ts';
 import type { Incus, Instance } from '../incus/incus.ts';
 import { drillMarkKey } from '../incus/labels.ts';
-import { openSqlStream } from '../incus/sql-stream.ts';
+import { databaseOf } from '../postgres/member-session.ts';
 import { Session } from '../postgres/session.ts';
 import { containerProbe, type ObservedContainer, parseContainer } from './container-probe.ts';
 import { type Credentials, observeLogins } from './login.ts';
@@ -23,8 +24,15 @@ export interface ObserveOptions {
   instances?: Promise<Map<string, Instance>>;
   /** With them every node is logged in on as the application does. */
   credentials?: Credentials | undefined;
-  /** A superuser's session on a member that is open already, or is opened; without it a new one is, and closed. */
-  sessionOn?: ((member: Member) => Promise<Session>) | undefined;
+  /** Ways into the members that are open already, or are opened; without them new ones are, and closed. */
+  ways?: WaysIn | undefined;
+}
+
+/** How a member is read: each throws where its container does not let us in. */
+export interface WaysIn {
+  relay(member: Member): ContainerRelay;
+  /** A superuser's session, on the monitor's own database there. */
+  session(member: Member, signal: AbortSignal): Promise<Session>;
 }
 
 /**
@@ -34,23 +42,22 @@ export interface ObserveOptions {
 export async function observe(
   formation: Formation,
   incus: Incus,
-  { signal, instances = incus.instances(signal), credentials, sessionOn }: ObserveOptions = {},
+  { signal, instances = incus.instances(signal), credentials, ways }: ObserveOptions = {},
 ): Promise<Observation> {
   const observedAt = wallClock(now());
-  const reader = new Reader(formation, incus, instances, sessionOn, signal);
+  const own = new OwnWays(formation, incus);
+  const reader = new Reader(formation, instances, ways ?? own, signal);
   const members = membersOf(formation);
   const [monitorMember, ...dataMembers] = members;
   const [found, monitor, nodes, containers, logins] = await Promise.all([
     instances,
-    reader.sql(monitorMember, monitorDatabase, (session) => observeMonitor(session, formation.name)),
+    reader.sql(monitorMember, (session) => observeMonitor(session, formation.name)),
     Promise.all(
-      dataMembers.map((member) =>
-        reader.sql(member, 'postgres', (session) => observeNode(session, formation)),
-      ),
+      dataMembers.map((member) => reader.sql(member, (session) => observeNode(session, formation))),
     ),
     Promise.all(members.map((member) => reader.container(member))),
     observeLogins(formation, incus, credentials, signal),
-  ]);
+  ]).finally(() => own.close());
   const byName = <T>(of: readonly Member[], values: readonly T[]): Record<string, T> =>
     Object.fromEntries(of.map(({ name }, index) => [name, values[index] as T]));
   return {
@@ -78,44 +85,58 @@ function observedInstance(instance: Instance | undefined): ObservedInstance {
   };
 }
 
+/** Ways of one observation's own: one relay a container, for all that is read there. */
+class OwnWays implements WaysIn {
+  private readonly formation: Formation;
+  private readonly incus: Incus;
+  private readonly relays = new Map<string, ContainerRelay>();
+
+  constructor(formation: Formation, incus: Incus) {
+    this.formation = formation;
+    this.incus = incus;
+  }
+
+  relay({ name }: Member): ContainerRelay {
+    const relay = this.relays.get(name) ?? new ContainerRelay(this.incus, name, 'root');
+    this.relays.set(name, relay);
+    return relay;
+  }
+
+  async session(member: Member, signal: AbortSignal): Promise<Session> {
+    const socket = this.relay(member).postgresSocket(this.formation.postgres.port);
+    const database = databaseOf(member);
+    return await Session.open(socket, { database, connectDeadlineMs: memberDeadlineMs, signal });
+  }
+
+  close(): void {
+    for (const relay of this.relays.values()) relay.close();
+  }
+}
+
 /** Reads single members. What cannot be read says why, and hides nothing else. */
 class Reader {
   private readonly formation: Formation;
-  private readonly incus: Incus;
   private readonly instances: Promise<Map<string, Instance>>;
-  private readonly sessionOn: ObserveOptions['sessionOn'];
+  private readonly ways: WaysIn;
   private readonly signal: AbortSignal | undefined;
 
   constructor(
     formation: Formation,
-    incus: Incus,
     instances: Promise<Map<string, Instance>>,
-    sessionOn: ObserveOptions['sessionOn'],
+    ways: WaysIn,
     signal: AbortSignal | undefined,
   ) {
     this.formation = formation;
-    this.incus = incus;
     this.instances = instances;
-    this.sessionOn = sessionOn;
+    this.ways = ways;
     this.signal = signal;
   }
 
   /** Reads a member over a session in its container. */
-  async sql<T>(member: Member, database: string, work: (session: Session) => Promise<T>): Promise<Read<T>> {
-    const { sessionOn } = this;
-    if (sessionOn)
-      return await this.unlessStopped(member, `Postgres in ${member.name}`, async () =>
-        work(await sessionOn(member)),
-      );
-    const stream = openSqlStream(this.incus, member.name, this.formation.postgres.port);
-    try {
-      return await this.unlessStopped(member, `Postgres in ${member.name}`, async (signal) => {
-        const session = await Session.open(stream, { database, connectDeadlineMs: memberDeadlineMs, signal });
-        return await work(session);
-      });
-    } finally {
-      stream.destroy();
-    }
+  async sql<T>(member: Member, work: (session: Session) => Promise<T>): Promise<Read<T>> {
+    return await this.unlessStopped(member, `Postgres in ${member.name}`, async (signal) =>
+      work(await this.ways.session(member, signal)),
+    );
   }
 
   /** Has a member's container tell of itself. */
@@ -124,11 +145,8 @@ class Reader {
     return await this.unlessStopped(member, `the container ${member.name}`, async (signal) => {
       const fromMs = Date.now();
       const command = containerProbe(member, hosts);
-      const output = await this.incus.read(member.name, command, {
-        deadlineMs: memberDeadlineMs,
-        maxBytes: probeBytes,
-        signal,
-      });
+      const options = { deadlineMs: memberDeadlineMs, maxBytes: probeBytes, signal };
+      const output = await this.ways.relay(member).read(command, options);
       return parseContainer(output, { fromMs, toMs: Date.now() });
     });
   }

@@ -21,6 +21,7 @@ export async function observeMonitor(session: Session, formation: string): Promi
               (SELECT coalesce(json_agg(formationid ORDER BY formationid), '[]')
                  FROM pgautofailover.formation) AS formations,
               pgautofailover.formation_uri($1) AS uri,
+              current_setting('ssl_ca_file') AS authority,
               ${hbaFile}`,
       [formation],
     ),
@@ -41,16 +42,18 @@ export async function observeMonitor(session: Session, formation: string): Promi
     formations: (row?.['formations'] ?? []) as string[],
     formationUri: String(row?.['uri'] ?? ''),
     hbaText: String(row?.['hba_text'] ?? ''),
+    sslCaFile: String(row?.['authority'] ?? ''),
     nodes,
   };
 }
 
-/** Settings whose value in force bears on durability, replication or fencing. */
+/** Settings whose value in force bears on durability, replication, fencing or who trusts whom. */
 const watchedSettings = [
   'archive_mode',
   'fsync',
   'full_page_writes',
   'recovery_min_apply_delay',
+  'ssl_ca_file',
   'synchronous_commit',
   'wal_receiver_status_interval',
   'wal_retrieve_retry_interval',

@@ -1,19 +1,23 @@
 import { Duplex } from 'node:stream';
+import type { SqlFrames } from './sql-frames.ts';
 
-/** One connection of a TCP relay, shaped as the socket that `pg` expects. */
+/** One connection of a relay, shaped as the socket that `pg` expects. */
 export class RelayedSocket extends Duplex {
-  private readonly address: string;
-  private readonly send: (kind: 'o' | 'd', body: string | Buffer) => void;
+  private readonly open: (port: number) => void;
+  private readonly send: (bytes: Buffer) => void;
+  private readonly expected: SqlFrames | undefined;
   private why = '';
 
-  constructor(address: string, send: (kind: 'o' | 'd', body: string | Buffer) => void) {
+  /** @param expected what comes must be, where whoever reads it would not see to that */
+  constructor(open: (port: number) => void, send: (bytes: Buffer) => void, expected?: SqlFrames) {
     super({ allowHalfOpen: false });
-    this.address = address;
+    this.open = open;
     this.send = send;
+    this.expected = expected;
   }
 
   connect(port: number): this {
-    this.send('o', `${this.address} ${port}`);
+    this.open(port);
     return this;
   }
 
@@ -24,6 +28,12 @@ export class RelayedSocket extends Duplex {
 
   opened(): void {
     this.emit('connect');
+  }
+
+  hear(bytes: Buffer): void {
+    const fault = this.expected?.fault(bytes);
+    if (fault) this.destroy(fault);
+    else this.push(bytes);
   }
 
   /** The other side, or the relay, ended it: '' for an end in good order, after which what came is still read. */
@@ -37,7 +47,7 @@ export class RelayedSocket extends Duplex {
   override _read(): void {}
 
   override _write(bytes: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    this.send('d', bytes);
+    this.send(bytes);
     done();
   }
 

@@ -1,4 +1,3 @@
-import { Transform, type TransformCallback } from 'node:stream';
 import { EnvironmentError } from '../contract/errors.ts';
 
 /** First bytes of the messages that a Postgres server sends (its documentation, "Message Formats"). */
@@ -8,18 +7,18 @@ const longestMessageBytes = 64 * 1024 * 1024;
 const headBytes = 5;
 
 /**
- * Lets through what has the frames of Postgres' protocol: a type, a length, so many bytes. Ends with an error
- * where something else answers, before it fills our memory.
+ * Sees whether what comes has the frames of Postgres' protocol: a type, a length, so many bytes. What answers in place of
+ * a Postgres is known by its first bytes, before it fills our memory.
  */
-export class SqlFrames extends Transform {
+export class SqlFrames {
   private readonly head = Buffer.alloc(headBytes);
   private headLength = 0;
   /** Of the message that is under way. */
   private bytesLeft = 0;
 
-  override _transform(chunk: Buffer, _: BufferEncoding, done: TransformCallback): void {
-    if (this.fits(chunk)) done(null, chunk);
-    else done(notPostgres(chunk));
+  /** @returns the error that ends the session, once what came so far is none of Postgres' */
+  fault(chunk: Buffer): Error | undefined {
+    return this.fits(chunk) ? undefined : notPostgres(chunk);
   }
 
   private fits(chunk: Buffer): boolean {

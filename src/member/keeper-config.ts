@@ -1,6 +1,6 @@
 import { type Formation, type Member, monitorDatabase } from '../formation/formation.ts';
 import { autoctlRole } from './roles.ts';
-import { tlsOptions, tlsParameters } from './tls.ts';
+import { authorityFile, tlsOptions, tlsParameters } from './tls.ts';
 
 /** A member's pg_autoctl.cfg: what it should say, and what one says. */
 
@@ -39,7 +39,7 @@ export function hasTls(formation: Formation, keeperConfig: string): boolean {
     ['sslmode', option('--ssl-mode')],
     ['cert_file', option('--server-cert')],
     ['key_file', option('--server-key')],
-    ['ca_file', options.includes('--ssl-ca-file') ? option('--ssl-ca-file') : ''],
+    ['ca_file', authorityFile(formation)],
   ];
   return wanted.every(([key, value]) => configured(keeperConfig, key) === value);
 }

@@ -8,8 +8,6 @@ import { DeadlineError, EnvironmentError, messageOf } from '../contract/errors.t
 /** What `pg` takes for a socket, not yet connected, and what was said on it of its end. */
 export interface PostgresStream extends Duplex {
   complaint(): string;
-  /** The same once the other end has had its say, where that comes later than the end of the stream. */
-  lastWords?(): Promise<string>;
 }
 
 /** What a client logs in with over the network. */
@@ -90,8 +88,7 @@ export class Session {
       );
       return session;
     } catch (error) {
-      const isSilent = error instanceof DeadlineError || signal?.aborted;
-      const complaint = isSilent || !stream.lastWords ? stream.complaint() : await stream.lastWords();
+      const complaint = stream.complaint();
       stream.destroy();
       // What is no Postgres is told by what it sent.
       if (error instanceof EnvironmentError) throw error;

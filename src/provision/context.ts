@@ -1,6 +1,7 @@
 import { retryUntil } from '../clock/deadline.ts';
 import { DeadlineError } from '../contract/errors.ts';
 import { type Formation, type Member, membersOf } from '../formation/formation.ts';
+import { ContainerRelay } from '../incus/container-relay.ts';
 import type { Incus } from '../incus/incus.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
 import { type Session, sqlStateOf } from '../postgres/session.ts';
@@ -27,6 +28,7 @@ export class Context {
   readonly closed = new Set<string>();
   /** Passwords of pg_auto_failover's accounts; known once the containers were read. */
   secrets: Secrets = { autoctl: '', replication: '' };
+  private readonly relays = new Map<string, ContainerRelay>();
   private readonly sessions = new Map<string, Session>();
   private readonly opening = new Map<string, Promise<Session>>();
 
@@ -58,6 +60,15 @@ export class Context {
     return this.facts.get(name) ?? noFacts;
   }
 
+  /** The way into a member's container, which must run: opened where there is none. */
+  relay({ name }: Member): ContainerRelay {
+    const open = this.relays.get(name);
+    if (open && open.lost === undefined) return open;
+    const relay = new ContainerRelay(this.incus, name, 'root');
+    this.relays.set(name, relay);
+    return relay;
+  }
+
   /** The session on a member (and one of its databases), opened where there is none. */
   async open(member: Member, database?: string): Promise<Session> {
     const key = [member.name, database ?? ''].join('/');
@@ -68,6 +79,7 @@ export class Context {
       this.opening.get(key) ??
       openMemberSession(this.incus, this.formation, member, {
         ...(database !== undefined && { database }),
+        relay: this.relay(member),
         signal: this.signal,
       }).finally(() => this.opening.delete(key));
     this.opening.set(key, opening);
@@ -124,5 +136,6 @@ export class Context {
 
   close(): void {
     for (const session of this.sessions.values()) session.close();
+    for (const relay of this.relays.values()) relay.close();
   }
 }

@@ -1,5 +1,5 @@
 import type { Member } from '../formation/formation.ts';
-import type { Incus } from '../incus/incus.ts';
+import type { ContainerRelay } from '../incus/container-relay.ts';
 import { type StandbyMemory, standbyMemory, stateFileOf } from '../member/keeper-state.ts';
 import { caPem, serverPem } from '../member/tls.ts';
 import { unitPath } from '../member/unit.ts';
@@ -152,10 +152,13 @@ fi
 exit 0
 `;
 
-/** Reads a running container's facts. @throws as Incus.exec */
-export async function readFacts(incus: Incus, member: Member, signal?: AbortSignal): Promise<Facts> {
+/** What all of these files together may have; a user who fills them up is told, and nobody's memory is filled. */
+const probeBytes = 16 * 1024 * 1024;
+
+/** Reads a running container's facts. @throws as ContainerRelay.read */
+export async function readFacts(relay: ContainerRelay, member: Member, signal?: AbortSignal): Promise<Facts> {
   const command = ['sh', '-c', probe, 'sh', member.pgdata, member.host];
-  return parseFacts(await incus.read(member.name, command, { deadlineMs: 20_000, signal }));
+  return parseFacts(await relay.read(command, { deadlineMs: 20_000, maxBytes: probeBytes, signal }));
 }
 
 export function parseFacts(output: string): Facts {

@@ -5,7 +5,7 @@ import { monitorHba, monitorIdent, nodeHba } from '../member/hba.ts';
 import { hasMonitorUri, hasTls, isMonitorDisabled, partitionTimeoutOf } from '../member/keeper-config.ts';
 import { autoctlRole } from '../member/roles.ts';
 import { dataNodeSettings, monitorSettings } from '../member/settings.ts';
-import { caPem } from '../member/tls.ts';
+import { authorityFile } from '../member/tls.ts';
 import { unitName } from '../member/unit.ts';
 import type { Session } from '../postgres/session.ts';
 import { enableTls, setMonitorUri, setPartitionTimeout } from './autoctl.ts';
@@ -39,7 +39,7 @@ export async function installMember(ctx: Context, member: Member): Promise<void>
     await steps.take(member.name, `install ${what}`, () =>
       installPackages(incus, formation, member.name, facts, signal),
     );
-    if (!steps.planning) ctx.facts.set(member.name, await readFacts(incus, member, signal));
+    if (!steps.planning) ctx.facts.set(member.name, await readFacts(ctx.relay(member), member, signal));
   }
   const { distributionClusters } = ctx.factsOf(member);
   if (distributionClusters.length > 0) {
@@ -71,7 +71,7 @@ export async function monitorUp(ctx: Context, hosts: readonly string[]): Promise
   await steps.take(monitor.name, 'create the monitor', async () => {
     await beforeCreation(ctx, monitor, facts, steps.within);
     await create(incus, formation, monitor, monitor, signal);
-    await converge(steps.within, await readFacts(incus, monitor, signal));
+    await converge(steps.within, await readFacts(ctx.relay(monitor), monitor, signal));
   });
 
   async function converge(taking: Steps, now: Facts): Promise<void> {
@@ -104,7 +104,7 @@ export async function createDataNode(
     if (source) await checkpoint(ctx, source);
     await create(incus, formation, node, monitor, signal);
     const [facts] = await Promise.all([
-      readFacts(incus, node, signal),
+      readFacts(ctx.relay(node), node, signal),
       rememberStandby(incus, node, false, signal),
     ]);
     await dataNodeUp(ctx, node, facts, hosts, steps.within);
@@ -262,7 +262,7 @@ async function tlsState(ctx: Context, member: Member): Promise<TlsState> {
             current_setting('ssl_ca_file') = $1 AS authority,
             NOT pg_is_in_recovery() OR current_setting('primary_conninfo') !~ 'sslmode='
               OR current_setting('primary_conninfo') ~ $2 AS mode`,
-    [ctx.formation.tls === 'self-signed' ? '' : caPem, `sslmode=${sslMode(ctx.formation)}( |$)`],
+    [authorityFile(ctx.formation), `sslmode=${sslMode(ctx.formation)}( |$)`],
   );
   return {
     isStandby: row?.['standby'] === true,

@@ -30,7 +30,7 @@ export async function forgetMonitor(ctx: Context, orphans: readonly string[]): P
     nodes.map((node) =>
       steps.take(node.name, 'forget the monitor that is gone', async () => {
         await disableMonitor(incus, formation, node, signal);
-        ctx.facts.set(node.name, await readFacts(incus, node, signal));
+        ctx.facts.set(node.name, await readFacts(ctx.relay(node), node, signal));
       }),
     ),
   );
@@ -120,7 +120,7 @@ export async function dataNodesUp(
 /** One that has registered again begins with a new state. */
 async function fences(ctx: Context, node: Member, { orphans }: Registration): Promise<void> {
   const isNew = orphans.includes(node.name) && !ctx.steps.planning;
-  const facts = isNew ? await readFacts(ctx.incus, node, ctx.signal) : ctx.factsOf(node);
+  const facts = isNew ? await readFacts(ctx.relay(node), node, ctx.signal) : ctx.factsOf(node);
   await ensureFencing(ctx, node, facts);
 }
 

@@ -179,7 +179,7 @@ class Provisioning {
       const observation = await observe(formation, incus, {
         signal,
         ...(unchanged && { instances: Promise.resolve(unchanged) }),
-        sessionOn: (member) => ctx.open(member),
+        ways: { relay: (member) => ctx.relay(member), session: (member) => ctx.open(member) },
       });
       const verdict = judge(observation, formation);
       if (verdict.outcome === 'pass' || now() > until) return { verdict, observation };
@@ -255,7 +255,7 @@ class Provisioning {
       ctx.members
         .filter((member) => members.includes(member))
         .map(async (member) => {
-          ctx.facts.set(member.name, await readFacts(ctx.incus, member, ctx.signal));
+          ctx.facts.set(member.name, await readFacts(ctx.relay(member), member, ctx.signal));
         }),
     );
   }

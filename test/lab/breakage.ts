@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import type { Finding } from '../../src/check/check.ts';
+import { serverPem } from '../../src/member/tls.ts';
 import { eventually, type Finished, figure, incus, inside, root, runAction } from './harness.ts';
 
 /**
@@ -168,6 +169,27 @@ export async function autoctl(container: string, ...args: string[]): Promise<voi
   const bin = (await inside(container, 'sh', '-c', 'ls -d /usr/lib/postgresql/*/bin')).trim();
   const command = ['runuser', '-u', 'postgres', '--', 'env', `PATH=${bin}:/usr/bin:/bin`, 'pg_autoctl'];
   await inside(container, ...command, ...args, '--pgdata', '/var/lib/postgresql/pgaf/node');
+}
+
+const keeperConfig = '/var/lib/postgresql/.config/pg_autoctl/var/lib/postgresql/pgaf/node/pg_autoctl.cfg';
+
+/**
+ * What a reload that a standby's keeper lost leaves behind: its configuration says one thing, and it and its Postgres go
+ * on with another, which is what these options of `pg_autoctl enable ssl` say, with this CA ('' for none).
+ */
+export async function losesReloadOfTls(standby: string, mode: string, authority: string): Promise<void> {
+  await inside(standby, 'cp', '-p', keeperConfig, '/root/keeper.cfg');
+  const started = await sql(standby, 'SELECT pg_postmaster_start_time()');
+  const own = ['--server-cert', serverPem, '--server-key', serverPem];
+  const ca = authority === '' ? [] : ['--ssl-ca-file', authority];
+  await autoctl(standby, 'enable', 'ssl', '--ssl-mode', mode, ...ca, ...own);
+  const taken = `SELECT current_setting('ssl_ca_file') = '${authority}', pg_postmaster_start_time() <> '${started}'`;
+  await eventually(
+    `${standby} to follow with the CA '${authority}'`,
+    20_000,
+    async () => (await sql(standby, taken).catch(() => '')) === 't|t',
+  );
+  await inside(standby, 'cp', '-p', '/root/keeper.cfg', keeperConfig);
 }
 
 /** Brings containers back that a test which failed left stopped or frozen. */

@@ -9,6 +9,7 @@ import {
   check,
   formationFile,
   isToldAndMended,
+  losesReloadOfTls,
   rolesOf,
   sql,
   tellTimes,
@@ -95,6 +96,18 @@ const breakages: Breakage[] = [
     check: 'matches-file',
     what: "a node's own clock",
     breakIt: () => alterSystem(standby, 'RESET wal_sender_timeout'),
+  },
+  {
+    check: 'matches-file',
+    what: 'a keeper has lost the reload for its TLS',
+    breakIt: async () => {
+      const members = containersOf(formation);
+      const all = await Promise.all(
+        members.map((member) => inside(member, 'openssl', 'x509', '-in', serverPem)),
+      );
+      await inside(standby, 'sh', '-c', 'printf %s "$1" > /etc/pgha/all.pem', 'sh', all.join(''));
+      await losesReloadOfTls(standby, 'require', '/etc/pgha/all.pem');
+    },
   },
   {
     check: 'application-session',

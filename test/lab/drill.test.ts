@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ContainerRelay } from '../../src/incus/container-relay.ts';
 import { Incus } from '../../src/incus/incus.ts';
-import { openSqlStream } from '../../src/incus/sql-stream.ts';
 import { debians } from './extent.ts';
 import { labFormation } from './formations.ts';
 import {
@@ -167,7 +167,8 @@ interface Heard {
 
 /** A listener of the test's own: its own process, session and reading of the payload. */
 async function listenIndependently(monitor: string): Promise<{ heard: Heard[]; end(): Promise<void> }> {
-  const stream = openSqlStream(new Incus({ remote: 'local', project: 'default' }), monitor, 5432);
+  const relay = new ContainerRelay(new Incus({ remote: 'local', project: 'default' }), monitor, 'root');
+  const stream = relay.postgresSocket(5432);
   const client = new pg.Client({
     stream: () => stream,
     user: 'postgres',
@@ -188,7 +189,7 @@ async function listenIndependently(monitor: string): Promise<{ heard: Heard[]; e
     heard,
     async end() {
       await eventually('the last notifications', 1000, () => Promise.resolve(heard.length > 0));
-      stream.destroy();
+      relay.close();
     },
   };
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { type Made, Openssl } from '../unit/provision/authority.ts';
-import { autoctl } from './breakage.ts';
+import { losesReloadOfTls } from './breakage.ts';
 import { eventually, type Finished, figure, incus, inside, runAction } from './harness.ts';
 
 /**
@@ -723,28 +723,7 @@ describe("certificates of a CA of one's own", () => {
 
   it('are taken by a keeper that has lost the reload for them', async () => {
     const { standby } = await states();
-    // Its configuration says one thing, and it goes on with another.
-    await inside(standby, 'cp', '-p', keeperConfig, '/root/keeper.cfg');
-    const started = await sql(standby, 'SELECT pg_postmaster_start_time()');
-    const pem = '/etc/pgha/server.pem';
-    await autoctl(
-      standby,
-      'enable',
-      'ssl',
-      '--ssl-mode',
-      'require',
-      '--server-cert',
-      pem,
-      '--server-key',
-      pem,
-    );
-    const found = `SELECT current_setting('ssl_ca_file') = '', pg_postmaster_start_time() <> '${started}'`;
-    await eventually(
-      `${standby} to follow without the CA`,
-      20_000,
-      async () => (await sql(standby, found).catch(() => '')) === 't|t',
-    );
-    await inside(standby, 'cp', '-p', '/root/keeper.cfg', keeperConfig);
+    await losesReloadOfTls(standby, 'require', '');
     const done = await provision(formationWith('verify-full'), inForce);
     expect(changesOf(done)).toEqual([`${standby}: reload pg_autoctl, which has not taken tls: verify-full`]);
     await expectModes('verify-full');

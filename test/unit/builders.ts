@@ -13,11 +13,12 @@ import type { Log } from '../../src/contract/log.ts';
 import type { ClientsRecord, DrillRecord } from '../../src/drill/record.ts';
 import { type DrillVerdict, judgeDrill } from '../../src/drill/verdict.ts';
 import type { LedgerVerdict } from '../../src/evidence/ledger.ts';
-import { type Formation, type Member, membersOf } from '../../src/formation/formation.ts';
+import { type Formation, type Member, membersOf, sslMode } from '../../src/formation/formation.ts';
 import { loadFormation, parseFormation } from '../../src/formation/load.ts';
 import { monitorHba, nodeHba } from '../../src/member/hba.ts';
 import { monitorUri } from '../../src/member/keeper-config.ts';
 import { dataNodeSettings, monitorSettings } from '../../src/member/settings.ts';
+import { authorityFile, serverPem } from '../../src/member/tls.ts';
 import { unitText } from '../../src/member/unit.ts';
 import type { MonitorNode } from '../../src/monitor/nodes.ts';
 import type { HbaRule } from '../../src/postgres/hba.ts';
@@ -91,6 +92,7 @@ function dataNode(formation: Formation, primary: boolean): ObservedNode {
       fsync: 'on',
       full_page_writes: 'on',
       recovery_min_apply_delay: '0',
+      ssl_ca_file: authorityFile(formation),
       synchronous_commit: 'on',
       wal_receiver_status_interval: '1s',
       wal_retrieve_retry_interval: '5s',
@@ -108,6 +110,11 @@ function dataNode(formation: Formation, primary: boolean): ObservedNode {
       nodes.map(({ host }) => host),
     ),
   };
+}
+
+/** As pg_autoctl writes it. */
+function tlsSection(formation: Formation): string {
+  return `[ssl]\nsslmode = ${sslMode(formation)}\nca_file = ${authorityFile(formation)}\ncert_file = ${serverPem}\nkey_file = ${serverPem}\n`;
 }
 
 function container(formation: Formation, member: Member): ObservedContainer {
@@ -130,8 +137,8 @@ function container(formation: Formation, member: Member): ObservedContainer {
     },
     keeperConfig:
       member.role === 'monitor'
-        ? '[pg_autoctl]\nrole = monitor\n'
-        : `[pg_autoctl]\nmonitor = ${monitorUri(formation, members[0])}\n[timeout]\nnetwork_partition_timeout = ${formation.timings.networkPartitionTimeoutSeconds}\n`,
+        ? `[pg_autoctl]\nrole = monitor\n${tlsSection(formation)}`
+        : `[pg_autoctl]\nmonitor = ${monitorUri(formation, members[0])}\n${tlsSection(formation)}[timeout]\nnetwork_partition_timeout = ${formation.timings.networkPartitionTimeoutSeconds}\n`,
     standbyMemory: member.role === 'monitor' ? 'unknown' : 'yes',
     packages: { [`postgresql-${formation.postgres.version}`]: '16.4-1', 'pg-auto-failover-cli': '2.2-1' },
     addresses: [addressOf(member.host)],
@@ -171,6 +178,7 @@ export function healthyObservation(formation: Formation = builtInFormation()): O
             .slice(1)
             .map(({ host }) => host),
         ),
+        sslCaFile: authorityFile(formation),
         formationUri: 'postgres://pgaf-primary.incus:5432,pgaf-replica.incus:5432/veza',
         nodes: names.map((name, index) =>
           monitorNode({ nodeId: index + 1, name, goalState: index === 0 ? 'primary' : 'secondary' }),

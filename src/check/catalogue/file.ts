@@ -1,8 +1,9 @@
 import { describeMark } from '../../faults/mark.ts';
 import { type Formation, type Member, membersOf } from '../../formation/formation.ts';
 import { nodeHba } from '../../member/hba.ts';
-import { hasMonitorUri, partitionTimeoutOf } from '../../member/keeper-config.ts';
+import { configured, hasMonitorUri, hasTls, partitionTimeoutOf } from '../../member/keeper-config.ts';
 import { dataNodeSettings, monitorSettings } from '../../member/settings.ts';
+import { authorityFile } from '../../member/tls.ts';
 import type { Check, Fault } from '../check.ts';
 import type { Observation } from '../observation.ts';
 import { Remedies } from '../remedies.ts';
@@ -13,7 +14,7 @@ import { answeringContainers, answeringNodes, hostsLetIn, monitorNodes } from '.
 
 const matchesFile: Check = {
   id: 'matches-file',
-  meaning: 'the formation is what its file says: clocks, settings, rules, priorities, limits',
+  meaning: 'the formation is what its file says: clocks, settings, rules, TLS, priorities, limits',
   severity: 'warning',
   follows: {
     'application-login': 'same',
@@ -59,9 +60,12 @@ function monitorDrift(observation: Observation, formation: Formation): string[] 
 }
 
 function memberDrift(observation: Observation, formation: Formation, member: Member): string[] {
-  const drift = limitsDrift(observation, member);
-  if (member.role === 'monitor') return drift;
   const container = new Map(answeringContainers(observation)).get(member.name);
+  const drift = [
+    ...limitsDrift(observation, member),
+    ...tlsDrift(formation, container?.keeperConfig ?? '', authorityOf(observation, member)),
+  ];
+  if (member.role === 'monitor') return drift;
   const node = new Map(answeringNodes(observation)).get(member.name);
   const row = monitorNodes(observation)?.find(({ name }) => name === member.name);
   const wanted = formation.nodes.find(({ name }) => name === member.name);
@@ -98,6 +102,24 @@ function memberDrift(observation: Observation, formation: Formation, member: Mem
       drift.push(`it is ${row.replicationQuorum ? 'in' : 'not in'} the quorum, the file asks otherwise`);
   }
   return drift;
+}
+
+/** The ssl_ca_file that a member's Postgres has in force; undefined where it does not answer. */
+function authorityOf({ monitor, nodes }: Observation, { name, role }: Member): string | undefined {
+  if (role === 'monitor') return monitor.ok ? monitor.value.sslCaFile : undefined;
+  const node = nodes[name];
+  return node?.ok ? node.value.settings['ssl_ca_file'] : undefined;
+}
+
+function tlsDrift(formation: Formation, keeperConfig: string, authority: string | undefined): string[] {
+  const asked = `the file asks for tls: ${formation.tls}`;
+  if (keeperConfig !== '' && !hasTls(formation, keeperConfig)) {
+    const [mode, ca] = ['sslmode', 'ca_file'].map((key) => configured(keeperConfig, key));
+    return [`pg_autoctl is set to sslmode '${mode}' and the CA '${ca}', ${asked}`];
+  }
+  return authority === undefined || authority === authorityFile(formation)
+    ? []
+    : [`Postgres has ssl_ca_file '${authority}' in force, ${asked}`];
 }
 
 /** ALTER SYSTEM writes lists with blanks of its own. */

@@ -620,6 +620,36 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     /provision-pgaf/,
   ],
   [
+    'matches-file',
+    'another TLS mode than its configuration should have',
+    (o) => {
+      container(o).keeperConfig = container(o).keeperConfig.replace('sslmode = require', 'sslmode = prefer');
+    },
+    'pgaf-replica',
+    /pg_autoctl is set to sslmode 'prefer' and the CA '', the file asks for tls: self-signed/,
+    /provision-pgaf/,
+  ],
+  [
+    'matches-file',
+    'a CA that a lost reload left in force',
+    (o) => {
+      replica(o).settings['ssl_ca_file'] = '/etc/pgha/ca.pem';
+    },
+    'pgaf-replica',
+    /Postgres has ssl_ca_file '\/etc\/pgha\/ca\.pem' in force, the file asks for tls: self-signed/,
+    /provision-pgaf/,
+  ],
+  [
+    'matches-file',
+    "a CA that a lost reload left in force in the monitor's Postgres",
+    (o) => {
+      monitorOf(o).sslCaFile = '/etc/pgha/ca.pem';
+    },
+    'pgaf-monitor',
+    /Postgres has ssl_ca_file/,
+    /provision-pgaf/,
+  ],
+  [
     'no-interrupted-drill',
     'a mark that a killed drill left',
     (o) => void Object.assign(o.instances['pgaf-replica'] ?? {}, { drillMark: '{"drill":"abc"}' }),

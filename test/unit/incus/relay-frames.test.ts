@@ -24,3 +24,15 @@ it('frames are read as they were written, however the bytes are cut on the way',
     }),
   );
 });
+
+it.each([
+  ['text without end', Buffer.from('yes\n'.repeat(20))],
+  ['zeros', Buffer.alloc(50)],
+  ['numbers', Buffer.from('1\n2\n3\n4\n5\n6\n7\n8\n')],
+  ['a body of 2 GB', Buffer.concat([Buffer.from([0, 0, 0, 1, 0x64]), Buffer.from('7fffffff', 'hex')])],
+])('%s are no frames, and are known by their first bytes', (_, bytes) => {
+  const reader = new FrameReader(() => {
+    throw new Error('this is none');
+  });
+  expect(reader.push(bytes)).toBe(false);
+});
