@@ -179,11 +179,14 @@ const keeperConfig = '/var/lib/postgresql/.config/pg_autoctl/var/lib/postgresql/
  */
 export async function losesReloadOfTls(standby: string, mode: string, authority: string): Promise<void> {
   await inside(standby, 'cp', '-p', keeperConfig, '/root/keeper.cfg');
-  const started = await sql(standby, 'SELECT pg_postmaster_start_time()');
+  // It is restarted where it is to follow by another mode.
+  const before = await sql(standby, "SELECT pg_postmaster_start_time(), current_setting('primary_conninfo')");
+  const [started = '', conninfo = ''] = before.split('|');
+  const restarts = !conninfo.endsWith(`sslmode=${mode}`);
   const own = ['--server-cert', serverPem, '--server-key', serverPem];
   const ca = authority === '' ? [] : ['--ssl-ca-file', authority];
   await autoctl(standby, 'enable', 'ssl', '--ssl-mode', mode, ...ca, ...own);
-  const taken = `SELECT current_setting('ssl_ca_file') = '${authority}', pg_postmaster_start_time() <> '${started}'`;
+  const taken = `SELECT current_setting('ssl_ca_file') = '${authority}', (pg_postmaster_start_time() <> '${started}') = ${restarts}`;
   await eventually(
     `${standby} to follow with the CA '${authority}'`,
     20_000,
