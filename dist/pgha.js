@@ -42298,8 +42298,8 @@ async function tlsState(ctx, member) {
         hasMode: row?.['mode'] === true,
     };
 }
-const tlsDeadlineMs = 20_000;
-const tlsReloads = 2;
+const tlsDeadlineMs = 10_000;
+const tlsReloads = 5;
 /**
  * Waits until Postgres has taken what `pg_autoctl enable ssl` left to the keeper, which restarts a standby for it
  * (seen in the lab): what follows would come upon a formation that is about to lose its standby. It is told again
@@ -42391,7 +42391,7 @@ async function writableNode(ctx) {
     }
     return undefined;
 }
-/** In a plan: the primary that the monitor names, where its Postgres answers; a deleted one is named for a while. */
+/** The primary that the monitor names, where its Postgres answers; a deleted one is named for a while. */
 async function namedPrimary(ctx) {
     const session = await ctx.openIfAnswers(ctx.monitor);
     if (session === undefined)
@@ -42407,6 +42407,7 @@ async function dataNodesUp(ctx, hosts, registration, options) {
     const existing = known.filter((node) => ctx.factsOf(node).created);
     const fresh = known.filter((node) => !ctx.factsOf(node).created);
     const isTlsChanged = existing.some((node) => !hasTls(ctx.formation, ctx.factsOf(node).keeperConfig));
+    await passwordBeforeTls(ctx);
     await Promise.all(existing.map((node) => dataNodeUp(ctx, node, ctx.factsOf(node), hosts, steps)));
     const isWhole = fresh.length + registration.orphans.length + registration.gone.length === 0;
     // Standbys were restarted for it.
@@ -42436,13 +42437,26 @@ async function fences(ctx, node, { orphans }) {
     const facts = isNew ? await readFacts(ctx.relay(node), node, ctx.signal) : ctx.factsOf(node);
     await ensureFencing(ctx, node, facts);
 }
+/**
+ * The keeper of a standby takes another TLS mode once it has logged in on the primary with it, and with the password that
+ * its file has by then (pg_setup_standby_mode, pgctl.c; seen in the lab: where the primary had yet to get that
+ * password, the standby stayed with the old mode for good). A primary that is not there yet gets it later.
+ */
+async function passwordBeforeTls(ctx) {
+    const primary = ctx.steps.planning ? undefined : await namedPrimary(ctx);
+    if (primary)
+        await setPasswordOfStandbys(ctx, primary, ctx.steps);
+}
 /** The replicator's password, set on the primary: on a standby it arrives by replication. */
 async function passwordOfStandbys(ctx, { convergeDeadlineMs, quietly }) {
-    const { steps, secrets } = ctx;
+    const { steps } = ctx;
     const primary = steps.planning ? await namedPrimary(ctx) : await primaryOf(ctx, convergeDeadlineMs);
-    if (primary === undefined)
-        return;
-    await ensureRolePassword(await ctx.answering(primary), primary.name, replicationRole, secrets.replication, quietly ? steps.within : steps);
+    if (primary)
+        await setPasswordOfStandbys(ctx, primary, quietly ? steps.within : steps);
+}
+async function setPasswordOfStandbys(ctx, primary, steps) {
+    const session = await ctx.answering(primary);
+    await ensureRolePassword(session, primary.name, replicationRole, ctx.secrets.replication, steps);
 }
 /** Nodes that forgot their monitor register at the new one: the primary first, so that it is the primary there. */
 async function registerAgain(ctx, orphans) {

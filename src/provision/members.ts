@@ -272,8 +272,8 @@ async function tlsState(ctx: Context, member: Member): Promise<TlsState> {
   };
 }
 
-const tlsDeadlineMs = 20_000;
-const tlsReloads = 2;
+const tlsDeadlineMs = 10_000;
+const tlsReloads = 5;
 
 /**
  * Waits until Postgres has taken what `pg_autoctl enable ssl` left to the keeper, which restarts a standby for it

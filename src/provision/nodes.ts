@@ -14,6 +14,7 @@ import { changeSettings, createDataNode, dataNodeUp, ensureFencing, settingsToCh
 import type { Registration } from './registration.ts';
 import { ensureRolePassword } from './secrets.ts';
 import type { SettingsDifference } from './settings.ts';
+import type { Steps } from './steps.ts';
 
 /** The data nodes together: which are put right, registered again, dropped, made anew, restarted, and in what order. */
 
@@ -64,7 +65,7 @@ export async function writableNode(ctx: Context): Promise<Member | undefined> {
   return undefined;
 }
 
-/** In a plan: the primary that the monitor names, where its Postgres answers; a deleted one is named for a while. */
+/** The primary that the monitor names, where its Postgres answers; a deleted one is named for a while. */
 export async function namedPrimary(ctx: Context): Promise<Member | undefined> {
   const session = await ctx.openIfAnswers(ctx.monitor);
   if (session === undefined) return undefined;
@@ -94,6 +95,7 @@ export async function dataNodesUp(
   const existing = known.filter((node) => ctx.factsOf(node).created);
   const fresh = known.filter((node) => !ctx.factsOf(node).created);
   const isTlsChanged = existing.some((node) => !hasTls(ctx.formation, ctx.factsOf(node).keeperConfig));
+  await passwordBeforeTls(ctx);
   await Promise.all(existing.map((node) => dataNodeUp(ctx, node, ctx.factsOf(node), hosts, steps)));
   const isWhole = fresh.length + registration.orphans.length + registration.gone.length === 0;
   // Standbys were restarted for it.
@@ -124,21 +126,29 @@ async function fences(ctx: Context, node: Member, { orphans }: Registration): Pr
   await ensureFencing(ctx, node, facts);
 }
 
+/**
+ * The keeper of a standby takes another TLS mode once it has logged in on the primary with it, and with the password that
+ * its file has by then (pg_setup_standby_mode, pgctl.c; seen in the lab: where the primary had yet to get that
+ * password, the standby stayed with the old mode for good). A primary that is not there yet gets it later.
+ */
+async function passwordBeforeTls(ctx: Context): Promise<void> {
+  const primary = ctx.steps.planning ? undefined : await namedPrimary(ctx);
+  if (primary) await setPasswordOfStandbys(ctx, primary, ctx.steps);
+}
+
 /** The replicator's password, set on the primary: on a standby it arrives by replication. */
 async function passwordOfStandbys(
   ctx: Context,
   { convergeDeadlineMs, quietly }: NodesOptions & { quietly?: boolean },
 ): Promise<void> {
-  const { steps, secrets } = ctx;
+  const { steps } = ctx;
   const primary = steps.planning ? await namedPrimary(ctx) : await primaryOf(ctx, convergeDeadlineMs);
-  if (primary === undefined) return;
-  await ensureRolePassword(
-    await ctx.answering(primary),
-    primary.name,
-    replicationRole,
-    secrets.replication,
-    quietly ? steps.within : steps,
-  );
+  if (primary) await setPasswordOfStandbys(ctx, primary, quietly ? steps.within : steps);
+}
+
+async function setPasswordOfStandbys(ctx: Context, primary: Member, steps: Steps): Promise<void> {
+  const session = await ctx.answering(primary);
+  await ensureRolePassword(session, primary.name, replicationRole, ctx.secrets.replication, steps);
 }
 
 /** Nodes that forgot their monitor register at the new one: the primary first, so that it is the primary there. */

@@ -179,8 +179,8 @@ systemctl start pg_autoctl
   await inside(container, 'sh', '-c', script);
 }
 
-/** Leaves so many MB of the file system of a folder. */
+/** Leaves so many MB of the file system of a folder, or fewer where the node writes meanwhile. */
 const fill = `
-available=$(df --output=avail --block-size=1000000 "$1" | tail -n 1)
-head -c "$((available - $2))MB" /dev/zero > "$1/../ballast"
+available() { df --output=avail --block-size=1000000 "$1" | tail -n 1; }
+head -c "$(($(available "$1") - $2))MB" /dev/zero > "$1/../ballast" || [ "$(available "$1")" -le "$2" ]
 `;
