@@ -20212,6 +20212,18 @@ const unitPath = `/etc/systemd/system/${unitName}`;
 /** The unit's LimitNOFILE: the roadmap item's. */
 const openFileLimit = 65536;
 /**
+ * Removes a postmaster.pid that names no Postgres of this data directory ($$ is systemd's form of $). After a
+ * power loss the process ids begin anew, and in a container the old one's is soon that of one of pg_autoctl's own
+ * processes. pg_autoctl takes any process of its user for the Postgres it looks after (get_pgpid in pgsetup.c, 2.0
+ * to 2.2): it never starts one, and sends that process the signals that stop Postgres, itself included. Postgres
+ * refuses such a file, or an empty one, too. A postmaster's working directory is its data directory; none can be
+ * starting at this moment, as systemd has ended what was left of the unit.
+ */
+const forgetDeadPostgres = [
+    'file="$$PGDATA/postmaster.pid"; [ -e "$$file" ] || exit 0',
+    'read -r pid rest <"$$file"; [ "/proc/$${pid#-}/cwd" -ef "$$PGDATA" ] || rm -fv "$$file"',
+].join('; ');
+/**
  * The systemd unit of a member. Restart=on-failure and the open-file limit are the roadmap item's; the
  * start limit is off because pg_autoctl's own supervisor gives up after five restarts in 300 s and only
  * systemd can then bring it back. RES_OPTIONS: a primary that is cut off from its name server too would need
@@ -20233,6 +20245,7 @@ WorkingDirectory=/var/lib/postgresql
 Environment=PGDATA=${member.pgdata}
 Environment=PATH=/usr/lib/postgresql/${postgresVersion}/bin:/usr/local/bin:/usr/bin:/bin
 Environment="RES_OPTIONS=timeout:1 attempts:1"
+ExecStartPre=-/bin/sh -c '${forgetDeadPostgres}'
 ExecStart=/usr/bin/pg_autoctl run
 ExecReload=/usr/bin/pg_autoctl reload
 KillMode=mixed
