@@ -30,7 +30,7 @@ export default defineConfig({
           name: 'lab',
           include: ['test/lab/**/*.test.ts'],
           globalSetup: ['test/lab/only-in-a-lab.ts'],
-          setupFiles: ['test/lab/tidy.ts'],
+          setupFiles: ['test/lab/tidy.ts', 'test/lab/journals.ts'],
           // The files share real containers: one at a time, each test with the time a drill needs.
           fileParallelism: false,
           maxWorkers: 1,

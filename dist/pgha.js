@@ -41275,8 +41275,8 @@ async function ensureRuntimeFolder(incus, member, facts, steps, signal) {
     });
 }
 /**
- * Unit file, enabled, active: what differs is put right.
- * @returns whether the service was started, so that it needs no reload
+ * Unit file, enabled, active, and no Postgres imagined: what differs is put right.
+ * @returns whether the service was started, or will be by systemd, so that it needs no reload
  */
 async function ensureService(incus, member, postgresVersion, facts, steps, signal) {
     const unit = unitText(member, postgresVersion);
@@ -41288,6 +41288,11 @@ async function ensureService(incus, member, postgresVersion, facts, steps, signa
             if (runs || facts.unit !== '')
                 await systemctl(incus, member, ['daemon-reload'], signal);
         });
+    }
+    if (runs && facts.mistakenPostmaster) {
+        // It hangs, and would take systemd's 90 s to stop.
+        await steps.take(member.name, 'end pg_autoctl, which takes another process for its Postgres', () => systemctl(incus, member, ['kill', '--signal', 'KILL', unitName], signal));
+        return true;
     }
     if (runs)
         return false;
@@ -41483,6 +41488,7 @@ const noFacts = {
     runtimeFolder: '',
     serviceActive: false,
     serviceEnabled: false,
+    mistakenPostmaster: false,
     created: false,
     distributionClusters: [],
     keeperConfig: '',
@@ -41543,6 +41549,14 @@ content("passwords", "${passwordFile}");
 if (my @stat = stat("${passwordFile}")) {
   printf "passwordmode %s:%o\\n", scalar(getpwuid($stat[4])) // $stat[4], $stat[2] & 07777;
 }
+# What unit.ts has of such a file; kill answers this user as it answers pg_autoctl.
+if (open(my $file, "<", "$pgdata/postmaster.pid")) {
+  my ($pid) = (<$file> // "") =~ /^-?(\\d+)$/;
+  if ($pid && kill(0, $pid)) {
+    my ($theirs, $ours) = map { join(":", (stat)[0, 1]) } ("/proc/$pid/cwd", $pgdata);
+    print "mistaken yes\\n" if $theirs ne $ours && kill(0, $pid);
+  }
+}
 if (open(my $file, "<", "$data/PG_VERSION")) { read($file, my $version, 20); print "version ", split(/\\n/, $version), "\\n" }
 `;
 /**
@@ -41567,7 +41581,7 @@ if [ -f "$pgdata/postgresql.conf" ]; then echo created yes; fi
 if id postgres > /dev/null 2>&1; then
   # Taken for absent, they would be made anew.
   told=$(runuser -u postgres -- perl -e '${content}${probeOfPostgres}' "$pgdata") || { echo "the files of postgres cannot be read" >&2; exit 1; }
-  printf '%s\\n' "$told" | grep -aE '^(hba|ident|keeper|state|passwords|passwordmode|pgdata|version) '
+  printf '%s\\n' "$told" | grep -aE '^(hba|ident|keeper|state|passwords|passwordmode|pgdata|mistaken|version) '
 fi
 exit 0
 `;
@@ -41590,6 +41604,7 @@ function parseFacts(output) {
         runtimeFolder: content('tmpfiles'),
         serviceActive: value('active') === 'active',
         serviceEnabled: value('enabled') === 'enabled',
+        mistakenPostmaster: value('mistaken') === 'yes',
         created: value('created') === 'yes' &&
             value('keeper') !== '' &&
             (value('unit') !== '' || value('active') === 'active'),

@@ -20,6 +20,8 @@ export interface Facts {
   runtimeFolder: string;
   serviceActive: boolean;
   serviceEnabled: boolean;
+  /** postmaster.pid names a process that is not this data directory's Postgres, and pg_autoctl takes it for that. */
+  mistakenPostmaster: boolean;
   /**
    * postgresql.conf stands in the data directory, pg_autoctl has its configuration, and its service was set up,
    * which comes last: what gates `pg_autoctl create`, which finishes what an interrupted one began.
@@ -56,6 +58,7 @@ export const noFacts: Facts = {
   runtimeFolder: '',
   serviceActive: false,
   serviceEnabled: false,
+  mistakenPostmaster: false,
   created: false,
   distributionClusters: [],
   keeperConfig: '',
@@ -122,6 +125,14 @@ content("passwords", "${passwordFile}");
 if (my @stat = stat("${passwordFile}")) {
   printf "passwordmode %s:%o\\n", scalar(getpwuid($stat[4])) // $stat[4], $stat[2] & 07777;
 }
+# What unit.ts has of such a file; kill answers this user as it answers pg_autoctl.
+if (open(my $file, "<", "$pgdata/postmaster.pid")) {
+  my ($pid) = (<$file> // "") =~ /^-?(\\d+)$/;
+  if ($pid && kill(0, $pid)) {
+    my ($theirs, $ours) = map { join(":", (stat)[0, 1]) } ("/proc/$pid/cwd", $pgdata);
+    print "mistaken yes\\n" if $theirs ne $ours && kill(0, $pid);
+  }
+}
 if (open(my $file, "<", "$data/PG_VERSION")) { read($file, my $version, 20); print "version ", split(/\\n/, $version), "\\n" }
 `;
 
@@ -147,7 +158,7 @@ if [ -f "$pgdata/postgresql.conf" ]; then echo created yes; fi
 if id postgres > /dev/null 2>&1; then
   # Taken for absent, they would be made anew.
   told=$(runuser -u postgres -- perl -e '${content}${probeOfPostgres}' "$pgdata") || { echo "the files of postgres cannot be read" >&2; exit 1; }
-  printf '%s\\n' "$told" | grep -aE '^(hba|ident|keeper|state|passwords|passwordmode|pgdata|version) '
+  printf '%s\\n' "$told" | grep -aE '^(hba|ident|keeper|state|passwords|passwordmode|pgdata|mistaken|version) '
 fi
 exit 0
 `;
@@ -173,6 +184,7 @@ export function parseFacts(output: string): Facts {
     runtimeFolder: content('tmpfiles'),
     serviceActive: value('active') === 'active',
     serviceEnabled: value('enabled') === 'enabled',
+    mistakenPostmaster: value('mistaken') === 'yes',
     created:
       value('created') === 'yes' &&
       value('keeper') !== '' &&

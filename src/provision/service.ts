@@ -32,8 +32,8 @@ export async function ensureRuntimeFolder(
 }
 
 /**
- * Unit file, enabled, active: what differs is put right.
- * @returns whether the service was started, so that it needs no reload
+ * Unit file, enabled, active, and no Postgres imagined: what differs is put right.
+ * @returns whether the service was started, or will be by systemd, so that it needs no reload
  */
 export async function ensureService(
   incus: Incus,
@@ -51,6 +51,13 @@ export async function ensureService(
       // systemd knows nothing older of one that was not there, and reads it when it is enabled.
       if (runs || facts.unit !== '') await systemctl(incus, member, ['daemon-reload'], signal);
     });
+  }
+  if (runs && facts.mistakenPostmaster) {
+    // It hangs, and would take systemd's 90 s to stop.
+    await steps.take(member.name, 'end pg_autoctl, which takes another process for its Postgres', () =>
+      systemctl(incus, member, ['kill', '--signal', 'KILL', unitName], signal),
+    );
+    return true;
   }
   if (runs) return false;
   await steps.take(member.name, 'start pg_autoctl', () =>

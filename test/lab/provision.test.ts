@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { stateFileOf } from '../../src/member/keeper-state.ts';
 import { some } from './extent.ts';
@@ -5,6 +6,8 @@ import { containersOf, labFormation } from './formations.ts';
 import { becomesHealthy, figure, incus, inside, runAction, startAction } from './harness.ts';
 import { tolerable } from './meter.ts';
 import { incusShim } from './shim.ts';
+
+const pgdata = '/var/lib/postgresql/pgaf/node';
 
 async function deleteContainers(names: string[]): Promise<void> {
   for (const name of names) await incus('delete', '--force', name).catch(() => {});
@@ -106,16 +109,14 @@ describe('provision-pgaf puts right what has drifted', () => {
   const drifts: [string, () => Promise<unknown>][] = [
     ['a stopped service', () => inside(beta, 'systemctl', 'stop', 'pg_autoctl')],
     ['a disabled service', () => inside(alpha, 'systemctl', 'disable', 'pg_autoctl')],
+    ["a process that bears the id of a dead node's Postgres", () => mistakesForPostgres(beta)],
     ['a stopped container', () => incus('stop', '--force', beta)],
     ['a frozen container', () => incus('pause', beta)],
     [
       'a changed unit file',
       () => inside(beta, 'sed', '-i', 's/65536/1024/', '/etc/systemd/system/pg_autoctl.service'),
     ],
-    [
-      'lost HBA rules',
-      () => inside(beta, 'sed', '-i', '/clients/,$d', '/var/lib/postgresql/pgaf/node/pg_hba.conf'),
-    ],
+    ['lost HBA rules', () => inside(beta, 'sed', '-i', '/clients/,$d', `${pgdata}/pg_hba.conf`)],
     [
       'a changed clock of the monitor',
       () => psql(formation.monitor, 'ALTER SYSTEM SET pgautofailover.primary_demote_timeout = 1000'),
@@ -134,7 +135,7 @@ describe('provision-pgaf puts right what has drifted', () => {
   });
 
   it('a clock of a keeper whose configuration is being written', async () => {
-    const config = '/var/lib/postgresql/.config/pg_autoctl/var/lib/postgresql/pgaf/node/pg_autoctl.cfg';
+    const config = `/var/lib/postgresql/.config/pg_autoctl${pgdata}/pg_autoctl.cfg`;
     await inside(
       beta,
       'sed',
@@ -157,6 +158,33 @@ describe('provision-pgaf puts right what has drifted', () => {
     expect(again.outputs['changed'], again.log).toBe('false');
   });
 
+  it('a power loss after which another process has the id of the old Postgres', async () => {
+    await inside(beta, 'systemctl', 'stop', 'pg_autoctl');
+    await inside(beta, 'sh', '-c', impostor);
+    await inside(beta, 'systemctl', 'start', 'pg_autoctl');
+    await becomesHealthy(formation.yaml, 30_000);
+    const again = await provision();
+    expect(again.outputs['changed'], again.log).toBe('false');
+  });
+
+  /** As a power loss leaves it: postmaster.pid, with the id of what pg_autoctl could signal. */
+  const impostor = `
+    cd /; runuser -u postgres -- sh -c 'trap "" INT QUIT; exec sleep 300' </dev/null >/dev/null 2>&1 &
+    until pid=$(pgrep -u postgres -x sleep); do sleep 0.1; done
+    printf '%s\\n%s\\n1795818634\\n5432\\n/var/run/postgresql\\n*\\n  1007751 0\\nready\\n' "$pid" ${pgdata} > ${pgdata}/postmaster.pid
+    chown postgres: ${pgdata}/postmaster.pid; chmod 600 ${pgdata}/postmaster.pid`;
+
+  /** What a unit that does not look leaves: a pg_autoctl that waits for Postgres and starts none. */
+  async function mistakesForPostgres(container: string): Promise<void> {
+    await inside(container, 'sed', '-i', '/^ExecStartPre=/d', '/etc/systemd/system/pg_autoctl.service');
+    await inside(container, 'systemctl', 'daemon-reload');
+    await inside(container, 'systemctl', 'stop', 'pg_autoctl');
+    await inside(container, 'sh', '-c', impostor);
+    await inside(container, 'systemctl', 'start', 'pg_autoctl');
+    await delay(3000);
+    await expect(inside(container, 'test', '-S', '/var/run/postgresql/.s.PGSQL.5432')).rejects.toThrow();
+  }
+
   /** The keeper writes its state once a second: until it has kept the zero. */
   async function forgetStandby(container: string): Promise<void> {
     const script = `
@@ -167,7 +195,7 @@ describe('provision-pgaf puts right what has drifted', () => {
         sysseek($state, 64, 0); syswrite($state, pack("q", 0)); close($state); select(undef, undef, undef, 1.3);
       }
       die "it does not forget";`;
-    await inside(container, 'perl', '-e', script, stateFileOf('/var/lib/postgresql/pgaf/node'));
+    await inside(container, 'perl', '-e', script, stateFileOf(pgdata));
   }
 
   async function psql(container: string, sql: string): Promise<string> {
