@@ -19338,14 +19338,11 @@ const external_node_stream_namespaceObject = __WEBPACK_EXTERNAL_createRequire(im
 class RelayedSocket extends external_node_stream_namespaceObject.Duplex {
     open;
     send;
-    expected;
     why = '';
-    /** @param expected what comes must be, where whoever reads it would not see to that */
-    constructor(open, send, expected) {
+    constructor(open, send) {
         super({ allowHalfOpen: false });
         this.open = open;
         this.send = send;
-        this.expected = expected;
     }
     connect(port) {
         this.open(port);
@@ -19359,11 +19356,7 @@ class RelayedSocket extends external_node_stream_namespaceObject.Duplex {
         this.emit('connect');
     }
     hear(bytes) {
-        const fault = this.expected?.fault(bytes);
-        if (fault)
-            this.destroy(fault);
-        else
-            this.push(bytes);
+        this.push(bytes);
     }
     /** The other side, or the relay, ended it: '' for an end in good order, after which what came is still read. */
     closedThere(why) {
@@ -19373,7 +19366,7 @@ class RelayedSocket extends external_node_stream_namespaceObject.Duplex {
         else
             this.destroy(new Error(why));
     }
-    // What comes is bounded by one statement's answer, so nothing is held back on the way.
+    // What comes is bounded by whoever reads it (postgres/frames.ts), so nothing is held back on the way.
     _read() { }
     _write(bytes, _encoding, done) {
         this.send(bytes);
@@ -19397,58 +19390,7 @@ class RelayedSocket extends external_node_stream_namespaceObject.Duplex {
     }
 }
 
-;// CONCATENATED MODULE: ./build/src/incus/sql-frames.js
-
-/** First bytes of the messages that a Postgres server sends (its documentation, "Message Formats"). */
-const messageTypes = new Set(Buffer.from('RSKZTDCEINAVGHWdcnst123v'));
-/** No message of what we ask is a tenth as long. `pg` would keep what comes in until a message is whole. */
-const longestMessageBytes = 64 * 1024 * 1024;
-const sql_frames_headBytes = 5;
-/**
- * Sees whether what comes has the frames of Postgres' protocol: a type, a length, so many bytes. What answers in place of
- * a Postgres is known by its first bytes, before it fills our memory.
- */
-class SqlFrames {
-    head = Buffer.alloc(sql_frames_headBytes);
-    headLength = 0;
-    /** Of the message that is under way. */
-    bytesLeft = 0;
-    /** @returns the error that ends the session, once what came so far is none of Postgres' */
-    fault(chunk) {
-        return this.fits(chunk) ? undefined : notPostgres(chunk);
-    }
-    fits(chunk) {
-        for (let at = 0; at < chunk.length;) {
-            if (this.bytesLeft > 0) {
-                const taken = Math.min(this.bytesLeft, chunk.length - at);
-                this.bytesLeft -= taken;
-                at += taken;
-                continue;
-            }
-            const copied = chunk.copy(this.head, this.headLength, at, at + sql_frames_headBytes - this.headLength);
-            this.headLength += copied;
-            at += copied;
-            if (!messageTypes.has(this.head[0] ?? 0))
-                return false;
-            if (this.headLength < sql_frames_headBytes)
-                break;
-            // The length counts its own four bytes.
-            const length = this.head.readUInt32BE(1);
-            if (length < 4 || length > longestMessageBytes)
-                return false;
-            this.bytesLeft = length - 4;
-            this.headLength = 0;
-        }
-        return true;
-    }
-}
-function notPostgres(chunk) {
-    const shown = JSON.stringify(chunk.subarray(0, 40).toString('latin1'));
-    return new EnvironmentError(`what answers is no Postgres (it said ${shown}); is this the real incus client?`);
-}
-
 ;// CONCATENATED MODULE: ./build/src/incus/container-relay.js
-
 
 
 
@@ -19492,7 +19434,8 @@ sub tcp { my ($id, $address, $port) = @_;
   socket(my $s, $v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0) or return tell_($id, 'c', "socket: $!");
   setsockopt($s, IPPROTO_TCP, TCP_NODELAY, 1);
   connect_($id, $s, $v6 ? pack_sockaddr_in6($port, $packed) : pack_sockaddr_in($port, $packed)) }
-sub lines { open(my $file, '<', $_[0]) or die "Postgres does not run ($_[0]: $!)\\n"; my @l = <$file>; chomp @l; @l }
+sub lines { sysopen(my $file, $_[0], O_RDONLY | O_NONBLOCK) or die "Postgres does not run ($_[0]: $!)\\n";
+  -f $file or die "Postgres does not run ($_[0] is no file)\\n"; sysread($file, my $text, 4096); split /\\n/, $text }
 sub postgres { my ($id, $path) = @_;
   my (undef, undef, $uid, $gid) = getpwnam('postgres') or return tell_($id, 'c', 'there is no user postgres');
   my @own = ($>, $)); $) = "$gid $gid"; $> = $uid;
@@ -19633,13 +19576,13 @@ class ContainerRelay {
      */
     postgresSocket(port) {
         const path = `/var/run/postgresql/.s.PGSQL.${port}`;
-        return this.socket((id) => this.send(id, 'u', path), new SqlFrames());
+        return this.socket((id) => this.send(id, 'u', path));
     }
-    socket(open, expected) {
+    socket(open) {
         if (this.ended !== undefined)
             throw new EnvironmentError(this.ended);
         const id = ++this.lastId;
-        const socket = new RelayedSocket((port) => open(id, port), (bytes) => this.send(id, 'd', bytes), expected);
+        const socket = new RelayedSocket((port) => open(id, port), (bytes) => this.send(id, 'd', bytes));
         this.sockets.set(id, socket);
         socket.once('close', () => {
             if (this.sockets.delete(id))
@@ -19805,7 +19748,112 @@ const defaults = lib.defaults
 // Re-export the default
 /* harmony default export */ const esm = (lib);
 
+;// CONCATENATED MODULE: ./build/src/postgres/frames.js
+
+/** First bytes of the messages that a Postgres server sends (its documentation, "Message Formats"). */
+const messageTypes = new Set(Buffer.from('RSKZTDCEINAVGHWdcnst123v'));
+/** Of one answer. None of what we ask is a tenth as long; `pg` keeps what comes in until its statement is over. */
+const longestAnswerBytes = 64 * 1024 * 1024;
+const frames_headBytes = 5;
+const readyForQuery = 'Z'.charCodeAt(0);
+/** What comes unasked, and is not kept. */
+const asides = new Set(Buffer.from('ANS'));
+/** Errors and notices: fields, each a letter and a text that a zero ends, and a zero. */
+const fielded = new Set(Buffer.from('EN'));
+/**
+ * Sees whether what comes is what a Postgres sends, as far as `pg` relies on it: a type, a length, so many bytes; an end
+ * of the fields of an error, which `pg` would look for for ever; an answer that ends before it fills our memory.
+ */
+class Frames {
+    head = Buffer.alloc(frames_headBytes);
+    headLength = 0;
+    /** Of the message that is under way: its type, what is to come of it, and its last two bytes so far. */
+    type = 0;
+    bytesLeft = 0;
+    last = [0, 0];
+    answerBytes = 0;
+    /** @returns the error that ends the session, once what came so far is none of Postgres' */
+    fault(chunk) {
+        return this.fits(chunk) ? undefined : notPostgres(chunk);
+    }
+    fits(chunk) {
+        for (let at = 0; at < chunk.length;) {
+            if (this.bytesLeft > 0) {
+                const taken = chunk.subarray(at, at + this.bytesLeft);
+                this.bytesLeft -= taken.length;
+                at += taken.length;
+                this.last = [taken.at(-2) ?? this.last[1], taken.at(-1) ?? 0];
+                if (this.bytesLeft === 0 && fielded.has(this.type) && this.last.some((byte) => byte !== 0))
+                    return false;
+                continue;
+            }
+            const copied = chunk.copy(this.head, this.headLength, at, at + frames_headBytes - this.headLength);
+            this.headLength += copied;
+            at += copied;
+            if (!messageTypes.has(this.head[0] ?? 0))
+                return false;
+            if (this.headLength < frames_headBytes)
+                break;
+            this.headLength = 0;
+            if (!this.begins(this.head[0] ?? 0, this.head.readUInt32BE(1)))
+                return false;
+        }
+        return true;
+    }
+    /** @param length as sent: it counts its own four bytes */
+    begins(type, length) {
+        this.type = type;
+        this.bytesLeft = length - 4;
+        // A body of one zero has no field before its end.
+        this.last = [0, 0];
+        if (type === readyForQuery)
+            this.answerBytes = 0;
+        else if (!asides.has(type))
+            this.answerBytes += length;
+        return length >= (fielded.has(type) ? 5 : 4) && Math.max(length, this.answerBytes) <= longestAnswerBytes;
+    }
+}
+/**
+ * Has a client read nothing but what `Frames` lets pass, over TLS as without it, and has its session end where it cannot
+ * read that: `pg` reads in a listener of the stream's, from which an error would end the process.
+ */
+function guardAnswers(client) {
+    const { connection } = client;
+    const attach = connection.attachListeners.bind(connection);
+    connection.attachListeners = (stream) => attach(guarded(stream));
+}
+/** A stream to listen to, which is all that `pg` does with it there. */
+function guarded(stream) {
+    const frames = new Frames();
+    let isOver = false;
+    const endWith = (fault) => {
+        isOver = true;
+        stream.destroy(fault);
+    };
+    const hear = (listener) => (chunk) => {
+        if (isOver)
+            return;
+        const fault = frames.fault(chunk);
+        if (fault)
+            return endWith(fault);
+        try {
+            listener(chunk);
+        }
+        catch (error) {
+            endWith(new EnvironmentError(`what Postgres sent cannot be read: ${messageOf(error)}`));
+        }
+    };
+    return {
+        on: (event, listener) => stream.on(event, event === 'data' ? hear(listener) : listener),
+    };
+}
+function notPostgres(chunk) {
+    const shown = JSON.stringify(chunk.subarray(0, 40).toString('latin1'));
+    return new EnvironmentError(`what answers is no Postgres (it said ${shown})`);
+}
+
 ;// CONCATENATED MODULE: ./build/src/postgres/session.js
+
 
 
 
@@ -19841,13 +19889,15 @@ class Session {
             host: login?.host ?? 'localhost',
             port: login?.port ?? 5432,
             user: login?.user ?? 'postgres',
-            password: login?.password ?? '',
+            // A text that is empty would have it look in PGPASSWORD and ~/.pgpass.
+            password: () => passwordOf(login),
             database,
             ssl: login?.tls ?? false,
             options: '-c search_path=pg_catalog -c client_min_messages=warning',
             client_encoding: 'UTF8',
             application_name: 'pgha',
         });
+        guardAnswers(client);
         const session = new Session(client, stream);
         // Without a listener, a socket that dies while idle would end the process.
         client.on('error', (error) => session.markLost(messageOf(error)));
@@ -19916,6 +19966,11 @@ class Session {
         this.markLost('closed');
         this.stream.destroy();
     }
+}
+function passwordOf(login) {
+    if (login === undefined)
+        throw new EnvironmentError('Postgres asks its superuser for a password where it should know the user (peer)');
+    return login.password;
 }
 
 ;// CONCATENATED MODULE: ./build/src/postgres/member-session.js
@@ -20216,12 +20271,13 @@ const openFileLimit = 65536;
  * power loss the process ids begin anew, and in a container the old one's is soon that of one of pg_autoctl's own
  * processes. pg_autoctl takes any process of its user for the Postgres it looks after (get_pgpid in pgsetup.c, 2.0
  * to 2.2): it never starts one, and sends that process the signals that stop Postgres, itself included. Postgres
- * refuses such a file, or an empty one, too. A postmaster's working directory is its data directory; none can be
- * starting at this moment, as systemd has ended what was left of the unit.
+ * refuses such a file, or an empty one, too. A postmaster's working directory is its data directory (one that cannot
+ * be read is not judged); none can be starting at this moment, as systemd has ended what was left of the unit.
  */
 const forgetDeadPostgres = [
     'file="$$PGDATA/postmaster.pid"; [ -e "$$file" ] || exit 0',
-    'read -r pid rest <"$$file"; [ "/proc/$${pid#-}/cwd" -ef "$$PGDATA" ] || rm -fv "$$file"',
+    'read -r pid rest <"$$file"; pid=$${pid#-}; home=/proc/$$pid/cwd',
+    'kill -0 "$$pid" 2>/dev/null && { [ ! -e "$$home" ] || [ "$$home" -ef "$$PGDATA" ]; } || rm -fv "$$file"',
 ].join('; ');
 /**
  * The systemd unit of a member. Restart=on-failure and the open-file limit are the roadmap item's; the
@@ -20540,8 +20596,7 @@ function isOnOwnNetwork(address, interfaces = (0,external_node_os_namespaceObjec
 async function openVantage(options, addresses) {
     const { incus, vantage, log, signal } = options;
     const first = await ContainerRelay.open(incus, vantage.name, 'nobody', signal);
-    const addedMs = await medianPing(first, signal);
-    await everyNodeAnswers((address) => first.tcpSocket(address), options, addresses);
+    const addedMs = await tried(first, options, addresses);
     log.debug(`clients connect from ${vantage.name}, which adds ${addedMs} ms to a round trip`);
     const stopped = new AbortController();
     let broken = (_why) => { };
@@ -20567,6 +20622,18 @@ async function openVantage(options, addresses) {
             relay.then((open) => open.close(), () => { });
         },
     };
+}
+/** Finds the nodes' addresses that answer. @returns as `Route.addedMs`. Closes the relay when it throws */
+async function tried(relay, options, addresses) {
+    try {
+        const addedMs = await medianPing(relay, options.signal);
+        await everyNodeAnswers((address) => relay.tcpSocket(address), options, addresses);
+        return addedMs;
+    }
+    catch (error) {
+        relay.close();
+        throw error;
+    }
 }
 /** The relay, or another in its place where it could not be opened or has ended. Whoever asks meanwhile waits for the same. */
 async function livingOr(relay, another) {
@@ -35003,7 +35070,7 @@ async function cut(scene, target, peers, filterFor, signal) {
     ]);
     // Silence proves something only where there was an answer before.
     const open = await Promise.all(directions.map(async (direction) => {
-        const answering = (await tried(scene, direction, signal)).filter(({ answered }) => answered > 0);
+        const answering = (await links_tried(scene, direction, signal)).filter(({ answered }) => answered > 0);
         if (answering.length === 0)
             throw new EnvironmentError(`no address of ${direction.to} answers ${direction.from} even before the cut (${direction.addresses.join(', ') || 'it has none'})`);
         return { ...direction, addresses: answering.map(({ address }) => address) };
@@ -35012,12 +35079,12 @@ async function cut(scene, target, peers, filterFor, signal) {
     return {
         inject: () => setFilter(incus, target.name, filter),
         async proof() {
-            const found = (await Promise.all(open.map((direction) => tried(scene, direction)))).flat();
+            const found = (await Promise.all(open.map((direction) => links_tried(scene, direction)))).flat();
             return cutProof(target.name, peers.map(({ name }) => name), found);
         },
     };
 }
-async function tried({ incus, formation }, { from, addresses }, signal) {
+async function links_tried({ incus, formation }, { from, addresses }, signal) {
     if (addresses.length === 0)
         return [];
     return await attempt(incus, from, addresses, {
@@ -40285,7 +40352,7 @@ function applicationSteps(found, formation, passwords) {
     const { users, databases } = formation.postgres;
     refuseUnavailable(found, formation);
     return [
-        ...users.flatMap(({ name }) => roleSteps(name, passwordOf(name, passwords), found.roles.get(name))),
+        ...users.flatMap(({ name }) => roleSteps(name, application_passwordOf(name, passwords), found.roles.get(name))),
         ...databases.flatMap(({ name, owner }) => databaseSteps(name, owner, found.databases.get(name))),
         ...connectSteps(found, formation),
         ...databases.flatMap(({ name, extensions }) => {
@@ -40296,7 +40363,7 @@ function applicationSteps(found, formation, passwords) {
         }),
     ];
 }
-function passwordOf(user, passwords) {
+function application_passwordOf(user, passwords) {
     const password = passwords.get(user);
     if (password === undefined)
         throw new Error(`there is no password for the user ${user}`);
@@ -41549,12 +41616,12 @@ content("passwords", "${passwordFile}");
 if (my @stat = stat("${passwordFile}")) {
   printf "passwordmode %s:%o\\n", scalar(getpwuid($stat[4])) // $stat[4], $stat[2] & 07777;
 }
-# What unit.ts has of such a file; kill answers this user as it answers pg_autoctl.
-if (open(my $file, "<", "$pgdata/postmaster.pid")) {
+# What unit.ts has of such a file; kill answers this user as it answers pg_autoctl. What cannot be read is not judged.
+if (-f "$pgdata/postmaster.pid" && open(my $file, "<", "$pgdata/postmaster.pid")) {
   my ($pid) = (<$file> // "") =~ /^-?(\\d+)$/;
   if ($pid && kill(0, $pid)) {
     my ($theirs, $ours) = map { join(":", (stat)[0, 1]) } ("/proc/$pid/cwd", $pgdata);
-    print "mistaken yes\\n" if $theirs ne $ours && kill(0, $pid);
+    print "mistaken yes\\n" if $theirs ne "" && $theirs ne $ours && kill(0, $pid);
   }
 }
 if (open(my $file, "<", "$data/PG_VERSION")) { read($file, my $version, 20); print "version ", split(/\\n/, $version), "\\n" }
@@ -42293,7 +42360,10 @@ async function beforeCreation(ctx, member, facts, steps) {
  */
 async function runs(ctx, member, facts, steps, changed) {
     const { formation, incus, signal } = ctx;
-    const started = await ensureService(incus, member, formation.postgres.version, facts, steps, signal);
+    // What was read of it may be minutes old, and one that has come to itself is left alone.
+    const isDoubtful = facts.mistakenPostmaster && !steps.planning;
+    const latest = isDoubtful ? await readFacts(ctx.relay(member), member, signal) : facts;
+    const started = await ensureService(incus, member, formation.postgres.version, latest, steps, signal);
     const enabled = hasTls(formation, facts.keeperConfig);
     // `enable ssl` reloads it as well, and a second reload is lost while the first is under way (below).
     if (changed && enabled && !started && !steps.planning)

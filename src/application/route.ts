@@ -85,8 +85,7 @@ export function isOnOwnNetwork(
 async function openVantage(options: RouteOptions, addresses: KnownAddresses): Promise<Route> {
   const { incus, vantage, log, signal } = options;
   const first = await ContainerRelay.open(incus, vantage.name, 'nobody', signal);
-  const addedMs = await medianPing(first, signal);
-  await everyNodeAnswers((address) => first.tcpSocket(address), options, addresses);
+  const addedMs = await tried(first, options, addresses);
   log.debug(`clients connect from ${vantage.name}, which adds ${addedMs} ms to a round trip`);
   const stopped = new AbortController();
   let broken = (_why: string) => {};
@@ -116,6 +115,22 @@ async function openVantage(options: RouteOptions, addresses: KnownAddresses): Pr
       );
     },
   };
+}
+
+/** Finds the nodes' addresses that answer. @returns as `Route.addedMs`. Closes the relay when it throws */
+async function tried(
+  relay: ContainerRelay,
+  options: RouteOptions,
+  addresses: KnownAddresses,
+): Promise<number> {
+  try {
+    const addedMs = await medianPing(relay, options.signal);
+    await everyNodeAnswers((address) => relay.tcpSocket(address), options, addresses);
+    return addedMs;
+  } catch (error) {
+    relay.close();
+    throw error;
+  }
 }
 
 /** The relay, or another in its place where it could not be opened or has ended. Whoever asks meanwhile waits for the same. */

@@ -5,7 +5,6 @@ import { CommandError, EnvironmentError, lastLines, messageOf } from '../contrac
 import type { Incus } from './incus.ts';
 import { FrameReader, frame } from './relay-frames.ts';
 import { RelayedSocket } from './relayed-socket.ts';
-import { SqlFrames } from './sql-frames.ts';
 
 /**
  * Runs inside a container and carries connections from there, and the output of commands, over its standard input
@@ -44,7 +43,8 @@ sub tcp { my ($id, $address, $port) = @_;
   socket(my $s, $v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0) or return tell_($id, 'c', "socket: $!");
   setsockopt($s, IPPROTO_TCP, TCP_NODELAY, 1);
   connect_($id, $s, $v6 ? pack_sockaddr_in6($port, $packed) : pack_sockaddr_in($port, $packed)) }
-sub lines { open(my $file, '<', $_[0]) or die "Postgres does not run ($_[0]: $!)\\n"; my @l = <$file>; chomp @l; @l }
+sub lines { sysopen(my $file, $_[0], O_RDONLY | O_NONBLOCK) or die "Postgres does not run ($_[0]: $!)\\n";
+  -f $file or die "Postgres does not run ($_[0] is no file)\\n"; sysread($file, my $text, 4096); split /\\n/, $text }
 sub postgres { my ($id, $path) = @_;
   my (undef, undef, $uid, $gid) = getpwnam('postgres') or return tell_($id, 'c', 'there is no user postgres');
   my @own = ($>, $)); $) = "$gid $gid"; $> = $uid;
@@ -213,16 +213,15 @@ export class ContainerRelay {
    */
   postgresSocket(port: number): RelayedSocket {
     const path = `/var/run/postgresql/.s.PGSQL.${port}`;
-    return this.socket((id) => this.send(id, 'u', path), new SqlFrames());
+    return this.socket((id) => this.send(id, 'u', path));
   }
 
-  private socket(open: (id: number, port: number) => void, expected?: SqlFrames): RelayedSocket {
+  private socket(open: (id: number, port: number) => void): RelayedSocket {
     if (this.ended !== undefined) throw new EnvironmentError(this.ended);
     const id = ++this.lastId;
     const socket = new RelayedSocket(
       (port) => open(id, port),
       (bytes) => this.send(id, 'd', bytes),
-      expected,
     );
     this.sockets.set(id, socket);
     socket.once('close', () => {

@@ -10,12 +10,13 @@ export const openFileLimit = 65536;
  * power loss the process ids begin anew, and in a container the old one's is soon that of one of pg_autoctl's own
  * processes. pg_autoctl takes any process of its user for the Postgres it looks after (get_pgpid in pgsetup.c, 2.0
  * to 2.2): it never starts one, and sends that process the signals that stop Postgres, itself included. Postgres
- * refuses such a file, or an empty one, too. A postmaster's working directory is its data directory; none can be
- * starting at this moment, as systemd has ended what was left of the unit.
+ * refuses such a file, or an empty one, too. A postmaster's working directory is its data directory (one that cannot
+ * be read is not judged); none can be starting at this moment, as systemd has ended what was left of the unit.
  */
 const forgetDeadPostgres = [
   'file="$$PGDATA/postmaster.pid"; [ -e "$$file" ] || exit 0',
-  'read -r pid rest <"$$file"; [ "/proc/$${pid#-}/cwd" -ef "$$PGDATA" ] || rm -fv "$$file"',
+  'read -r pid rest <"$$file"; pid=$${pid#-}; home=/proc/$$pid/cwd',
+  'kill -0 "$$pid" 2>/dev/null && { [ ! -e "$$home" ] || [ "$$home" -ef "$$PGDATA" ]; } || rm -fv "$$file"',
 ].join('; ');
 
 /**

@@ -4,6 +4,7 @@ import './navigator.ts';
 import pg from 'pg';
 import { withDeadline } from '../clock/deadline.ts';
 import { DeadlineError, EnvironmentError, messageOf } from '../contract/errors.ts';
+import { guardAnswers } from './frames.ts';
 
 /** What `pg` takes for a socket, not yet connected, and what was said on it of its end. */
 export interface PostgresStream extends Duplex {
@@ -68,13 +69,15 @@ export class Session {
       host: login?.host ?? 'localhost',
       port: login?.port ?? 5432,
       user: login?.user ?? 'postgres',
-      password: login?.password ?? '',
+      // A text that is empty would have it look in PGPASSWORD and ~/.pgpass.
+      password: () => passwordOf(login),
       database,
       ssl: login?.tls ?? false,
       options: '-c search_path=pg_catalog -c client_min_messages=warning',
       client_encoding: 'UTF8',
       application_name: 'pgha',
     });
+    guardAnswers(client);
     const session = new Session(client, stream);
     // Without a listener, a socket that dies while idle would end the process.
     client.on('error', (error) => session.markLost(messageOf(error)));
@@ -157,4 +160,12 @@ export class Session {
     this.markLost('closed');
     this.stream.destroy();
   }
+}
+
+function passwordOf(login: Login | undefined): string {
+  if (login === undefined)
+    throw new EnvironmentError(
+      'Postgres asks its superuser for a password where it should know the user (peer)',
+    );
+  return login.password;
 }

@@ -125,12 +125,12 @@ content("passwords", "${passwordFile}");
 if (my @stat = stat("${passwordFile}")) {
   printf "passwordmode %s:%o\\n", scalar(getpwuid($stat[4])) // $stat[4], $stat[2] & 07777;
 }
-# What unit.ts has of such a file; kill answers this user as it answers pg_autoctl.
-if (open(my $file, "<", "$pgdata/postmaster.pid")) {
+# What unit.ts has of such a file; kill answers this user as it answers pg_autoctl. What cannot be read is not judged.
+if (-f "$pgdata/postmaster.pid" && open(my $file, "<", "$pgdata/postmaster.pid")) {
   my ($pid) = (<$file> // "") =~ /^-?(\\d+)$/;
   if ($pid && kill(0, $pid)) {
     my ($theirs, $ours) = map { join(":", (stat)[0, 1]) } ("/proc/$pid/cwd", $pgdata);
-    print "mistaken yes\\n" if $theirs ne $ours && kill(0, $pid);
+    print "mistaken yes\\n" if $theirs ne "" && $theirs ne $ours && kill(0, $pid);
   }
 }
 if (open(my $file, "<", "$data/PG_VERSION")) { read($file, my $version, 20); print "version ", split(/\\n/, $version), "\\n" }

@@ -230,7 +230,10 @@ async function runs(
   changed: boolean,
 ): Promise<Session | undefined> {
   const { formation, incus, signal } = ctx;
-  const started = await ensureService(incus, member, formation.postgres.version, facts, steps, signal);
+  // What was read of it may be minutes old, and one that has come to itself is left alone.
+  const isDoubtful = facts.mistakenPostmaster && !steps.planning;
+  const latest = isDoubtful ? await readFacts(ctx.relay(member), member, signal) : facts;
+  const started = await ensureService(incus, member, formation.postgres.version, latest, steps, signal);
   const enabled = hasTls(formation, facts.keeperConfig);
   // `enable ssl` reloads it as well, and a second reload is lost while the first is under way (below).
   if (changed && enabled && !started && !steps.planning) await reloadService(incus, member, signal);

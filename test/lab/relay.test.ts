@@ -114,6 +114,21 @@ describe('sessions with Postgres', () => {
     expect(await session.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
     session.close();
   });
+
+  it("are not held up by a pipe in place of a file of Postgres'", async () => {
+    const lock = '/var/run/postgresql/.s.PGSQL.5998.lock';
+    await inside(node, 'runuser', '-u', 'postgres', '--', 'mkfifo', lock);
+    try {
+      const socket = relay.postgresSocket(5998);
+      const opening = Session.open(socket, { database: 'postgres', connectDeadlineMs: 5000 });
+      await expect(opening).rejects.toThrow(
+        'Postgres does not run (/var/run/postgresql/.s.PGSQL.5998.lock is no file)',
+      );
+      expect(await relay.read(['echo', 'still here'], options)).toBe('still here\n');
+    } finally {
+      await inside(node, 'rm', lock);
+    }
+  });
 });
 
 describe('a relay', () => {

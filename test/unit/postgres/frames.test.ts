@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { SqlFrames } from '../../../src/incus/sql-frames.ts';
+import { Frames } from '../../../src/postgres/frames.ts';
 
 /** The first fault that is found in chunks that come one after the other. */
 function faultOf(chunks: Iterable<Buffer>): Error | undefined {
-  const frames = new SqlFrames();
+  const frames = new Frames();
   for (const chunk of chunks) {
     const fault = frames.fault(chunk);
     if (fault) return fault;
@@ -18,11 +18,21 @@ function message(type: string, body: Uint8Array): Buffer {
   return Buffer.concat([head, body]);
 }
 
+/** The body of an error or notice. */
+const fields = fc
+  .array(fc.tuple(fc.constantFrom('S', 'C', 'M', 'D'), fc.stringMatching(/^[^\0]*$/)))
+  .map((given) => Buffer.from(`${given.map(([type, text]) => `${type}${text}\0`).join('')}\0`));
 const messages = fc.array(
-  fc
-    .tuple(fc.constantFrom('R', 'S', 'K', 'Z', 'T', 'D', 'C', 'E', 'N', 'A', '1', '2', 'n'), fc.uint8Array())
-    .map(([type, body]) => message(type, body)),
+  fc.oneof(
+    fc
+      .tuple(fc.constantFrom('R', 'S', 'K', 'Z', 'T', 'D', 'C', 'A', '1', '2', 'n'), fc.uint8Array())
+      .map(([type, body]) => message(type, body)),
+    fc.tuple(fc.constantFrom('E', 'N'), fields).map(([type, body]) => message(type, body)),
+  ),
 );
+/** Of a megabyte. */
+const large = (type: string) => message(type, Buffer.alloc(1024 * 1024));
+const ready = message('Z', Buffer.from('I'));
 
 describe('the frames of the protocol', () => {
   it('are known as such, however they are cut', () => {
@@ -44,9 +54,23 @@ describe('the frames of the protocol', () => {
     ['text', Buffer.from('yes\n'.repeat(20))],
     ['a message that is too long', Buffer.from([0x44, 0x7f, 0xff, 0xff, 0xff])],
     ['a length that leaves out its own', Buffer.from([0x44, 0, 0, 0, 3])],
+    ['an error without its end', message('E', Buffer.from(''))],
+    ['an error whose last field has no end', message('E', Buffer.from('SERROR\0Mno'))],
+    ['a notice whose fields have no end', message('N', Buffer.from('SNOTICE\0'))],
     ['text after a message', Buffer.concat([message('Z', Buffer.from('I')), Buffer.from('garbage')])],
   ])('are not %s', (_, given) => {
     expect(faultOf([given])?.message).toContain('what answers is no Postgres');
+  });
+
+  it('are not an answer without end', () => {
+    expect(faultOf(Array.from({ length: 64 }, () => large('D')))?.message).toContain('no Postgres');
+  });
+
+  it.each([
+    ['many answers', [large('D'), ready]],
+    ['what comes unasked', [large('A'), large('S')]],
+  ])('are %s', (_, given) => {
+    expect(faultOf(Array.from({ length: 80 }, () => given).flat())).toBeUndefined();
   });
 
   it('are not what goes on without end, by its first bytes', () => {
