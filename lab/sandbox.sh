@@ -33,6 +33,8 @@ start_sandbox() {
 	mkdir -p "$run_dir" "$state_dir"/{incus,tmp,www,client,empty}
 	raise_inotify_limit
 	chmod 711 "$state_dir"
+	# A client of a lab that is gone makes the folder anew, for itself alone; containers go through it.
+	chmod 755 "${state_dir%/*}"
 	ip netns add "$netns"
 	ip -n "$netns" link set lo up
 	rm -f "$run_dir/orders"

@@ -212,13 +212,25 @@ class Baking {
       this.idleSince = undefined;
       return;
     }
-    // It is stopped while it is created and while its image is made.
-    const busy = (await incus.isBusy(container, signal)) || (await incus.makesImage(signal));
-    if (busy) this.idleSince = undefined;
+    if (await this.isBusy(signal)) this.idleSince = undefined;
     else this.idleSince ??= now();
     if (this.idleSince === undefined || now() - this.idleSince < abandonedAfterMs) return;
-    await incus.start(container, signal).catch(() => signal.throwIfAborted());
     this.idleSince = undefined;
+    try {
+      await incus.start(container, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      // Another run started it, or has done with it.
+      const found = await incus.instance(container, signal);
+      if (found === undefined || found.status === 'Running' || (await this.isBusy(signal))) return;
+      await this.remove();
+      throw new CannotBakeError(messageOf(error));
+    }
+  }
+
+  /** The container is stopped while it is created and while its image is made. */
+  private async isBusy(signal: AbortSignal): Promise<boolean> {
+    return (await this.incus.isBusy(this.container, signal)) || (await this.incus.makesImage(signal));
   }
 
   private async bake(lock: ContainerLock, signal: AbortSignal): Promise<void> {

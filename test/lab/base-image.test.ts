@@ -178,6 +178,21 @@ describe.runIf(everything)('making a base image', { timeout: patience }, () => {
     await deleteContainers(containersOf(formation));
   });
 
+  it('is left out where its container cannot be started', async () => {
+    await clean();
+    const { env } = incusShim(
+      `case "$*" in
+         launch*pgha-bake*) shift; incus init "$@" >/dev/null; echo "Error: it does not start" >&2; exit 1 ;;
+         start*pgha-bake*) echo "Error: it does not start" >&2; exit 1 ;;
+       esac`,
+    );
+    const refused = await runAction('provision-pgaf', { formation: formation.yaml }, { env });
+    expect(refused.code, refused.log).toBe(0);
+    expect(refused.log).toMatch(/no base image could be made.*it does not start/);
+    expect(await bakeContainer()).toBeUndefined();
+    await deleteContainers(containersOf(formation));
+  });
+
   it('is left out where the formation says so', async () => {
     await clean();
     const without = formationOf(12, 'bi1', { 'base-image': false });
