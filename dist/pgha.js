@@ -22221,18 +22221,24 @@ function tooDangerous(container, total, pool) {
 const gib = (bytes) => `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
 /**
  * Takes all the room: in large pieces where the file system can set them aside, then byte by byte with what
- * does not compress. Never more than \`$2\` bytes. A disk that is full, or a quota used up, is what it is for.
+ * does not compress. Never more than \`$2\` bytes. A disk that is full, or a quota used up, is what it is for. It goes
+ * on when its client is killed: once an undo has removed the file, it makes no other.
  */
 const fill = `
 file=$1 left=$2 piece=$2 have=0
 : >"$file" && chmod 600 "$file" || exit 1
-while [ "$piece" -ge 1048576 ]; do
+while [ "$piece" -ge 1048576 ] && [ -e "$file" ]; do
   if [ "$piece" -le "$left" ] && fallocate -o "$have" -l "$piece" "$file" 2>/dev/null; then
     have=$((have + piece)) left=$((left - piece))
   else piece=$((piece / 2)); fi
 done
-head -c "$left" /dev/urandom 2>/dev/null | dd of="$file" bs=64k oflag=append conv=notrunc 2>/dev/null
-head -c "$left" /dev/urandom 2>/dev/null | dd of="$file" bs=512 oflag=append conv=notrunc 2>/dev/null
+while [ "$left" -gt 0 ] && [ -e "$file" ]; do
+  piece=67108864
+  [ "$piece" -le "$left" ] || piece=$left
+  head -c "$piece" /dev/urandom 2>/dev/null | dd of="$file" bs=64k oflag=append conv=notrunc,nocreat 2>/dev/null || break
+  left=$((left - piece))
+done
+head -c "$left" /dev/urandom 2>/dev/null | dd of="$file" bs=512 oflag=append conv=notrunc,nocreat 2>/dev/null
 sync -f "$file" 2>/dev/null
 exit 0
 `;
@@ -33508,11 +33514,14 @@ const uncertainHoldMs = 6000;
 async function undoFault(incus, container, { deadlineMs, holdMs, known = {} }) {
     const done = new Set();
     let successor;
+    let isGone = false;
     await retryUntil(`${container} to be as before the fault`, { deadlineMs, pauseMs: 300 }, async (signal) => {
         for (;;) {
             const instance = await incus.instance(container, signal);
-            if (!instance)
-                throw new EnvironmentError(`there is no container ${container}`);
+            if (!instance) {
+                isGone = true;
+                return true;
+            }
             const mark = { ...known, ...readMark(instance.config[drillMarkKey] ?? '') };
             if (known.drill !== undefined && mark.drill !== known.drill) {
                 successor = mark.drill;
@@ -33535,6 +33544,8 @@ async function undoFault(incus, container, { deadlineMs, holdMs, known = {} }) {
             }
         }
     });
+    if (isGone)
+        throw new EnvironmentError(`there is no container ${container}`);
     if (successor !== undefined)
         return `left to drill ${successor}, which has marked the container since`;
     await clearMark(incus, container);
@@ -33589,11 +33600,12 @@ async function lockWithoutMonitor(formation, incus, signal) {
         return lock;
     throw new EnvironmentError(`another drill on formation ${formation.name} has stopped the monitor and is at work; wait for it to end and start this one again`);
 }
-/** Starts a monitor that a killed drill left stopped. @throws EnvironmentError when that drill is alive */
+/** Brings back a monitor that bears the mark of a killed drill. @throws EnvironmentError when that drill is alive */
 async function startMonitorAgain(formation, incus, log, signal) {
     const [monitor] = membersOf(formation);
     const instance = await incus.instance(monitor.name, signal);
-    if (instance?.config[drillMarkKey] === undefined || instance.status === 'Running')
+    // One that runs may be about to be stopped, or was started again just now.
+    if (instance?.config[drillMarkKey] === undefined)
         return;
     const lock = await lockWithoutMonitor(formation, incus, signal);
     try {
@@ -35125,12 +35137,26 @@ function lossProof(found) {
 
 ;// CONCATENATED MODULE: ./build/src/faults/power.js
 
+
 /** Faults of a whole container, by way of Incus alone. */
 /** No shutdown, no flush, every connection gone. */
 const powerCut = async ({ incus }, { name }) => ({
     inject: () => incus.forceStop(name),
     proof: async () => (await incus.instance(name))?.status === 'Stopped' ? 'Incus shows the container as Stopped' : undefined,
 });
+/** The same of a monitor. One that serves other formations too is theirs as well. */
+const monitorPowerCut = async (scene, target, signal) => {
+    const session = await scene.openMonitor(signal);
+    try {
+        const others = await readOtherHosts(session, scene.formation.name);
+        if (others.length > 0)
+            throw new EnvironmentError(`${target.name} serves other formations too (${others.join(', ')}), which could not fail over meanwhile`);
+    }
+    finally {
+        session.close();
+    }
+    return await powerCut(scene, target, signal);
+};
 /** Nothing runs, yet the kernel goes on answering for the container's sockets. */
 const freeze = async ({ incus }, { name }) => ({
     inject: () => incus.pause(name),
@@ -35281,7 +35307,7 @@ const prepare = {
     'kill-postgres': killPostgres,
     'standby-cut': standbyCut,
     'standby-stop': powerCut,
-    'monitor-stop': powerCut,
+    'monitor-stop': monitorPowerCut,
     'disk-full': diskFull,
     'brief-freeze': freeze,
     'packet-loss': packetLoss,
@@ -35403,6 +35429,7 @@ async function takesWrites(incus, formation, node, signal) {
 }
 
 ;// CONCATENATED MODULE: ./build/src/drill/exposed.js
+
 
 
 
@@ -35715,7 +35742,12 @@ class Exposure {
             return;
         const { node: newPrimary } = record.promotion ?? { node: undefined };
         try {
-            record.clients = await clients.conclude({ faultAt, oldPrimary: scene.primary.name, newPrimary }, this.options.signal);
+            record.clients = await clients.conclude({
+                faultAt,
+                oldPrimary: scene.primary.name,
+                newPrimary,
+                asynchronous: isAsynchronous(scene.formation),
+            }, this.options.signal);
         }
         catch (error) {
             record.clientsFailed = messageOf(error);
@@ -36033,7 +36065,8 @@ async function carryOut(formation, incus, options, { plan, record, guard }) {
             record.baseline = judge(observed, formation, fitness(false, record.expected));
         if (record.baseline.outcome !== 'pass')
             return;
-        await exposed({ scene, watch, clients, guard, record, plan, options });
+        if (lock.lost === undefined)
+            await exposed({ scene, watch, clients, guard, record, plan, options });
         record.interrupted ??= lock.lost;
     }
     finally {
@@ -36163,11 +36196,28 @@ function clientWrongs({ clients }) {
         ? []
         : [['missed', `${says(writes(what.count))} (${describeRows(what.rows, longestList)})`]];
     return [
+        ...unwitnessed(clients),
         ...wrong(lost, (count) => `${count} acknowledged to clients ${isOrAre(lost)} lost`),
         ...wrong(phantoms, (count) => `${count} that no client made ${isOrAre(phantoms)} there`),
         ...wrong(vanished, (count) => `${count} that stood on the new primary vanished from it`),
         ...wrong(overlap, (count) => `two primaries: the old one acknowledged ${count} of clients after the new one's first, for ${overlapSeconds.toFixed(3)} s`),
     ];
+}
+/** Two primaries that no client met, in a formation where it would have been told that its writes are safe on either. */
+function unwitnessed({ scene, ledger }) {
+    const { overlap, dualPrimarySeconds = 0 } = ledger;
+    if (!isDualFor(scene, ledger) || overlap.count > 0)
+        return [];
+    return [
+        [
+            'missed',
+            `two primaries: the old one took writes for ${dualPrimarySeconds.toFixed(3)} s after the new one's first, and commits wait for no standby here: a client's would have been acknowledged, and lost`,
+        ],
+    ];
+}
+/** Whether what the old primary took after the new one's first write counts as a second primary. */
+function isDualFor({ asynchronous }, { overlap, dualPrimarySeconds = 0 }) {
+    return overlap.count > 0 || (asynchronous === true && dualPrimarySeconds > 0);
 }
 /** Characters of the rows that a message names. */
 const longestList = 80;
@@ -36467,6 +36517,8 @@ const entrySchema = object({
     acknowledgedWrites: history_figure,
     lostWrites: history_figure,
     dualPrimarySeconds: history_figure,
+    /** The longest time without an acknowledged write, before, in and after the fault. */
+    longestPauseSeconds: dist_optional(history_figure, null),
     /** Whether it missed for another reason than its target: that is a breach of any. */
     wrong: dist_optional(dist_boolean(), false),
 });
@@ -36916,17 +36968,18 @@ function proofOf(entries, before, targetSeconds, allowedPercent) {
         regression,
     };
 }
-/** One that ended in an error, or never began, says nothing of the formation's failover. */
-const tells = (entry) => entry.outcome === 'pass' || entry.outcome === 'missed';
+/** One that ended in an error, or never began, says nothing of the formation's failover, unless it saw it go wrong. */
+const tells = (entry) => entry.outcome === 'pass' || entry.outcome === 'missed' || wentWrong(entry);
+const wentWrong = ({ wrong, lostWrites, dualPrimarySeconds }) => wrong || (lostWrites ?? 0) > 0 || (dualPrimarySeconds ?? 0) > 0;
 /** Whether a drill breaches what is asked: too slow, a write lost, two primaries, or whatever else was missed. */
 function breaches(entry, targetSeconds) {
-    const { failover, rtoSeconds, clientRtoSeconds, lostWrites, dualPrimarySeconds, wrong } = entry;
+    const { failover, rtoSeconds, clientRtoSeconds, longestPauseSeconds } = entry;
     const late = (value) => value !== null && value > targetSeconds;
-    if (wrong || (lostWrites ?? 0) > 0 || (dualPrimarySeconds ?? 0) > 0)
+    if (wentWrong(entry))
         return true;
     if (!failover)
         return entry.outcome !== 'pass';
-    if (rtoSeconds === null || late(rtoSeconds) || late(clientRtoSeconds))
+    if (rtoSeconds === null || late(rtoSeconds) || late(clientRtoSeconds) || late(longestPauseSeconds))
         return true;
     // Missed for another reason than a target that was narrower then.
     return entry.outcome === 'missed' && entry.rejoinSeconds === null;
@@ -37100,6 +37153,7 @@ function campaign_entryOf({ record, verdict }, formation) {
         acknowledgedWrites: orNull(verdict.acknowledgedWrites),
         lostWrites: orNull(verdict.lostWrites),
         dualPrimarySeconds: orNull(record.clients?.ledger.overlapSeconds),
+        longestPauseSeconds: orNull(record.clients?.ledger.longestPauseSeconds),
         // Missed for another reason than its target.
         wrong: judgeDrill({ ...record, rtoTargetSeconds: Number.POSITIVE_INFINITY }).outcome === 'missed',
     };
@@ -37309,7 +37363,12 @@ const clients = object({
     sessions: drill_report_count('Connections that wrote.'),
     writesPerSecond: report_schema_number('Of each session, at most.'),
     journal: report_schema_text("The journal's file, in the report's folder."),
-    scene: object({ faultAt: number(), oldPrimary: string(), newPrimary: maybe(string()) }),
+    scene: object({
+        faultAt: number(),
+        oldPrimary: string(),
+        newPrimary: maybe(string()),
+        asynchronous: maybe(dist_boolean()),
+    }),
     reads: drill_report_list(read, "The rows that stood on a node, read between two moments of the journal's clock."),
     ledger: pipe(ledger, description('What the writes prove.')),
     writeAtEnd: pipe(dist_boolean(), description('Whether clients wrote on the primary when all was over.')),
@@ -37540,9 +37599,12 @@ function withLedger(record, folder, log) {
     if (history.run !== record.id)
         throw new EnvironmentError(`the journal ${clients.journal} is of another drill than ${record.id}`);
     const { scene, reads } = clients;
+    const ledger = judgeLedger(history, reads, scene);
+    // A journal that could not be written to its end does not say so itself.
+    const inconclusive = [...new Set([...clients.ledger.inconclusive, ...ledger.inconclusive])];
     return {
         ...record,
-        clients: { ...clients, ledger: judgeLedger(history, reads, scene), activity: activityOf(history, scene) },
+        clients: { ...clients, ledger: { ...ledger, inconclusive }, activity: activityOf(history, scene) },
     };
 }
 /** Not a link, which may lead anywhere, and not a pipe, which may never end. */
@@ -39074,6 +39136,7 @@ function footer({ drills }) {
 
 
 
+
 const passed = (note) => ({ kind: 'passed', note });
 const skipped = (message) => ({ kind: 'skipped', message });
 const failed = (message, detail = message) => ({ kind: 'failed', message, detail });
@@ -39198,10 +39261,12 @@ function noPhantom({ ledger: { phantoms, vanished } }) {
     return { kind: 'passed' };
 }
 /** What a witness writes on the old primary waits for no standby, and no client takes it for done. */
-function onePrimary({ promotion: heard }, { ledger }, { dualPrimarySeconds }) {
+function onePrimary({ promotion: heard }, { ledger, scene }, { dualPrimarySeconds }) {
     const { overlap, overlapSeconds } = ledger;
     if (overlap.count > 0)
         return failed(`both primaries acknowledged writes to clients for ${shownSeconds(overlapSeconds)}`, describeRows(overlap.rows));
+    if (isDualFor(scene, ledger))
+        return failed(`the old primary took a witness's writes for ${shownSeconds(dualPrimarySeconds)} more, and commits wait for no standby`);
     if (heard === undefined)
         return skipped('nobody was promoted');
     if (dualPrimarySeconds === undefined)
@@ -40154,6 +40219,7 @@ class Steps {
 
 
 
+
 /**
  * Deletes a formation's containers with all their data: those of the file, and those that bear its label.
  * @param confirmed the formation's name, typed by a person
@@ -40180,9 +40246,13 @@ async function destroy(formation, incus, { confirmed, log, signal }) {
         ...labelled,
     ]);
     let session;
-    const lock = instances.get(monitor.name)?.status === 'Running'
-        ? await lockInContainer(incus, monitor.name, formation.name)
-        : 'none';
+    const found = instances.get(monitor.name);
+    const lock = found?.status === 'Running' ? await lockInContainer(incus, monitor.name, formation.name) : 'none';
+    // A drill that has stopped the monitor holds its lock elsewhere.
+    const isDrilled = lock === 'none' && found?.config[drillMarkKey] !== undefined;
+    const withoutMonitor = isDrilled && instances.get(dataNodes[0]?.name ?? '')?.status === 'Running'
+        ? await lockWithoutMonitor(formation, incus, signal)
+        : undefined;
     try {
         if (lock === undefined) {
             throw new EnvironmentError(`a provisioning run is at work on formation ${formation.name}; wait for it to end and start this one again`);
@@ -40192,8 +40262,11 @@ async function destroy(formation, incus, { confirmed, log, signal }) {
         if (session)
             await lockFormation(session, formation.name);
         const others = session ? await otherFormations(session, formation.name) : [];
-        if (instances.has(monitor.name)) {
-            if (others.length > 0)
+        if (found) {
+            const owner = found.config[formationKey];
+            if (session === undefined && owner !== formation.name)
+                log.warn(`${monitor.name} belongs to formation ${owner} and does not answer: it stays, and so does what it knows of this one`);
+            else if (others.length > 0)
                 log.warn(`${monitor.name} serves ${others.join(', ')} as well: it stays, and so does what it knows of this one`);
             else
                 doomed.add(monitor.name);
@@ -40206,6 +40279,7 @@ async function destroy(formation, incus, { confirmed, log, signal }) {
         session?.close();
         if (typeof lock === 'object')
             lock.release();
+        withoutMonitor?.release();
     }
 }
 /** Other formations with nodes on the same monitor. */
@@ -40961,6 +41035,9 @@ const bakeDeadlineMs = 1_800_000;
 /** A stopped container that Incus does nothing with for so long is nobody's any more. */
 const abandonedAfterMs = 5_000;
 const pollMs = 500;
+/** For how long the lock of a container that runs may fail to be asked for, and how often it may be lost. */
+const lockPatienceMs = 60_000;
+const mostLosses = 3;
 /** An older image that was used this recently, by the server's clock, may be about to be launched from. */
 const recentlyMs = 10 * 60_000;
 const unusedMs = 30 * 24 * 3_600_000;
@@ -41052,6 +41129,9 @@ class Baking {
     image;
     /** Since when nobody seems to do anything with the stopped container. */
     idleSince;
+    /** Since when the lock in it cannot be asked for. */
+    deafSince;
+    losses = 0;
     constructor(incus, formation, image, signal) {
         signal.throwIfAborted();
         this.incus = incus;
@@ -41064,8 +41144,8 @@ class Baking {
         for (;;) {
             if (await this.isThere(signal))
                 return;
-            await this.haveContainer(signal);
-            const lock = await holdLock(this.incus, this.container, signal);
+            const runs = await this.haveContainer(signal);
+            const lock = runs ? await this.hold(signal) : undefined;
             if (lock === undefined) {
                 await sleep(pollMs, signal);
                 continue;
@@ -41083,6 +41163,8 @@ class Baking {
                     await this.remove();
                     throw error;
                 }
+                if (++this.losses === mostLosses)
+                    throw new CannotBakeError(`${this.container} was taken over, or ended, again and again: ${messageOf(error)}`);
                 await sleep(pollMs, signal);
             }
             finally {
@@ -41093,7 +41175,26 @@ class Baking {
     async isThere(signal) {
         return (await this.incus.images(signal)).some(({ aliases }) => aliases.includes(this.image.alias));
     }
-    /** Launches the container unless it is there; starts it where its holder is gone. */
+    /** The lock in the container, which runs; undefined when another has it, or it does not answer yet. */
+    async hold(signal) {
+        try {
+            const lock = await lockInContainer(this.incus, this.container, 'bake', signal);
+            this.deafSince = undefined;
+            return lock;
+        }
+        catch (error) {
+            signal.throwIfAborted();
+            this.deafSince ??= now();
+            if (now() - this.deafSince < lockPatienceMs)
+                return undefined;
+            await this.remove();
+            throw new CannotBakeError(messageOf(error));
+        }
+    }
+    /**
+     * Launches the container unless it is there; starts it where its holder is gone.
+     * @returns whether it runs, as far as one knows
+     */
     async haveContainer(signal) {
         const { incus, container, formation, image } = this;
         const instance = await incus.instance(container, signal);
@@ -41106,31 +41207,33 @@ class Baking {
                 signal.throwIfAborted();
                 // Another run was quicker.
                 if ((await incus.instance(container, signal)) !== undefined)
-                    return;
+                    return false;
                 throw new CannotBakeError(messageOf(error));
             }
-            return;
+            return true;
         }
         if (instance.status === 'Running') {
             this.idleSince = undefined;
-            return;
+            return true;
         }
+        this.deafSince = undefined;
         if (await this.isBusy(signal))
             this.idleSince = undefined;
         else
             this.idleSince ??= now();
         if (this.idleSince === undefined || now() - this.idleSince < abandonedAfterMs)
-            return;
+            return false;
         this.idleSince = undefined;
         try {
             await incus.start(container, signal);
+            return true;
         }
         catch (error) {
             signal.throwIfAborted();
             // Another run started it, or has done with it.
             const found = await incus.instance(container, signal);
             if (found === undefined || found.status === 'Running' || (await this.isBusy(signal)))
-                return;
+                return false;
             await this.remove();
             throw new CannotBakeError(messageOf(error));
         }
@@ -41185,16 +41288,6 @@ class Baking {
     /** The container cannot be used; what is left of it is the next run's to remove. */
     async remove() {
         await this.incus.delete(this.container).catch(() => { });
-    }
-}
-/** The lock in a container that runs; undefined when another has it, or the container is not up. */
-async function holdLock(incus, container, signal) {
-    try {
-        return await lockInContainer(incus, container, 'bake', signal);
-    }
-    catch {
-        signal.throwIfAborted();
-        return undefined;
     }
 }
 /**
@@ -41252,7 +41345,9 @@ async function removeBakeContainers(incus, signal) {
         if (!isBakeContainer(instance))
             continue;
         const { name, status } = instance;
-        const lock = status === 'Running' ? await holdLock(incus, name, signal) : undefined;
+        const lock = status === 'Running'
+            ? await lockInContainer(incus, name, 'bake', signal).catch(() => signal.throwIfAborted())
+            : undefined;
         const gone = lock !== undefined ||
             (status !== 'Running' && !(await incus.isBusy(name, signal)) && !(await incus.makesImage(signal)));
         if (gone)
@@ -42309,8 +42404,11 @@ async function checkpoint(ctx, source) {
         ctx.closeSession(source);
     }
 }
-/** A data node that has its data: files, certificate, clock, service. Its settings come later, node by node. */
-async function dataNodeUp(ctx, node, facts, hosts, steps) {
+/**
+ * A data node that has its data: files, certificate, clock, service. Its settings come later, node by node.
+ * @param registers whether it is about to register at a new monitor, and is told its address by that
+ */
+async function dataNodeUp(ctx, node, facts, hosts, steps, registers = false) {
     const { formation, incus, signal } = ctx;
     const certificate = await beforeCreation(ctx, node, facts, steps);
     const hba = await ensureFile(ctx, node, 'pg_hba.conf', facts.hba, nodeHba(formation, ctx.monitor.host, hosts), steps);
@@ -42319,9 +42417,7 @@ async function dataNodeUp(ctx, node, facts, hosts, steps) {
     if (clock) {
         await steps.take(node.name, `set network_partition_timeout to ${seconds} s`, () => setPartitionTimeout(incus, formation, node, signal));
     }
-    // One that was told to forget its monitor is told the new one when it registers again.
-    const lost = isMonitorDisabled(facts.keeperConfig);
-    const uri = !lost &&
+    const uri = !(registers && isMonitorDisabled(facts.keeperConfig)) &&
         hasTls(formation, facts.keeperConfig) &&
         !hasMonitorUri(formation, ctx.monitor, facts.keeperConfig);
     if (uri) {
@@ -42519,7 +42615,7 @@ async function dataNodesUp(ctx, hosts, registration, options) {
     const fresh = known.filter((node) => !ctx.factsOf(node).created);
     const isTlsChanged = existing.some((node) => !hasTls(ctx.formation, ctx.factsOf(node).keeperConfig));
     await passwordBeforeTls(ctx);
-    await Promise.all(existing.map((node) => dataNodeUp(ctx, node, ctx.factsOf(node), hosts, steps)));
+    await Promise.all(existing.map((node) => dataNodeUp(ctx, node, ctx.factsOf(node), hosts, steps, registration.orphans.includes(node.name))));
     const isWhole = fresh.length + registration.orphans.length + registration.gone.length === 0;
     // Standbys were restarted for it.
     if (isTlsChanged && isWhole && !steps.planning)
@@ -42586,7 +42682,7 @@ async function registerAgain(ctx, orphans) {
     if (registered.length === 0 && primaries.length !== 1) {
         const names = primaries.map(({ name }) => name).join(' and ');
         throw new InputError([
-            `nodes: the monitor is new, and ${primaries.length === 0 ? 'no data node is a primary' : `${names} both take writes`}; which one's data counts is for you to say: ${primaries.length === 0 ? 'promote it (SELECT pg_promote())' : 'stop the other (incus stop NAME)'}, and run this again`,
+            `nodes: the monitor is new, and ${primaries.length === 0 ? 'no data node is a primary' : `${names} both take writes`}; which one's data counts is for you to say: ${primaries.length === 0 ? 'promote it (SELECT pg_promote())' : 'save what you may need of the other (incus export NAME), delete its container (incus delete --force NAME), which is then made anew'}, and run this again`,
         ]);
     }
     for (const node of [...primaries, ...orphans.filter((each) => !primaries.includes(each))])
@@ -42597,9 +42693,8 @@ async function dropGone(ctx, { gone }) {
     const { formation, incus, steps, signal, monitor } = ctx;
     for (const { name } of gone) {
         await steps.take(name, 'drop its old registration from the monitor', async () => {
-            const session = await ctx.answering(monitor);
             await retryUntil(`the formation to fail over from ${name}, whose container is gone`, { deadlineMs: 180_000, pauseMs: 300, signal }, async () => {
-                const nodes = await readNodes(session, formation.name);
+                const nodes = await readNodes(await ctx.open(monitor), formation.name);
                 const primary = settledPrimary(nodes.filter((node) => node.name !== name));
                 if (primary)
                     return true;
@@ -42613,6 +42708,8 @@ async function dropGone(ctx, { gone }) {
 /** Nodes that the file does not name: dropped by the monitor, then their containers deleted. */
 async function pruneStrays(ctx, { strays }) {
     const { formation, incus, steps, signal, monitor } = ctx;
+    if (strays.length > 0)
+        await refuseToPrunePrimary(ctx, strays);
     for (const { name } of strays) {
         await steps.take(name, 'drop the node, and delete its container', async () => {
             await dropNode(incus, formation, monitor, name, signal);
@@ -42623,10 +42720,20 @@ async function pruneStrays(ctx, { strays }) {
         });
     }
 }
+/** @throws InputError where one of those that stay is not, for certain, the primary */
+async function refuseToPrunePrimary(ctx, strays) {
+    const nodes = await readNodes(await ctx.answering(ctx.monitor), ctx.formation.name);
+    const primary = settledPrimary(nodes);
+    if (primary && ctx.dataNodes.some(({ name }) => name === primary.name))
+        return;
+    const names = strays.map(({ name }) => name).join(', ');
+    throw new InputError([
+        `input prune: it would delete ${names} with their data, and no node of the file is the primary (${describeNodes(nodes)}); wait until one is, or add what is missing to the file (check-formation says what is wrong)`,
+    ]);
+}
 async function untilDropped(ctx, name) {
-    const session = await ctx.answering(ctx.monitor);
     await retryUntil(`the monitor to drop ${name}`, { deadlineMs: 60_000, pauseMs: 200, signal: ctx.signal }, async () => {
-        const nodes = await readNodes(session, ctx.formation.name);
+        const nodes = await readNodes(await ctx.open(ctx.monitor), ctx.formation.name);
         return nodes.some((node) => node.name === name) ? undefined : true;
     });
 }
@@ -42693,12 +42800,22 @@ function registrationOf(formation, found) {
             ...memberFaults(formation, found),
             ...primaryFaults(formation, registered, strays),
             ...lossFaults(registered, gone, strays, found),
-            ...(found.registered ? orphans.filter((name) => isEnabled(found.facts.get(name))) : []).map(droppedFault),
+            // A monitor that knows nobody is a new one, to which they come back.
+            ...(registered.length > 0 ? orphans.filter((name) => isEnabled(found.facts.get(name))) : []).map(droppedFault),
         ],
         strays,
         gone,
         orphans,
     };
+}
+/** Why nothing may be pruned: no registered node would be left with its data, whoever is primary just now. Pure. */
+function pruneFaults({ strays }, registered) {
+    if (strays.length === 0 || strays.length < registered.length)
+        return [];
+    const names = strays.map(({ name }) => name).join(', ');
+    return [
+        `input prune: the file names none of the registered data nodes (${names}), and all data would go with them; add those to the file that are to stay`,
+    ];
 }
 /** No container, or a new one: a creation that was interrupted left pg_autoctl's configuration at the least. */
 function isGone(name, { containers, facts }) {
@@ -42821,6 +42938,7 @@ async function settle(monitor, formation, steps, { deadlineMs, signal }) {
 
 
 const proofDeadlineMs = 15_000;
+const retakeMs = 10_000;
 /**
  * Brings a formation to what its file says: containers, packages, monitor, data nodes in order of
  * registration, clocks, replication policy, the application's role, database and way in. What is right
@@ -42849,7 +42967,8 @@ class Provisioning {
     ctx;
     options;
     lock;
-    isLockedOnMonitor = false;
+    /** The session that holds the lock on the monitor: one that was opened in its place does not. */
+    lockedOn;
     mayHaveBaked = false;
     constructor(formation, incus, options) {
         const steps = new Steps(options.log, options.mode);
@@ -42862,10 +42981,6 @@ class Provisioning {
         const instances = await this.surveyed();
         const registered = await this.registered();
         const before = this.refuseLosses(instances, registered);
-        // Before a new monitor comes up.
-        const monitorIsNew = ctx.isOpen(monitor) && !ctx.factsOf(monitor).created;
-        if (monitorIsNew)
-            await forgetMonitor(ctx, before.orphans);
         const image = await this.image(instances);
         const strays = options.prune ? [] : before.strays;
         const addresses = strays.map(({ host }) => hbaAddress(host));
@@ -42874,11 +42989,15 @@ class Provisioning {
             options.log.warn(addresses[index] === undefined
                 ? `${name} is registered and not in the file, with a host that is none (${JSON.stringify(host)}); it is not let in (prune: true drops it)`
                 : `${name} is registered and not in the file; it is left alone (prune: true drops it)`);
-        const besides = await this.hostsOfOtherFormations();
         // The monitor's container first, since the lock is in it, and the monitor while the others are made ready.
         await this.containerUp(monitor, instances, image);
         if (!steps.planning)
             await this.lockContainer();
+        // Before a new monitor comes up, and not before it is known to be new: one that was stopped knows its nodes.
+        const monitorIsNew = ctx.isOpen(monitor) && !ctx.factsOf(monitor).created;
+        if (monitorIsNew || registered?.length === 0)
+            await this.forgetLostMonitor(instances, image);
+        const besides = await this.hostsOfOtherFormations(instances.get(monitor.name)?.status !== 'Running');
         ctx.secrets = secrets_secretsOf(options.secrets, members.map((member) => ctx.factsOf(member)));
         const containers = this.dataContainersUp(instances, image);
         await Promise.all([
@@ -42931,6 +43050,13 @@ class Provisioning {
             await sleep(200, signal);
         }
     }
+    /** Every node with data forgets the monitor that is gone, those that do not run yet included. */
+    async forgetLostMonitor(instances, image) {
+        const { ctx } = this;
+        const unread = ctx.dataNodes.filter(({ name }) => instances.has(name) && !ctx.facts.has(name));
+        await Promise.all(unread.map((node) => this.containerUp(node, instances, image)));
+        await forgetMonitor(ctx, this.refuseLosses(instances, undefined).orphans);
+    }
     /** The registration once the monitor is up and answers. */
     async registeredNow(before) {
         const { ctx } = this;
@@ -42954,13 +43080,12 @@ class Provisioning {
         const running = members.filter(({ name }) => instances.get(name)?.status === 'Running');
         // A drill that runs holds the lock, and another one while it has stopped the monitor: nothing it stopped is
         // started under its hands.
-        const interrupted = members.some(({ name }) => instances.get(name)?.config[drillMarkKey] !== undefined);
-        const locked = running.includes(monitor) && !ctx.steps.planning ? this.lockWhatRuns(interrupted) : undefined;
-        if (interrupted &&
-            !ctx.steps.planning &&
-            !running.includes(monitor) &&
-            running.some((member) => member === dataNodes[0]))
+        const isMarked = ({ name }) => instances.get(name)?.config[drillMarkKey] !== undefined;
+        const interrupted = members.some(isMarked);
+        const isMonitorAway = isMarked(monitor) || (interrupted && !running.includes(monitor));
+        if (isMonitorAway && !ctx.steps.planning && running.some((member) => member === dataNodes[0]))
             (await lockWithoutMonitor(formation, incus, signal)).release();
+        const locked = running.includes(monitor) && !ctx.steps.planning ? this.lockWhatRuns(interrupted) : undefined;
         if (interrupted)
             await locked;
         // Sessions take their time to open, and are needed later: meanwhile.
@@ -43004,13 +43129,16 @@ class Provisioning {
         const session = await ctx.openIfAnswers(ctx.monitor);
         return session && (await readNodes(session, ctx.formation.name));
     }
-    /** Nodes of the monitor's other formations, which its pg_hba.conf must go on letting in. */
-    async hostsOfOtherFormations() {
+    /**
+     * Nodes of the monitor's other formations, which its pg_hba.conf must go on letting in.
+     * @param isStarting whether the monitor was started just now
+     */
+    async hostsOfOtherFormations(isStarting) {
         const { ctx } = this;
         const facts = ctx.facts.get(ctx.monitor.name);
         if (!facts?.created || !facts.serviceActive)
             return [];
-        const session = await ctx.openIfAnswers(ctx.monitor);
+        const session = await (isStarting ? this.patiently() : ctx.openIfAnswers(ctx.monitor));
         const hosts = session ? await readOtherHosts(session, ctx.formation.name) : [];
         return hosts.map(hbaAddress).filter((each) => each !== undefined);
     }
@@ -43018,8 +43146,11 @@ class Provisioning {
         const { formation, facts } = this.ctx;
         const found = { containers: new Set(instances.keys()), facts, registered };
         const registration = registrationOf(formation, found);
-        if (registration.faults.length > 0)
-            throw new InputError(registration.faults);
+        const { faults } = registration;
+        if (this.options.prune && faults.length === 0)
+            faults.push(...pruneFaults(registration, registered ?? []));
+        if (faults.length > 0)
+            throw new InputError(faults);
         return registration;
     }
     /** What new containers are launched from. */
@@ -43091,14 +43222,22 @@ class Provisioning {
         }
     }
     async lockOnMonitor() {
-        if (this.isLockedOnMonitor)
-            return;
         const { formation, monitor } = this.ctx;
-        await lockFormation(await this.ctx.answering(monitor), formation.name);
-        this.isLockedOnMonitor = true;
+        const session = await this.ctx.answering(monitor);
+        if (session === this.lockedOn)
+            return;
+        const lock = async () => {
+            await lockFormation(session, formation.name);
+            return true;
+        };
+        // The server may take a moment to see that our own session is over.
+        const again = { deadlineMs: retakeMs, pauseMs: 300, signal: this.ctx.signal };
+        await (this.lockedOn ? retryUntil('the lock on the monitor, which was lost', again, lock) : lock());
+        this.lockedOn = session;
     }
     async settle() {
         const { ctx, options } = this;
+        await this.lockOnMonitor();
         const session = await ctx.answering(ctx.monitor);
         const deadlineMs = options.convergeDeadlineMs;
         await settle(session, ctx.formation, ctx.steps, { deadlineMs, signal: ctx.signal });

@@ -131,6 +131,7 @@ function entryOf({ record, verdict }: JudgedDrill, formation: Formation): Histor
     acknowledgedWrites: orNull(verdict.acknowledgedWrites),
     lostWrites: orNull(verdict.lostWrites),
     dualPrimarySeconds: orNull(record.clients?.ledger.overlapSeconds),
+    longestPauseSeconds: orNull(record.clients?.ledger.longestPauseSeconds),
     // Missed for another reason than its target.
     wrong: judgeDrill({ ...record, rtoTargetSeconds: Number.POSITIVE_INFINITY }).outcome === 'missed',
   };

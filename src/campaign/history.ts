@@ -27,6 +27,8 @@ const entrySchema = v.object({
   acknowledgedWrites: figure,
   lostWrites: figure,
   dualPrimarySeconds: figure,
+  /** The longest time without an acknowledged write, before, in and after the fault. */
+  longestPauseSeconds: v.optional(figure, null),
   /** Whether it missed for another reason than its target: that is a breach of any. */
   wrong: v.optional(v.boolean(), false),
 });

@@ -64,16 +64,21 @@ export function proofOf(
   };
 }
 
-/** One that ended in an error, or never began, says nothing of the formation's failover. */
-const tells = (entry: HistoryEntry) => entry.outcome === 'pass' || entry.outcome === 'missed';
+/** One that ended in an error, or never began, says nothing of the formation's failover, unless it saw it go wrong. */
+const tells = (entry: HistoryEntry) =>
+  entry.outcome === 'pass' || entry.outcome === 'missed' || wentWrong(entry);
+
+const wentWrong = ({ wrong, lostWrites, dualPrimarySeconds }: HistoryEntry) =>
+  wrong || (lostWrites ?? 0) > 0 || (dualPrimarySeconds ?? 0) > 0;
 
 /** Whether a drill breaches what is asked: too slow, a write lost, two primaries, or whatever else was missed. */
 export function breaches(entry: HistoryEntry, targetSeconds: number): boolean {
-  const { failover, rtoSeconds, clientRtoSeconds, lostWrites, dualPrimarySeconds, wrong } = entry;
+  const { failover, rtoSeconds, clientRtoSeconds, longestPauseSeconds } = entry;
   const late = (value: number | null) => value !== null && value > targetSeconds;
-  if (wrong || (lostWrites ?? 0) > 0 || (dualPrimarySeconds ?? 0) > 0) return true;
+  if (wentWrong(entry)) return true;
   if (!failover) return entry.outcome !== 'pass';
-  if (rtoSeconds === null || late(rtoSeconds) || late(clientRtoSeconds)) return true;
+  if (rtoSeconds === null || late(rtoSeconds) || late(clientRtoSeconds) || late(longestPauseSeconds))
+    return true;
   // Missed for another reason than a target that was narrower then.
   return entry.outcome === 'missed' && entry.rejoinSeconds === null;
 }

@@ -91,9 +91,12 @@ function withLedger(record: DrillRecord, folder: string, log: Log): DrillRecord 
   if (history.run !== record.id)
     throw new EnvironmentError(`the journal ${clients.journal} is of another drill than ${record.id}`);
   const { scene, reads } = clients;
+  const ledger = judgeLedger(history, reads, scene);
+  // A journal that could not be written to its end does not say so itself.
+  const inconclusive = [...new Set([...clients.ledger.inconclusive, ...ledger.inconclusive])];
   return {
     ...record,
-    clients: { ...clients, ledger: judgeLedger(history, reads, scene), activity: activityOf(history, scene) },
+    clients: { ...clients, ledger: { ...ledger, inconclusive }, activity: activityOf(history, scene) },
   };
 }
 

@@ -29,6 +29,7 @@ export function clientWrongs({ clients }: DrillRecord): [Outcome, string][] {
       ? []
       : [['missed', `${says(writes(what.count))} (${describeRows(what.rows, longestList)})`]];
   return [
+    ...unwitnessed(clients),
     ...wrong(lost, (count) => `${count} acknowledged to clients ${isOrAre(lost)} lost`),
     ...wrong(phantoms, (count) => `${count} that no client made ${isOrAre(phantoms)} there`),
     ...wrong(vanished, (count) => `${count} that stood on the new primary vanished from it`),
@@ -38,6 +39,26 @@ export function clientWrongs({ clients }: DrillRecord): [Outcome, string][] {
         `two primaries: the old one acknowledged ${count} of clients after the new one's first, for ${overlapSeconds.toFixed(3)} s`,
     ),
   ];
+}
+
+/** Two primaries that no client met, in a formation where it would have been told that its writes are safe on either. */
+function unwitnessed({ scene, ledger }: Clients): [Outcome, string][] {
+  const { overlap, dualPrimarySeconds = 0 } = ledger;
+  if (!isDualFor(scene, ledger) || overlap.count > 0) return [];
+  return [
+    [
+      'missed',
+      `two primaries: the old one took writes for ${dualPrimarySeconds.toFixed(3)} s after the new one's first, and commits wait for no standby here: a client's would have been acknowledged, and lost`,
+    ],
+  ];
+}
+
+/** Whether what the old primary took after the new one's first write counts as a second primary. */
+export function isDualFor(
+  { asynchronous }: Clients['scene'],
+  { overlap, dualPrimarySeconds = 0 }: Clients['ledger'],
+): boolean {
+  return overlap.count > 0 || (asynchronous === true && dualPrimarySeconds > 0);
 }
 
 /** Characters of the rows that a message names. */

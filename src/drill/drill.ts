@@ -119,7 +119,7 @@ async function carryOut(
     // Without clients nobody else finds out whether every node lets them in.
     if (clients === undefined) record.baseline = judge(observed, formation, fitness(false, record.expected));
     if (record.baseline.outcome !== 'pass') return;
-    await exposed({ scene, watch, clients, guard, record, plan, options });
+    if (lock.lost === undefined) await exposed({ scene, watch, clients, guard, record, plan, options });
     record.interrupted ??= lock.lost;
   } finally {
     await clients?.end();

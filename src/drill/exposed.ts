@@ -8,7 +8,7 @@ import { prepare } from '../faults/inflict.ts';
 import { setMark } from '../faults/mark.ts';
 import { lockWithoutMonitor } from '../faults/monitor-away.ts';
 import { steadyHoldMs, uncertainHoldMs, undoDeadlineMs, undoFault } from '../faults/undo.ts';
-import type { Member } from '../formation/formation.ts';
+import { isAsynchronous, type Member } from '../formation/formation.ts';
 import type { ContainerLock } from '../incus/container-lock.ts';
 import type { MonitorWatch } from '../monitor/watch.ts';
 import type { Clients } from './clients.ts';
@@ -332,7 +332,12 @@ class Exposure {
     const { node: newPrimary } = record.promotion ?? { node: undefined };
     try {
       record.clients = await clients.conclude(
-        { faultAt, oldPrimary: scene.primary.name, newPrimary },
+        {
+          faultAt,
+          oldPrimary: scene.primary.name,
+          newPrimary,
+          asynchronous: isAsynchronous(scene.formation),
+        },
         this.options.signal,
       );
     } catch (error) {

@@ -7,6 +7,8 @@ export interface Scene {
   faultAt: Moment;
   oldPrimary: string;
   newPrimary: string | undefined;
+  /** Whether commits wait for no standby: what a witness could write, a client there would have had acknowledged. */
+  asynchronous?: boolean | undefined;
 }
 
 /** Times in seconds; where nothing else is said, from the fault. Undefined where it did not happen. */

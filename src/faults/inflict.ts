@@ -3,7 +3,7 @@ import { cutThenStop } from './cut-then-stop.ts';
 import { diskFull } from './disk.ts';
 import type { Prepare } from './fault.ts';
 import { monitorCut, networkCut, packetLoss, standbyCut } from './links.ts';
-import { freeze, powerCut, restart } from './power.ts';
+import { freeze, monitorPowerCut, powerCut, restart } from './power.ts';
 import { killNode, killPostgres } from './processes.ts';
 import { switchover } from './switchover.ts';
 
@@ -20,7 +20,7 @@ export const prepare: Readonly<Record<FaultName, Prepare>> = {
   'kill-postgres': killPostgres,
   'standby-cut': standbyCut,
   'standby-stop': powerCut,
-  'monitor-stop': powerCut,
+  'monitor-stop': monitorPowerCut,
   'disk-full': diskFull,
   'brief-freeze': freeze,
   'packet-loss': packetLoss,

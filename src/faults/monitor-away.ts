@@ -24,7 +24,7 @@ export async function lockWithoutMonitor(
   );
 }
 
-/** Starts a monitor that a killed drill left stopped. @throws EnvironmentError when that drill is alive */
+/** Brings back a monitor that bears the mark of a killed drill. @throws EnvironmentError when that drill is alive */
 export async function startMonitorAgain(
   formation: Formation,
   incus: Incus,
@@ -33,7 +33,8 @@ export async function startMonitorAgain(
 ): Promise<void> {
   const [monitor] = membersOf(formation);
   const instance = await incus.instance(monitor.name, signal);
-  if (instance?.config[drillMarkKey] === undefined || instance.status === 'Running') return;
+  // One that runs may be about to be stopped, or was started again just now.
+  if (instance?.config[drillMarkKey] === undefined) return;
   const lock = await lockWithoutMonitor(formation, incus, signal);
   try {
     const did = await undoFault(incus, monitor.name, { deadlineMs: undoDeadlineMs, holdMs: uncertainHoldMs });

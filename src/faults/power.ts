@@ -1,4 +1,5 @@
 import { EnvironmentError } from '../contract/errors.ts';
+import { readOtherHosts } from '../monitor/nodes.ts';
 import type { Prepare } from './fault.ts';
 
 /** Faults of a whole container, by way of Incus alone. */
@@ -9,6 +10,21 @@ export const powerCut: Prepare = async ({ incus }, { name }) => ({
   proof: async () =>
     (await incus.instance(name))?.status === 'Stopped' ? 'Incus shows the container as Stopped' : undefined,
 });
+
+/** The same of a monitor. One that serves other formations too is theirs as well. */
+export const monitorPowerCut: Prepare = async (scene, target, signal) => {
+  const session = await scene.openMonitor(signal);
+  try {
+    const others = await readOtherHosts(session, scene.formation.name);
+    if (others.length > 0)
+      throw new EnvironmentError(
+        `${target.name} serves other formations too (${others.join(', ')}), which could not fail over meanwhile`,
+      );
+  } finally {
+    session.close();
+  }
+  return await powerCut(scene, target, signal);
+};
 
 /** Nothing runs, yet the kernel goes on answering for the container's sockets. */
 export const freeze: Prepare = async ({ incus }, { name }) => ({

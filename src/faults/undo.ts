@@ -46,10 +46,14 @@ export async function undoFault(
 ): Promise<string> {
   const done = new Set<string>();
   let successor: string | undefined;
+  let isGone = false;
   await retryUntil(`${container} to be as before the fault`, { deadlineMs, pauseMs: 300 }, async (signal) => {
     for (;;) {
       const instance = await incus.instance(container, signal);
-      if (!instance) throw new EnvironmentError(`there is no container ${container}`);
+      if (!instance) {
+        isGone = true;
+        return true;
+      }
       const mark = { ...known, ...readMark(instance.config[drillMarkKey] ?? '') };
       if (known.drill !== undefined && mark.drill !== known.drill) {
         successor = mark.drill;
@@ -68,6 +72,7 @@ export async function undoFault(
       }
     }
   });
+  if (isGone) throw new EnvironmentError(`there is no container ${container}`);
   if (successor !== undefined) return `left to drill ${successor}, which has marked the container since`;
   await clearMark(incus, container);
   return done.size === 0 ? 'was running' : [...done].join(', ');

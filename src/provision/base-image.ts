@@ -28,6 +28,9 @@ const bakeDeadlineMs = 1_800_000;
 /** A stopped container that Incus does nothing with for so long is nobody's any more. */
 const abandonedAfterMs = 5_000;
 const pollMs = 500;
+/** For how long the lock of a container that runs may fail to be asked for, and how often it may be lost. */
+const lockPatienceMs = 60_000;
+const mostLosses = 3;
 /** An older image that was used this recently, by the server's clock, may be about to be launched from. */
 const recentlyMs = 10 * 60_000;
 const unusedMs = 30 * 24 * 3_600_000;
@@ -146,6 +149,9 @@ class Baking {
   private readonly image: BaseImage;
   /** Since when nobody seems to do anything with the stopped container. */
   private idleSince: Moment | undefined;
+  /** Since when the lock in it cannot be asked for. */
+  private deafSince: Moment | undefined;
+  private losses = 0;
 
   constructor(incus: Incus, formation: Formation, image: BaseImage, signal: AbortSignal) {
     signal.throwIfAborted();
@@ -159,8 +165,8 @@ class Baking {
   async run(signal: AbortSignal): Promise<void> {
     for (;;) {
       if (await this.isThere(signal)) return;
-      await this.haveContainer(signal);
-      const lock = await holdLock(this.incus, this.container, signal);
+      const runs = await this.haveContainer(signal);
+      const lock = runs ? await this.hold(signal) : undefined;
       if (lock === undefined) {
         await sleep(pollMs, signal);
         continue;
@@ -176,6 +182,10 @@ class Baking {
           await this.remove();
           throw error;
         }
+        if (++this.losses === mostLosses)
+          throw new CannotBakeError(
+            `${this.container} was taken over, or ended, again and again: ${messageOf(error)}`,
+          );
         await sleep(pollMs, signal);
       } finally {
         lock.release();
@@ -187,8 +197,26 @@ class Baking {
     return (await this.incus.images(signal)).some(({ aliases }) => aliases.includes(this.image.alias));
   }
 
-  /** Launches the container unless it is there; starts it where its holder is gone. */
-  private async haveContainer(signal: AbortSignal): Promise<void> {
+  /** The lock in the container, which runs; undefined when another has it, or it does not answer yet. */
+  private async hold(signal: AbortSignal): Promise<ContainerLock | undefined> {
+    try {
+      const lock = await lockInContainer(this.incus, this.container, 'bake', signal);
+      this.deafSince = undefined;
+      return lock;
+    } catch (error) {
+      signal.throwIfAborted();
+      this.deafSince ??= now();
+      if (now() - this.deafSince < lockPatienceMs) return undefined;
+      await this.remove();
+      throw new CannotBakeError(messageOf(error));
+    }
+  }
+
+  /**
+   * Launches the container unless it is there; starts it where its holder is gone.
+   * @returns whether it runs, as far as one knows
+   */
+  private async haveContainer(signal: AbortSignal): Promise<boolean> {
     const { incus, container, formation, image } = this;
     const instance = await incus.instance(container, signal);
     if (instance === undefined) {
@@ -203,26 +231,28 @@ class Baking {
       } catch (error) {
         signal.throwIfAborted();
         // Another run was quicker.
-        if ((await incus.instance(container, signal)) !== undefined) return;
+        if ((await incus.instance(container, signal)) !== undefined) return false;
         throw new CannotBakeError(messageOf(error));
       }
-      return;
+      return true;
     }
     if (instance.status === 'Running') {
       this.idleSince = undefined;
-      return;
+      return true;
     }
+    this.deafSince = undefined;
     if (await this.isBusy(signal)) this.idleSince = undefined;
     else this.idleSince ??= now();
-    if (this.idleSince === undefined || now() - this.idleSince < abandonedAfterMs) return;
+    if (this.idleSince === undefined || now() - this.idleSince < abandonedAfterMs) return false;
     this.idleSince = undefined;
     try {
       await incus.start(container, signal);
+      return true;
     } catch (error) {
       signal.throwIfAborted();
       // Another run started it, or has done with it.
       const found = await incus.instance(container, signal);
-      if (found === undefined || found.status === 'Running' || (await this.isBusy(signal))) return;
+      if (found === undefined || found.status === 'Running' || (await this.isBusy(signal))) return false;
       await this.remove();
       throw new CannotBakeError(messageOf(error));
     }
@@ -278,20 +308,6 @@ class Baking {
   /** The container cannot be used; what is left of it is the next run's to remove. */
   private async remove(): Promise<void> {
     await this.incus.delete(this.container).catch(() => {});
-  }
-}
-
-/** The lock in a container that runs; undefined when another has it, or the container is not up. */
-async function holdLock(
-  incus: Incus,
-  container: string,
-  signal: AbortSignal,
-): Promise<ContainerLock | undefined> {
-  try {
-    return await lockInContainer(incus, container, 'bake', signal);
-  } catch {
-    signal.throwIfAborted();
-    return undefined;
   }
 }
 
@@ -359,7 +375,10 @@ export async function removeBakeContainers(incus: Incus, signal: AbortSignal): P
   for (const instance of (await incus.instances(signal)).values()) {
     if (!isBakeContainer(instance)) continue;
     const { name, status } = instance;
-    const lock = status === 'Running' ? await holdLock(incus, name, signal) : undefined;
+    const lock =
+      status === 'Running'
+        ? await lockInContainer(incus, name, 'bake', signal).catch(() => signal.throwIfAborted())
+        : undefined;
     const gone =
       lock !== undefined ||
       (status !== 'Running' && !(await incus.isBusy(name, signal)) && !(await incus.makesImage(signal)));

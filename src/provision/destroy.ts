@@ -1,9 +1,10 @@
 import { EnvironmentError, InputError } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
+import { lockWithoutMonitor } from '../faults/monitor-away.ts';
 import { type Formation, membersOf } from '../formation/formation.ts';
 import { lockInContainer } from '../incus/container-lock.ts';
 import type { Incus } from '../incus/incus.ts';
-import { formationKey } from '../incus/labels.ts';
+import { drillMarkKey, formationKey } from '../incus/labels.ts';
 import { lockFormation } from '../monitor/lock.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
 import type { Session } from '../postgres/session.ts';
@@ -40,10 +41,15 @@ export async function destroy(
   ]);
 
   let session: Session | undefined;
+  const found = instances.get(monitor.name);
   const lock =
-    instances.get(monitor.name)?.status === 'Running'
-      ? await lockInContainer(incus, monitor.name, formation.name)
-      : 'none';
+    found?.status === 'Running' ? await lockInContainer(incus, monitor.name, formation.name) : 'none';
+  // A drill that has stopped the monitor holds its lock elsewhere.
+  const isDrilled = lock === 'none' && found?.config[drillMarkKey] !== undefined;
+  const withoutMonitor =
+    isDrilled && instances.get(dataNodes[0]?.name ?? '')?.status === 'Running'
+      ? await lockWithoutMonitor(formation, incus, signal)
+      : undefined;
   try {
     if (lock === undefined) {
       throw new EnvironmentError(
@@ -54,8 +60,13 @@ export async function destroy(
     signal.throwIfAborted();
     if (session) await lockFormation(session, formation.name);
     const others = session ? await otherFormations(session, formation.name) : [];
-    if (instances.has(monitor.name)) {
-      if (others.length > 0)
+    if (found) {
+      const owner = found.config[formationKey];
+      if (session === undefined && owner !== formation.name)
+        log.warn(
+          `${monitor.name} belongs to formation ${owner} and does not answer: it stays, and so does what it knows of this one`,
+        );
+      else if (others.length > 0)
         log.warn(
           `${monitor.name} serves ${others.join(', ')} as well: it stays, and so does what it knows of this one`,
         );
@@ -69,6 +80,7 @@ export async function destroy(
   } finally {
     session?.close();
     if (typeof lock === 'object') lock.release();
+    withoutMonitor?.release();
   }
 }
 

@@ -132,13 +132,17 @@ async function checkpoint(ctx: Context, source: Member): Promise<void> {
   }
 }
 
-/** A data node that has its data: files, certificate, clock, service. Its settings come later, node by node. */
+/**
+ * A data node that has its data: files, certificate, clock, service. Its settings come later, node by node.
+ * @param registers whether it is about to register at a new monitor, and is told its address by that
+ */
 export async function dataNodeUp(
   ctx: Context,
   node: Member,
   facts: Facts,
   hosts: readonly string[],
   steps: Steps,
+  registers = false,
 ): Promise<void> {
   const { formation, incus, signal } = ctx;
   const certificate = await beforeCreation(ctx, node, facts, steps);
@@ -157,10 +161,8 @@ export async function dataNodeUp(
       setPartitionTimeout(incus, formation, node, signal),
     );
   }
-  // One that was told to forget its monitor is told the new one when it registers again.
-  const lost = isMonitorDisabled(facts.keeperConfig);
   const uri =
-    !lost &&
+    !(registers && isMonitorDisabled(facts.keeperConfig)) &&
     hasTls(formation, facts.keeperConfig) &&
     !hasMonitorUri(formation, ctx.monitor, facts.keeperConfig);
   if (uri) {

@@ -5,7 +5,7 @@ import type { Member } from '../formation/formation.ts';
 import { formationKey } from '../incus/labels.ts';
 import { hasTls, isMonitorDisabled } from '../member/keeper-config.ts';
 import { replicationRole } from '../member/roles.ts';
-import { describeNodes, readNodes, settledPrimary } from '../monitor/nodes.ts';
+import { describeNodes, type MonitorNode, readNodes, settledPrimary } from '../monitor/nodes.ts';
 import { performFailover } from '../monitor/switchover.ts';
 import { disableMonitor, dropNode, enableMonitor } from './autoctl.ts';
 import type { Context } from './context.ts';
@@ -96,7 +96,11 @@ export async function dataNodesUp(
   const fresh = known.filter((node) => !ctx.factsOf(node).created);
   const isTlsChanged = existing.some((node) => !hasTls(ctx.formation, ctx.factsOf(node).keeperConfig));
   await passwordBeforeTls(ctx);
-  await Promise.all(existing.map((node) => dataNodeUp(ctx, node, ctx.factsOf(node), hosts, steps)));
+  await Promise.all(
+    existing.map((node) =>
+      dataNodeUp(ctx, node, ctx.factsOf(node), hosts, steps, registration.orphans.includes(node.name)),
+    ),
+  );
   const isWhole = fresh.length + registration.orphans.length + registration.gone.length === 0;
   // Standbys were restarted for it.
   if (isTlsChanged && isWhole && !steps.planning) await options.settled();
@@ -169,7 +173,7 @@ async function registerAgain(ctx: Context, orphans: readonly Member[]): Promise<
   if (registered.length === 0 && primaries.length !== 1) {
     const names = primaries.map(({ name }) => name).join(' and ');
     throw new InputError([
-      `nodes: the monitor is new, and ${primaries.length === 0 ? 'no data node is a primary' : `${names} both take writes`}; which one's data counts is for you to say: ${primaries.length === 0 ? 'promote it (SELECT pg_promote())' : 'stop the other (incus stop NAME)'}, and run this again`,
+      `nodes: the monitor is new, and ${primaries.length === 0 ? 'no data node is a primary' : `${names} both take writes`}; which one's data counts is for you to say: ${primaries.length === 0 ? 'promote it (SELECT pg_promote())' : 'save what you may need of the other (incus export NAME), delete its container (incus delete --force NAME), which is then made anew'}, and run this again`,
     ]);
   }
   for (const node of [...primaries, ...orphans.filter((each) => !primaries.includes(each))])
@@ -181,12 +185,11 @@ async function dropGone(ctx: Context, { gone }: Registration): Promise<void> {
   const { formation, incus, steps, signal, monitor } = ctx;
   for (const { name } of gone) {
     await steps.take(name, 'drop its old registration from the monitor', async () => {
-      const session = await ctx.answering(monitor);
       await retryUntil(
         `the formation to fail over from ${name}, whose container is gone`,
         { deadlineMs: 180_000, pauseMs: 300, signal },
         async () => {
-          const nodes = await readNodes(session, formation.name);
+          const nodes = await readNodes(await ctx.open(monitor), formation.name);
           const primary = settledPrimary(nodes.filter((node) => node.name !== name));
           if (primary) return true;
           throw new EnvironmentError(describeNodes(nodes));
@@ -201,6 +204,7 @@ async function dropGone(ctx: Context, { gone }: Registration): Promise<void> {
 /** Nodes that the file does not name: dropped by the monitor, then their containers deleted. */
 async function pruneStrays(ctx: Context, { strays }: Registration): Promise<void> {
   const { formation, incus, steps, signal, monitor } = ctx;
+  if (strays.length > 0) await refuseToPrunePrimary(ctx, strays);
   for (const { name } of strays) {
     await steps.take(name, 'drop the node, and delete its container', async () => {
       await dropNode(incus, formation, monitor, name, signal);
@@ -211,13 +215,23 @@ async function pruneStrays(ctx: Context, { strays }: Registration): Promise<void
   }
 }
 
+/** @throws InputError where one of those that stay is not, for certain, the primary */
+async function refuseToPrunePrimary(ctx: Context, strays: readonly MonitorNode[]): Promise<void> {
+  const nodes = await readNodes(await ctx.answering(ctx.monitor), ctx.formation.name);
+  const primary = settledPrimary(nodes);
+  if (primary && ctx.dataNodes.some(({ name }) => name === primary.name)) return;
+  const names = strays.map(({ name }) => name).join(', ');
+  throw new InputError([
+    `input prune: it would delete ${names} with their data, and no node of the file is the primary (${describeNodes(nodes)}); wait until one is, or add what is missing to the file (check-formation says what is wrong)`,
+  ]);
+}
+
 async function untilDropped(ctx: Context, name: string): Promise<void> {
-  const session = await ctx.answering(ctx.monitor);
   await retryUntil(
     `the monitor to drop ${name}`,
     { deadlineMs: 60_000, pauseMs: 200, signal: ctx.signal },
     async () => {
-      const nodes = await readNodes(session, ctx.formation.name);
+      const nodes = await readNodes(await ctx.open(ctx.monitor), ctx.formation.name);
       return nodes.some((node) => node.name === name) ? undefined : true;
     },
   );

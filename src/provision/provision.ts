@@ -2,7 +2,7 @@ import type { Observation } from '../check/observation.ts';
 import { observe } from '../check/observe.ts';
 import { judge, type Verdict } from '../check/verdict.ts';
 import { now } from '../clock/clock.ts';
-import { sleep } from '../clock/deadline.ts';
+import { retryUntil, sleep } from '../clock/deadline.ts';
 import { EnvironmentError, InputError, messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
 import { lockWithoutMonitor } from '../faults/monitor-away.ts';
@@ -24,7 +24,7 @@ import { installMember, monitorUp, prepareDataNode } from './members.ts';
 import { dataNodesUp, forgetMonitor, namedPrimary, primaryOf, writableNode } from './nodes.ts';
 import type { AccountPasswords } from './passwords.ts';
 import { ensureReplicationPolicy, ensureWritable } from './policy.ts';
-import { type Registration, registrationOf } from './registration.ts';
+import { pruneFaults, type Registration, registrationOf } from './registration.ts';
 import { secretsOf } from './secrets.ts';
 import { settle } from './settle.ts';
 import { type Change, type Mode, Steps } from './steps.ts';
@@ -56,6 +56,7 @@ export interface ProvisionOptions {
 }
 
 const proofDeadlineMs = 15_000;
+const retakeMs = 10_000;
 
 /**
  * Brings a formation to what its file says: containers, packages, monitor, data nodes in order of
@@ -91,7 +92,8 @@ class Provisioning {
   private readonly ctx: Context;
   private readonly options: ProvisionOptions;
   private lock: ContainerLock | undefined;
-  private isLockedOnMonitor = false;
+  /** The session that holds the lock on the monitor: one that was opened in its place does not. */
+  private lockedOn: Session | undefined;
   private mayHaveBaked = false;
 
   constructor(formation: Formation, incus: Incus, options: ProvisionOptions) {
@@ -107,9 +109,6 @@ class Provisioning {
     const registered = await this.registered();
     const before = this.refuseLosses(instances, registered);
 
-    // Before a new monitor comes up.
-    const monitorIsNew = ctx.isOpen(monitor) && !ctx.factsOf(monitor).created;
-    if (monitorIsNew) await forgetMonitor(ctx, before.orphans);
     const image = await this.image(instances);
     const strays = options.prune ? [] : before.strays;
     const addresses = strays.map(({ host }) => hbaAddress(host));
@@ -120,10 +119,13 @@ class Provisioning {
           ? `${name} is registered and not in the file, with a host that is none (${JSON.stringify(host)}); it is not let in (prune: true drops it)`
           : `${name} is registered and not in the file; it is left alone (prune: true drops it)`,
       );
-    const besides = await this.hostsOfOtherFormations();
     // The monitor's container first, since the lock is in it, and the monitor while the others are made ready.
     await this.containerUp(monitor, instances, image);
     if (!steps.planning) await this.lockContainer();
+    // Before a new monitor comes up, and not before it is known to be new: one that was stopped knows its nodes.
+    const monitorIsNew = ctx.isOpen(monitor) && !ctx.factsOf(monitor).created;
+    if (monitorIsNew || registered?.length === 0) await this.forgetLostMonitor(instances, image);
+    const besides = await this.hostsOfOtherFormations(instances.get(monitor.name)?.status !== 'Running');
     ctx.secrets = secretsOf(
       options.secrets,
       members.map((member) => ctx.factsOf(member)),
@@ -187,6 +189,14 @@ class Provisioning {
     }
   }
 
+  /** Every node with data forgets the monitor that is gone, those that do not run yet included. */
+  private async forgetLostMonitor(instances: ReadonlyMap<string, Instance>, image: string): Promise<void> {
+    const { ctx } = this;
+    const unread = ctx.dataNodes.filter(({ name }) => instances.has(name) && !ctx.facts.has(name));
+    await Promise.all(unread.map((node) => this.containerUp(node, instances, image)));
+    await forgetMonitor(ctx, this.refuseLosses(instances, undefined).orphans);
+  }
+
   /** The registration once the monitor is up and answers. */
   private async registeredNow(before: ReadonlyMap<string, Instance>): Promise<Registration> {
     const { ctx } = this;
@@ -214,16 +224,13 @@ class Provisioning {
     const running = members.filter(({ name }) => instances.get(name)?.status === 'Running');
     // A drill that runs holds the lock, and another one while it has stopped the monitor: nothing it stopped is
     // started under its hands.
-    const interrupted = members.some(({ name }) => instances.get(name)?.config[drillMarkKey] !== undefined);
+    const isMarked = ({ name }: Member) => instances.get(name)?.config[drillMarkKey] !== undefined;
+    const interrupted = members.some(isMarked);
+    const isMonitorAway = isMarked(monitor) || (interrupted && !running.includes(monitor));
+    if (isMonitorAway && !ctx.steps.planning && running.some((member) => member === dataNodes[0]))
+      (await lockWithoutMonitor(formation, incus, signal)).release();
     const locked =
       running.includes(monitor) && !ctx.steps.planning ? this.lockWhatRuns(interrupted) : undefined;
-    if (
-      interrupted &&
-      !ctx.steps.planning &&
-      !running.includes(monitor) &&
-      running.some((member) => member === dataNodes[0])
-    )
-      (await lockWithoutMonitor(formation, incus, signal)).release();
     if (interrupted) await locked;
     // Sessions take their time to open, and are needed later: meanwhile.
     await Promise.all([locked, this.read(running), ...running.map((member) => ctx.openIfAnswers(member))]);
@@ -269,12 +276,15 @@ class Provisioning {
     return session && (await readNodes(session, ctx.formation.name));
   }
 
-  /** Nodes of the monitor's other formations, which its pg_hba.conf must go on letting in. */
-  private async hostsOfOtherFormations(): Promise<string[]> {
+  /**
+   * Nodes of the monitor's other formations, which its pg_hba.conf must go on letting in.
+   * @param isStarting whether the monitor was started just now
+   */
+  private async hostsOfOtherFormations(isStarting: boolean): Promise<string[]> {
     const { ctx } = this;
     const facts = ctx.facts.get(ctx.monitor.name);
     if (!facts?.created || !facts.serviceActive) return [];
-    const session = await ctx.openIfAnswers(ctx.monitor);
+    const session = await (isStarting ? this.patiently() : ctx.openIfAnswers(ctx.monitor));
     const hosts = session ? await readOtherHosts(session, ctx.formation.name) : [];
     return hosts.map(hbaAddress).filter((each) => each !== undefined);
   }
@@ -286,7 +296,10 @@ class Provisioning {
     const { formation, facts } = this.ctx;
     const found = { containers: new Set(instances.keys()), facts, registered };
     const registration = registrationOf(formation, found);
-    if (registration.faults.length > 0) throw new InputError(registration.faults);
+    const { faults } = registration;
+    if (this.options.prune && faults.length === 0)
+      faults.push(...pruneFaults(registration, registered ?? []));
+    if (faults.length > 0) throw new InputError(faults);
     return registration;
   }
 
@@ -365,14 +378,22 @@ class Provisioning {
   }
 
   private async lockOnMonitor(): Promise<void> {
-    if (this.isLockedOnMonitor) return;
     const { formation, monitor } = this.ctx;
-    await lockFormation(await this.ctx.answering(monitor), formation.name);
-    this.isLockedOnMonitor = true;
+    const session = await this.ctx.answering(monitor);
+    if (session === this.lockedOn) return;
+    const lock = async () => {
+      await lockFormation(session, formation.name);
+      return true;
+    };
+    // The server may take a moment to see that our own session is over.
+    const again = { deadlineMs: retakeMs, pauseMs: 300, signal: this.ctx.signal };
+    await (this.lockedOn ? retryUntil('the lock on the monitor, which was lost', again, lock) : lock());
+    this.lockedOn = session;
   }
 
   private async settle(): Promise<void> {
     const { ctx, options } = this;
+    await this.lockOnMonitor();
     const session = await ctx.answering(ctx.monitor);
     const deadlineMs = options.convergeDeadlineMs;
     await settle(session, ctx.formation, ctx.steps, { deadlineMs, signal: ctx.signal });

@@ -39,7 +39,8 @@ export function registrationOf(formation: Formation, found: Found): Registration
       ...memberFaults(formation, found),
       ...primaryFaults(formation, registered, strays),
       ...lossFaults(registered, gone, strays, found),
-      ...(found.registered ? orphans.filter((name) => isEnabled(found.facts.get(name))) : []).map(
+      // A monitor that knows nobody is a new one, to which they come back.
+      ...(registered.length > 0 ? orphans.filter((name) => isEnabled(found.facts.get(name))) : []).map(
         droppedFault,
       ),
     ],
@@ -47,6 +48,15 @@ export function registrationOf(formation: Formation, found: Found): Registration
     gone,
     orphans,
   };
+}
+
+/** Why nothing may be pruned: no registered node would be left with its data, whoever is primary just now. Pure. */
+export function pruneFaults({ strays }: Registration, registered: readonly MonitorNode[]): string[] {
+  if (strays.length === 0 || strays.length < registered.length) return [];
+  const names = strays.map(({ name }) => name).join(', ');
+  return [
+    `input prune: the file names none of the registered data nodes (${names}), and all data would go with them; add those to the file that are to stay`,
+  ];
 }
 
 /** No container, or a new one: a creation that was interrupted left pg_autoctl's configuration at the least. */

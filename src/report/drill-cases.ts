@@ -1,4 +1,5 @@
 import type { JudgedDrill } from '../campaign/campaign-record.ts';
+import { isDualFor } from '../drill/clients-verdict.ts';
 import { isFailoverSign } from '../drill/failover.ts';
 import type { ClientsRecord, DrillRecord } from '../drill/record.ts';
 import type { DrillVerdict } from '../drill/verdict.ts';
@@ -153,7 +154,7 @@ function noPhantom({ ledger: { phantoms, vanished } }: ClientsRecord): Result {
 /** What a witness writes on the old primary waits for no standby, and no client takes it for done. */
 function onePrimary(
   { promotion: heard }: DrillRecord,
-  { ledger }: ClientsRecord,
+  { ledger, scene }: ClientsRecord,
   { dualPrimarySeconds }: DrillVerdict,
 ): Result {
   const { overlap, overlapSeconds } = ledger;
@@ -161,6 +162,10 @@ function onePrimary(
     return failed(
       `both primaries acknowledged writes to clients for ${shownSeconds(overlapSeconds)}`,
       describeRows(overlap.rows),
+    );
+  if (isDualFor(scene, ledger))
+    return failed(
+      `the old primary took a witness's writes for ${shownSeconds(dualPrimarySeconds)} more, and commits wait for no standby`,
     );
   if (heard === undefined) return skipped('nobody was promoted');
   if (dualPrimarySeconds === undefined) return skipped('it was not measured');

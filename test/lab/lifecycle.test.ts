@@ -206,6 +206,15 @@ describe('a container that was deleted is replaced, and no data is lost', { time
     for (const node of [alpha, beta]) expect(await rowsOn(node)).toBe('1000');
     await becomesHealthy(yaml, 10_000);
   });
+
+  it('the monitor, while no node runs', async () => {
+    await incus('stop', '--force', alpha, beta);
+    await incus('delete', '--force', names.monitor);
+    const { code, log } = await provision(yaml);
+    expect(code, log).toBe(0);
+    for (const node of [alpha, beta]) expect(await rowsOn(node)).toBe('1000');
+    await becomesHealthy(yaml, 10_000);
+  });
 });
 
 describe('a primary that pg_auto_failover left read-only', () => {

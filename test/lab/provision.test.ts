@@ -158,6 +158,28 @@ describe('provision-pgaf puts right what has drifted', () => {
     expect(again.outputs['changed'], again.log).toBe('false');
   });
 
+  it('a stopped monitor, which knows its nodes, and keepers that were told to forget it', async () => {
+    await incus('stop', '--force', formation.monitor);
+    const started = await provision();
+    expect(started.code, started.log).toBe(0);
+    expect(started.log).not.toContain('forget the monitor');
+    for (const node of formation.nodes) {
+      const disable = [
+        'env',
+        'PATH=/usr/lib/postgresql/15/bin:/usr/bin:/bin',
+        'pg_autoctl',
+        'disable',
+        'monitor',
+      ];
+      await inside(node, 'runuser', '-u', 'postgres', '--', ...disable, '--force', '--pgdata', pgdata);
+    }
+    const mended = await provision();
+    expect(mended.code, mended.log).toBe(0);
+    expect(mended.log).toContain("set the monitor's connection string");
+    const again = await provision();
+    expect(again.outputs['changed'], again.log).toBe('false');
+  });
+
   it('a power loss after which another process has the id of the old Postgres', async () => {
     await inside(beta, 'systemctl', 'stop', 'pg_autoctl');
     await inside(beta, 'sh', '-c', impostor);

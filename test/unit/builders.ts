@@ -410,6 +410,7 @@ export const historyEntry = ({ record, verdict }: JudgedDrill): HistoryEntry => 
   fault: record.fault,
   outcome: verdict.outcome,
   failover: record.expected === 'failover',
+  longestPauseSeconds: null,
   rtoSeconds: verdict.rtoSeconds ?? null,
   clientRtoSeconds: verdict.clientRtoSeconds ?? null,
   writeOutageSeconds: verdict.writeOutageSeconds ?? null,

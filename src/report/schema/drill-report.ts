@@ -124,7 +124,12 @@ const clients = v.object({
   sessions: count('Connections that wrote.'),
   writesPerSecond: number('Of each session, at most.'),
   journal: text("The journal's file, in the report's folder."),
-  scene: v.object({ faultAt: v.number(), oldPrimary: v.string(), newPrimary: maybe(v.string()) }),
+  scene: v.object({
+    faultAt: v.number(),
+    oldPrimary: v.string(),
+    newPrimary: maybe(v.string()),
+    asynchronous: maybe(v.boolean()),
+  }),
   reads: list(read, "The rows that stood on a node, read between two moments of the journal's clock."),
   ledger: v.pipe(ledger, v.description('What the writes prove.')),
   writeAtEnd: v.pipe(v.boolean(), v.description('Whether clients wrote on the primary when all was over.')),

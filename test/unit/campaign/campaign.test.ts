@@ -122,6 +122,7 @@ describe('a campaign', () => {
         failover: true,
         rtoSeconds,
         clientRtoSeconds: null,
+        longestPauseSeconds: null,
         writeOutageSeconds: null,
         rejoinSeconds: 4,
         acknowledgedWrites: null,

@@ -24,6 +24,7 @@ const entry = (given: Partial<HistoryEntry> = {}): HistoryEntry => ({
   acknowledgedWrites: 400,
   lostWrites: 0,
   dualPrimarySeconds: 0,
+  longestPauseSeconds: null,
   wrong: false,
   ...given,
 });
@@ -47,10 +48,14 @@ describe('what drills prove', () => {
       entry({ outcome: 'missed', lostWrites: 2 }),
       entry({ outcome: 'missed', dualPrimarySeconds: 0.2 }),
       entry({ outcome: 'missed', clientRtoSeconds: 61 }),
+      entry({ outcome: 'missed', longestPauseSeconds: 61 }),
+      entry({ outcome: 'error', lostWrites: 2 }),
+      entry({ outcome: 'error', dualPrimarySeconds: 0.2 }),
+      entry({ outcome: 'error', rtoSeconds: 61 }),
       entry({ outcome: 'missed', rejoinSeconds: null }),
     ];
     const { now } = proofOf(run, [], 60, undefined);
-    expect([now.drills, now.breaches]).toEqual([6, 5]);
+    expect([now.drills, now.breaches]).toEqual([9, 8]);
   });
 
   it('holds earlier drills against the target of today', () => {

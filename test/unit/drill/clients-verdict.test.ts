@@ -51,6 +51,20 @@ describe('a drill that clients watched', () => {
     expect(message).toMatch(says);
   });
 
+  it('misses its objective for what a witness could write on the old primary where commits wait for nobody', () => {
+    const clients = clientsRecord(times);
+    const ledger = { ...clients.ledger, dualPrimarySeconds: 1.5 };
+    const judged = (asynchronous: boolean) =>
+      judgeDrill(
+        watchedDrill({ clients: { ...clients, ledger, scene: { ...clients.scene, asynchronous } } }),
+      );
+    expect(judged(false)).toMatchObject({ outcome: 'pass', dualPrimarySeconds: 1.5 });
+    expect(judged(true).outcome).toBe('missed');
+    expect(judged(true).message).toMatch(
+      /^two primaries: the old one took writes for 1\.500 s .*, and lost$/,
+    );
+  });
+
   it('misses its objective when they no longer write at the end, whatever they did before', () => {
     const clients = { ...clientsRecord(times), writeAtEnd: false };
     const { outcome, message } = judgeDrill(watchedDrill({ clients }));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { MonitorNode } from '../../../src/monitor/nodes.ts';
 import { type Facts, noFacts } from '../../../src/provision/facts.ts';
-import { type Found, registrationOf } from '../../../src/provision/registration.ts';
+import { type Found, pruneFaults, registrationOf } from '../../../src/provision/registration.ts';
 import { builtInFormation, formationOf, monitorNode } from '../builders.ts';
 import { expectSentences } from '../refusal.ts';
 
@@ -82,6 +82,13 @@ describe('the nodes of the file and those of the monitor', () => {
       orphans: ['pgaf-primary', 'pgaf-replica'],
     });
   });
+
+  it('tell nodes with data whose monitor was made anew, and knows nobody', () => {
+    expect(registrationOf(formation, found({ registered: [] }))).toMatchObject({
+      faults: [],
+      orphans: ['pgaf-primary', 'pgaf-replica'],
+    });
+  });
 });
 
 describe('what would lose data is refused, with the way to do it by hand', () => {
@@ -118,6 +125,17 @@ describe('what would lose data is refused, with the way to do it by hand', () =>
       /^nodes: the primary is pgaf-primary, which the file does not name.*perform switchover/,
       formationOf('nodes: [{ name: fresh }, { name: pgaf-replica }]'),
     ));
+
+  it('every registered node by prune, whoever is primary', () => {
+    const moving = [{ ...primary, goalState: 'draining' }, replica];
+    const fresh = formationOf('nodes: [{ name: fresh }, { name: other }]');
+    const registration = registrationOf(fresh, found({ registered: moving }));
+    expect(registration.faults).toEqual([]);
+    expect(pruneFaults(registration, moving)[0]).toMatch(
+      /^input prune: the file names none of the registered data nodes \(pgaf-primary, pgaf-replica\)/,
+    );
+    expect(pruneFaults(registrationOf(formation, found()), [primary, replica])).toEqual([]);
+  });
 
   it('every registered node without its data', () =>
     refused(
