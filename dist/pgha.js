@@ -22373,6 +22373,11 @@ function monitorHba(hosts) {
         ...hosts.map((host) => `hostssl ${monitorDatabase} ${autoctlRole} ${host} scram-sha-256`),
     ]);
 }
+/** The hosts in a file that `monitorHba` wrote. */
+function hostsInMonitorHba(hba) {
+    const rule = new RegExp(`^hostssl ${monitorDatabase} ${autoctlRole} (\\S+) scram-sha-256$`, 'gm');
+    return [...hba.matchAll(rule)].map(([, host = '']) => host);
+}
 /** pg_ident.conf of the monitor: postgres may be the accounts that pg_autoctl uses locally. */
 function monitorIdent() {
     return lines([head, `pgha postgres ${autoctlRole}`, `pgha postgres ${autoctlOwner}`]);
@@ -43001,7 +43006,7 @@ class Provisioning {
         ctx.secrets = secrets_secretsOf(options.secrets, members.map((member) => ctx.factsOf(member)));
         const containers = this.dataContainersUp(instances, image);
         await Promise.all([
-            this.install(monitor, instances).then(() => ctx.isOpen(monitor) ? monitorUp(ctx, [...hosts, ...besides]) : undefined),
+            this.install(monitor, instances).then(() => ctx.isOpen(monitor) ? monitorUp(ctx, [...new Set([...hosts, ...besides])]) : undefined),
             ...dataNodes.filter(({ name }) => steps.planning || instances.has(name)).map(containers),
         ]);
         // What could not be read before it ran may hold what must not be lost.
@@ -43136,10 +43141,12 @@ class Provisioning {
     async hostsOfOtherFormations(isStarting) {
         const { ctx } = this;
         const facts = ctx.facts.get(ctx.monitor.name);
-        if (!facts?.created || !facts.serviceActive)
+        if (!facts?.created)
             return [];
-        const session = await (isStarting ? this.patiently() : ctx.openIfAnswers(ctx.monitor));
-        const hosts = session ? await readOtherHosts(session, ctx.formation.name) : [];
+        const ask = () => (isStarting ? this.patiently() : ctx.openIfAnswers(ctx.monitor));
+        const session = facts.serviceActive ? await ask() : undefined;
+        // One that does not answer lets in whom it let in before.
+        const hosts = session ? await readOtherHosts(session, ctx.formation.name) : hostsInMonitorHba(facts.hba);
         return hosts.map(hbaAddress).filter((each) => each !== undefined);
     }
     refuseLosses(instances, registered) {

@@ -38,6 +38,12 @@ export function monitorHba(hosts: readonly string[]): string {
   ]);
 }
 
+/** The hosts in a file that `monitorHba` wrote. */
+export function hostsInMonitorHba(hba: string): string[] {
+  const rule = new RegExp(`^hostssl ${monitorDatabase} ${autoctlRole} (\\S+) scram-sha-256$`, 'gm');
+  return [...hba.matchAll(rule)].map(([, host = '']) => host);
+}
+
 /** pg_ident.conf of the monitor: postgres may be the accounts that pg_autoctl uses locally. */
 export function monitorIdent(): string {
   return lines([head, `pgha postgres ${autoctlRole}`, `pgha postgres ${autoctlOwner}`]);

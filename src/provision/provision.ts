@@ -11,7 +11,7 @@ import { timingsFaults } from '../formation/timings.ts';
 import { type ContainerLock, lockInContainer } from '../incus/container-lock.ts';
 import type { Incus, Instance } from '../incus/incus.ts';
 import { drillMarkKey } from '../incus/labels.ts';
-import { hbaAddress } from '../member/hba.ts';
+import { hbaAddress, hostsInMonitorHba } from '../member/hba.ts';
 import { lockFormation, ownerReturnsMs } from '../monitor/lock.ts';
 import { type MonitorNode, readNodes, readOtherHosts } from '../monitor/nodes.ts';
 import type { Session } from '../postgres/session.ts';
@@ -133,7 +133,7 @@ class Provisioning {
     const containers = this.dataContainersUp(instances, image);
     await Promise.all([
       this.install(monitor, instances).then(() =>
-        ctx.isOpen(monitor) ? monitorUp(ctx, [...hosts, ...besides]) : undefined,
+        ctx.isOpen(monitor) ? monitorUp(ctx, [...new Set([...hosts, ...besides])]) : undefined,
       ),
       ...dataNodes.filter(({ name }) => steps.planning || instances.has(name)).map(containers),
     ]);
@@ -283,9 +283,11 @@ class Provisioning {
   private async hostsOfOtherFormations(isStarting: boolean): Promise<string[]> {
     const { ctx } = this;
     const facts = ctx.facts.get(ctx.monitor.name);
-    if (!facts?.created || !facts.serviceActive) return [];
-    const session = await (isStarting ? this.patiently() : ctx.openIfAnswers(ctx.monitor));
-    const hosts = session ? await readOtherHosts(session, ctx.formation.name) : [];
+    if (!facts?.created) return [];
+    const ask = () => (isStarting ? this.patiently() : ctx.openIfAnswers(ctx.monitor));
+    const session = facts.serviceActive ? await ask() : undefined;
+    // One that does not answer lets in whom it let in before.
+    const hosts = session ? await readOtherHosts(session, ctx.formation.name) : hostsInMonitorHba(facts.hba);
     return hosts.map(hbaAddress).filter((each) => each !== undefined);
   }
 

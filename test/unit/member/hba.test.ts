@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hbaAddress, monitorHba, monitorIdent, nodeHba } from '../../../src/member/hba.ts';
+import { hbaAddress, hostsInMonitorHba, monitorHba, monitorIdent, nodeHba } from '../../../src/member/hba.ts';
 import { builtInFormation, formationOf } from '../builders.ts';
 
 const hosts = ['pgaf-primary.incus', 'pgaf-replica.incus'];
@@ -13,6 +13,11 @@ describe("the monitor's pg_hba.conf", () => {
       'hostssl pg_auto_failover autoctl_node pgaf-primary.incus scram-sha-256',
       'hostssl pg_auto_failover autoctl_node pgaf-replica.incus scram-sha-256',
     ]);
+  });
+
+  it('tells whom it lets in', () => {
+    expect(hostsInMonitorHba(monitorHba(hosts))).toEqual(hosts);
+    expect(hostsInMonitorHba('')).toEqual([]);
   });
 
   it("has the map that lets postgres be pg_autoctl's accounts", () => {
