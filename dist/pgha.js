@@ -36208,21 +36208,19 @@ function clientWrongs({ clients }) {
         ...wrong(overlap, (count) => `two primaries: the old one acknowledged ${count} of clients after the new one's first, for ${overlapSeconds.toFixed(3)} s`),
     ];
 }
-/** Two primaries that no client met, in a formation where it would have been told that its writes are safe on either. */
-function unwitnessed({ scene, ledger }) {
-    const { overlap, dualPrimarySeconds = 0 } = ledger;
-    if (!isDualFor(scene, ledger) || overlap.count > 0)
+function unwitnessed(clients) {
+    if (!isDualUnmet(clients))
         return [];
     return [
         [
             'missed',
-            `two primaries: the old one took writes for ${dualPrimarySeconds.toFixed(3)} s after the new one's first, and commits wait for no standby here: a client's would have been acknowledged, and lost`,
+            `two primaries: the old one took writes for ${clients.ledger.dualPrimarySeconds?.toFixed(3)} s after the new one's first, and commits wait for no standby here: a client's would have been acknowledged, and lost`,
         ],
     ];
 }
-/** Whether what the old primary took after the new one's first write counts as a second primary. */
-function isDualFor({ asynchronous }, { overlap, dualPrimarySeconds = 0 }) {
-    return overlap.count > 0 || (asynchronous === true && dualPrimarySeconds > 0);
+/** Two primaries that no client met, in a formation where it would have been told that its writes are safe on either. */
+function isDualUnmet({ scene, ledger: { overlap, dualPrimarySeconds = 0 } }) {
+    return scene.asynchronous === true && overlap.count === 0 && dualPrimarySeconds > 0;
 }
 /** Characters of the rows that a message names. */
 const longestList = 80;
@@ -39265,12 +39263,12 @@ function noPhantom({ ledger: { phantoms, vanished } }) {
         return failed(`${vanished.count} rows were seen and vanished`, describeRows(vanished.rows));
     return { kind: 'passed' };
 }
-/** What a witness writes on the old primary waits for no standby, and no client takes it for done. */
-function onePrimary({ promotion: heard }, { ledger, scene }, { dualPrimarySeconds }) {
-    const { overlap, overlapSeconds } = ledger;
+/** What a witness writes on the old primary waits for no standby; where clients' writes do, none takes it for done. */
+function onePrimary({ promotion: heard }, clients, { dualPrimarySeconds }) {
+    const { overlap, overlapSeconds } = clients.ledger;
     if (overlap.count > 0)
         return failed(`both primaries acknowledged writes to clients for ${shownSeconds(overlapSeconds)}`, describeRows(overlap.rows));
-    if (isDualFor(scene, ledger))
+    if (isDualUnmet(clients))
         return failed(`the old primary took a witness's writes for ${shownSeconds(dualPrimarySeconds)} more, and commits wait for no standby`);
     if (heard === undefined)
         return skipped('nobody was promoted');

@@ -41,24 +41,19 @@ export function clientWrongs({ clients }: DrillRecord): [Outcome, string][] {
   ];
 }
 
-/** Two primaries that no client met, in a formation where it would have been told that its writes are safe on either. */
-function unwitnessed({ scene, ledger }: Clients): [Outcome, string][] {
-  const { overlap, dualPrimarySeconds = 0 } = ledger;
-  if (!isDualFor(scene, ledger) || overlap.count > 0) return [];
+function unwitnessed(clients: Clients): [Outcome, string][] {
+  if (!isDualUnmet(clients)) return [];
   return [
     [
       'missed',
-      `two primaries: the old one took writes for ${dualPrimarySeconds.toFixed(3)} s after the new one's first, and commits wait for no standby here: a client's would have been acknowledged, and lost`,
+      `two primaries: the old one took writes for ${clients.ledger.dualPrimarySeconds?.toFixed(3)} s after the new one's first, and commits wait for no standby here: a client's would have been acknowledged, and lost`,
     ],
   ];
 }
 
-/** Whether what the old primary took after the new one's first write counts as a second primary. */
-export function isDualFor(
-  { asynchronous }: Clients['scene'],
-  { overlap, dualPrimarySeconds = 0 }: Clients['ledger'],
-): boolean {
-  return overlap.count > 0 || (asynchronous === true && dualPrimarySeconds > 0);
+/** Two primaries that no client met, in a formation where it would have been told that its writes are safe on either. */
+export function isDualUnmet({ scene, ledger: { overlap, dualPrimarySeconds = 0 } }: Clients): boolean {
+  return scene.asynchronous === true && overlap.count === 0 && dualPrimarySeconds > 0;
 }
 
 /** Characters of the rows that a message names. */

@@ -1,5 +1,5 @@
 import type { JudgedDrill } from '../campaign/campaign-record.ts';
-import { isDualFor } from '../drill/clients-verdict.ts';
+import { isDualUnmet } from '../drill/clients-verdict.ts';
 import { isFailoverSign } from '../drill/failover.ts';
 import type { ClientsRecord, DrillRecord } from '../drill/record.ts';
 import type { DrillVerdict } from '../drill/verdict.ts';
@@ -151,19 +151,19 @@ function noPhantom({ ledger: { phantoms, vanished } }: ClientsRecord): Result {
   return { kind: 'passed' };
 }
 
-/** What a witness writes on the old primary waits for no standby, and no client takes it for done. */
+/** What a witness writes on the old primary waits for no standby; where clients' writes do, none takes it for done. */
 function onePrimary(
   { promotion: heard }: DrillRecord,
-  { ledger, scene }: ClientsRecord,
+  clients: ClientsRecord,
   { dualPrimarySeconds }: DrillVerdict,
 ): Result {
-  const { overlap, overlapSeconds } = ledger;
+  const { overlap, overlapSeconds } = clients.ledger;
   if (overlap.count > 0)
     return failed(
       `both primaries acknowledged writes to clients for ${shownSeconds(overlapSeconds)}`,
       describeRows(overlap.rows),
     );
-  if (isDualFor(scene, ledger))
+  if (isDualUnmet(clients))
     return failed(
       `the old primary took a witness's writes for ${shownSeconds(dualPrimarySeconds)} more, and commits wait for no standby`,
     );

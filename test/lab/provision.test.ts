@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { stateFileOf } from '../../src/member/keeper-state.ts';
+import { autoctl } from './breakage.ts';
 import { some } from './extent.ts';
 import { containersOf, labFormation } from './formations.ts';
 import { becomesHealthy, figure, incus, inside, runAction, startAction } from './harness.ts';
@@ -163,16 +164,7 @@ describe('provision-pgaf puts right what has drifted', () => {
     const started = await provision();
     expect(started.code, started.log).toBe(0);
     expect(started.log).not.toContain('forget the monitor');
-    for (const node of formation.nodes) {
-      const disable = [
-        'env',
-        'PATH=/usr/lib/postgresql/15/bin:/usr/bin:/bin',
-        'pg_autoctl',
-        'disable',
-        'monitor',
-      ];
-      await inside(node, 'runuser', '-u', 'postgres', '--', ...disable, '--force', '--pgdata', pgdata);
-    }
+    for (const node of formation.nodes) await autoctl(node, 'disable', 'monitor', '--force');
     const mended = await provision();
     expect(mended.code, mended.log).toBe(0);
     expect(mended.log).toContain("set the monitor's connection string");
