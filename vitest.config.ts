@@ -1,10 +1,59 @@
 import { defineConfig } from 'vitest/config';
 
-/** Three kinds of tests, each with its own command; see test/run. No test is ever retried. */
+/** Scripts for containers are files, imported as text: the build has the same (scripts/build.mjs). */
+const scriptsAsText = {
+  name: 'scripts-as-text',
+  transform: (code: string, id: string) =>
+    /\.(pl|sh)$/.test(id) ? { code: `export default ${JSON.stringify(code)}`, map: null } : undefined,
+};
+
+/**
+ * Lab tests that measure nothing: they run in a second lab beside the others, which have figures to tell. A file that
+ * drills, or holds a time against an aim, is not one of them.
+ */
+const beside = [
+  'bad-input',
+  'checks-many',
+  'checks-mended',
+  'checks-replication',
+  'checks-service',
+  'checks-surroundings',
+  'checks-three',
+  'doctor',
+  'existing-formation',
+  'hostile',
+  'incus',
+  'lab',
+  'lifecycle',
+  'packages',
+  'resolved',
+  'secrets',
+  'security',
+  'surroundings',
+  'terminal',
+].map((name) => `test/lab/${name}.test.ts`);
+
+const inALab = {
+  globalSetup: ['test/lab/only-in-a-lab.ts'],
+  setupFiles: ['test/lab/tidy.ts', 'test/lab/journals.ts'],
+  // The files share real containers: one at a time, each test with the time a drill needs.
+  fileParallelism: false,
+  maxWorkers: 1,
+  testTimeout: 180_000,
+  hookTimeout: 300_000,
+};
+
+/** What only a server can show needs one (test/runner/README.md). */
+const withoutServer = process.env['PGHA_TEST_RUNNER']?.startsWith('gitea-server')
+  ? []
+  : ['test/runner/server/**'];
+
+/** The kinds of tests, each with its own command; see test/run. No test is ever retried. */
 export default defineConfig({
   test: {
     projects: [
       {
+        plugins: [scriptsAsText],
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
@@ -15,9 +64,11 @@ export default defineConfig({
         },
       },
       {
+        plugins: [scriptsAsText],
         test: {
           name: 'runner',
           include: ['test/runner/**/*.test.ts'],
+          exclude: withoutServer,
           globalSetup: ['test/lab/only-in-a-lab.ts'],
           fileParallelism: false,
           maxWorkers: 1,
@@ -26,16 +77,18 @@ export default defineConfig({
         },
       },
       {
+        plugins: [scriptsAsText],
+        test: { ...inALab, name: 'lab', include: ['test/lab/**/*.test.ts'], exclude: beside },
+      },
+      { plugins: [scriptsAsText], test: { ...inALab, name: 'beside', include: beside } },
+      {
+        plugins: [scriptsAsText],
         test: {
-          name: 'lab',
-          include: ['test/lab/**/*.test.ts'],
-          globalSetup: ['test/lab/only-in-a-lab.ts'],
-          setupFiles: ['test/lab/tidy.ts', 'test/lab/journals.ts'],
-          // The files share real containers: one at a time, each test with the time a drill needs.
-          fileParallelism: false,
-          maxWorkers: 1,
-          testTimeout: 180_000,
-          hookTimeout: 300_000,
+          ...inALab,
+          name: 'cluster',
+          include: ['test/cluster/**/*.test.ts'],
+          globalSetup: ['test/cluster/only-in-a-cluster.ts'],
+          setupFiles: [],
         },
       },
     ],

@@ -1,17 +1,24 @@
 # shellcheck shell=bash
 # The lab's Incus: what `lab env` exports, its set-up, its images, its health.
 
+# The remote `local` is the daemon's socket: of a cluster, that of m1. The remotes m1, m2, … are its members' addresses.
 lab_environment() {
+	local socket_dir=$incus_dir client_bin=$state_dir/client/bin
+	! is_cluster || socket_dir=$state_dir/m1/incus
 	cat <<-ENV
-		export INCUS_DIR=$incus_dir
-		export INCUS_SOCKET=$incus_dir/unix.socket
+		export INCUS_DIR=$socket_dir
+		export INCUS_SOCKET=$socket_dir/unix.socket
 		export INCUS_CONF=$state_dir/client
 		unset INCUS_REMOTE INCUS_PROJECT
 		export PGHA_LAB=$lab
 		export PGHA_LAB_NETNS=$netns
 		export PGHA_LAB_ARCHIVE=$archive_url
 		export PGHA_LAB_KEY=$state_dir/www/pgdg/key.asc
+		export PGHA_LAB_MEMBERS="$(member_names | paste -sd ' ')"
 	ENV
+	# shellcheck disable=SC2016  # for the shell that reads it
+	! is_cluster ||
+		printf 'case ":$PATH:" in *:%s:*) ;; *) export PATH=%s:$PATH ;; esac\n' "$client_bin" "$client_bin"
 	case ":$PATH:" in
 	*":${incusd%/*}:"*) ;;
 	*) [[ $incusd != /opt/incus/* ]] || echo "export PATH=${incusd%/*}:\$PATH" ;;
@@ -21,15 +28,18 @@ lab_environment() {
 use_lab_environment() {
 	find_incus
 	eval "$(lab_environment)"
+	# The lab itself talks to a cluster by sockets, which are there whatever becomes of the network.
+	! is_cluster || export INCUS_CONF=$state_dir/admin PATH=$incus_path
 }
 
-# Sets lab_state: absent, up, daemon-dead, archive-dead or broken; and, when it
-# is up, lab_aliases: the images' aliases, from the one request that also proves
+# Sets lab_state: absent, up, daemon-dead, archive-dead or broken, and for a
+# cluster members-down or dns-dead as well; and, when it is up, lab_aliases: the images' aliases, from the one request that also proves
 # that the daemon answers.
 examine_lab() {
 	lab_state=absent lab_aliases=''
 	[[ -e $run_dir || -e $state_dir || -e $netns_path ]] || return 0
 	lab_state=broken
+	! is_cluster || { examine_cluster && return; }
 	[[ -e $run_dir/raised && -d $incus_dir && -e $netns_path ]] && holder_alive || return 0
 	lab_state=daemon-dead
 	lab_aliases=$(timeout 10 incus query /1.0/images/aliases 2>/dev/null) || return 0

@@ -34,19 +34,19 @@ start_sandbox() {
 	raise_inotify_limit
 	chmod 711 "$state_dir"
 	# A client of a lab that is gone makes the folder anew, for itself alone; containers go through it.
-	chmod 755 "${state_dir%/*}"
+	chmod 755 /var/lib/pgha-lab
 	ip netns add "$netns"
 	ip -n "$netns" link set lo up
-	rm -f "$run_dir/orders"
+	rm -f "$run_dir"/{orders,ready}
 	mkfifo -m 600 "$run_dir/orders"
 	: >"$state_dir/sandbox.log"
 	(
 		close_inherited "$lab_lock_fd"
 		cd /
 		# A clean environment: a runner ends what bears its tracking variables.
-		exec env -i PATH="$incus_path" PGHA_LAB="$lab" LAB_INCUSD="$incusd" \
+		exec env -i PATH="$incus_path" PGHA_LAB="$lab" LAB_MEMBER="$member" LAB_INCUSD="$incusd" \
 			LAB_LOCK_FD="$lab_lock_fd" HOME=/root LANG=C.UTF-8 \
-			setsid --fork nsenter --net="$netns_path" unshare --mount \
+			setsid --fork nsenter --net="$netns_path" unshare --mount --uts \
 			"$lab_home/sandbox" hold </dev/null >>"$state_dir/sandbox.log" 2>&1
 	)
 	until [[ -e $run_dir/ready ]]; do
@@ -68,28 +68,37 @@ close_inherited() {
 	done
 }
 
-# order SERVICE: has the sandbox's init start incusd or the archive's server.
+# order SERVICE [end]: has the sandbox's init start one of its services (sandbox), or end it.
 order() {
-	timeout 5 bash -c 'echo "$1" >"$2"' - "$1" "$run_dir/orders" ||
-		give_up "the lab's init takes no order to start $1." "See $state_dir/sandbox.log"
+	timeout 5 bash -c 'echo "$1" >"$2"' - "$*" "$run_dir/orders" ||
+		give_up "the lab's init takes no order: $*." "See $state_dir/sandbox.log"
 }
 
-# end_sandbox: whatever of it is there, in whatever state.
+# end_sandbox: whatever of it is there, in whatever state; of a cluster, also its members.
 end_sandbox() {
-	local pid
-	if holder_alive; then
-		read -r pid _ <"$run_dir/holder"
-		kill -KILL "$pid" 2>/dev/null || true
-	fi
-	remove_cgroup
-	if [[ -e $netns_path ]]; then
-		ip netns del "$netns" 2>/dev/null || rm -f "$netns_path"
-	fi
+	local each members=()
+	mapfile -t members < <(members_there)
+	for each in "${members[@]}"; do (use_scope "$each" && kill_holder); done
+	kill_holder
+	remove_cgroups "${members[@]/#/$cgroup.}" "$cgroup"
+	for each in "${members[@]}"; do (use_scope "$each" && remove_netns); done
+	remove_netns
 	forget_netns_folder
 	timeout 300 rm -rf --one-file-system "$run_dir" "$state_dir" ||
 		give_up "$state_dir could not be removed." "Run lab/lab down again."
 	restore_inotify_limit
 	rmdir /run/pgha-lab/ /var/lib/pgha-lab/ 2>/dev/null || true
+}
+
+kill_holder() {
+	local pid
+	holder_alive || return 0
+	read -r pid _ <"$run_dir/holder"
+	kill -KILL "$pid" 2>/dev/null || true
+}
+
+remove_netns() {
+	[[ ! -e $netns_path ]] || ip netns del "$netns" 2>/dev/null || rm -f "$netns_path"
 }
 
 # `ip netns add` makes /run/netns a mount point of its own; nothing needs it
@@ -100,22 +109,27 @@ forget_netns_folder() {
 	rmdir /run/netns 2>/dev/null || true
 }
 
-# Ends what is left in the lab's control group, where only the lab's processes
-# ever are, and removes it. Killing the holder takes its offspring along, so as
-# a rule there is nothing to end; the kernel needs a moment to reap them.
-remove_cgroup() {
+# remove_cgroups NAME...: ends what is left in the lab's control groups, where
+# only the lab's processes ever are, and removes them. Killing the holder takes
+# its offspring along, so as a rule there is nothing to end; the kernel needs a
+# moment to reap them. Where it can end a whole group at once, it does (5.14).
+remove_cgroups() {
 	timeout 30 unshare --mount bash -c '
 		mount -t cgroup2 cgroup2 "$1" || exit 1
 		cd "$1"
-		[ -d "$2" ] || exit 0
-		for attempt in {1..200}; do
-			find "$2" -name cgroup.procs -exec cat {} + | while read -r pid; do
-				[ "$pid" = 0 ] || kill -KILL "$pid" 2>/dev/null
+		shift
+		for group; do [ ! -e "$group/cgroup.kill" ] || echo 1 >"$group/cgroup.kill"; done
+		for group; do
+			for attempt in {1..200}; do
+				[ -d "$group" ] || continue 2
+				find "$group" -name cgroup.procs -exec cat {} + | while read -r pid; do
+					[ "$pid" = 0 ] || kill -KILL "$pid" 2>/dev/null
+				done
+				find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
+				[ -d "$group" ] || continue 2
+				sleep 0.02
 			done
-			find "$2" -depth -type d -exec rmdir {} + 2>/dev/null
-			[ -d "$2" ] || exit 0
-			sleep 0.05
-		done
-		exit 1' - /mnt "$cgroup" ||
-		step "the control group $cgroup could not be removed"
+			exit 1
+		done' - /mnt "$@" ||
+		step "a control group could not be removed: $*"
 }

@@ -2,13 +2,19 @@
 # `lab up`: examine what is there, then raise, repair, rebuild or add to it.
 
 up() {
-	local images=() wanted=() image found
+	local images=() wanted=() image found size=''
 	while (($#)); do
 		case $1 in
 		--image=*) set -- --image "${1#*=}" "${@:2}" && continue ;;
 		--image)
 			[[ -n ${suite_of[${2:-none}]:-} ]] || bad_usage "--image takes debian/12 or debian/13."
 			[[ " ${images[*]} " == *" $2 "* ]] || images+=("$2")
+			shift 2
+			;;
+		--members=*) set -- --members "${1#*=}" "${@:2}" && continue ;;
+		--members)
+			[[ ${2:-} =~ ^[2-9]$ ]] || bad_usage "--members takes 2 to 9 (found '${2:-}'); without it there is one server."
+			size=$2
 			shift 2
 			;;
 		*) bad_usage "up does not know $1." ;;
@@ -20,6 +26,7 @@ up() {
 	use_lab_environment
 	examine_lab
 	found=$lab_state
+	settle_size
 	repair_lab
 	for image in "${images[@]}"; do
 		has_image "$image" || wanted+=("$image")
@@ -38,8 +45,20 @@ up() {
 	step "lab $lab is up"
 }
 
+# A lab that is there keeps its kind; what is only remains becomes what is asked for, or else what it was.
+settle_size() {
+	local recorded
+	recorded=$(recorded_size)
+	if [[ -n $size && $size != "$recorded" && $lab_state != @(absent|broken) ]]; then
+		give_up "lab $lab is up with ${recorded:-one} member${recorded:+s}, not $size." "End it first: lab/lab down"
+	fi
+	size=${size:-$recorded}
+}
+
 end_half_raised() {
 	step "taking down what is half raised"
+	# What still starts a member would start it after the end.
+	((${#running[@]} == 0)) || wait "${running[@]}" || true
 	end_sandbox
 	forget_lab_lock
 }
@@ -55,6 +74,11 @@ repair_lab() {
 		daemon-dead)
 			step "lab $lab: incusd does not answer: starting it again, containers stay"
 			(start_daemon) 2>>"$log_file" || rebuild "incusd does not come back"
+			;;
+		members-down) (mend_members) 2> >(tee -a "$log_file" >&2) || rebuild "a member does not come back" ;;
+		dns-dead)
+			step "lab $lab: the name server is gone: starting it again"
+			(start_dns) 2>>"$log_file" || rebuild "the name server does not come back"
 			;;
 		archive-dead)
 			step "lab $lab: the archive's server is gone: starting it again"
@@ -102,7 +126,9 @@ bring_up() {
 		entry=$(cache_entry "$image")
 		cached "$entry" || start_builder assemble "$image" "$entry"
 	done
-	if [[ $lab_state != up ]]; then
+	if [[ $lab_state != up && -n $size ]]; then
+		raise_cluster "$size"
+	elif [[ $lab_state != up ]]; then
 		step "starting incusd"
 		start_sandbox
 		start_daemon

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const usage = `pgha release X.Y.Z [--dry-run] [--push]
-  makes the release on main: version in package.json, CHANGELOG.md, commit, tags vX.Y.Z and vX.
+  makes the release on main: version in package.json, CHANGELOG.md and nightly/, commit, tags vX.Y.Z and vX.
   --dry-run  does everything but touch this repository
   --push     sends main and both tags to origin, all or none
 pgha release --verify vX.Y.Z
@@ -68,7 +68,7 @@ const read = (folder, name) => readFileSync(join(folder, name), 'utf8');
 const versionOf = (folder) => JSON.parse(read(folder, 'package.json')).version;
 
 /** Everything that stands against the release, at once. */
-function faults(version) {
+function obstaclesTo(version) {
   const found = [];
   const say = (wrong, what) => wrong && found.push(what);
   const branch = git('branch', '--show-current');
@@ -89,6 +89,15 @@ function faults(version) {
   );
   return found;
 }
+
+/** What a release changes: the version and all that says it. The build writes it into the composite action as its siblings' tag. */
+const saysVersion = [
+  'package.json',
+  'package-lock.json',
+  'CHANGELOG.md',
+  'nightly/action.yml',
+  'nightly/github/action.yml',
+];
 
 /**
  * Builds what is in `folder` anew and compares with what is committed there.
@@ -116,7 +125,7 @@ function inClone(work) {
 }
 
 function release(version, { dryRun, push }) {
-  const found = faults(version);
+  const found = obstaclesTo(version);
   if (found.length > 0) throw new Refusal(found.join('\n'));
   const [tag, moved] = [`v${version}`, `v${version.split('.')[0]}`];
   inClone((clone) => {
@@ -124,7 +133,7 @@ function release(version, { dryRun, push }) {
     run('npm', ['version', version, '--no-git-tag-version', '--silent'], { cwd: clone });
     const day = new Date().toISOString().slice(0, 10);
     writeFileSync(join(clone, 'CHANGELOG.md'), released(read(clone, 'CHANGELOG.md'), version, day));
-    verifyBuild(clone, ['package.json', 'package-lock.json', 'CHANGELOG.md']);
+    verifyBuild(clone, saysVersion);
     for (const key of ['user.name', 'user.email']) within('config', key, git('config', key));
     within('commit', '--quiet', '--all', '--message', `Release ${version}`);
     console.log(

@@ -22,13 +22,14 @@ const config = {
         return { ...jsonSchema, uniqueItems: true };
       case 'check': // only the action can tell
       case 'guard':
+      case 'transform': // what a reader makes of it
       case 'finite': // JSON knows no other numbers
         return jsonSchema;
       default:
         return undefined;
     }
   },
-  // A word or a map (see wordOrMap in src/formation/words.ts), which the library would take for the word alone.
+  // A word or a map (see wordOrMap in src/formation/file/words.ts), which the library would take for the word alone.
   overrideSchema: ({ valibotSchema }) =>
     valibotSchema.type === 'lazy'
       ? { anyOf: ['', {}].map((example) => convert(valibotSchema.getter(example))) }

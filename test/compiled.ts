@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { scriptsAsModules } from '../scripts/scripts-as-modules.mjs';
 
 const root = join(import.meta.dirname, '..');
 
@@ -20,6 +21,7 @@ export function compileSources(): Compiled {
   const project = join(root, 'tsconfig.build.json');
   // Types are checked elsewhere.
   execFileSync(tsc, ['-p', project, '--outDir', folder, '--noCheck'], { timeout: 120_000 });
+  scriptsAsModules(folder);
   return {
     url: (module) => pathToFileURL(join(folder, 'src', `${module}.js`)).href,
     remove: () => rmSync(folder, { recursive: true }),

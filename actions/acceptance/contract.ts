@@ -5,11 +5,16 @@ import { inputs as provisionInputs } from '../provision-pgaf/contract.ts';
 
 /** The root action.yml: what its three actions take and tell. */
 
-const { mode: _mode, confirm: _confirm, ...provisioning } = provisionInputs;
+const { mode: _mode, adopt: _adopt, confirm: _confirm, ...provisioning } = provisionInputs;
 const { formations: _formations, ...ofOneFormation } = checkInputs;
 
-/** An acceptance applies; a plan or a destruction is provision-pgaf's own business. */
-export const applying = { ...provisionInputs, mode: always('apply'), confirm: always('') } as const;
+/** An acceptance applies; a plan, a destruction or an adoption is provision-pgaf's own business. */
+export const applying = {
+  ...provisionInputs,
+  mode: always('apply'),
+  adopt: always(''),
+  confirm: always(''),
+} as const;
 
 /** An acceptance is of one formation. */
 export const checking = { ...checkInputs, formations: always('') } as const;

@@ -1,16 +1,16 @@
-import { choice, secondsInput, secret, secretUri, text } from '../../src/runner/inputs.ts';
+import { choice, password, secondsInput, secretUri, textInput } from '../../src/runner/inputs.ts';
 import { reportFolderInput } from '../../src/runner/run-action.ts';
 
 export const inputs = {
-  formation: text,
-  formations: text,
+  formation: textInput,
+  formations: textInput,
   'wait-seconds': secondsInput(0, 86_400),
   'rto-target-seconds': secondsInput(0.001, 86_400),
   'fail-on': choice(['error', 'warning']),
-  'app-password': secret,
-  'tls-ca': text,
+  'app-password': password,
+  'tls-ca': textInput,
   'client-uri': secretUri,
-  [reportFolderInput]: text,
+  [reportFolderInput]: textInput,
 } as const;
 
 export const outputs = [

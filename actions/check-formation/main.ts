@@ -1,10 +1,10 @@
 import type { Subject } from '../../src/check/many.ts';
 import { checkFormations, formationsBeside } from '../../src/check/many.ts';
 import { together } from '../../src/contract/errors.ts';
-import { worstOutcome } from '../../src/contract/outcome.ts';
+import { type Outcome, worstOutcome } from '../../src/contract/outcome.ts';
+import { mostOfEach, shortened } from '../../src/contract/size.ts';
+import { formationPath, loadFormation } from '../../src/formation/file/load.ts';
 import { formationUri } from '../../src/formation/formation.ts';
-import { formationPath, loadFormation } from '../../src/formation/load.ts';
-import { checkJunit } from '../../src/report/check-junit.ts';
 import {
   annotationsOf,
   checkLines,
@@ -12,18 +12,27 @@ import {
   checkMessage,
   failedChecks,
   fencingMargin,
-  nodesOf,
+  nodesOutput,
   outcomeOf,
 } from '../../src/report/check-report.ts';
+import { checkJunit } from '../../src/report/junit/check-junit.ts';
 import type { InputsOf } from '../../src/runner/inputs.ts';
-import { type ActionContext, type ActionResult, type Run, runAction } from '../../src/runner/run-action.ts';
+import {
+  type ActionContext,
+  type ActionResult,
+  type RunStep,
+  runAction,
+} from '../../src/runner/run-action.ts';
 import { inputs, outputs } from './contract.ts';
 
 type Given = InputsOf<typeof inputs>;
 
 /** @param specs of the inputs; the acceptance leaves the caller no choice of some */
-export async function checkFormation(by: Run = runAction, specs: typeof inputs = inputs): Promise<void> {
-  await by({ name: 'check-formation', inputs: specs, outputs, run });
+export async function checkFormation(
+  by: RunStep = runAction,
+  specs: typeof inputs = inputs,
+): Promise<Outcome> {
+  return await by({ name: 'check-formation', inputs: specs, outputs, run });
 }
 
 async function run(given: Given, { log, signal, folder }: ActionContext): Promise<ActionResult> {
@@ -51,7 +60,7 @@ async function run(given: Given, { log, signal, folder }: ActionContext): Promis
       healthy: outcome === 'error' ? '' : String(outcome === 'pass'),
       primary: verdict?.primary ?? '',
       standbys: verdict?.standbys.join(',') ?? '',
-      nodes: JSON.stringify(leading?.judged ? nodesOf(leading) : []),
+      nodes: JSON.stringify(leading?.judged ? nodesOutput(leading) : []),
       'formation-uri': formationUri(first.formation),
       'predicted-rto-seconds': figure(verdict?.prediction?.['crash-stop'].promotion?.most),
       'fencing-margin-seconds': figure(fencingMargin(verdict?.prediction)),
@@ -61,7 +70,7 @@ async function run(given: Given, { log, signal, folder }: ActionContext): Promis
         checked.map((each) => ({
           formation: each.formation.name,
           outcome: outcomeOf(each),
-          message: each.judged ? each.verdict.message : each.failed,
+          message: shortened(each.judged ? each.verdict.message : each.failed, mostOfEach(checked.length)),
           primary: (each.judged && each.verdict.primary) || null,
         })),
       ),
@@ -83,7 +92,7 @@ function subjectsOf(given: Given, folder: string): Subject[] {
   const more = given.formations.trim();
   const paths = more === everyOther ? [] : more.split('\n').map((line) => line.trim());
   const texts = [given.formation, ...paths.filter((path) => path !== '')];
-  // The faults of all files are told at once.
+  // The errors of all files are told at once.
   const loaded = together(
     Object.fromEntries(texts.map((text, index) => [index, () => loadFormation(text, folder)])),
   );

@@ -5,11 +5,11 @@ import {
   listOf,
   numberInput,
   optional,
+  password,
   secondsInput,
-  secret,
-  text,
-  trueOrFalse,
-  wholeNumber,
+  textInput,
+  trueOrFalseInput,
+  wholeNumberInput,
 } from '../../src/runner/inputs.ts';
 import { reportFolderInput } from '../../src/runner/run-action.ts';
 
@@ -17,25 +17,28 @@ import { reportFolderInput } from '../../src/runner/run-action.ts';
 const faults: InputSpec<[FaultName, ...FaultName[]]> = listOf(choice(faultNames));
 
 export const inputs = {
-  formation: text,
+  formation: textInput,
   fault: faults,
   'hold-seconds': optional(secondsInput(0.5, 3600)),
   'rto-target-seconds': secondsInput(0.001, 86_400),
   'promotion-deadline-seconds': secondsInput(1, 86_400),
   'rejoin-deadline-seconds': secondsInput(1, 86_400),
-  'restore-primary': trueOrFalse,
-  'app-password': secret,
-  'tls-ca': text,
-  'require-client-evidence': trueOrFalse,
-  'client-sessions': wholeNumber(1, 64),
+  'wait-for-lock-seconds': secondsInput(0, 86_400),
+  'restore-primary': trueOrFalseInput,
+  'app-password': password,
+  'tls-ca': textInput,
+  'require-client-evidence': trueOrFalseInput,
+  'accept-published-table': trueOrFalseInput,
+  'client-sessions': wholeNumberInput(1, 64),
   'client-writes-per-second': numberInput(0.1, 200),
-  rounds: optional(wholeNumber(1, 1000)),
-  seed: optional(wholeNumber(0, 2 ** 31 - 1)),
-  'history-file': text,
+  'least-writes-at-risk': wholeNumberInput(0, 100_000),
+  rounds: optional(wholeNumberInput(1, 1000)),
+  seed: optional(wholeNumberInput(0, 2 ** 31 - 1)),
+  'history-file': textInput,
   'regression-percent': optional(numberInput(0, 1000)),
-  'self-test': trueOrFalse,
-  replay: text,
-  [reportFolderInput]: text,
+  'self-test': trueOrFalseInput,
+  replay: textInput,
+  [reportFolderInput]: textInput,
 } as const;
 
 export const outputs = [
@@ -44,6 +47,8 @@ export const outputs = [
   'write-outage-seconds',
   'rejoin-seconds',
   'acknowledged-writes',
+  'writes-at-risk',
+  'writes-in-flight',
   'lost-writes',
   'unknown-writes',
   'dual-primary-seconds',
@@ -56,5 +61,5 @@ export const outputs = [
   'html',
 ] as const;
 
-/** The state that main saves for post: the id of the drill whose fault is in force. */
+/** The state that main saves for post: the drill whose fault is in force, and where (exposed-state.ts). */
 export const exposedState = 'exposed';

@@ -4,14 +4,18 @@ import { applicationAccess } from '../../src/application/access.ts';
 import { type CampaignOptions, campaign } from '../../src/campaign/campaign.ts';
 import type { CampaignRecord } from '../../src/campaign/campaign-record.ts';
 import { figuresOf } from '../../src/campaign/figures.ts';
+import { roundedUp } from '../../src/campaign/proof.ts';
 import { replayed } from '../../src/campaign/replay.ts';
 import { judgeCampaign } from '../../src/campaign/verdict.ts';
 import { InputError } from '../../src/contract/errors.ts';
-import type { ClientsOptions } from '../../src/drill/clients.ts';
-import { type Formation, isAsynchronous } from '../../src/formation/formation.ts';
-import { loadFormation } from '../../src/formation/load.ts';
+import type { Outcome } from '../../src/contract/outcome.ts';
+import { mostOfEach, shortened } from '../../src/contract/size.ts';
+import { type ClientsOptions, preludeSeconds } from '../../src/drill/clients.ts';
+import { formationSource, loadFormation } from '../../src/formation/file/load.ts';
+import { type Formation, isAsynchronous, isLab } from '../../src/formation/formation.ts';
+import { requireLab } from '../../src/incus/environment.ts';
 import { Incus } from '../../src/incus/incus.ts';
-import { placeholderPassword } from '../../src/provision/passwords.ts';
+import { placeholderPassword } from '../../src/postgres/placeholder.ts';
 import {
   campaignHtml,
   campaignJunit,
@@ -23,17 +27,18 @@ import type { InputsOf } from '../../src/runner/inputs.ts';
 import {
   type ActionContext,
   type ActionResult,
-  type Run,
+  type RunStep,
   reportFolder,
   runAction,
 } from '../../src/runner/run-action.ts';
 import { saveState } from '../../src/runner/run-post.ts';
 import { exposedState, inputs, outputs } from './contract.ts';
+import { exposedText } from './exposed-state.ts';
 
 type Given = InputsOf<typeof inputs>;
 
-export async function failoverDrill(by: Run = runAction): Promise<void> {
-  await by({ name: 'failover-drill', inputs, outputs, run });
+export async function failoverDrill(by: RunStep = runAction): Promise<Outcome> {
+  return await by({ name: 'failover-drill', inputs, outputs, run });
 }
 
 async function run(given: Given, context: ActionContext): Promise<ActionResult> {
@@ -42,12 +47,14 @@ async function run(given: Given, context: ActionContext): Promise<ActionResult> 
     const again = replayed(resolve(folder, given.replay), log);
     return resultOf(again.campaign, again.formation, '-replayed', context);
   }
+  // Who reads the log of a drill sees first which formation it is about to hurt.
+  log.info(`formation file: ${formationSource(given.formation)}`);
   const formation = loadFormation(given.formation, folder);
-  const record = await campaign(
-    formation,
-    new Incus(formation.incus, log),
-    optionsOf(given, formation, context),
-  );
+  const options = optionsOf(given, formation, context);
+  const incus = new Incus(formation.incus, log);
+  if (isLab(formation))
+    await requireLab(formation, incus, given['self-test'] ? 'input self-test' : undefined, context.signal);
+  const record = await campaign(formation, incus, options);
   return resultOf(record, formation, '', context);
 }
 
@@ -58,24 +65,25 @@ function optionsOf(
   { log, signal, folder }: ActionContext,
 ): CampaignOptions {
   const access = accessOf(given, formation);
-  const faults = [
+  const errors = [
     ...(given['require-client-evidence'] && 'missing' in access
       ? [`input require-client-evidence: ${access.missing}`]
       : []),
     ...(given['regression-percent'] !== undefined && given['history-file'] === ''
       ? ['input regression-percent: there is nothing to compare with; give history-file as well']
       : []),
+    ...('access' in access ? tooSlowForTheLeast(given) : []),
     ...(given['self-test'] ? unfitForSelfTest(given, formation, access) : []),
   ];
   const drilled = given['self-test'] ? (['cut-then-stop'] as const) : given.fault;
   const rounds = given.rounds ?? drilled.length;
   if (new Set(drilled).size < drilled.length)
-    faults.push('input fault: a fault is named twice; `rounds` says how often each is drilled');
+    errors.push('input fault: a fault is named twice; `rounds` says how often each is drilled');
   if (rounds < drilled.length)
-    faults.push(
+    errors.push(
       `input rounds: ${rounds} drill${rounds === 1 ? '' : 's'} cannot show ${drilled.length} faults; leave it empty for one of each`,
     );
-  if (faults.length > 0) throw new InputError(faults);
+  if (errors.length > 0) throw new InputError(errors);
   const targetMs = given['rto-target-seconds'] * 1000;
   const held = given['hold-seconds'];
   return {
@@ -89,26 +97,45 @@ function optionsOf(
       rtoTargetMs: targetMs,
       promotionDeadlineMs: Math.max(given['promotion-deadline-seconds'] * 1000, targetMs),
       rejoinDeadlineMs: given['rejoin-deadline-seconds'] * 1000,
+      lockWaitMs: given['wait-for-lock-seconds'] * 1000,
       holdMs: held === undefined ? undefined : held * 1000,
       handBack: given['restore-primary'],
       clients: {
         access,
         // Who demands the evidence is told why there is none.
         required: given['require-client-evidence'] || given['self-test'],
+        published: given['accept-published-table'],
         sessions: given['client-sessions'],
         writesPerSecond: given['client-writes-per-second'],
+        leastAtRisk: given['least-writes-at-risk'],
         folder: reportFolder(given['report-folder'], folder),
       },
       log,
       signal,
-      onExposed: (id) => saveState(exposedState, id ?? ''),
+      onExposed: (id) => saveState(exposedState, id === undefined ? '' : exposedText(id, formation)),
     },
   };
 }
 
+/** Nobody should wait longer for the fault. */
+const longestPreludeSeconds = 300;
+
+function tooSlowForTheLeast(given: Given): string[] {
+  const [sessions, rate, least] = [
+    given['client-sessions'],
+    given['client-writes-per-second'],
+    given['least-writes-at-risk'],
+  ];
+  const takes = preludeSeconds(least, sessions, rate);
+  if (takes <= longestPreludeSeconds) return [];
+  return [
+    `input least-writes-at-risk: ${least} writes take ${Math.round(takes)} s at ${rate} a second from each of ${sessions} client-sessions, and the fault may wait for ${longestPreludeSeconds} s; ask for fewer, or raise client-writes-per-second`,
+  ];
+}
+
 /** In a formation that is declared a lab the placeholder stands for a password that was not given, as in provision-pgaf. */
 function accessOf(given: Given, formation: Formation): ClientsOptions['access'] {
-  const assumed = given['app-password'] === '' && formation.environment === 'lab';
+  const assumed = given['app-password'] === '' && isLab(formation);
   const password = assumed ? placeholderPassword : given['app-password'];
   const found = applicationAccess(formation, { password, ca: given['tls-ca'] });
   return 'access' in found ? { ...found, assumed } : found;
@@ -120,7 +147,7 @@ function unfitForSelfTest(
   access: ClientsOptions['access'],
 ): string[] {
   return [
-    ...(formation.environment === 'lab'
+    ...(isLab(formation)
       ? []
       : [
           `input self-test: it loses acknowledged writes on purpose, and formation ${formation.name} is not declared \`environment: lab\``,
@@ -155,6 +182,8 @@ function resultOf(
       'write-outage-seconds': figure(figures.writeOutageSeconds),
       'rejoin-seconds': figure(figures.rejoinSeconds),
       'acknowledged-writes': count(figures.acknowledgedWrites),
+      'writes-at-risk': count(figures.writesAtRisk),
+      'writes-in-flight': count(figures.writesInFlight),
       'lost-writes': count(figures.lostWrites),
       'unknown-writes': count(figures.unknownWrites),
       'dual-primary-seconds': figure(figures.dualPrimarySeconds),
@@ -166,11 +195,12 @@ function resultOf(
           drill: one.id,
           fault: one.fault,
           ...judged,
+          message: shortened(judged.message, mostOfEach(record.drills.length)),
           oldPrimary: one.primary ?? null,
           newPrimary: one.promotion?.node ?? null,
         })),
       ),
-      'breach-probability': figures.breachProbability?.toFixed(4) ?? '',
+      'breach-probability': bound(figures.breachProbability),
     },
     report: {
       name: `failover-drill-${record.formation}-${record.drills[0]?.record.id ?? 'none'}${suffix}`,
@@ -185,5 +215,7 @@ function resultOf(
   };
 }
 
+/** Rounded up: no less than what is proven. */
+const bound = (share: number | undefined) => (share === undefined ? '' : roundedUp(share, 4).toFixed(4));
 const figure = (seconds: number | undefined) => seconds?.toFixed(3) ?? '';
 const count = (writes: number | undefined) => (writes === undefined ? '' : String(writes));

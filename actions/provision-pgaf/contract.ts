@@ -1,20 +1,29 @@
-import { choice, secondsInput, secret, secretOrMap, text, trueOrFalse } from '../../src/runner/inputs.ts';
+import {
+  choice,
+  password,
+  secondsInput,
+  secretOrMap,
+  textInput,
+  trueOrFalseInput,
+} from '../../src/runner/inputs.ts';
 import { reportFolderInput } from '../../src/runner/run-action.ts';
 
 export const inputs = {
-  formation: text,
-  mode: choice(['apply', 'plan', 'destroy']),
-  confirm: text,
-  prune: trueOrFalse,
-  'app-password': secret,
+  formation: textInput,
+  mode: choice(['apply', 'plan', 'destroy', 'adopt']),
+  adopt: textInput,
+  confirm: textInput,
+  prune: trueOrFalseInput,
+  'app-password': password,
   'user-passwords': secretOrMap,
-  'autoctl-password': secret,
-  'replication-password': secret,
-  'tls-ca': text,
-  'tls-certificate': text,
+  'autoctl-password': password,
+  'replication-password': password,
+  'tls-ca': textInput,
+  'tls-certificate': textInput,
   'tls-key': secretOrMap,
   'converge-seconds': secondsInput(1, 3600),
-  [reportFolderInput]: text,
+  'wait-for-lock-seconds': secondsInput(0, 86_400),
+  [reportFolderInput]: textInput,
 } as const;
 
-export const outputs = ['changed', 'primary', 'standbys', 'formation-uri'] as const;
+export const outputs = ['changed', 'primary', 'standbys', 'formation-uri', 'formation-file'] as const;

@@ -1,40 +1,70 @@
-import { together } from '../../src/contract/errors.ts';
+import { InputError, together } from '../../src/contract/errors.ts';
+import type { Outcome } from '../../src/contract/outcome.ts';
+import { loadFormation } from '../../src/formation/file/load.ts';
 import { type Formation, formationUri } from '../../src/formation/formation.ts';
-import { loadFormation } from '../../src/formation/load.ts';
 import { Incus } from '../../src/incus/incus.ts';
-import { certificatesOf } from '../../src/provision/certificates.ts';
+import { onceFree } from '../../src/monitor/lock-wait.ts';
+import { certificatesOf } from '../../src/provision/certificates/certificates.ts';
 import { destroy } from '../../src/provision/destroy.ts';
-import { accountPasswordsOf, passwordsOf } from '../../src/provision/passwords.ts';
+import { accountPasswordsOf, passwordsOf } from '../../src/provision/passwords/passwords.ts';
 import { type Provisioned, provision } from '../../src/provision/provision.ts';
 import type { Mode } from '../../src/provision/steps.ts';
 import { judgedLines } from '../../src/report/check-report.ts';
 import { provisionMarkdown } from '../../src/report/provision-report.ts';
 import type { InputsOf } from '../../src/runner/inputs.ts';
-import { type ActionContext, type ActionResult, type Run, runAction } from '../../src/runner/run-action.ts';
+import {
+  type ActionContext,
+  type ActionResult,
+  type RunStep,
+  runAction,
+} from '../../src/runner/run-action.ts';
+import { adopted } from './adoption.ts';
 import { inputs, outputs } from './contract.ts';
 
 type Given = InputsOf<typeof inputs>;
 
 /** @param specs of the inputs; the acceptance leaves the caller no choice of some */
-export async function provisionPgaf(run: Run = runAction, specs: typeof inputs = inputs): Promise<void> {
-  await run({
+export async function provisionPgaf(
+  run: RunStep = runAction,
+  specs: typeof inputs = inputs,
+): Promise<Outcome> {
+  return await run({
     name: 'provision-pgaf',
     inputs: specs,
     outputs,
     async run(given, context) {
+      refuseMeaningless(given);
+      if (given.mode === 'adopt') return await adopted(given, context);
       const formation = loadFormation(given.formation, context.folder);
       const incus = new Incus(formation.incus, context.log);
-      if (given.mode === 'destroy') return await destroyed(given, formation, incus, context);
-      return await provisioned(given, given.mode, formation, incus, context);
+      const place = { formation, incus };
+      if (given.mode === 'destroy') return await destroyed(given, place, context);
+      return await provisioned(given, given.mode, place, context);
     },
   });
+}
+
+/** @throws InputError where an input speaks of another mode: who gives it takes that for what is done */
+export function refuseMeaningless({ mode, adopt, confirm }: Pick<Given, 'mode' | 'adopt' | 'confirm'>): void {
+  const errors = Object.entries({ adopt: [adopt, 'adopt'], confirm: [confirm, 'destroy'] })
+    .filter(([, [value, itsMode]]) => value !== '' && mode !== itsMode)
+    .map(
+      ([name, [, itsMode]]) =>
+        `input ${name}: has no meaning with mode: ${mode}; say mode: ${itsMode}, or leave it out`,
+    );
+  if (errors.length > 0) throw new InputError(errors);
+}
+
+/** A formation and the Incus server that it is on. */
+interface Place {
+  formation: Formation;
+  incus: Incus;
 }
 
 async function provisioned(
   given: Given,
   mode: Mode,
-  formation: Formation,
-  incus: Incus,
+  { formation, incus }: Place,
   { log, signal }: ActionContext,
 ): Promise<ActionResult> {
   const { passwords, accounts, certificates } = together({
@@ -60,6 +90,7 @@ async function provisioned(
     secrets: accounts,
     certificates: certificates?.members ?? new Map(),
     convergeDeadlineMs: given['converge-seconds'] * 1000,
+    lockWaitMs: given['wait-for-lock-seconds'] * 1000,
     log,
     signal,
   });
@@ -90,11 +121,13 @@ function told({ changes, proof }: Provisioned): string {
 
 async function destroyed(
   given: Given,
-  formation: Formation,
-  incus: Incus,
+  { formation, incus }: Place,
   { log, signal }: ActionContext,
 ): Promise<ActionResult> {
-  const changes = await destroy(formation, incus, { confirmed: given.confirm, log, signal });
+  const waitMs = given['wait-for-lock-seconds'] * 1000;
+  const changes = await onceFree({ waitMs, log, signal }, () =>
+    destroy(formation, incus, { confirmed: given.confirm, log, signal }),
+  );
   const names = changes.map(({ container }) => container).join(', ');
   const message =
     changes.length === 0

@@ -1,2 +1,1 @@
-import { acceptance } from '../pgha.js';
-await acceptance();
+require('../start.cjs')('acceptance', 'main');

@@ -1,2 +1,1 @@
-import { checkFormation } from '../pgha.js';
-await checkFormation();
+require('../start.cjs')('checkFormation', 'main');

@@ -1,2 +1,1 @@
-import { failoverDrill } from '../pgha.js';
-await failoverDrill();
+require('../start.cjs')('failoverDrill', 'main');

@@ -1,2 +1,1 @@
-import { failoverDrillPost } from '../pgha.js';
-await failoverDrillPost();
+require('../start.cjs')('failoverDrillPost', 'post');

@@ -1,2 +1,1 @@
-import { guard } from '../pgha.js';
-await guard();
+require('../start.cjs')('guard', 'guard');

@@ -1,2 +1,1 @@
-import { provisionPgaf } from '../pgha.js';
-await provisionPgaf();
+require('../start.cjs')('provisionPgaf', 'main');

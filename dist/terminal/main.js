@@ -1,2 +1,1 @@
-import { terminal } from '../pgha.js';
-await terminal();
+require('../start.cjs')('terminal', 'terminal');

@@ -6,6 +6,8 @@ import type { Login } from '../postgres/session.ts';
 export interface ApplicationAccess {
   database: string;
   user: string;
+  /** Postgres' major version, as the formation's file says. */
+  version: number;
   /** The nodes in the order of the connection string. */
   nodes: Member[];
   loginTo(node: Member): Login;
@@ -25,12 +27,13 @@ export function applicationAccess(
     return {
       missing: `the figures of clients are missing: the formation says tls: ${mode}, and no CA was given to verify its servers by`,
     };
-  const { database, user, port } = formation.postgres;
+  const { database, user, port, version } = formation.postgres;
   const tls = tlsOf(mode, ca);
   return {
     access: {
       database,
       user,
+      version,
       nodes: membersOf(formation).filter(({ role }) => role === 'data'),
       loginTo: ({ host }) => ({ user, password, host, port, tls }),
     },

@@ -5,12 +5,13 @@ import { EnvironmentError } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
 import type { Member } from '../formation/formation.ts';
 import { KnownAddresses } from '../incus/addresses.ts';
-import { ContainerRelay } from '../incus/container-relay.ts';
 import type { Incus } from '../incus/incus.ts';
+import { ContainerRelay } from '../incus/relay/container-relay.ts';
 import type { PostgresStream } from '../postgres/session.ts';
 
 /** `direct`: sockets of this machine. `vantage`: sockets of a member's container, carried by `incus exec`. */
-export type Via = 'direct' | 'vantage';
+export const vias = ['direct', 'vantage'] as const;
+export type Via = (typeof vias)[number];
 
 /** A way for the application's connections to the nodes. */
 export interface Route {
@@ -48,7 +49,7 @@ const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 /**
  * Opens the way to the nodes. They are dialled by the addresses that Incus has for them, as their names need not
  * resolve on this machine; TLS holds their certificates against the names all the same.
- * @throws EnvironmentError when the vantage cannot be opened; as Incus.query
+ * @throws EnvironmentError when the vantage cannot be opened; as Incus.state
  */
 export async function openRoute(options: RouteOptions): Promise<Route> {
   const { incus, nodes, via, log, signal } = options;

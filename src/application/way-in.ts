@@ -1,6 +1,6 @@
 import { EnvironmentError, messageOf } from '../contract/errors.ts';
 import type { Member } from '../formation/formation.ts';
-import { Session, sqlStateOf } from '../postgres/session.ts';
+import { openSession, type Session, sqlStateOf } from '../postgres/session.ts';
 import type { ApplicationAccess } from './access.ts';
 import type { Route } from './route.ts';
 
@@ -39,9 +39,10 @@ export const readOnlyAnswer = 'the session is read-only';
 /** Opens a session on one node as the application. @throws what the server or the way to it answered */
 export async function openOn(way: WayIn, node: Member, signal?: AbortSignal): Promise<Opened> {
   const { access, route, connectDeadlineMs } = way;
-  const stream = await route.socketTo(node, signal);
+  const { database, version } = access;
   const login = access.loginTo(node);
-  const session = await Session.open(stream, { database: access.database, connectDeadlineMs, login, signal });
+  const options = { database, version, connectDeadlineMs, login, signal };
+  const session = await openSession(() => route.socketTo(node, signal), options);
   return await greeted(session, node, connectDeadlineMs, signal);
 }
 

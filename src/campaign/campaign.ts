@@ -1,17 +1,24 @@
 import { messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
-import { type DrillOptions, drill } from '../drill/drill.ts';
+import { drill } from '../drill/drill.ts';
+import type { DrillOptions } from '../drill/options.ts';
 import { planOf } from '../drill/plan.ts';
 import type { DrillRecord } from '../drill/record.ts';
-import { judgeDrill } from '../drill/verdict.ts';
-import { catalogue, type FaultName } from '../faults/catalogue.ts';
+import { judgeDrill } from '../drill/verdict/verdict.ts';
+import type { FaultName } from '../faults/catalogue.ts';
 import type { Formation } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
 import type { CampaignRecord, JudgedDrill } from './campaign-record.ts';
-import { fingerprint } from './fingerprint.ts';
-import { appendHistory, type HistoryEntry, readHistory, tryHistory } from './history.ts';
-import { planCampaign, type Round } from './plan.ts';
-import { proofOf } from './proof.ts';
+import {
+  appendHistory,
+  type DrillHistory,
+  type HistoryEntry,
+  readHistory,
+  tryHistory,
+} from './drill-history.ts';
+import { entryOf } from './history-entry.ts';
+import { type ProofOptions, proofOf } from './proof.ts';
+import { planRounds, type Round } from './rounds.ts';
 
 export interface CampaignOptions {
   rounds: number;
@@ -42,7 +49,7 @@ export async function campaign(
   const { log, signal } = options.drill;
   // What cannot be done, read or written is told before anything is touched.
   for (const fault of new Set(options.faults)) planOf(fault, formation.timings, options.drill.holdMs);
-  const before = historyPath === undefined ? [] : historyOf(historyPath, log);
+  const before = historyPath === undefined ? noHistory : historyOf(historyPath, log);
   const record: CampaignRecord = {
     formation: formation.name,
     rounds,
@@ -74,18 +81,29 @@ export async function campaign(
     if (record.endedEarly !== undefined) break;
     log.info(`round ${round.number}: ${judged.verdict.message}`);
   }
-  record.proofs = selfTest ? [] : proofsOf(record, before, formation, options);
+  record.proofs = selfTest
+    ? []
+    : proofsOf(record, before.entries, formation, { ...options, unreadable: before.unreadable.length });
   return record;
 }
 
 /** @throws EnvironmentError when it can be read or written no more */
-function historyOf(path: string, log: Log): HistoryEntry[] {
-  const { entries, unreadable } = readHistory(path);
+function historyOf(path: string, log: Log): DrillHistory {
+  const history = readHistory(path);
+  const { unreadable } = history;
   tryHistory(path);
-  if (unreadable > 0)
-    log.warn(`${path}: ${unreadable} lines are no drills of this version, and are left alone`);
-  return entries;
+  if (unreadable.length > 0) {
+    const told = unreadable.slice(0, mostLinesTold).map(({ line, why }) => `line ${line}: ${why}`);
+    const more = unreadable.length > told.length ? ', …' : '';
+    log.warn(
+      `${path}: ${unreadable.length} ${unreadable.length === 1 ? 'line is' : 'lines are'} no drill that can be read, and count for nothing (${told.join('; ')}${more})`,
+    );
+  }
+  return history;
 }
+
+const mostLinesTold = 5;
+const noHistory: DrillHistory = { entries: [], unreadable: [] };
 
 function planned(
   { timings }: Formation,
@@ -94,7 +112,7 @@ function planned(
   const [only] = faults;
   // A single drill falls where it falls; nobody waits for its sake.
   if (rounds === 1 && faults.length === 1) return [{ number: 1, fault: only, holdBackMs: 0 }];
-  return planCampaign({ rounds, faults, seed, periodMs: timings.healthCheckPeriodMs });
+  return planRounds({ rounds, faults, seed, periodMs: timings.healthCheckPeriodMs });
 }
 
 /** What a drill found is not lost with the place where it was to be noted. */
@@ -112,47 +130,30 @@ function endOf({ record, verdict }: JudgedDrill): string | undefined {
   return record.final?.outcome === 'pass' ? undefined : 'the formation was not healthy afterwards';
 }
 
-/** Undefined versions stand for what could not be read: such a drill told nothing. */
-function entryOf({ record, verdict }: JudgedDrill, formation: Formation): HistoryEntry {
-  const versions = record.versions ?? { postgres: 0, autoFailover: '' };
-  const orNull = (value: number | undefined) => value ?? null;
-  return {
-    fingerprint: fingerprint(formation, record.fault, versions),
-    drill: record.id,
-    at: record.startedAt,
-    formation: formation.name,
-    fault: record.fault,
-    outcome: verdict.outcome,
-    failover: catalogue[record.fault].expected === 'failover',
-    rtoSeconds: orNull(verdict.rtoSeconds),
-    clientRtoSeconds: orNull(verdict.clientRtoSeconds),
-    writeOutageSeconds: orNull(verdict.writeOutageSeconds),
-    rejoinSeconds: orNull(verdict.rejoinSeconds),
-    acknowledgedWrites: orNull(verdict.acknowledgedWrites),
-    lostWrites: orNull(verdict.lostWrites),
-    dualPrimarySeconds: orNull(record.clients?.ledger.overlapSeconds),
-    longestPauseSeconds: orNull(record.clients?.ledger.longestPauseSeconds),
-    // Missed for another reason than its target.
-    wrong: judgeDrill({ ...record, rtoTargetSeconds: Number.POSITIVE_INFINITY }).outcome === 'missed',
-  };
-}
-
 /** What the drills of a campaign prove, by fault, together with those before them. Pure. */
 export function proofsOf(
   { drills }: Pick<CampaignRecord, 'drills'>,
   before: readonly HistoryEntry[],
   formation: Formation,
-  { regressionPercent }: Pick<CampaignOptions, 'regressionPercent'>,
+  {
+    regressionPercent,
+    unreadable = 0,
+  }: Pick<CampaignOptions, 'regressionPercent'> & Pick<ProofOptions, 'unreadable'>,
 ): CampaignRecord['proofs'] {
   const entries = drills.map((each) => entryOf(each, formation));
-  const target = drills[0]?.record.rtoTargetSeconds;
-  if (target === undefined) return [];
-  return [...new Set(entries.map(({ fault }) => fault))].map((fault) =>
+  const targetSeconds = drills[0]?.record.rtoTargetSeconds;
+  if (targetSeconds === undefined) return [];
+  // Whoever asks for none has the drill go on without; it is no proof of anything.
+  const leastWritesAtRisk = drills
+    .map(({ record }) => record.clients?.leastWritesAtRisk ?? 0)
+    .find((least) => least > 0);
+  // Drills of one fault that were not alike, as where clients were watched in some, are not pooled.
+  const alike = new Set(entries.map(({ fault, fingerprint: of }) => `${fault} ${of}`));
+  return [...alike].map((which) =>
     proofOf(
-      entries.filter((entry) => entry.fault === fault),
+      entries.filter(({ fault, fingerprint: of }) => `${fault} ${of}` === which),
       before,
-      target,
-      regressionPercent,
+      { targetSeconds, allowedPercent: regressionPercent, leastWritesAtRisk, unreadable },
     ),
   );
 }

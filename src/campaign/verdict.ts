@@ -1,6 +1,6 @@
 import { worstOutcome } from '../contract/outcome.ts';
-import type { CampaignRecord, CampaignVerdict, JudgedDrill } from './campaign-record.ts';
-import { type Proof, percent } from './proof.ts';
+import type { CampaignRecord, CampaignVerdict, JudgedDrill, Proof } from './campaign-record.ts';
+import { percent } from './proof.ts';
 
 /** Judges a campaign, or the single drill that it is. Pure. */
 export function judgeCampaign(campaign: CampaignRecord): CampaignVerdict {
@@ -34,13 +34,38 @@ function summary({ drills, proofs }: CampaignRecord): string {
         now.rto === undefined
           ? ''
           : `RTO ${now.rto.median.toFixed(3)} s at the median, ${now.rto.greatest.toFixed(3)} s at most; `;
+      if (pooled.drills === 0) return `${fault}: ${rto}nothing is proven of the target`;
       return `${fault}: ${rto}at 95 % confidence at most ${percent(pooled.breachAtMost)} of such drills breach the target`;
     });
-    return `${rounds}, all of them passed; ${bounds.join('; ')}`;
+    return [`${rounds}, all of them passed`, ...bounds, lossOf(drills)].join('; ');
   }
   const worst = worstOutcome(failed.map(({ verdict }) => verdict.outcome));
   const gravest = failed.find(({ verdict }) => verdict.outcome === worst) as JudgedDrill;
   return `${failed.length} of ${rounds} did not pass: round ${drills.indexOf(gravest) + 1}, ${gravest.record.fault}: ${gravest.verdict.message}`;
+}
+
+/** What the drills that clients watched say of lost writes, of none of which there was one. */
+function lossOf(drills: readonly JudgedDrill[]): string {
+  const watched = drills.flatMap(({ record, verdict }) => (record.clients === undefined ? [] : [verdict]));
+  if (watched.length === 0) return 'no clients were watched, so nothing is told of their writes';
+  const where =
+    watched.length < drills.length
+      ? ` in the ${watched.length} drill${watched.length === 1 ? '' : 's'} that clients watched`
+      : '';
+  if (watched.some(({ writesAtRisk }) => writesAtRisk === undefined))
+    return `no write was found lost${where}, of how many at risk is not known`;
+  // Where nobody took over, what stood before the fault was at its risk, and no failover's.
+  const of = (isPromoted: boolean) =>
+    watched
+      .filter(({ rtoSeconds }) => (rtoSeconds !== undefined) === isPromoted)
+      .reduce((sum, { writesAtRisk = 0 }) => sum + writesAtRisk, 0);
+  const told = [
+    ...(of(true) > 0 ? [`${of(true)} writes at risk`] : []),
+    ...(of(false) > 0 ? [`${of(false)} writes from before a fault without a failover`] : []),
+  ];
+  return told.length === 0
+    ? `there was no acknowledged write at risk to be lost${where}`
+    : `none of ${told.join(', or of ')} was lost${where}`;
 }
 
 function slowdown({ fault, regression }: Proof): string {
@@ -63,10 +88,15 @@ function selfTestVerdict({ drills, rounds, endedEarly }: CampaignRecord): Campai
       message: `it ended after ${drills.length} of ${rounds} rounds: ${endedEarly}`,
     });
   const outcome = worstOutcome(found.map((each) => each.outcome));
-  const lost = drills.reduce((sum, { verdict }) => sum + (verdict.lostWrites ?? 0), 0);
+  const sum = (of: (verdict: JudgedDrill['verdict']) => number | undefined) =>
+    drills.reduce((all, { verdict }) => all + (of(verdict) ?? 0), 0);
+  const lost = sum(({ lostWrites }) => lostWrites);
+  const atRisk = drills.every(({ verdict }) => verdict.writesAtRisk !== undefined)
+    ? ` of ${sum(({ writesAtRisk }) => writesAtRisk)} at risk`
+    : '';
   const message =
     outcome === 'pass'
-      ? `the ledger found lost writes in ${drills.length === 1 ? 'the drill' : `each of ${drills.length} drills`} that had to lose some, ${lost} in all: its green verdicts mean something`
+      ? `the ledger found lost writes in ${drills.length === 1 ? 'the drill' : `each of ${drills.length} drills`} that had to lose some, ${lost}${atRisk} in all: its green verdicts mean something`
       : found
           .filter((each) => each.outcome === outcome)
           .map((each) => each.message)

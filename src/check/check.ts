@@ -1,9 +1,54 @@
+import * as v from 'valibot';
+import { text } from '../contract/shape.ts';
 import type { Formation } from '../formation/formation.ts';
 import type { Observation } from './observation.ts';
 
 /** In order of weight. */
 export const severities = ['warning', 'error'] as const;
 export type Severity = (typeof severities)[number];
+
+/** What to do, in words, with at most one command line: one that does it, or one that only shows more. */
+const remedy = v.object({
+  say: text('What to do.'),
+  /** Mends it, as it stands. Safe to run twice. */
+  run: v.exactOptional(text('The command line that does it.')),
+  /** For what takes a person's judgement, or hands. */
+  look: v.exactOptional(text('A command line that changes nothing and shows more.')),
+});
+
+export type Remedy = v.InferOutput<typeof remedy>;
+
+const problem = v.object({
+  subject: text("The container concerned, or the formation's name."),
+  /** In a sentence. */
+  evidence: text('What was read.'),
+  remedy,
+  /** Where it weighs otherwise than its check. */
+  severity: v.exactOptional(v.picklist(severities)),
+  /** Never told as a consequence, whatever else failed. */
+  own: v.exactOptional(v.boolean()),
+});
+
+export type Problem = v.InferOutput<typeof problem>;
+
+/** A check's verdict. */
+export const finding = v.object({
+  check: text('Id of the check, as in the documentation.'),
+  /** That of its gravest problem. */
+  severity: v.picklist(severities),
+  meaning: text('What must hold.'),
+  status: v.pipe(
+    v.picklist(['pass', 'fail', 'follows', 'unknown']),
+    v.description('`follows`: it failed, and what mends the checks named in `because` mends it.'),
+  ),
+  /** Its problems, by the name that was published first. */
+  faults: v.array(problem),
+  because: v.array(v.string()),
+  /** It passes then, for want of anything to judge. */
+  unasked: v.exactOptional(text('Why it judged nothing: what it needs was not given.')),
+});
+
+export type Finding = v.InferOutput<typeof finding>;
 
 /** What the caller asks besides the formation's file. */
 export interface Asked {
@@ -25,50 +70,18 @@ export interface Check {
   meaning: string;
   severity: Severity;
   /**
-   * Checks whose faults bring faults of this one with them: on the `same` subject, or on `any`. Such a fault is
+   * Checks whose problems bring problems of this one with them: on the `same` subject, or on `any`. Such a problem is
    * told as a consequence, since what mends the cause mends it.
    */
   follows?: Readonly<Partial<Record<string, 'same' | 'any'>>>;
-  /** The faults found; none when the check passes. `undefined` when what it needs could not be read. */
-  faults(observation: Observation, formation: Formation, asked: Asked): Fault[] | undefined;
-}
-
-export interface Fault {
-  /** The container concerned, or the formation's name. */
-  subject: string;
-  /** What was read, in a sentence. */
-  evidence: string;
-  remedy: Remedy;
-  /** Where it weighs otherwise than its check. */
-  severity?: Severity;
-  /** Never told as a consequence, whatever else failed. */
-  own?: boolean;
-}
-
-/** What to do, in words, with at most one command line: one that does it, or one that only shows more. */
-export interface Remedy {
-  say: string;
-  /** Mends it, as it stands. Safe to run twice. */
-  run?: string;
-  /** Changes nothing: for what takes a person's judgement, or hands. */
-  look?: string;
-}
-
-/** A check's verdict. */
-export interface Finding {
-  check: string;
-  /** That of its gravest fault. */
-  severity: Severity;
-  meaning: string;
-  /** `follows`: it failed, and all of it follows from other checks that did. */
-  status: 'pass' | 'fail' | 'follows' | 'unknown';
-  faults: Fault[];
-  /** Of `follows`: ids of the checks that it follows from. */
-  because: string[];
+  /** Why it judges nothing, where it takes something that the caller need not give. */
+  unasked?(observation: Observation, asked: Asked): string | undefined;
+  /** The problems found; none when the check passes. `undefined` when what it needs could not be read. */
+  problems(observation: Observation, formation: Formation, asked: Asked): Problem[] | undefined;
 }
 
 /** A remedy in one line. */
-export function told({ say, run, look }: Remedy): string {
+export function describeRemedy({ say, run, look }: Remedy): string {
   const line = run ?? look;
   return line === undefined ? say : `${say}: ${line}`;
 }

@@ -1,8 +1,16 @@
 import { X509Certificate } from 'node:crypto';
+import { withoutPasswords } from '../contract/secrecy.ts';
 import type { Member } from '../formation/formation.ts';
-import { type StandbyMemory, standbyMemory, stateBytes, stateFileOf } from '../member/keeper-state.ts';
+import {
+  lastMonitorContact,
+  type StandbyMemory,
+  standbyMemory,
+  stateBytes,
+  stateFileOf,
+} from '../member/keeper-state.ts';
 import { serverPem } from '../member/tls.ts';
-import { unitName, unitPath } from '../member/unit.ts';
+import { unitOf, unitPathOf } from '../member/unit.ts';
+import probe from './scripts/container-probe.pl';
 
 /** What a container itself says of a member: its service, disk, certificate, names and packages. Plain data. */
 export interface ObservedContainer {
@@ -10,7 +18,7 @@ export interface ObservedContainer {
     /** systemd's words: `active`, `inactive`, `failed`, … and `enabled`, `disabled`, '' for no unit. */
     active: string;
     enabled: string;
-    /** Text of the unit file, '' where there is none. */
+    /** Text of the unit file, '' where there is none; without what may be secret. */
     unit: string;
     restarts: number;
   };
@@ -23,9 +31,11 @@ export interface ObservedContainer {
   disk: { sizeBytes: number; availableBytes: number; inodes: number; inodesAvailable: number } | undefined;
   /** The certificate that Postgres serves; undefined where there is none. */
   certificate: ObservedCertificate | undefined;
-  /** pg_autoctl.cfg; it holds no password. */
-  keeperConfig: string;
+  /** pg_autoctl.cfg, without the passwords that others' may hold; undefined where it is there and postgres cannot read it. */
+  keeperConfig: string | undefined;
   standbyMemory: StandbyMemory;
+  /** When its keeper heard from the monitor last, by the container's own clock; undefined where no keeper tells. */
+  monitorContact?: { secondsAgo: number } | undefined;
   /** Versions of what is installed, by package. */
   packages: Record<string, string>;
   /** Its own addresses, loopback and link-local left out. */
@@ -48,68 +58,16 @@ export interface ObservedCertificate {
   selfSigned: boolean;
 }
 
-/** Packages whose versions matter to a formation. */
-const packagePatterns = ['postgresql-[0-9]*', 'pg-auto-failover-cli', 'libpq5'];
-
-/**
- * Prints `key hex` lines. Constant text in perl-base, which every Debian and Ubuntu has; what varies comes as
- * arguments: data directory, then the members' hosts. Files of postgres are read as postgres: a link in its
- * folders leads to nothing but what is its own.
- */
-const probe = `
-use strict; use Socket; use Socket qw(getaddrinfo getnameinfo SOCK_STREAM NI_NUMERICHOST NI_NAMEREQD NIx_NOSERV);
-my ($pgdata, @hosts) = @ARGV;
-$ENV{LC_ALL} = "C";
-sub report { print "$_[0] ", unpack("H*", $_[1]), "\\n" }
-sub start { my @c = @_; my $pid = open(my $out, "-|"); defined $pid or return;
-  if (!$pid) { open(STDERR, ">", "/dev/null"); exec @c or exit 1 } $out }
-sub rest { my $f = shift; return "" unless $f; local $/; my $t = <$f>; close $f; defined $t ? $t : "" }
-sub content { open(my $f, "<", $_[0]) or return ""; read($f, my $t, $_[1]); $t // "" }
-report("clock", rest(start("date", "+%s.%N")));
-my $service = start("systemctl", "show", "${unitName}", "--property=ActiveState,UnitFileState,NRestarts");
-my $disk = start("stat", "-f", "-c", "%S %b %a %c %d", $pgdata);
-my $packages = start("dpkg-query", "-W", "-f", '\${db:Status-Status} \${Package} \${Version}\\n', ${packagePatterns.map((pattern) => `"${pattern}"`).join(', ')});
-my $addresses = start("ip", "-o", "addr", "show", "scope", "global");
-report("unit", content("${unitPath}", 65536));
-my ($pem) = content("${serverPem}", 262144) =~ /(-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----)/s;
-report("certificate", $pem) if defined $pem;
-my (undef, undef, $uid, $gid) = getpwnam("postgres");
-if (defined $uid) {
-  my @root = ($>, $));
-  $) = "$gid $gid"; $> = $uid;
-  my $config = "/var/lib/postgresql/.config/pg_autoctl$pgdata/pg_autoctl.cfg";
-  # pg_autoctl writes it in place: for a moment it is empty.
-  for (1 .. 5) { last if -s $config || ! -f $config; select(undef, undef, undef, 0.1) }
-  report("keeper", content($config, 262144));
-  report("state", content("${stateFileOf('$pgdata')}", ${stateBytes}));
-  my ($pid) = content("$pgdata/postmaster.pid", 100) =~ /^(\\d+)\\n/;
-  $> = $root[0]; $) = $root[1];
-  if ($pid) {
-    my ($limit) = content("/proc/$pid/limits", 8192) =~ /^Max open files +(\\S+)/m;
-    my ($possible) = content("/proc/1/limits", 8192) =~ /^Max open files +\\S+ +(\\S+)/m;
-    report("nofile", "$limit $possible") if defined $limit && defined $possible;
-  }
-}
-for my $host (@hosts) {
-  my ($e, @found) = getaddrinfo($host, "", { socktype => SOCK_STREAM });
-  my (@numbers, @names);
-  for (@found) {
-    my (undef, $number) = getnameinfo($_->{addr}, NI_NUMERICHOST, NIx_NOSERV);
-    my ($failed, $name) = getnameinfo($_->{addr}, NI_NAMEREQD, NIx_NOSERV);
-    push @numbers, $number; push @names, $failed ? "" : $name;
-  }
-  report("name", join(" ", $host, join(",", @numbers), join(",", @names)));
-}
-report("addresses", rest($addresses));
-report("service", rest($service));
-report("disk", rest($disk));
-report("packages", rest($packages));
-exit 0;
-`;
-
 /** argv of the probe in a member's container. */
 export function containerProbe(member: Member, hosts: readonly string[]): string[] {
-  return ['perl', '-e', probe, member.pgdata, ...hosts];
+  const keeper = [
+    stateFileOf(member.pgdata),
+    String(stateBytes),
+    unitOf(member),
+    unitPathOf(member),
+    serverPem,
+  ];
+  return ['perl', '-e', probe, member.pgdata, ...keeper, ...hosts];
 }
 
 /**
@@ -134,14 +92,15 @@ export function parseContainer(output: string, asked: { fromMs: number; toMs: nu
     service: {
       active: service['ActiveState'] ?? '',
       enabled: service['UnitFileState'] ?? '',
-      unit: text('unit'),
+      unit: withoutPasswords(text('unit')),
       restarts: Number(service['NRestarts'] ?? 0),
     },
     openFiles: openFilesOf(text('nofile')),
     disk: diskOf(text('disk')),
     certificate: certificateOf(text('certificate'), clockMs),
-    keeperConfig: text('keeper'),
+    keeperConfig: told.has('unread') ? undefined : withoutPasswords(text('keeper')),
     standbyMemory: standbyMemory(bytes('state')),
+    ...contactOf(bytes('state'), clockMs),
     packages: packagesOf(text('packages')),
     addresses: [...text('addresses').matchAll(/ inet6? ([0-9a-f.:]+)\//g)].map(([, address = '']) => address),
     names: Object.fromEntries(
@@ -155,6 +114,13 @@ export function parseContainer(output: string, asked: { fromMs: number; toMs: nu
       uncertainSeconds: (asked.toMs - asked.fromMs) / 2000,
     },
   };
+}
+
+function contactOf(state: Buffer, clockMs: number): Pick<ObservedContainer, 'monitorContact'> {
+  const atSeconds = lastMonitorContact(state);
+  return atSeconds === undefined
+    ? {}
+    : { monitorContact: { secondsAgo: Math.max(0, clockMs / 1000 - atSeconds) } };
 }
 
 const listed = (text: string) => [...new Set(text.split(',').filter((each) => each !== ''))];

@@ -1,16 +1,18 @@
 import type { Formation } from '../formation/formation.ts';
-import { configured, partitionTimeoutOf } from '../member/keeper-config.ts';
+import { unknownRelease } from '../formation/releases.ts';
+import { isImpatient, partitionTimeoutOf } from '../member/keeper-config.ts';
+import { quickNameLookups } from '../member/unit.ts';
 import { settledPrimary } from '../monitor/nodes.ts';
-import type { LiveNode, LiveSettings } from '../prediction/settings.ts';
+import type { LiveNode, LiveSettings } from '../prediction/basis.ts';
 import type { Observation } from './observation.ts';
 
 /**
  * What a prediction is made from, as an observation holds it; undefined where the monitor, its primary or a part of a
- * node could not be read. Pure.
+ * node could not be read, and where the release is none whose clocks are known. Pure.
  */
 export function liveSettings(observation: Observation, formation: Formation): LiveSettings | undefined {
   const { monitor } = observation;
-  if (!monitor.ok) return undefined;
+  if (!monitor.ok || unpredictable(observation) !== undefined) return undefined;
   const primary = settledPrimary(monitor.value.nodes)?.name;
   const { clocks, numberSyncStandbys } = monitor.value;
   const clock = (name: string) => clocks[name] ?? Number.NaN;
@@ -28,12 +30,19 @@ export function liveSettings(observation: Observation, formation: Formation): Li
   return { monitor: settings, numberSyncStandbys, nodes, primary };
 }
 
+/** Why a failover of the release that runs is not predicted, as a sentence; undefined where it is known. Pure. */
+export function unpredictable({ monitor }: Observation): string | undefined {
+  if (!monitor.ok || monitor.value.extensionVersion === '') return undefined;
+  return unknownRelease(monitor.value.extensionVersion);
+}
+
 function liveNode({ monitor, nodes, containers }: Observation, name: string): LiveNode | undefined {
   const row = monitor.ok ? monitor.value.nodes.find((each) => each.name === name) : undefined;
   const [node, container] = [nodes[name], containers[name]];
   if (!row || !node?.ok || !container?.ok) return undefined;
   const { keeperConfig, service, standbyMemory } = container.value;
   const { settings } = node.value;
+  if (keeperConfig === undefined) return undefined;
   return {
     name,
     candidatePriority: row.candidatePriority,
@@ -43,10 +52,8 @@ function liveNode({ monitor, nodes, containers }: Observation, name: string): Li
     walReceiverStatusIntervalMs: milliseconds(settings['wal_receiver_status_interval']),
     walRetrieveRetryIntervalMs: milliseconds(settings['wal_retrieve_retry_interval']),
     helpers: {
-      quickNameLookups: service.unit.includes('RES_OPTIONS=timeout:1 attempts:1'),
-      monitorKeepalives: /keepalives_idle=1&.*tcp_user_timeout=3000/.test(
-        configured(keeperConfig, 'monitor').split('?')[1]?.split('&').sort().join('&') ?? '',
-      ),
+      quickNameLookups: service.unit.includes(quickNameLookups),
+      monitorKeepalives: isImpatient(keeperConfig),
       remembersStandby: standbyMemory === 'yes',
     },
   };

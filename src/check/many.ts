@@ -1,15 +1,17 @@
-import { setMaxListeners } from 'node:events';
 import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
 import { messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
 import { type Formation, membersOf } from '../formation/formation.ts';
-import { Incus, type Instance } from '../incus/incus.ts';
+import type { Instance } from '../incus/answers.ts';
+import type { Hosts } from '../incus/cluster/hosts.ts';
+import { Incus } from '../incus/incus.ts';
 import type { MonitorNode } from '../monitor/nodes.ts';
 import { readNodes } from '../monitor/nodes.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
 import type { Asked, Severity } from './check.ts';
 import type { Credentials } from './login.ts';
+import { namesOf } from './observe.ts';
 import { type Judged, untilHealthy } from './wait.ts';
 
 /** A formation that is to be checked, and what is asked of it. */
@@ -48,26 +50,21 @@ export async function checkFormations(
   subjects: readonly Subject[],
   { waitMs, failOn, log, signal }: CheckOptions,
 ): Promise<Checked[]> {
-  // Every reading of every member listens for its end.
-  setMaxListeners(0, signal);
   const limit = pLimit(atOnce);
   // One reading of a server's instances serves every formation on it.
-  const listings = new Map<string, Promise<Map<string, Instance>>>();
+  const servers = new Map<string, SharedServer>();
   const alone = subjects.length === 1;
   return await Promise.all(
     subjects.map(({ formation, asked, credentials }) =>
       limit(async (): Promise<Checked> => {
         const incus = new Incus(formation.incus, log);
-        const where = `${incus.remote}:${incus.project}`;
         const shared = waitMs === 0 && !alone;
-        const listing = shared ? (listings.get(where) ?? incus.instances(signal)) : undefined;
-        if (listing) listings.set(where, listing);
-        listing?.catch(() => {});
+        const server = shared ? sharedServer(servers, incus, subjects, signal) : undefined;
         try {
           const judged = await untilHealthy(formation, incus, {
             waitMs,
             judging: { ...asked, failOn },
-            observing: { credentials, ...(listing && { instances: listing }) },
+            observing: { credentials, ...server },
             log: alone ? log : named(log, formation.name),
             signal,
           });
@@ -80,6 +77,38 @@ export async function checkFormations(
       }),
     ),
   );
+}
+
+/** What is read once of a server, for every formation on it. */
+interface SharedServer {
+  instances: Promise<Map<string, Instance>>;
+  hosts(): Promise<Hosts | undefined>;
+}
+
+function sharedServer(
+  servers: Map<string, SharedServer>,
+  incus: Incus,
+  subjects: readonly Subject[],
+  signal: AbortSignal,
+): SharedServer {
+  const where = `${incus.remote}:${incus.project}`;
+  const known = servers.get(where);
+  if (known) return known;
+  const here = subjects.filter(
+    ({ formation: { incus: on } }) => on.remote === incus.remote && on.project === incus.project,
+  );
+  const only = here.flatMap(({ formation }) => namesOf(formation));
+  let hosts: Promise<Hosts | undefined> | undefined;
+  const server: SharedServer = {
+    instances: incus.instances(signal, only),
+    hosts() {
+      hosts ??= incus.hosts(signal);
+      return hosts;
+    },
+  };
+  server.instances.catch(() => {});
+  servers.set(where, server);
+  return server;
 }
 
 const named = (log: Log, name: string): Log => ({ ...log, info: (line) => log.info(`${name}: ${line}`) });
@@ -105,7 +134,7 @@ export async function formationsBeside(
     const found: Formation[] = [];
     for (const row of rows) {
       const name = String(row['name']);
-      const nodes = await readNodes(session, name);
+      const nodes = await readNodes(session, { name, nodes: [] });
       // `default` is there whether it is used or not.
       if (nodes.length > 0) found.push(asTold(formation, name, String(row['dbname']), nodes));
     }

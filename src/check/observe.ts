@@ -1,19 +1,25 @@
+import { randomUUID } from 'node:crypto';
 import { now, wallClock } from '../clock/clock.ts';
 import { withDeadline } from '../clock/deadline.ts';
 import { messageOf } from '../contract/errors.ts';
 import { type Formation, type Member, membersOf } from '../formation/formation.ts';
-import { ContainerRelay } from '../incus/container-relay.ts';
-import type { Incus, Instance } from '../incus/incus.ts';
-import { drillMarkKey } from '../incus/labels.ts';
-import { databaseOf } from '../postgres/member-session.ts';
-import { Session } from '../postgres/session.ts';
+import type { Instance } from '../incus/answers.ts';
+import type { Hosts } from '../incus/cluster/hosts.ts';
+import type { Incus } from '../incus/incus.ts';
+import { drillMarkKey, environmentKey, formationKey } from '../incus/labels.ts';
+import { dryStart, parseDryStart } from '../member/dry-start.ts';
+import { controlData, hasCheckpoint, parseCheckpoint, recordAt } from '../member/lineage.ts';
+import { asPostgres } from '../member/programs.ts';
+import type { Session } from '../postgres/session.ts';
 import { containerProbe, type ObservedContainer, parseContainer } from './container-probe.ts';
 import { type Credentials, observeLogins } from './login.ts';
-import type { Observation, ObservedInstance, ObservedNode, Read } from './observation.ts';
+import type { Observation, ObservedInstance, ObservedLineage, ObservedNode, Read } from './observation.ts';
 import { observeMonitor, observeNode } from './sql-probe.ts';
+import { type ObservedTrouble, parseTrouble, troubleProbe } from './trouble-probe.ts';
+import { memberDeadlineMs, OwnRelays, type WaysIn, WaysThrough } from './ways-in.ts';
 
-/** How long one container may take to answer. A healthy one takes a tenth of a second. */
-export const memberDeadlineMs = 5000;
+/** A keeper reports once a second: of one that has not for so long, its container is asked. */
+const silentSeconds = 4;
 
 /** The probe bounds each file that it reads; all of them together are less than half of this. */
 const probeBytes = 4 * 1024 * 1024;
@@ -22,17 +28,12 @@ export interface ObserveOptions {
   signal?: AbortSignal | undefined;
   /** The instances of the formation's remote and project, where they are read for several formations at once. */
   instances?: Promise<Map<string, Instance>>;
+  /** The members of the Incus cluster, where they are read for several formations at once. */
+  hosts?: () => Promise<Hosts | undefined>;
   /** With them every node is logged in on as the application does. */
   credentials?: Credentials | undefined;
   /** Ways into the members that are open already, or are opened; without them new ones are, and closed. */
   ways?: WaysIn | undefined;
-}
-
-/** How a member is read: each throws where its container does not let us in. */
-export interface WaysIn {
-  relay(member: Member): ContainerRelay;
-  /** A superuser's session, on the monitor's own database there. */
-  session(member: Member, signal: AbortSignal): Promise<Session>;
 }
 
 /**
@@ -42,75 +43,90 @@ export interface WaysIn {
 export async function observe(
   formation: Formation,
   incus: Incus,
-  { signal, instances = incus.instances(signal), credentials, ways }: ObserveOptions = {},
+  {
+    signal,
+    instances = incus.instances(signal, namesOf(formation)),
+    hosts = () => incus.hosts(signal),
+    credentials,
+    ways,
+  }: ObserveOptions = {},
 ): Promise<Observation> {
   const observedAt = wallClock(now());
-  const own = new OwnWays(formation, incus);
-  const reader = new Reader(formation, instances, ways ?? own, signal);
-  const members = membersOf(formation);
-  const [monitorMember, ...dataMembers] = members;
-  const [found, monitor, nodes, containers, logins] = await Promise.all([
-    instances,
-    reader.sql(monitorMember, (session) => observeMonitor(session, formation.name)),
-    Promise.all(
-      dataMembers.map((member) => reader.sql(member, (session) => observeNode(session, formation))),
-    ),
-    Promise.all(members.map((member) => reader.container(member))),
-    observeLogins(formation, incus, credentials, signal),
-  ]).finally(() => own.close());
-  const byName = <T>(of: readonly Member[], values: readonly T[]): Record<string, T> =>
-    Object.fromEntries(of.map(({ name }, index) => [name, values[index] as T]));
-  return {
-    observedAt,
-    instances: byName(
-      members,
-      members.map(({ name }) => observedInstance(found.get(name))),
-    ),
-    containers: byName<Read<ObservedContainer>>(members, containers),
-    monitor,
-    nodes: byName<Read<ObservedNode>>(dataMembers, nodes),
-    logins,
-  };
+  const own = new OwnRelays(incus);
+  const open = ways ?? new WaysThrough(formation, (name) => own.of(name));
+  try {
+    const reader = new Reader(formation, instances, open, signal);
+    const members = membersOf(formation);
+    const [monitorMember, ...dataMembers] = members;
+    const salt = randomUUID();
+    const [found, clusterHosts, monitor, nodes, containers, logins] = await Promise.all([
+      instances,
+      reader.hosts(hosts),
+      reader.sql(monitorMember, (session) => observeMonitor(session, formation)),
+      Promise.all(
+        dataMembers.map((member) => reader.sql(member, (session) => observeNode(session, formation, salt))),
+      ),
+      Promise.all(members.map((member) => reader.container(member))),
+      observeLogins(formation, incus, credentials, { instances, signal }),
+    ]);
+    const isSilent = (name: string) =>
+      monitor.ok &&
+      monitor.value.nodes.some((row) => row.name === name && row.secondsSinceReport > silentSeconds);
+    const troubled = members.filter(({ name }, index) => {
+      const answers = (index === 0 ? monitor : nodes[index - 1])?.ok === true;
+      return containers[index]?.ok === true && (!answers || isSilent(name));
+    });
+    const changed = dataMembers.filter((_, index) => {
+      const node = nodes[index];
+      return node?.ok === true && node.value.pendingRestart.length > 0;
+    });
+    const telling = new Map(troubled.map((member) => [member.name, reader.trouble(member)]));
+    const observed = byName<Read<ObservedNode>>(dataMembers, nodes);
+    const [troubles, dryStarts, lineages] = await Promise.all([
+      Promise.all(telling.values()),
+      Promise.all(changed.map((member) => reader.dryStart(member))),
+      reader.lineages(dataMembers, observed, telling),
+    ]);
+    return {
+      observedAt,
+      instances: byName(
+        members,
+        members.map(({ name }) => observedInstance(found.get(name), formation.name)),
+      ),
+      ...(clusterHosts !== undefined && { hosts: clusterHosts }),
+      containers: byName<Read<ObservedContainer>>(members, containers),
+      monitor,
+      nodes: observed,
+      lineages,
+      dryStarts: byName<Read<string | undefined>>(changed, dryStarts),
+      troubles: byName<Read<ObservedTrouble>>(troubled, troubles),
+      logins,
+    };
+  } finally {
+    own.close();
+  }
 }
 
-function observedInstance(instance: Instance | undefined): ObservedInstance {
+export const namesOf = (formation: Formation): string[] => membersOf(formation).map(({ name }) => name);
+
+const byName = <T>(of: readonly Member[], values: readonly T[]): Record<string, T> =>
+  Object.fromEntries(of.map(({ name }, index) => [name, values[index] as T]));
+
+function observedInstance(instance: Instance | undefined, formation: string): ObservedInstance {
   return {
     status: instance?.status ?? 'missing',
-    drillMark: instance?.config[drillMarkKey],
+    ...(instance?.unheard !== undefined && { unheard: instance.unheard }),
+    // Where Incus does not tell it the status is none that passes.
+    drillMark: instance?.config?.[drillMarkKey],
+    ...(instance?.location !== undefined && { location: instance.location }),
     limits: {
-      cpu: instance?.config['limits.cpu'],
-      memory: instance?.config['limits.memory'],
-      disk: instance?.devices['root']?.['size'],
+      cpu: instance?.config?.['limits.cpu'],
+      memory: instance?.config?.['limits.memory'],
+      disk: instance?.devices[instance.rootDisk ?? '']?.['size'],
     },
+    // A monitor may belong to another formation, and tells of that one.
+    environment: instance?.config?.[formationKey] === formation ? instance.config[environmentKey] : undefined,
   };
-}
-
-/** Ways of one observation's own: one relay a container, for all that is read there. */
-class OwnWays implements WaysIn {
-  private readonly formation: Formation;
-  private readonly incus: Incus;
-  private readonly relays = new Map<string, ContainerRelay>();
-
-  constructor(formation: Formation, incus: Incus) {
-    this.formation = formation;
-    this.incus = incus;
-  }
-
-  relay({ name }: Member): ContainerRelay {
-    const relay = this.relays.get(name) ?? new ContainerRelay(this.incus, name, 'root');
-    this.relays.set(name, relay);
-    return relay;
-  }
-
-  async session(member: Member, signal: AbortSignal): Promise<Session> {
-    const socket = this.relay(member).postgresSocket(this.formation.postgres.port);
-    const database = databaseOf(member);
-    return await Session.open(socket, { database, connectDeadlineMs: memberDeadlineMs, signal });
-  }
-
-  close(): void {
-    for (const relay of this.relays.values()) relay.close();
-  }
 }
 
 /** Reads single members. What cannot be read says why, and hides nothing else. */
@@ -132,6 +148,20 @@ class Reader {
     this.signal = signal;
   }
 
+  /** The hosts of the cluster; undefined where the members' containers are on none. */
+  async hosts(ask: () => Promise<Hosts | undefined>): Promise<Read<Hosts> | undefined> {
+    const found = await this.instances;
+    const isOnHost = ({ name }: Member) => found.get(name)?.location !== undefined;
+    if (!membersOf(this.formation).some(isOnHost)) return undefined;
+    try {
+      const value = await ask();
+      return value && { ok: true, value };
+    } catch (error) {
+      this.signal?.throwIfAborted();
+      return { ok: false, failed: messageOf(error) };
+    }
+  }
+
   /** Reads a member over a session in its container. */
   async sql<T>(member: Member, work: (session: Session) => Promise<T>): Promise<Read<T>> {
     return await this.unlessStopped(member, `Postgres in ${member.name}`, async (signal) =>
@@ -151,6 +181,81 @@ class Reader {
     });
   }
 
+  /** Has a member's container tell why its Postgres does not answer, or its keeper is silent. */
+  async trouble(member: Member): Promise<Read<ObservedTrouble>> {
+    return await this.unlessStopped(member, `the container ${member.name}`, async (signal) => {
+      const options = { deadlineMs: memberDeadlineMs, maxBytes: probeBytes, signal };
+      return parseTrouble(await this.ways.relay(member).read(troubleProbe(member), options));
+    });
+  }
+
+  /** Tries whether Postgres would start with what waits for a restart. */
+  async dryStart(member: Member): Promise<Read<string | undefined>> {
+    return await this.unlessStopped(member, `a dry start in ${member.name}`, async (signal) => {
+      const options = { deadlineMs: memberDeadlineMs, maxBytes: probeBytes, signal };
+      const argv = asPostgres(...dryStart(this.formation, member, 'own'));
+      return parseDryStart(await this.ways.relay(member).read(argv, options));
+    });
+  }
+
+  /**
+   * Holds the last checkpoint of standbys against the WAL of the primary: of those that have one later than the
+   * primary's, or follow nobody, or are recovering and take no sessions. The others replay the primary's own.
+   */
+  async lineages(
+    members: readonly Member[],
+    nodes: Readonly<Record<string, Read<ObservedNode>>>,
+    telling: ReadonlyMap<string, Promise<Read<ObservedTrouble>>>,
+  ): Promise<Record<string, Read<ObservedLineage>>> {
+    const nodeOf = ({ name }: Member) => {
+      const read = nodes[name];
+      return read?.ok ? read.value : undefined;
+    };
+    const [primary, another] = members.filter((member) => nodeOf(member)?.inRecovery === false);
+    const present = primary && nodeOf(primary);
+    if (!primary || !present || another) return {};
+    const isDoubtful = async (member: Member) => {
+      const node = nodeOf(member);
+      if (node)
+        return node.inRecovery && (node.walReceiver === '' || node.checkpointByte > present.checkpointByte);
+      const trouble = await telling.get(member.name);
+      return trouble?.ok === true && trouble.value.postgres.startup !== undefined;
+    };
+    const read = await Promise.all(
+      members.map(async (member) =>
+        (await isDoubtful(member)) ? await this.lineage(member, primary, present) : undefined,
+      ),
+    );
+    return Object.fromEntries(
+      members.flatMap(({ name }, index): [string, Read<ObservedLineage>][] => {
+        const of = read[index];
+        if (of === undefined || (of.ok && of.value === undefined)) return [];
+        return [[name, of as Read<ObservedLineage>]];
+      }),
+    );
+  }
+
+  /** Undefined of one whose last checkpoint is of another timeline: that tells by itself. */
+  private async lineage(
+    standby: Member,
+    primary: Member,
+    { timeline, checkpointByte }: ObservedNode,
+  ): Promise<Read<ObservedLineage | undefined>> {
+    return await this.unlessStopped(standby, `the last checkpoint of ${standby.name}`, async (signal) => {
+      const options = { deadlineMs: memberDeadlineMs, maxBytes: probeBytes, signal };
+      const read = async (member: Member, command: readonly string[]) =>
+        await this.ways.relay(member).read(asPostgres(...command), options);
+      const checkpoint = parseCheckpoint(await read(standby, controlData(this.formation, standby)));
+      if (checkpoint.timeline !== timeline) return undefined;
+      const record = await read(primary, recordAt(this.formation, primary, checkpoint));
+      return {
+        checkpoint: checkpoint.location,
+        primary: primary.name,
+        isOfPrimary: hasCheckpoint(record, checkpoint, checkpointByte),
+      };
+    });
+  }
+
   /** A container that does not run need not be waited for: a frozen one would use up the deadline. */
   private async unlessStopped<T>(
     { name }: Member,
@@ -159,19 +264,18 @@ class Reader {
   ): Promise<Read<T>> {
     const given = new AbortController();
     const { signal } = this;
-    const stop = () => given.abort(signal?.reason);
-    signal?.addEventListener('abort', stop, { once: true });
-    const reading = withDeadline(what, memberDeadlineMs, work, given.signal).then(
+    const either = AbortSignal.any(signal === undefined ? [given.signal] : [signal, given.signal]);
+    const reading = withDeadline(what, memberDeadlineMs, work, either).then(
       (value): Read<T> => ({ ok: true, value }),
       (error: unknown): Read<T> => ({ ok: false, failed: messageOf(error) }),
     );
     try {
-      const status = (await this.instances).get(name)?.status;
+      const { status, unheard } = (await this.instances).get(name) ?? {};
+      if (unheard !== undefined) return { ok: false, failed: unheard };
       if (status === undefined) return { ok: false, failed: `there is no container ${name}` };
       return status === 'Running' ? await reading : { ok: false, failed: `the container is ${status}` };
     } finally {
       given.abort();
-      signal?.removeEventListener('abort', stop);
       signal?.throwIfAborted();
     }
   }

@@ -1,25 +1,36 @@
-import type { Outcome } from '../contract/outcome.ts';
+import * as v from 'valibot';
+import { maybe, text } from '../contract/shape.ts';
 import type { Formation } from '../formation/formation.ts';
 import { settledPrimary } from '../monitor/nodes.ts';
-import { type Prediction, predict } from '../prediction/prediction.ts';
-import { catalogue } from './catalogue/catalogue.ts';
-import { type Asked, type Check, type Fault, type Finding, type Severity, severities } from './check.ts';
+import { predict } from '../prediction/prediction.ts';
+import { prediction } from '../prediction/record.ts';
+import { checkCatalogue } from './catalogue/catalogue.ts';
+import {
+  type Asked,
+  type Check,
+  type Finding,
+  finding,
+  type Problem,
+  type Severity,
+  severities,
+} from './check.ts';
 import { liveSettings } from './live-settings.ts';
 import type { Observation } from './observation.ts';
 
-/** What an observation amounts to. Plain data. */
-export interface Verdict {
-  outcome: Extract<Outcome, 'pass' | 'unhealthy' | 'error'>;
+/** What an observation amounts to. */
+export const verdict = v.object({
+  outcome: v.picklist(['pass', 'unhealthy', 'error']),
   /** One sentence. */
-  message: string;
-  findings: Finding[];
-  /** The node that the monitor has settled as primary, or undefined. */
-  primary: string | undefined;
+  message: v.string(),
+  findings: v.array(finding),
+  primary: maybe(text('The node that the monitor has settled as primary.')),
   /** The nodes that the monitor has as secondaries. */
-  standbys: string[];
-  /** What its settings lead to, fault by fault; undefined where they could not all be read. */
-  prediction: Prediction | undefined;
-}
+  standbys: v.array(v.string()),
+  /** Undefined where not all settings could be read. */
+  prediction: maybe(prediction),
+});
+
+export type Verdict = v.InferOutput<typeof verdict>;
 
 export interface JudgeOptions extends Asked {
   /** The least severity that makes a formation unhealthy. */
@@ -29,10 +40,15 @@ export interface JudgeOptions extends Asked {
 }
 
 /** Judges an observation by every check of the catalogue. Pure. */
-export function judge(observation: Observation, formation: Formation, options: JudgeOptions = {}): Verdict {
-  const found = catalogue.map((each) => {
+export function judge(
+  observation: Observation,
+  formation: Formation,
+  options: JudgeOptions = {},
+): Required<Verdict> {
+  const found = checkCatalogue.map((each) => {
     const check = options.onlyWarn?.includes(each.id) ? { ...each, severity: 'warning' as const } : each;
-    return { check, faults: check.faults(observation, formation, options) };
+    const problems = check.problems(observation, formation, options);
+    return { check, problems, unasked: check.unasked?.(observation, options) };
   });
   const findings = findingsOf(found);
   const nodes = observation.monitor.ok ? observation.monitor.value.nodes : [];
@@ -43,7 +59,7 @@ export function judge(observation: Observation, formation: Formation, options: J
   const failing = failingFindings(findings, options.failOn ?? 'error');
   const live = liveSettings(observation, formation);
   return {
-    ...conclude(observation, findings, failing, formation, primary, standbys),
+    ...conclude(observation, formation, { findings, primary, standbys }, failing),
     findings,
     primary,
     standbys,
@@ -56,30 +72,34 @@ const gravest = (all: readonly Severity[]): Severity =>
   all.reduce((worst, each) => (weight(each) > weight(worst) ? each : worst), 'warning');
 
 /** What a check found; undefined where it could not tell. */
-export interface Found {
+export interface CheckResult {
   check: Check;
-  faults: readonly Fault[] | undefined;
+  problems: readonly Problem[] | undefined;
+  unasked?: string | undefined;
 }
 
-interface Told {
+interface Weighed {
   check: Check;
-  fault: Fault;
+  problem: Problem;
   severity: Severity;
-  causes: Told[];
+  causes: Weighed[];
 }
 
 /** Tells causes from consequences. Pure. */
-export function findingsOf(found: readonly Found[]): Finding[] {
-  const all = found.flatMap(({ check, faults = [] }) =>
-    faults.map((fault): Told => ({ check, fault, severity: fault.severity ?? check.severity, causes: [] })),
+export function findingsOf(found: readonly CheckResult[]): Finding[] {
+  const all = found.flatMap(({ check, problems = [] }) =>
+    problems.map(
+      (problem): Weighed => ({ check, problem, severity: problem.severity ?? check.severity, causes: [] }),
+    ),
   );
   for (const told of all) told.causes = causesOf(told, all);
   const consequences = consequencesIn(all);
-  return found.map(({ check, faults }) => {
+  return found.map(({ check, problems, unasked }) => {
     const { id, meaning, severity } = check;
-    if (faults === undefined || faults.length === 0) {
-      const status = faults === undefined ? 'unknown' : 'pass';
-      return { check: id, severity, meaning, status, faults: [], because: [] };
+    if (problems === undefined || problems.length === 0) {
+      const status = problems === undefined ? 'unknown' : 'pass';
+      const told = status === 'pass' && unasked !== undefined ? { unasked } : {};
+      return { check: id, severity, meaning, status, faults: [], because: [], ...told };
     }
     const here = all.filter((each) => each.check === check);
     const own = here.filter((each) => !consequences.has(each));
@@ -90,27 +110,27 @@ export function findingsOf(found: readonly Found[]): Finding[] {
       severity: gravest(told.map((each) => each.severity)),
       meaning,
       status: own.length > 0 ? 'fail' : 'follows',
-      faults: told.map((each) => each.fault),
+      faults: told.map((each) => each.problem),
       because: own.length > 0 ? [] : [...new Set(causes)],
     };
   });
 }
 
-/** Faults that this one may follow from. A grave fault never hides behind a milder one. */
-function causesOf({ check, fault, severity }: Told, all: readonly Told[]): Told[] {
-  if (fault.own) return [];
+/** Problems that this one may follow from. A grave problem never hides behind a milder one. */
+function causesOf({ check, problem, severity }: Weighed, all: readonly Weighed[]): Weighed[] {
+  if (problem.own) return [];
   return Object.entries(check.follows ?? {}).flatMap(([id, where]) =>
     all.filter(
       (other) =>
         other.check.id === id &&
-        (where === 'any' || other.fault.subject === fault.subject) &&
+        (where === 'any' || other.problem.subject === problem.subject) &&
         weight(other.severity) >= weight(severity),
     ),
   );
 }
 
-/** What follows, over however many steps, from a fault that follows from none: faults in a circle explain nothing. */
-function consequencesIn(all: readonly Told[]): Set<Told> {
+/** What follows, over however many steps, from a problem that follows from none: problems in a circle explain nothing. */
+function consequencesIn(all: readonly Weighed[]): Set<Weighed> {
   const explained = new Set(all.filter(({ causes }) => causes.length === 0));
   const roots = [...explained];
   for (let before = -1; before < explained.size; ) {
@@ -132,26 +152,24 @@ function failingFindings(findings: readonly Finding[], failOn: Severity): Findin
 
 function conclude(
   observation: Observation,
-  findings: readonly Finding[],
-  failing: readonly Finding[],
   formation: Formation,
-  primary: string | undefined,
-  standbys: readonly string[],
+  { findings, primary, standbys }: Pick<Required<Verdict>, 'findings' | 'primary' | 'standbys'>,
+  failing: readonly Finding[],
 ): Pick<Verdict, 'outcome' | 'message'> {
   const [first] = failing;
-  const [fault] = first?.faults ?? [];
-  if (first && fault) {
+  const [problem] = first?.faults ?? [];
+  if (first && problem) {
     const others = failing.filter((finding) => finding.status === 'fail').length - 1;
     const more = others <= 0 ? '' : ` (${others} more check${others === 1 ? '' : 's'} failed)`;
     return {
       outcome: 'unhealthy',
-      message: `formation ${formation.name} is not healthy: ${fault.subject}: ${fault.evidence}${more}`,
+      message: `formation ${formation.name} is not healthy: ${problem.subject}: ${problem.evidence}${more}`,
     };
   }
   if (findings.some((finding) => finding.status === 'unknown')) {
     return {
       outcome: 'error',
-      message: `formation ${formation.name}: what was read does not suffice for a verdict${firstUnread(observation)}`,
+      message: `formation ${formation.name}: too little could be read for a verdict${firstUnread(observation)}`,
     };
   }
   const warnings = findings.filter((finding) => finding.status === 'fail').map(({ check }) => check);

@@ -1,4 +1,4 @@
-import { now } from '../clock/clock.ts';
+import { type Moment, now } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
 import type { Log } from '../contract/log.ts';
 import { type Formation, membersOf } from '../formation/formation.ts';
@@ -24,8 +24,8 @@ export interface WaitOptions {
 }
 
 export interface Waited extends Judged {
-  /** Whether the first reading did not do. */
-  hadToWait: boolean;
+  /** When the last reading began that did not do; undefined where the first did. */
+  unhealthyAt: Moment | undefined;
 }
 
 export interface Judged {
@@ -48,11 +48,13 @@ export async function untilHealthy(
   let watch: MonitorWatch | undefined;
   let told = '';
   try {
-    for (let hadToWait = false; ; hadToWait = true) {
+    for (let unhealthyAt: Moment | undefined; ; ) {
+      const began = now();
       const observation = await observe(formation, incus, { ...observing, ...(signal && { signal }) });
       const verdict = judge(observation, formation, judging);
       const leftMs = until - now();
-      if (verdict.outcome === 'pass' || leftMs <= 0) return { observation, verdict, hadToWait };
+      if (verdict.outcome === 'pass' || leftMs <= 0) return { observation, verdict, unhealthyAt };
+      unhealthyAt = began;
       const why = waitingFor(verdict);
       if (why !== told) log.info(`waiting, for ${Math.ceil(leftMs / 1000)} s at most: ${why}`);
       told = why;
@@ -69,15 +71,15 @@ const silent: Log = { info: () => {}, warn: () => {}, debug: () => {} };
 function waitingFor({ findings, message }: Verdict): string {
   const failed = findings.filter((finding) => finding.status === 'fail');
   const [grave = failed[0]] = failed.filter((finding) => finding.severity === 'error');
-  const [fault] = grave?.faults ?? [];
-  return grave && fault ? `${grave.check} of ${fault.subject}` : message;
+  const [problem] = grave?.faults ?? [];
+  return grave && problem ? `${grave.check} of ${problem.subject}` : message;
 }
 
 /** Undefined where no monitor answers: then time alone says when to look again. */
 async function watchOf(formation: Formation, incus: Incus, log: Log): Promise<MonitorWatch | undefined> {
   const [monitor] = membersOf(formation);
   const open = (signal: AbortSignal) => openMemberSession(incus, formation, monitor, { signal });
-  return await MonitorWatch.start(formation.name, open, log).catch(() => undefined);
+  return await MonitorWatch.start(formation, open, log).catch(() => undefined);
 }
 
 /** The next announcement, or the pause. */

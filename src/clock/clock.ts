@@ -16,7 +16,7 @@ export function wallClock(moment: Moment): string {
 }
 
 /** A duration in seconds with millisecond precision. */
-export function seconds(durationMs: number): number {
+export function toSeconds(durationMs: number): number {
   return Math.round(durationMs) / 1000;
 }
 

@@ -1,9 +1,14 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { CancelledError, DeadlineError } from '../contract/errors.ts';
+import { onAbort } from './abort.ts';
+import { now } from './clock.ts';
+
+/** A timer that is later than this was held up by our own process, not by a busy machine's usual pace. */
+const heldUpMs = 500;
 
 /**
  * Runs `work` under a deadline. The promise settles at the deadline even if `work` ignores its signal;
- * the signal lets `work` release what it holds.
+ * the signal lets `work` release what it holds. If this process did not get to run when the deadline came, `work`
+ * gets that time again, up to the deadline once more in all: an answer may have come that nobody has read.
  *
  * @param what worded to follow "gave up after N s waiting for"
  * @param deadlineMs milliseconds from now
@@ -19,19 +24,31 @@ export async function withDeadline<T>(
   parent?.throwIfAborted();
   const controller = new AbortController();
   return await new Promise<T>((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined;
     const release = () => {
       clearTimeout(timer);
-      parent?.removeEventListener('abort', onParentAbort);
+      forget();
     };
     const stop = (error: unknown) => {
       release();
       reject(error);
       controller.abort(error);
     };
-    const onParentAbort = () =>
-      stop(parent?.reason ?? new CancelledError(`cancelled while waiting for ${what}`));
-    const timer = setTimeout(() => stop(new DeadlineError(what, deadlineMs)), deadlineMs);
-    parent?.addEventListener('abort', onParentAbort, { once: true });
+    let spareMs = deadlineMs;
+    const giveUpAfter = (ms: number) => {
+      const due = now() + ms;
+      timer = setTimeout(() => {
+        const lateMs = now() - due;
+        const givenMs = Math.min(lateMs, spareMs);
+        if (lateMs < heldUpMs || givenMs <= 0) return stop(new DeadlineError(what, deadlineMs));
+        spareMs -= givenMs;
+        giveUpAfter(givenMs);
+      }, ms);
+    };
+    giveUpAfter(deadlineMs);
+    const forget = onAbort(parent, () =>
+      stop(parent?.reason ?? new CancelledError(`cancelled while waiting for ${what}`)),
+    );
     // A throw of `work` itself counts as its rejection.
     new Promise<T>((done) => done(work(controller.signal))).then(resolve, reject).finally(release);
   });
@@ -40,11 +57,16 @@ export async function withDeadline<T>(
 /** Sleeps, or rejects with the signal's reason when it aborts. */
 export async function sleep(durationMs: number, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted();
-  try {
-    await delay(durationMs, undefined, signal ? { signal } : {});
-  } catch (error) {
-    throw signal?.aborted ? signal.reason : error;
-  }
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      forget();
+      resolve();
+    }, durationMs);
+    const forget = onAbort(signal, () => {
+      clearTimeout(timer);
+      reject(signal?.reason as unknown);
+    });
+  });
 }
 
 /**

@@ -15,7 +15,7 @@ export function inTurn(...intervals: readonly Interval[]): Interval {
 }
 
 /** When the last of several that began together is over. */
-export function together(...intervals: readonly Interval[]): Interval {
+export function inParallel(...intervals: readonly Interval[]): Interval {
   return {
     least: Math.max(...intervals.map(({ least }) => least)),
     most: Math.max(...intervals.map(({ most }) => most)),

@@ -1,4 +1,4 @@
-/** What an action concluded. DESIGN's contract: the same for every action and for the terminal. */
+/** What an action concluded. The README's exit codes: fixed, and the same for every action and for the terminal. */
 export const outcomes = ['pass', 'unhealthy', 'missed', 'error'] as const;
 export type Outcome = (typeof outcomes)[number];
 

@@ -1,16 +1,19 @@
 import { resolve } from 'node:path';
 import type { ApplicationAccess } from '../application/access.ts';
-import { type Moment, now, seconds } from '../clock/clock.ts';
+import { type Moment, now, toSeconds } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
-import { DeadlineError, messageOf } from '../contract/errors.ts';
+import { DeadlineError, EnvironmentError, messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
-import { activityOf } from '../evidence/activity.ts';
 import { Evidence } from '../evidence/evidence.ts';
-import { judgeLedger, type LedgerRead } from '../evidence/ledger.ts';
-import type { Scene as Roles } from '../evidence/times.ts';
+import { activityOf } from '../evidence/ledger/activity.ts';
+import { judgeLedger } from '../evidence/ledger/ledger.ts';
+import { burstOf } from '../evidence/ledger/pace.ts';
+import type { LedgerRead, Roles } from '../evidence/record.ts';
+import type { Burst } from '../evidence/workload.ts';
 import type { Scene } from '../faults/fault.ts';
 import type { Member } from '../formation/formation.ts';
-import type { ClientsRecord } from './record.ts';
+import type { ContainerRelay } from '../incus/relay/container-relay.ts';
+import type { ClientsRecord, DrillRecord } from './record.ts';
 
 /** How the application's clients are watched. */
 export interface ClientsOptions {
@@ -21,28 +24,64 @@ export interface ClientsOptions {
   access: { access: ApplicationAccess; assumed: boolean } | { missing: string };
   /** Whether there must be clients, whoever assumed their password. */
   required: boolean;
+  /** Whether publications may carry the drill's table to subscribers. */
+  published: boolean;
   sessions: number;
   /** Of each session, at most. */
   writesPerSecond: number;
+  /** How many writes the primary must have acknowledged to them when the fault comes. */
+  leastAtRisk: number;
   /** Where the journal goes: the folder of the reports. */
   folder: string;
 }
 
 const readyDeadlineMs = 15_000;
+/** The fault waits for the writes at risk for this many times as long as they should take, and a little more. */
+const preludePatience = 2;
+/** By how much clients write more often while they begin, up to what may be asked of them for good, and for how long. */
+const burstFactor = 10;
+const mostOfBurst = 200;
+const burstMs = 2000;
 /** Where a node refuses clients for a reason that does not change by itself. */
 const lastChanceMs = 2000;
 /** Clients that have not found the formation again by then are told as such. */
 const backDeadlineMs = 10_000;
 
+/** How long clients take to write so much, the witness among them, at the rate that they keep to. Seconds. */
+export function preludeSeconds(writes: number, sessions: number, writesPerSecond: number): number {
+  return writes / ((sessions + 1) * writesPerSecond);
+}
+
+type Asked = Pick<ClientsOptions, 'leastAtRisk' | 'sessions' | 'writesPerSecond'>;
+
+/** For how long the fault waits at most for the writes at risk. */
+export function preludePatienceMs({ leastAtRisk, sessions, writesPerSecond }: Asked): number {
+  return readyDeadlineMs + preludePatience * preludeSeconds(leastAtRisk, sessions, writesPerSecond) * 1000;
+}
+
+/**
+ * Clients begin at a faster pace, so that the writes that must be at risk are there when everything else is ready. They
+ * are back at their own pace when these are there, and after a moment in any case: nobody asked for more.
+ * @returns undefined where nothing need be at risk, or no faster pace is allowed
+ */
+export function openingBurst({ leastAtRisk, writesPerSecond }: Omit<Asked, 'sessions'>): Burst | undefined {
+  const fast = Math.min(burstFactor * writesPerSecond, mostOfBurst);
+  if (leastAtRisk === 0 || fast <= writesPerSecond) return undefined;
+  return { writesPerSecond: fast, writes: leastAtRisk, limitMs: burstMs };
+}
+
 /** The drill's view of the application's clients: they write from before the fault until after the rejoin. */
-export class Clients {
+export class WatchedClients {
   private readonly evidence: Evidence;
   private readonly log: Log;
-  private readonly about: Pick<ClientsRecord, 'vantage' | 'journal' | 'sessions' | 'writesPerSecond'>;
+  private readonly about: Pick<
+    ClientsRecord,
+    'vantage' | 'journal' | 'sessions' | 'writesPerSecond' | 'leastWritesAtRisk'
+  >;
   private readonly reads: LedgerRead[] = [];
   private readonly unread: string[] = [];
 
-  private constructor(evidence: Evidence, log: Log, about: Clients['about']) {
+  private constructor(evidence: Evidence, log: Log, about: WatchedClients['about']) {
     this.evidence = evidence;
     this.log = log;
     this.about = about;
@@ -50,22 +89,26 @@ export class Clients {
 
   /**
    * Starts the clients and waits until each kind of them has written on the primary.
-   * @param drill id of the drill
-   * @param vantage where clients stand that have no route of their own
+   * @param options.drill id of the drill
+   * @param options.vantage where clients stand that have no route of their own
+   * @param options.relayOf ways into the containers that are open already
    * @throws EnvironmentError, DeadlineError: then nothing was touched
    */
   static async start(
     scene: Scene,
-    drill: string,
-    access: ApplicationAccess,
-    vantage: Member,
     options: Omit<ClientsOptions, 'access' | 'required'> & {
+      drill: string;
+      access: ApplicationAccess;
+      vantage: Member;
       limitMs: number;
+      relayOf: (name: string) => ContainerRelay;
       log: Log;
       signal: AbortSignal;
     },
-  ): Promise<Clients> {
-    const { sessions, writesPerSecond, folder, limitMs, log, signal } = options;
+  ): Promise<WatchedClients> {
+    const { drill, access, vantage, limitMs, relayOf, log, signal } = options;
+    const { published, sessions, writesPerSecond, leastAtRisk, folder } = options;
+    const burst = openingBurst({ leastAtRisk, writesPerSecond });
     const journal = `failover-drill-${scene.formation.name}-${drill}.journal.jsonl`;
     const evidence = await Evidence.start({
       formation: scene.formation,
@@ -77,9 +120,12 @@ export class Clients {
       journalPath: resolve(folder, journal),
       log,
       signal,
+      published,
       sessions,
       writesPerSecond,
+      burst,
       limitMs,
+      relayOf,
     });
     try {
       await evidence.everyKindAcknowledged({ deadlineMs: readyDeadlineMs, signal });
@@ -88,15 +134,39 @@ export class Clients {
       throw error;
     }
     log.info(
-      `clients: ${sessions} sessions of ${access.user} write to ${access.database}, up to ${writesPerSecond} times a second each`,
+      `clients: ${sessions} sessions of ${access.user} write to ${access.database}, up to ${writesPerSecond} times a second each${burst === undefined ? '' : `, and up to ${burst.writesPerSecond} at first`}`,
     );
     const { via } = evidence.route;
-    return new Clients(evidence, log, {
+    return new WatchedClients(evidence, log, {
       vantage: via === 'vantage' ? vantage.name : undefined,
       journal,
       sessions,
       writesPerSecond,
+      leastWritesAtRisk: leastAtRisk,
     });
+  }
+
+  /** What they ask of the formation, and from where. */
+  get load(): NonNullable<DrillRecord['load']> {
+    const { sessions, writesPerSecond } = this.about;
+    return { sessions, writesPerSecond, via: this.evidence.route.via };
+  }
+
+  /**
+   * Waits until the primary has acknowledged as many writes as must be at risk when the fault comes: it tells little
+   * that none of a few is lost.
+   * @throws EnvironmentError with how many there were in time, or the signal's reason
+   */
+  async enoughAtRisk(primary: string, signal: AbortSignal): Promise<void> {
+    const { leastWritesAtRisk: least = 0, sessions, writesPerSecond } = this.about;
+    const deadlineMs = preludePatienceMs({ leastAtRisk: least, sessions, writesPerSecond });
+    const counted = await this.evidence.acknowledgedTo(least, primary, { deadlineMs, signal });
+    // The fault meets them at the pace that they were given.
+    this.evidence.endBurst();
+    if (counted < least)
+      throw new EnvironmentError(
+        `${primary} acknowledged ${counted} writes of clients in ${Math.round(deadlineMs / 1000)} s, and ${least} must be at risk when the fault comes; ask for fewer (least-writes-at-risk), or see why commits take so long there`,
+      );
   }
 
   /**
@@ -106,10 +176,15 @@ export class Clients {
    */
   async follow(node: string, faultAt: Moment, deadlineMs: number, signal: AbortSignal): Promise<void> {
     const at = await this.firstWrite(node, faultAt, deadlineMs, signal);
-    if (at === undefined) this.log.warn(`clients: no write on ${node} was acknowledged by now`);
+    if (at === undefined)
+      this.log.warn(
+        [`clients: no write on ${node} was acknowledged by now`, ...this.evidence.lastWords(faultAt)].join(
+          '; ',
+        ),
+      );
     else
       this.log.info(
-        `clients: the first write on ${node} was acknowledged after ${seconds(at - faultAt).toFixed(3)} s`,
+        `clients: the first write on ${node} was acknowledged after ${toSeconds(at - faultAt).toFixed(3)} s`,
       );
     await this.read(node, signal);
   }
@@ -131,7 +206,8 @@ export class Clients {
       const acknowledged = this.evidence.firstAcknowledged(since, node, options);
       return (await Promise.race([acknowledged, refusal])) ?? undefined;
     } catch (error) {
-      if (!(error instanceof DeadlineError) || signal.aborted) throw error;
+      const isOver = error instanceof DeadlineError || this.evidence.journal.full.aborted;
+      if (!isOver || signal.aborted) throw error;
       return undefined;
     } finally {
       stop.abort();
@@ -143,10 +219,17 @@ export class Clients {
    * Sees the clients write once more, stops them, reads their rows for the last time and judges them all.
    * @throws the signal's reason
    */
-  async conclude(scene: Roles, signal: AbortSignal): Promise<ClientsRecord> {
-    const primary = scene.newPrimary ?? scene.oldPrimary;
-    const writeAtEnd = (await this.firstWrite(primary, now(), backDeadlineMs, signal)) !== undefined;
-    if (!writeAtEnd) this.log.warn(`clients: they do not write on ${primary}, although it is the primary`);
+  async conclude(roles: Roles, signal: AbortSignal): Promise<ClientsRecord> {
+    const primary = roles.newPrimary ?? roles.oldPrimary;
+    const since = now();
+    const writeAtEnd = (await this.firstWrite(primary, since, backDeadlineMs, signal)) !== undefined;
+    if (!writeAtEnd)
+      this.log.warn(
+        [
+          `clients: they do not write on ${primary}, although it is the primary`,
+          ...this.evidence.lastWords(since),
+        ].join('; '),
+      );
     const history = await this.evidence.stop();
     await this.read(primary, signal);
     const { via, addedMs } = this.evidence.route;
@@ -154,12 +237,14 @@ export class Clients {
       via,
       addedMs,
       ...this.about,
-      scene,
+      burst: burstOf(history, roles.faultAt),
+      journalDigest: this.evidence.journal.digest,
+      scene: roles,
       reads: this.reads,
-      ledger: judgeLedger(history, this.reads, scene),
+      ledger: judgeLedger(history, this.reads, roles),
       writeAtEnd,
       unread: this.unread,
-      activity: activityOf(history, scene),
+      activity: activityOf(history, roles),
     };
   }
 

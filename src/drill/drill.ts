@@ -1,48 +1,28 @@
 import { randomBytes } from 'node:crypto';
 import { AccessRefusedError } from '../application/way-in.ts';
 import type { Observation } from '../check/observation.ts';
-import { observe } from '../check/observe.ts';
 import { judge } from '../check/verdict.ts';
-import { untilHealthy } from '../check/wait.ts';
-import { type Moment, now, seconds, wallClock } from '../clock/clock.ts';
-import { retryUntil, sleep } from '../clock/deadline.ts';
+import { type Moment, now, toSeconds, wallClock } from '../clock/clock.ts';
 import { InputError, messageOf } from '../contract/errors.ts';
-import type { Log } from '../contract/log.ts';
-import { catalogue, type FaultName } from '../faults/catalogue.ts';
+import { faultCatalogue } from '../faults/catalogue.ts';
 import type { Scene } from '../faults/fault.ts';
-import { startMonitorAgain } from '../faults/monitor-away.ts';
-import { repair } from '../faults/repair.ts';
 import { type Formation, type Member, membersOf } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
-import { FormationLock, ownerReturnsMs } from '../monitor/lock.ts';
+import { holdLease, type Lease } from '../incus/lease.ts';
+import type { ContainerRelay } from '../incus/relay/container-relay.ts';
+import { onceFree } from '../monitor/lock-wait.ts';
 import { MonitorWatch } from '../monitor/watch.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
-import { Clients, type ClientsOptions } from './clients.ts';
-import { exposed, overrunMs } from './exposed.ts';
+import { WatchedClients } from './clients.ts';
+import { waitsForNobody } from './commits.ts';
+import { exposed } from './exposed.ts';
 import { fitness } from './fitness.ts';
+import { groundOf } from './ground.ts';
 import { Guard } from './guard.ts';
-import { type Plan, planOf } from './plan.ts';
-import type { DrillRecord } from './record.ts';
-
-export interface DrillOptions {
-  fault: FaultName;
-  rtoTargetMs: number;
-  /** How long to wait for a promotion; beyond the target, so that a miss is measured and not guessed. */
-  promotionDeadlineMs: number;
-  /** How long the formation may take to be healthy again once the fault is undone. */
-  rejoinDeadlineMs: number;
-  /** How long the fault is held; undefined: as long as the fault and the formation's timings call for. */
-  holdMs: number | undefined;
-  /** For how long the fault is held back once everything is ready. */
-  holdBackMs: number;
-  clients: ClientsOptions;
-  /** Whether the primary is to be the same afterwards. */
-  handBack: boolean;
-  log: Log;
-  signal: AbortSignal;
-  /** Called with the drill's id before a container is touched, and with undefined once that is undone. */
-  onExposed(drill: string | undefined): void;
-}
+import type { DrillOptions } from './options.ts';
+import { onRelease, type Plan, planOf } from './plan.ts';
+import { type DrillRecord, drillRecord } from './record.ts';
+import { longestMs } from './time-limits.ts';
 
 /**
  * Runs one drill: baseline, fault, what should come of it as the monitor announces it, undo, rejoin. Whatever
@@ -53,16 +33,24 @@ export interface DrillOptions {
  * @throws only before anything was touched: bad options, no access to Incus, or another drill at work
  */
 export async function drill(formation: Formation, incus: Incus, options: DrillOptions): Promise<DrillRecord> {
-  const startedAt = now();
+  let startedAt = now();
   const plan = planOf(options.fault, formation.timings, options.holdMs);
   const record = emptyRecord(formation, options, plan, startedAt);
   // It has loaded what it needs by the time that the fault is due.
   const guard = Guard.start();
+  let lease: Lease | undefined;
   try {
-    await carryOut(formation, incus, options, { plan, record, guard });
+    lease = await holdLease(record.id);
+    // Waiting for another run is no part of it.
+    const beginAnew = () => {
+      startedAt = now();
+      record.startedAt = wallClock(startedAt);
+    };
+    await carryOut(formation, incus.leased(lease), options, { plan, record, guard, lease, beginAnew });
   } finally {
+    lease?.release();
     guard.dismiss();
-    record.tookSeconds = seconds(now() - startedAt);
+    record.tookSeconds = toSeconds(now() - startedAt);
   }
   return record;
 }
@@ -72,65 +60,63 @@ async function carryOut(
   formation: Formation,
   incus: Incus,
   options: DrillOptions,
-  { plan, record, guard }: { plan: Plan; record: DrillRecord; guard: Guard },
+  {
+    plan,
+    record,
+    guard,
+    lease,
+    beginAnew,
+  }: { plan: Plan; record: DrillRecord; guard: Guard; lease: Lease; beginAnew: () => void },
 ): Promise<void> {
   const { log, signal } = options;
   const judging = fitness('access' in options.clients.access, record.expected);
-  let observed = await observe(formation, incus, { signal });
-  record.baseline = judge(observed, formation, judging);
-  const marked = record.baseline.findings
-    .filter(({ check, status }) => check === 'no-interrupted-drill' && status === 'fail')
-    .flatMap(({ faults }) => faults.map(({ subject }) => subject));
-  const wasInterrupted = marked.length > 0;
-  if (record.baseline.outcome !== 'pass' && !wasInterrupted) return;
-
   const [monitor] = membersOf(formation);
   const openMonitor = (inner: AbortSignal) => openMemberSession(incus, formation, monitor, { signal: inner });
-  if (marked.includes(monitor.name)) await startMonitorAgain(formation, incus, log, signal);
-  // A drill whose mark this is may be alive and about to retake a lock that it lost.
-  if (wasInterrupted) await sleep(ownerReturnsMs, signal);
-  const lock = marked.includes(monitor.name)
-    ? await takePatiently(openMonitor, formation.name, signal)
-    : await FormationLock.take(openMonitor, formation.name);
+  const { rejoinDeadlineMs } = options;
+  const ground = await onceFree({ waitMs: options.lockWaitMs, log, signal }, (isAnew) => {
+    if (isAnew) beginAnew();
+    return groundOf(formation, incus, openMonitor, { judging, rejoinDeadlineMs, log, signal });
+  });
+  const { lock, observation: observed } = ground;
+  record.baseline = ground.verdict;
+  record.versions = versionsOf(observed);
+  record.locations = locationsOf(observed);
+  if (lock === undefined) return;
   let watch: MonitorWatch | undefined;
-  let clients: Clients | undefined;
+  let clients: WatchedClients | undefined;
   try {
-    if (wasInterrupted) {
-      await repair(formation, incus, log);
-      const waitMs = options.rejoinDeadlineMs;
-      const again = await untilHealthy(formation, incus, { waitMs, judging, log, signal });
-      observed = again.observation;
-      record.baseline = again.verdict;
-    }
-    record.versions = versionsOf(observed);
     if (record.baseline.outcome !== 'pass' || record.baseline.primary === undefined) return;
     log.info(`baseline: ${record.baseline.message}`);
+    const { refused, warning } = onRelease(record.fault, record.versions?.autoFailover ?? '');
+    if (warning !== undefined) log.warn(warning);
+    record.impossible = refused;
+    if (refused !== undefined) return;
     const scene = sceneOf(formation, incus, record.baseline.primary, openMonitor);
     if (options.handBack) refuseImpossibleHandBack(observed, scene);
     const [watching, watched] = await Promise.allSettled([
-      MonitorWatch.start(formation.name, openMonitor, log),
-      clientsOf(scene, record, longestMs(plan, options), options),
+      MonitorWatch.start(formation, openMonitor, log),
+      clientsOf(scene, record, { limitMs: longestMs(plan, options), relayOf: lock.members.relayOf }, options),
     ]);
     // What was opened is closed, whatever became of the other.
     watch = fulfilled(watching);
     clients = fulfilled(watched);
     for (const each of [watching, watched]) if (each.status === 'rejected') throw each.reason;
     if (watch === undefined) return;
+    record.load = clients?.load;
     // Without clients nobody else finds out whether every node lets them in.
     if (clients === undefined) record.baseline = judge(observed, formation, fitness(false, record.expected));
     if (record.baseline.outcome !== 'pass') return;
-    if (lock.lost === undefined) await exposed({ scene, watch, clients, guard, record, plan, options });
+    if (lock.lost === undefined)
+      await exposed({
+        ...{ scene, locks: lock.members, watch, clients, guard, lease, record, plan, options },
+        asynchronous: waitsForNobody(observed, formation),
+      });
     record.interrupted ??= lock.lost;
   } finally {
     await clients?.end();
     await watch?.stop();
     lock.release();
   }
-}
-
-/** No drill takes longer: what outlives it ends by itself. */
-function longestMs(plan: Plan, options: DrillOptions): number {
-  return overrunMs(plan, options) + 2 * options.rejoinDeadlineMs + 300_000;
 }
 
 const fulfilled = <T>(settled: PromiseSettledResult<T>): T | undefined =>
@@ -140,19 +126,22 @@ const fulfilled = <T>(settled: PromiseSettledResult<T>): T | undefined =>
 async function clientsOf(
   scene: Scene,
   record: DrillRecord,
-  limitMs: number,
+  ways: { limitMs: number; relayOf: (name: string) => ContainerRelay },
   { clients: { access, required, ...options }, log, signal }: DrillOptions,
-): Promise<Clients | undefined> {
+): Promise<WatchedClients | undefined> {
   if ('missing' in access) {
     log.warn(access.missing);
     return undefined;
   }
   try {
     const [standby] = scene.standbys;
-    const vantage = catalogue[record.fault].clientsOnStandby && standby ? standby : scene.monitor;
-    return await Clients.start(scene, record.id, access.access, vantage, {
+    const vantage = faultCatalogue[record.fault].clientsOnStandby && standby ? standby : scene.monitor;
+    return await WatchedClients.start(scene, {
       ...options,
-      limitMs,
+      ...ways,
+      drill: record.id,
+      access: access.access,
+      vantage,
       log,
       signal,
     });
@@ -173,6 +162,14 @@ function refuseImpossibleHandBack({ monitor }: Observation, { primary }: Scene):
     ]);
 }
 
+function locationsOf({ instances }: Observation): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(instances).flatMap(([name, { location }]) =>
+      location === undefined ? [] : [[name, location]],
+    ),
+  );
+}
+
 /** Undefined where one of the two could not be read. */
 function versionsOf({ monitor, nodes }: Observation): DrillRecord['versions'] {
   const read = Object.values(nodes).find((node) => node.ok);
@@ -181,45 +178,30 @@ function versionsOf({ monitor, nodes }: Observation): DrillRecord['versions'] {
     : undefined;
 }
 
+/** Every field, in the order in which a report is written. */
+const blank = Object.fromEntries(Object.keys(drillRecord.entries).map((key) => [key, undefined]));
+
 function emptyRecord(
   formation: Formation,
-  { fault, rtoTargetMs, promotionDeadlineMs, holdBackMs, clients }: DrillOptions,
+  { fault, rtoTargetMs, promotionDeadlineMs, rejoinDeadlineMs, holdBackMs, clients }: DrillOptions,
   plan: Plan,
   startedAt: Moment,
 ): DrillRecord {
   return {
+    ...blank,
     id: randomBytes(6).toString('hex'),
     formation: formation.name,
     fault,
-    expected: catalogue[fault].expected,
+    expected: faultCatalogue[fault].expected,
     startedAt: wallClock(startedAt),
-    rtoTargetSeconds: seconds(rtoTargetMs),
-    promotionDeadlineSeconds: seconds(promotionDeadlineMs),
-    watchSeconds: seconds(plan.watchMs),
-    holdBackSeconds: seconds(holdBackMs),
-    versions: undefined,
-    clients: undefined,
-    clientsFailed: undefined,
+    rtoTargetSeconds: toSeconds(rtoTargetMs),
+    promotionDeadlineSeconds: toSeconds(promotionDeadlineMs),
+    rejoinDeadlineSeconds: toSeconds(rejoinDeadlineMs),
+    watchSeconds: toSeconds(plan.watchMs),
+    holdBackSeconds: toSeconds(holdBackMs),
+    holdSeconds: toSeconds(plan.holdMs),
     clientsMissing: 'missing' in clients.access ? clients.access.missing : undefined,
-    handedBack: undefined,
-    handBackFailed: undefined,
-    baseline: undefined,
-    primary: undefined,
-    impossible: undefined,
-    target: undefined,
-    faultAt: undefined,
-    injectedSeconds: undefined,
-    proof: undefined,
-    proofAtUndo: undefined,
-    disturbed: undefined,
-    promotion: undefined,
-    serving: undefined,
-    undoSeconds: undefined,
-    settledSeconds: undefined,
-    final: undefined,
     announcements: [],
-    interrupted: undefined,
-    undoFailed: undefined,
     tookSeconds: 0,
   };
 }
@@ -234,14 +216,4 @@ function sceneOf(
   const primary = nodes.find(({ name }) => name === primaryName) as Member;
   const standbys = nodes.filter((node) => node !== primary);
   return { formation, incus, monitor, primary, standbys, openMonitor };
-}
-
-/** The lock on a monitor that has just been started. @throws DeadlineError with what was in the way */
-async function takePatiently(
-  openMonitor: Scene['openMonitor'],
-  formation: string,
-  signal: AbortSignal,
-): Promise<FormationLock> {
-  const options = { deadlineMs: 60_000, pauseMs: 500, signal };
-  return await retryUntil('the monitor to answer', options, () => FormationLock.take(openMonitor, formation));
 }

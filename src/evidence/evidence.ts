@@ -3,19 +3,26 @@ import type { ApplicationAccess } from '../application/access.ts';
 import { openRoute, type Route, type Via } from '../application/route.ts';
 import type { WayIn } from '../application/way-in.ts';
 import { type Moment, now } from '../clock/clock.ts';
-import { messageOf } from '../contract/errors.ts';
+import { StallWatch } from '../clock/stalls.ts';
+import { DeadlineError, EnvironmentError, messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
 import { type Formation, type Member, membersOf } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
+import { ContainerRelay } from '../incus/relay/container-relay.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
-import type { Actor, History } from './history.ts';
+import { type Session, sqlStateOf } from '../postgres/session.ts';
 import { Journal } from './journal.ts';
-import type { LedgerRead } from './ledger.ts';
-import { deleteRows, prepareTable } from './prepare.ts';
-import { readRows } from './read-rows.ts';
+import { lastAnswers } from './last-answers.ts';
+import type { LedgerRead } from './record.ts';
+import { drillTable } from './table/drill-table.ts';
+import { tellHolders } from './table/lock-holders.ts';
+import { verifyTable } from './table/own-table.ts';
+import { deleteRows, prepareTable } from './table/prepare.ts';
+import { readRows } from './table/read-rows.ts';
 import { Witness } from './witness.ts';
 import { witnessesOn } from './witnesses.ts';
-import { Workload } from './workload.ts';
+import { type Burst, clientName, Workload } from './workload.ts';
+import type { Actor, WriteHistory } from './write-history.ts';
 
 export interface EvidenceOptions {
   formation: Formation;
@@ -30,25 +37,43 @@ export interface EvidenceOptions {
   log: Log;
   signal: AbortSignal;
   via?: Via | 'auto';
+  /** Whether publications may carry the drill's table to subscribers. */
+  published?: boolean;
   /** Where clients stand that have no route of their own: the monitor's container, where nothing else is said. */
   vantage?: Member;
   sessions?: number;
   /** Of each session. */
   writesPerSecond?: number;
+  /** How the application's clients begin, where they begin faster. */
+  burst?: Burst | undefined;
+  /** Ways into the containers that are open already, for what is done before anybody writes. */
+  relayOf?: ((name: string) => ContainerRelay) | undefined;
   statementDeadlineMs?: number;
   connectDeadlineMs?: number;
   /** The workload ends by itself after this time. */
   limitMs?: number;
 }
 
+/** Shorter ones are no more than a busy machine. */
+const toldStallMs = 500;
+
 const defaults = {
   via: 'auto',
+  published: false,
   sessions: 4,
   writesPerSecond: 20,
   statementDeadlineMs: 2000,
   connectDeadlineMs: 1000,
   limitMs: 3_600_000,
 } as const;
+
+/** What is started for it, and ends with it. */
+interface Running {
+  way: WayIn;
+  journal: Journal;
+  workload: Workload;
+  witnesses: Witness[];
+}
 
 /**
  * What clients see of a formation while something is done to it: writers that follow the primary, witnesses that
@@ -63,15 +88,10 @@ export class Evidence {
   private readonly workload: Workload;
   private readonly witnesses: Witness[];
   private readonly stalls: IntervalHistogram;
-  private stopped: Promise<History> | undefined;
+  private readonly stallWatch: StallWatch;
+  private stopped: Promise<WriteHistory> | undefined;
 
-  private constructor(
-    options: EvidenceOptions,
-    way: WayIn,
-    journal: Journal,
-    workload: Workload,
-    witnesses: Witness[],
-  ) {
+  private constructor(options: EvidenceOptions, { way, journal, workload, witnesses }: Running) {
     this.options = options;
     this.way = way;
     this.route = { via: way.route.via, addedMs: way.route.addedMs };
@@ -80,6 +100,7 @@ export class Evidence {
     this.witnesses = witnesses;
     this.stalls = monitorEventLoopDelay({ resolution: 20 });
     this.stalls.enable();
+    this.stallWatch = new StallWatch(toldStallMs, (from, at) => journal.record({ kind: 'slept', from, at }));
   }
 
   /**
@@ -92,27 +113,43 @@ export class Evidence {
     const { vantage = membersOf(formation)[0] } = options;
     const { nodes } = access;
     const { port } = formation.postgres;
-    const route = await openRoute({ incus, vantage, nodes, port, via, log, signal });
+    const on = memberNamed(access, options.primary);
+    // It comes to life while the application's way is opened.
+    const localWay = new ContainerRelay(incus, on.name, 'root');
+    const route = await openRoute({ incus, vantage, nodes, port, via, log, signal }).catch(
+      (error: unknown) => {
+        localWay.close();
+        throw error;
+      },
+    );
     const way: WayIn = { access, route, connectDeadlineMs };
     const witnesses: Witness[] = [];
     let journal: Journal | undefined;
+    let workload: Workload | undefined;
     try {
-      await prepareTable(way, signal);
+      const relay = options.relayOf?.(on.name);
+      const openSuperuser = (node: Member) =>
+        openDatabase(options, node, signal, node === on ? relay : undefined);
+      await prepareTable(way, on, { ...options, openSuperuser });
       const opened = Journal.create(options.journalPath, options.run);
       journal = opened;
-      // An outage of the way is none of the formation's.
+      // If the way to the formation is down, the formation itself may well be up.
       route.onBroken((why) => opened.record({ kind: 'failing', at: now(), why }));
-      const on = memberNamed(access, options.primary);
+      // The writers need not wait for the witnesses: what they write until the fault is at risk.
+      workload = new Workload({ ...options, way, journal: opened });
       const started = await Promise.allSettled(
-        witnessesOn(on, way, opened, options).map((witness) => Witness.start(witness, signal)),
+        witnessesOn(on, way, opened, { ...options, localWay }).map((witness) =>
+          Witness.start(witness, signal),
+        ),
       );
       witnesses.push(...started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])));
-      for (const each of started) if (each.status === 'rejected') throw each.reason;
-      const workload = new Workload({ ...options, way, journal: opened });
-      return new Evidence(options, way, opened, workload, witnesses);
+      for (const each of started) if (each.status === 'rejected') throw keptOut(each.reason, on, access);
+      return new Evidence(options, { way, journal: opened, workload, witnesses });
     } catch (error) {
-      await Promise.all(witnesses.map((witness) => witness.stop()));
+      await Promise.all([workload?.stop(), ...witnesses.map((witness) => witness.stop())]);
+      localWay.close();
       journal?.close();
+      if (workload !== undefined) await takeAway(way, options);
       route.close();
       throw error;
     }
@@ -165,28 +202,89 @@ export class Evidence {
     );
   }
 
-  /** Waits until the application and every witness that writes had a write acknowledged. @throws as firstAcknowledged */
+  /**
+   * Waits until each session of the application and every witness that writes had a write acknowledged.
+   * @throws EnvironmentError with what the nodes said and who holds a lock, or the signal's reason
+   */
   async everyKindAcknowledged(options: {
     deadlineMs: number;
     signal?: AbortSignal | undefined;
   }): Promise<void> {
+    const since = now();
+    const sessions = Array.from({ length: this.options.sessions ?? defaults.sessions }, (_, index) =>
+      clientName(index),
+    );
+    const missing = new Set<string>([...sessions, 'witness', 'local-witness']);
     const actors = new Map<string, Actor>();
-    const missing = new Set<Actor>(['application', 'witness', 'local-witness']);
-    await this.journal.until('the first writes of the clients to be acknowledged', options, (event) => {
-      if (event.kind === 'connected') actors.set(event.connection, event.actor);
-      if (event.kind === 'acknowledged') missing.delete(actors.get(event.connection) as Actor);
-      return missing.size === 0 ? true : undefined;
-    });
+    try {
+      await this.journal.until('the first writes of the clients to be acknowledged', options, (event) => {
+        if (event.kind === 'connected') actors.set(event.connection, event.actor);
+        if (event.kind !== 'acknowledged') return undefined;
+        const actor = actors.get(event.connection);
+        missing.delete(actor === 'application' ? (event.connection.split('.')[0] ?? '') : (actor ?? ''));
+        return missing.size === 0 ? true : undefined;
+      });
+    } catch (error) {
+      if (!(error instanceof DeadlineError)) throw error;
+      throw new EnvironmentError(await this.noFirstWrites([...missing], since, options.deadlineMs));
+    }
+  }
+
+  /** Nothing was touched yet: why clients do not write, and what to do. */
+  private async noFirstWrites(missing: string[], since: Moment, deadlineMs: number): Promise<string> {
+    const { options } = this;
+    const { access, primary, log, signal } = options;
+    const open = () => openDatabase(options, memberNamed(access, primary), signal);
+    const holders = await tellHolders(undefined, open, log.debug.bind(log));
+    const words = [`not by now: ${missing.join(', ')}`, ...this.lastWords(since)];
+    const advice = holders
+      ? `${holders}; then run this again`
+      : 'where that is silence, see whether that node, its standbys or this machine is overloaded';
+    return `gave up after ${deadlineMs / 1000} s waiting for the first writes of the clients to be acknowledged by ${primary} (${words.join('; ')}): ${advice}`;
+  }
+
+  /** What the nodes answered last, since a moment, to those who wanted to write. */
+  lastWords(since: Moment): string[] {
+    return lastAnswers(this.journal.events, since);
+  }
+
+  /**
+   * Waits until a node has acknowledged so many writes to clients, the superuser's left out.
+   * @returns how many there were, fewer at the deadline
+   * @throws the signal's reason
+   */
+  async acknowledgedTo(
+    least: number,
+    node: string,
+    options: { deadlineMs: number; signal?: AbortSignal | undefined },
+  ): Promise<number> {
+    const clients = new Set<string>();
+    let counted = 0;
+    if (least === 0) return 0;
+    try {
+      return await this.journal.until(`${least} acknowledged writes`, options, (event) => {
+        if (event.kind === 'connected' && event.node === node && event.actor !== 'local-witness')
+          clients.add(event.connection);
+        if (event.kind === 'acknowledged' && clients.has(event.connection)) counted++;
+        return counted >= least ? counted : undefined;
+      });
+    } catch (error) {
+      if (!(error instanceof DeadlineError) || options.signal?.aborted) throw error;
+      return counted;
+    }
+  }
+
+  /** The clients keep to their own pace from here on. */
+  endBurst(): void {
+    this.workload.slowDown();
   }
 
   /** Reads the run's rows on a node, as its superuser. @throws EnvironmentError, DeadlineError */
   async read(node: string, signal?: AbortSignal): Promise<LedgerRead> {
-    const { formation, incus, access, run } = this.options;
-    const session = await openMemberSession(incus, formation, memberNamed(access, node), {
-      database: access.database,
-      signal,
-    });
+    const { access, run } = this.options;
+    const session = await openDatabase(this.options, memberNamed(access, node), signal);
     try {
+      await verifyTable(session, access, signal);
       return await readRows(session, node, run, { signal });
     } finally {
       session.close();
@@ -194,12 +292,14 @@ export class Evidence {
   }
 
   /** Stops writers and witnesses, closes the journal, and returns the history. The way in stays open. */
-  async stop(): Promise<History> {
+  async stop(): Promise<WriteHistory> {
     this.stopped ??= this.halt();
     return await this.stopped;
   }
 
-  private async halt(): Promise<History> {
+  private async halt(): Promise<WriteHistory> {
+    this.stallWatch.stop();
+    this.journal.record({ kind: 'ending', at: now() });
     await Promise.all([this.workload.stop(), ...this.witnesses.map((witness) => witness.stop())]);
     this.stalls.disable();
     this.journal.record({ kind: 'stalled', at: now(), longestMs: this.stalls.max / 1e6 });
@@ -209,16 +309,44 @@ export class Evidence {
 
   /** Stops what still runs, deletes the run's rows as the application, and leaves. A clean-up that fails is told. */
   async end(): Promise<void> {
-    const { log, run, signal } = this.options;
-    try {
-      await this.stop();
-      await deleteRows(this.way, run, signal.aborted ? undefined : signal);
-    } catch (error) {
-      log.warn(`the rows of this run stay in public.pgha_drill for a few days: ${messageOf(error)}`);
-    } finally {
-      this.way.route.close();
-    }
+    await this.stop().catch((error: unknown) => this.options.log.warn(messageOf(error)));
+    await takeAway(this.way, this.options);
+    this.way.route.close();
   }
+}
+
+/** Never throws: rows that stay are told. */
+async function takeAway(way: WayIn, options: EvidenceOptions): Promise<void> {
+  const { log, run } = options;
+  const signal = options.signal.aborted ? undefined : options.signal;
+  const openSuperuser = (node: Member) => openDatabase(options, node, signal);
+  try {
+    await deleteRows(way, run, { openSuperuser, log, signal });
+  } catch (error) {
+    log.warn(`the rows of this run stay in ${drillTable} for a few days: ${messageOf(error)}`);
+  }
+}
+
+/** A superuser's session on the application's database. */
+async function openDatabase(
+  { formation, incus, access }: Pick<EvidenceOptions, 'formation' | 'incus' | 'access'>,
+  node: Member,
+  signal: AbortSignal | undefined,
+  relay?: ContainerRelay,
+): Promise<Session> {
+  return await openMemberSession(incus, formation, node, { database: access.database, relay, signal });
+}
+
+/** What kept a witness from its node: neither the server's answer nor its silence is an error of ours. */
+function keptOut(reason: unknown, { name }: Member, { user, database }: ApplicationAccess): unknown {
+  if (reason instanceof DeadlineError)
+    return new EnvironmentError(
+      `a witness of the drill cannot log in to ${name}, database ${database}: ${messageOf(reason)}; see whether that node or this machine is overloaded, then run this again`,
+    );
+  if (sqlStateOf(reason) === undefined || reason instanceof EnvironmentError) return reason;
+  return new EnvironmentError(
+    `a witness of the drill cannot log in to ${name} as ${user}: ${messageOf(reason)}`,
+  );
 }
 
 function memberNamed({ nodes }: ApplicationAccess, name: string): Member {

@@ -1,6 +1,6 @@
 import { type Moment, now } from '../clock/clock.ts';
-import type { Actor } from './history.ts';
 import type { Journal } from './journal.ts';
+import type { Actor } from './write-history.ts';
 
 const againAfterMs = 1000;
 

@@ -1,50 +1,106 @@
-/**
- * Rows of the drill's table by connection, as ranges of seq from and to, both included. Every connection counts
- * its writes from 1, so a table of thousands of rows is a few ranges.
- */
-export type RowRanges = Record<string, [from: number, to: number][]>;
+import * as v from 'valibot';
+import type { RowRanges } from './record.ts';
+
+export type RowRange = [from: number, to: number];
 
 /** One write: who made it, and the how-manieth of that connection it is. */
-export interface RowKey {
-  connection: string;
-  seq: number;
-}
+export const rowKey = v.object({ connection: v.string(), seq: v.pipe(v.number(), v.safeInteger()) });
+
+export type RowKey = v.InferOutput<typeof rowKey>;
 
 export function rangesOf(keys: Iterable<RowKey>): RowRanges {
-  const byConnection = new Map<string, number[]>();
-  for (const { connection, seq } of keys) {
-    const seqs = byConnection.get(connection);
-    if (seqs) seqs.push(seq);
-    else byConnection.set(connection, [seq]);
-  }
-  const sorted = [...byConnection].sort(([one], [other]) => (one < other ? -1 : 1));
-  return Object.fromEntries(sorted.map(([connection, seqs]) => [connection, joined(seqs)]));
+  const ranges: [string, RowRange][] = [];
+  for (const { connection, seq } of keys) ranges.push([connection, [seq, seq]]);
+  return orderly(ranges);
 }
 
-function joined(seqs: number[]): [number, number][] {
-  const ranges: [number, number][] = [];
-  for (const seq of seqs.sort((one, other) => one - other)) {
+/** The same rows in as few ranges as can be, in order; those given may overlap. */
+export function orderly(ranges: Iterable<readonly [connection: string, range: RowRange]>): RowRanges {
+  const byConnection = new Map<string, RowRange[]>();
+  for (const [connection, range] of ranges) {
+    const known = byConnection.get(connection);
+    if (known) known.push(range);
+    else byConnection.set(connection, [range]);
+  }
+  const sorted = [...byConnection].sort(([one], [other]) => (one < other ? -1 : 1));
+  return Object.fromEntries(sorted.map(([connection, parts]) => [connection, joined(parts)]));
+}
+
+function joined(parts: readonly RowRange[]): RowRange[] {
+  const ranges: RowRange[] = [];
+  for (const [from, to] of [...parts].sort(([one], [other]) => one - other)) {
     const last = ranges.at(-1);
-    if (last && seq <= last[1] + 1) last[1] = seq;
-    else ranges.push([seq, seq]);
+    if (last && from <= last[1] + 1) last[1] = Math.max(last[1], to);
+    else ranges.push([from, to]);
   }
   return ranges;
 }
 
-export function* rowsIn(ranges: RowRanges): Generator<RowKey> {
+export function* partsOf(ranges: RowRanges): Generator<[connection: string, range: RowRange]> {
   for (const [connection, parts] of Object.entries(ranges))
-    for (const [from, to] of parts) for (let seq = from; seq <= to; seq++) yield { connection, seq };
+    for (const part of parts) yield [connection, part];
 }
 
+/** @param ranges as `orderly` has them */
 export function holdsRow(ranges: RowRanges, { connection, seq }: RowKey): boolean {
   if (!Object.hasOwn(ranges, connection)) return false;
-  return (ranges[connection] ?? []).some(([from, to]) => from <= seq && seq <= to);
+  const parts = ranges[connection] ?? [];
+  let [first, beyond] = [0, parts.length];
+  while (first < beyond) {
+    const middle = (first + beyond) >> 1;
+    const [from = 0, to = 0] = parts[middle] ?? [];
+    if (seq < from) beyond = middle;
+    else if (seq > to) first = middle + 1;
+    else return true;
+  }
+  return false;
+}
+
+/**
+ * The rows without those of the given keys.
+ * @param ranges as `orderly` has them
+ */
+export function rowsWithout(ranges: RowRanges, keys: Iterable<RowKey>): RowRanges {
+  const gone = rangesOf(keys);
+  const left = Object.entries(ranges).map(([connection, parts]) => {
+    const holes = Object.hasOwn(gone, connection) ? (gone[connection] ?? []) : [];
+    return [connection, without(parts, holes)] as const;
+  });
+  return Object.fromEntries(left.filter(([, parts]) => parts.length > 0));
+}
+
+function without(parts: readonly RowRange[], holes: readonly RowRange[]): RowRange[] {
+  const left: RowRange[] = [];
+  let next = 0;
+  for (const [from, to] of parts) {
+    let begin = from;
+    while (next < holes.length && (holes[next]?.[1] ?? 0) < from) next++;
+    // A hole may reach beyond this part, and is looked at again with the following one.
+    for (let at = next; at < holes.length; at++) {
+      const [first, last] = holes[at] as RowRange;
+      if (first > to) break;
+      if (first > begin) left.push([begin, first - 1]);
+      begin = last + 1;
+    }
+    if (begin <= to) left.push([begin, to]);
+  }
+  return left;
 }
 
 export function countRows(ranges: RowRanges): number {
-  return Object.values(ranges)
-    .flat()
-    .reduce((sum, [from, to]) => sum + to - from + 1, 0);
+  let count = 0;
+  for (const [, [from, to]] of partsOf(ranges)) count += to - from + 1;
+  return count;
+}
+
+/** The first so many ranges: examples, where there are more. */
+export function firstRanges(ranges: RowRanges, most: number): RowRanges {
+  const first: [string, RowRange][] = [];
+  for (const part of partsOf(ranges)) {
+    if (first.length === most) break;
+    first.push(part);
+  }
+  return orderly(first);
 }
 
 /**
@@ -52,7 +108,7 @@ export function countRows(ranges: RowRanges): number {
  * @param most characters, after which it is cut off with an ellipsis
  */
 export function describeRows(ranges: RowRanges, most = Number.POSITIVE_INFINITY): string {
-  const part = ([from, to]: [number, number]) => (from === to ? `${from}` : `${from}–${to}`);
+  const part = ([from, to]: RowRange) => (from === to ? `${from}` : `${from}–${to}`);
   const all = Object.entries(ranges)
     .map(([connection, parts]) => `${connection}: ${parts.map(part).join(', ')}`)
     .join('; ');

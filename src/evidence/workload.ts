@@ -1,5 +1,6 @@
 import { isLastWord, openWritable, type WayIn } from '../application/way-in.ts';
-import { now } from '../clock/clock.ts';
+import { onAbort } from '../clock/abort.ts';
+import { type Moment, now } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
 import { messageOf } from '../contract/errors.ts';
 import type { Journal } from './journal.ts';
@@ -13,14 +14,29 @@ export interface WorkloadOptions {
   sessions: number;
   /** Of each session, at most: an answer that takes longer delays the next write. */
   writesPerSecond: number;
+  /** How they begin, where they begin faster. */
+  burst?: Burst | undefined;
   /** A write without an answer for this long is given up as unknown, and its connection with it. */
   statementDeadlineMs: number;
   /** The workload ends by itself after this time, so that whoever forgets it does not fill a database. */
   limitMs: number;
 }
 
+/** Faster writes at the beginning, so that nobody has to wait long for some. */
+export interface Burst {
+  /** Of each session, at most. */
+  writesPerSecond: number;
+  /** It ends when so many were acknowledged to them all. */
+  writes: number;
+  /** And after this time at the latest: a database that takes them slowly is not pressed for long. */
+  limitMs: number;
+}
+
 /** Between two rounds over the nodes, and after a connection was lost; give or take half. */
 const backoffMs = 200;
+
+/** First part of the ids of a client's connections. */
+export const clientName = (index: number) => `app${index + 1}`;
 
 /** Clients of the application that write until they are stopped, wherever the primary is. */
 export class Workload {
@@ -29,13 +45,22 @@ export class Workload {
   /** No further writes; those under way may end. */
   private readonly stopping = new AbortController();
   private readonly loops: Promise<void>[];
+  /** Of each session, at most, as of now. */
+  private writesPerSecond: number;
+  private acknowledged = 0;
+  /** Between two writes; a change of pace ends them. */
+  private readonly pauses = new Set<AbortController>();
 
   constructor(options: WorkloadOptions) {
     this.options = options;
     this.notes = new RefusalNotes(options.journal);
     const limit = setTimeout(() => this.overrun(), options.limitMs);
-    this.stopping.signal.addEventListener('abort', () => clearTimeout(limit), { once: true });
-    this.loops = Array.from({ length: options.sessions }, (_, index) => this.keepClient(`app${index + 1}`));
+    onAbort(this.stopping.signal, () => clearTimeout(limit));
+    onAbort(options.journal.full, () => this.stopping.abort());
+    onAbort(this.stopping.signal, () => this.endPauses());
+    this.writesPerSecond = options.writesPerSecond;
+    if (options.burst !== undefined) this.hurry(options.burst);
+    this.loops = Array.from({ length: options.sessions }, (_, index) => this.keepClient(clientName(index)));
   }
 
   /** Lets the writes under way end, which takes a statement's deadline at most, and closes the connections. */
@@ -51,6 +76,48 @@ export class Workload {
     this.stopping.abort();
   }
 
+  private hurry({ writesPerSecond, limitMs }: Burst): void {
+    this.setPace(writesPerSecond);
+    const limit = setTimeout(() => this.slowDown(), limitMs);
+    onAbort(this.stopping.signal, () => clearTimeout(limit));
+  }
+
+  /** From here on at its own pace. */
+  slowDown(): void {
+    const { writesPerSecond } = this.options;
+    if (this.writesPerSecond !== writesPerSecond) this.setPace(writesPerSecond);
+  }
+
+  private setPace(writesPerSecond: number): void {
+    this.writesPerSecond = writesPerSecond;
+    this.options.journal.record({ kind: 'paced', at: now(), writesPerSecond });
+    this.endPauses();
+  }
+
+  private noteAcknowledged(): void {
+    if (++this.acknowledged === this.options.burst?.writes) this.slowDown();
+  }
+
+  /** Until a write is due at the pace of then. */
+  private async pauseSince(last: Moment): Promise<void> {
+    while (!this.stopping.signal.aborted) {
+      const leftMs = last + this.everyMs - now();
+      if (leftMs <= 0) return;
+      const pause = new AbortController();
+      this.pauses.add(pause);
+      await sleep(leftMs, pause.signal).catch(() => {});
+      this.pauses.delete(pause);
+    }
+  }
+
+  private endPauses(): void {
+    for (const pause of this.pauses) pause.abort();
+  }
+
+  private get everyMs(): number {
+    return 1000 / this.writesPerSecond;
+  }
+
   private async keepClient(name: string): Promise<void> {
     const { signal } = this.stopping;
     for (let opened = 0; !signal.aborted; ) {
@@ -59,8 +126,9 @@ export class Workload {
         if ('opened' in found) {
           const writer = new Writer(this.options.journal, 'application', `${name}.${++opened}`, found.opened);
           const why = await this.keepWriting(writer);
-          if (why !== undefined)
-            this.notes.note('application', found.opened.node.name, why, { turned: true });
+          // One that took no write at all refuses as it did before.
+          const turned = writer.acknowledged > 0;
+          if (why !== undefined) this.notes.note('application', found.opened.node.name, why, { turned });
         } else {
           for (const refusal of found.refusals)
             this.notes.note('application', refusal.node, refusal.why, { final: isLastWord(refusal) });
@@ -81,20 +149,20 @@ export class Workload {
 
   /** Writes at the given rate until the connection is no good any more, closes it, and tells why. */
   private async keepWriting(writer: Writer): Promise<string | undefined> {
-    const { writesPerSecond, statementDeadlineMs } = this.options;
+    const { statementDeadlineMs } = this.options;
     const { signal } = this.stopping;
-    const everyMs = 1000 / writesPerSecond;
     // The clients' first writes are spread over the interval.
-    let due = now() + Math.random() * everyMs;
+    let last = now() - Math.random() * this.everyMs;
     try {
-      while (!signal.aborted) {
-        await sleep(Math.max(0, due - now()), signal);
+      for (;;) {
+        await this.pauseSince(last);
+        if (signal.aborted) return undefined;
+        last = Math.max(last + this.everyMs, now() - this.everyMs);
         if (writer.session.lost !== undefined) return writer.session.lost;
         const written = await writer.write(statementDeadlineMs);
         if (written.outcome !== 'acknowledged') return written.why;
-        due = Math.max(due + everyMs, now());
+        this.noteAcknowledged();
       }
-      return undefined;
     } finally {
       writer.session.close();
     }

@@ -2,10 +2,10 @@ import type { Opened } from '../application/way-in.ts';
 import { now } from '../clock/clock.ts';
 import { messageOf } from '../contract/errors.ts';
 import { type Session, sqlStateOf } from '../postgres/session.ts';
-import type { Actor } from './history.ts';
 import type { Journal } from './journal.ts';
 import type { RowKey } from './rows.ts';
-import { insertRow } from './table.ts';
+import { insertRow } from './table/drill-table.ts';
+import type { Actor } from './write-history.ts';
 
 /** What became of a write, and why where it was not acknowledged. */
 export type Written = { outcome: 'acknowledged' } | { outcome: 'failed' | 'unknown'; why: string };
@@ -15,6 +15,8 @@ export class Writer {
   readonly connection: string;
   readonly session: Session;
   private readonly journal: Journal;
+  /** How many of its writes were acknowledged. */
+  acknowledged = 0;
   private seq = 0;
   private warning: string | undefined;
 
@@ -49,13 +51,14 @@ export class Writer {
       // A wait for the standby that was cancelled leaves the commit local, with a warning (syncrep.c).
       const why = this.warning ?? (row ? undefined : 'no row was inserted');
       if (why === undefined) {
+        this.acknowledged++;
         this.journal.record({ kind: 'acknowledged', ...key, at, timeline: Number(row?.['timeline']) });
         return { outcome: 'acknowledged' };
       }
       this.journal.record({ kind: 'unknown', ...key, at, why });
       return { outcome: 'unknown', why };
     } catch (error) {
-      const [outcome, why] = [outcomeOf(error), messageOf(error)];
+      const [outcome, why] = [writeOutcomeOf(error), messageOf(error)];
       this.journal.record({ kind: outcome, ...key, at: now(), why });
       return { outcome, why };
     }
@@ -66,7 +69,7 @@ const readOnlyTransaction = '25006';
 const constraintViolations = '23';
 
 /** What is known of a write that ended in an error: it certainly did not happen, or that cannot be told. */
-export function outcomeOf(error: unknown): 'failed' | 'unknown' {
+export function writeOutcomeOf(error: unknown): 'failed' | 'unknown' {
   const state = sqlStateOf(error) ?? '';
   return state === readOnlyTransaction || state.startsWith(constraintViolations) ? 'failed' : 'unknown';
 }

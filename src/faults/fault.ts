@@ -1,6 +1,8 @@
 import type { Formation, Member } from '../formation/formation.ts';
+import type { RelianceName } from '../formation/releases.ts';
 import type { Incus } from '../incus/incus.ts';
 import type { Session } from '../postgres/session.ts';
+import type { FaultClass } from '../prediction/record.ts';
 
 /** Who is who when a drill begins, and the ways to reach them. None of these is touched by a fault. */
 export interface Scene {
@@ -15,8 +17,8 @@ export interface Scene {
 
 /** A fault that is ready to be inflicted on one container. */
 export interface Blow {
-  /** File that will hold the disk's room: the one trace whose place depends on the formation. */
-  fill?: string;
+  /** Where its trace will be, where that depends on the formation: the mark keeps it for the undo. */
+  place?: string;
   /** What must be done first and hurts nobody yet. The mark stands already. */
   arm?(): Promise<void>;
   /** Waits for the moment at which the fault may come; it comes right after. */
@@ -35,3 +37,53 @@ export interface Blow {
  * @throws EnvironmentError when it cannot, with what to do about it
  */
 export type Prepare = (scene: Scene, target: Member, signal: AbortSignal) => Promise<Blow>;
+
+/** What a fault leaves in a container that runs. */
+export interface Trace {
+  /** Whether text of a mark may be the place of such a trace, whoever wrote it there. Left out where it has but one. */
+  isPlace?(text: string): boolean;
+  /**
+   * Takes it away: from the container's mark alone, twice, and in several processes at once.
+   * @param place as the mark has it
+   * @returns what was done, for people; undefined where there was none
+   */
+  remove(
+    incus: Incus,
+    container: string,
+    place: string | undefined,
+    signal: AbortSignal,
+  ): Promise<string | undefined>;
+}
+
+/** What should come of a fault: `either` where both are right, and only the return to health is judged. */
+export const expectations = ['failover', 'none', 'either'] as const;
+export type Expected = (typeof expectations)[number];
+
+/** A fault that a drill can inflict: what is done to whom, for how long, what should come of it and why, and how. */
+export interface Fault {
+  /** What is done, in words that follow the fault's name and a colon. */
+  does: string;
+  expected: Expected;
+  /** Why that is to be expected. */
+  because: string;
+  hits: 'primary' | 'standby' | 'monitor';
+  /**
+   * How long it is in force: until the promotion; as long as a failover would take to show; shorter than the
+   * formation's timings make a failover of; or it is over as soon as it is done.
+   */
+  lasts: 'until-promotion' | 'while-watched' | 'briefly' | 'a-moment';
+  /** Set where the monitor's container is no place to watch clients from: the fault hits it, or its link to the primary. */
+  clientsOnStandby?: true;
+  /** What it leaves in a container that runs, besides the mark: what an undo has to take away. */
+  leaves?: Trace;
+  /** What the expectation rests on and not every release of pg_auto_failover does: on an unknown one it is not inflicted. */
+  reliesOn?: RelianceName;
+  /** What the prediction of check-formation calls it (docs/prediction.md); left out where it does not speak of it. */
+  predictedAs?: FaultClass;
+  /** For people, to follow "after": "the power of pgaf-primary was cut". */
+  deed(container: string): string;
+  /** The target's lane in the picture while it is in force, and what its end is called. */
+  state: string;
+  end: string;
+  prepare: Prepare;
+}

@@ -1,24 +1,13 @@
 import { EnvironmentError } from '../contract/errors.ts';
 import type { Member } from '../formation/formation.ts';
-import { type Attempts, attempt } from './attempts.ts';
-import type { Prepare, Scene } from './fault.ts';
+import { attemptConnections, type ConnectionAttempts } from './connection-attempts.ts';
+import type { Scene } from './fault.ts';
 import { type Filter, setFilter } from './packet-filter.ts';
 
 /** Faults of the network, inflicted inside the primary's container and seen from both ends of each link. */
 
 /** Long enough for a second SYN to be lost, too: the kernel sends it after a second. */
 const silenceMs = 1500;
-
-/** A port that nobody listens on, so that an attempt costs no Postgres session. */
-const closedPort = 1;
-const lossAttempts = 200;
-const lossWaitMs = 500;
-/**
- * One packet in twenty each way loses a tenth of the attempts: fewer than 3 of 200 once in 1,000,000. With one in ten,
- * the timings fast were seen to fail over: each report takes name look-ups and a new connection.
- */
-export const loseOneIn = 20;
-const leastLost = 3;
 
 /** One direction of a link: attempts from a container at the addresses of another. */
 interface Direction {
@@ -27,22 +16,17 @@ interface Direction {
   addresses: string[];
 }
 
-export const networkCut: Prepare = (scene, target, signal) =>
-  cut(scene, target, [scene.monitor, ...scene.standbys], () => 'isolate', signal);
+export interface Cut {
+  /** Where packets are dropped. */
+  target: Member;
+  /** Those that it is cut off from. */
+  peers: readonly Member[];
+  /** What to drop, given the addresses of the peers. */
+  filterFor: (addresses: string[]) => Filter;
+}
 
-export const monitorCut: Prepare = (scene, target, signal) =>
-  cut(scene, target, [scene.monitor], (block) => ({ block }), signal);
-
-export const standbyCut: Prepare = (scene, target, signal) =>
-  cut(scene, target, scene.standbys, (block) => ({ block }), signal);
-
-async function cut(
-  scene: Scene,
-  target: Member,
-  peers: readonly Member[],
-  filterFor: (addresses: string[]) => Filter,
-  signal: AbortSignal,
-) {
+/** Drops packets in the target. */
+export async function cut(scene: Scene, { target, peers, filterFor }: Cut, signal: AbortSignal) {
   const { incus } = scene;
   const own = (await incus.state(target.name, signal)).addresses;
   const theirs = await Promise.all(peers.map(async ({ name }) => await incus.state(name, signal)));
@@ -79,9 +63,9 @@ async function tried(
   { incus, formation }: Scene,
   { from, addresses }: Direction,
   signal?: AbortSignal,
-): Promise<Attempts[]> {
+): Promise<ConnectionAttempts[]> {
   if (addresses.length === 0) return [];
-  return await attempt(incus, from, addresses, {
+  return await attemptConnections(incus, from, addresses, {
     port: formation.postgres.port,
     times: 1,
     waitMs: silenceMs,
@@ -93,33 +77,8 @@ async function tried(
 export function cutProof(
   target: string,
   peers: readonly string[],
-  found: readonly Attempts[],
+  found: readonly ConnectionAttempts[],
 ): string | undefined {
   if (found.length === 0 || found.some(({ answered, failed }) => answered + failed > 0)) return undefined;
   return `${found.length} TCP connections between ${target} and ${peers.join(', ')}, tried both ways, met silence for ${silenceMs / 1000} s`;
-}
-
-export const packetLoss: Prepare = async (scene, target, signal) => {
-  const { incus, monitor } = scene;
-  const { addresses } = await incus.state(monitor.name, signal);
-  const options = { port: closedPort, times: lossAttempts, waitMs: lossWaitMs };
-  const before = await attempt(incus, target.name, addresses, { ...options, signal });
-  const answering = before.filter(({ times, answered }) => times - answered < leastLost);
-  const [address] = answering.map((each) => each.address);
-  if (address === undefined)
-    throw new EnvironmentError(
-      `${monitor.name} does not answer ${target.name} reliably even without packet loss, so that it could not be shown`,
-    );
-  return {
-    inject: () => setFilter(incus, target.name, { loseOneIn }),
-    proof: async () => lossProof(await attempt(incus, target.name, [address], options)),
-  };
-};
-
-/** Pure: what shows the loss, or undefined when too little is lost, or everything. */
-export function lossProof(found: readonly Attempts[]): string | undefined {
-  const times = found.reduce((sum, each) => sum + each.times, 0);
-  const answered = found.reduce((sum, each) => sum + each.answered, 0);
-  if (times - answered < leastLost || answered === 0) return undefined;
-  return `${times - answered} of ${times} attempts to connect were not answered within ${lossWaitMs / 1000} s`;
 }

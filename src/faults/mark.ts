@@ -1,20 +1,21 @@
 import { type Moment, now, wallClock } from '../clock/clock.ts';
 import type { Incus } from '../incus/incus.ts';
 import { drillMarkKey } from '../incus/labels.ts';
-import { type FaultName, isFaultName } from './catalogue.ts';
-import { isFillPath } from './disk.ts';
+import { type FaultName, isFaultName, traces } from './catalogue.ts';
 
 /**
  * The mark on a container while a drill's fault is in force. It lives in Incus, so it survives the runner,
  * its folders, every process of ours and a restart of the host; whoever finds it later knows that the
- * container wants undoing, and how. Its first release had no `fill`.
+ * container wants undoing, and how. Its first release had neither a place nor `locks`.
  */
 export interface DrillMark {
   drill: string;
   fault: FaultName;
   since: string;
-  /** The file that fills the disk, with disk-full. */
-  fill?: string;
+  /** Where the fault's trace is, where that depends on the formation; in Incus it is called `fill`, after the first. */
+  place?: string;
+  /** The containers in which the drill holds its locks: who finds the mark asks there whether the drill is alive. */
+  locks?: readonly string[];
 }
 
 /** What a mark tells: whatever cannot be read of it is left out, and an undo then does everything. */
@@ -30,7 +31,8 @@ export async function setMark(
 }
 
 export function markText(mark: Omit<DrillMark, 'since'>, at: Moment): string {
-  return JSON.stringify({ ...mark, since: wallClock(at) });
+  const { place, ...rest } = mark;
+  return JSON.stringify({ ...rest, fill: place, since: wallClock(at) });
 }
 
 export async function clearMark(incus: Incus, container: string): Promise<void> {
@@ -46,14 +48,21 @@ export function readMark(text: string): ReadMark {
     return {};
   }
   if (typeof value !== 'object' || value === null) return {};
-  const { drill, fault, since, fill } = value as Record<string, unknown>;
+  const { drill, fault, since, fill, locks } = value as Record<string, unknown>;
   return {
     ...(typeof drill === 'string' && { drill }),
     ...(isFaultName(fault) && { fault }),
     ...(typeof since === 'string' && { since }),
-    ...(isFillPath(fill) && { fill }),
+    ...(typeof fill === 'string' && traces.some((trace) => trace.isPlace?.(fill)) && { place: fill }),
+    ...(areNames(locks) && { locks }),
   };
 }
+
+/** Names of instances, in a number that a formation may have. */
+const areNames = (value: unknown): value is string[] =>
+  Array.isArray(value) &&
+  value.length <= 64 &&
+  value.every((each) => typeof each === 'string' && /^[A-Za-z][A-Za-z0-9-]{0,62}$/.test(each));
 
 /** The drill that left a mark, or the mark's text where it is not ours to read. */
 export function markedBy(mark: string): string {

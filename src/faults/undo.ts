@@ -1,12 +1,11 @@
 import { retryUntil, sleep } from '../clock/deadline.ts';
-import { EnvironmentError } from '../contract/errors.ts';
+import { DeadlineError, EnvironmentError } from '../contract/errors.ts';
+import type { Instance } from '../incus/answers.ts';
 import type { Incus } from '../incus/incus.ts';
 import { drillMarkKey } from '../incus/labels.ts';
-import { catalogue, type FaultEntry } from './catalogue.ts';
-import { emptyDisk } from './disk.ts';
+import { isLeaseHeld } from '../incus/lease.ts';
+import { faultCatalogue, traces } from './catalogue.ts';
 import { clearMark, type ReadMark, readMark } from './mark.ts';
-import { liftFilter } from './packet-filter.ts';
-import { restoreUnit } from './processes.ts';
 
 /** Undoing has its own deadline: it happens whatever became of the drill. */
 export const undoDeadlineMs = 120_000;
@@ -16,7 +15,10 @@ export const undoDeadlineMs = 120_000;
  * it, before it is believed. A start can report success for a container that ends at once.
  */
 export const steadyHoldMs = 1000;
-/** The same where the fault may still be on its way, because its client was killed or gave up. */
+/**
+ * The same where the fault may still be on its way, because its client was killed or gave up: what a client that has
+ * ended had sent, Incus has begun by then. A client of the drill that has not ended on this machine is waited for.
+ */
 export const uncertainHoldMs = 6000;
 
 export interface UndoOptions {
@@ -33,8 +35,9 @@ export interface UndoOptions {
 /**
  * Takes back whatever a drill did to a container, and removes the drill's mark: the mark alone tells what
  * that is, and where it cannot be read, every fault is undone. Tries again until the deadline: Incus may be
- * busy with the very operation that is being undone. Safe to call when there is nothing to undo, and from
- * several processes at once.
+ * busy with the very operation that is being undone. While the drill, or a command that it left behind, may still
+ * hurt the container (Lease), it goes on looking and undoing, and the mark stays. Safe to call when there is nothing to
+ * undo, and from several processes at once.
  *
  * @returns what it found and did
  * @throws DeadlineError, EnvironmentError when there is no such container
@@ -47,13 +50,18 @@ export async function undoFault(
   const done = new Set<string>();
   let successor: string | undefined;
   let isGone = false;
-  await retryUntil(`${container} to be as before the fault`, { deadlineMs, pauseMs: 300 }, async (signal) => {
+  // What was seen to be on its way may have been sent at the last moment.
+  const hold = { ms: holdMs };
+  const what = `${container} to be as before the fault`;
+  await retryUntil(what, { deadlineMs, pauseMs: 300 }, async (signal) => {
     for (;;) {
       const instance = await incus.instance(container, signal);
       if (!instance) {
         isGone = true;
         return true;
       }
+      // Unread, it may be another drill's.
+      if (instance.config === undefined) throw new EnvironmentError(untold(instance));
       const mark = { ...known, ...readMark(instance.config[drillMarkKey] ?? '') };
       if (known.drill !== undefined && mark.drill !== known.drill) {
         successor = mark.drill;
@@ -62,7 +70,7 @@ export async function undoFault(
       if (instance.status === 'Running') {
         const removed = await removeTraces(incus, container, mark, signal);
         for (const trace of removed) done.add(trace);
-        if (await staysWhole(incus, container, mark, holdMs, signal)) return true;
+        if (await staysWhole(incus, container, mark, { hold, signal })) return true;
       } else if (instance.status === 'Frozen') {
         await incus.resume(container, signal);
         done.add('resumed');
@@ -71,6 +79,10 @@ export async function undoFault(
         done.add('started');
       }
     }
+  }).catch(async (error: unknown) => {
+    if (!(error instanceof DeadlineError) || !(await isLeaseHeld(known.drill))) throw error;
+    const still = `drill ${known.drill}, or a command that it left behind, still runs on this machine and may hurt it again`;
+    throw new DeadlineError(`${what}: ${still}`, deadlineMs);
   });
   if (isGone) throw new EnvironmentError(`there is no container ${container}`);
   if (successor !== undefined) return `left to drill ${successor}, which has marked the container since`;
@@ -78,20 +90,9 @@ export async function undoFault(
   return done.size === 0 ? 'was running' : [...done].join(', ');
 }
 
-type Trace = FaultEntry['leaves'];
-
-const removers: Record<
-  Trace,
-  (incus: Incus, container: string, mark: ReadMark, signal: AbortSignal) => Promise<string | undefined>
-> = {
-  nothing: async () => undefined,
-  filter: async (incus, container, _, signal) =>
-    (await liftFilter(incus, container, signal)) ? 'packet filter lifted' : undefined,
-  unit: async (incus, container, _, signal) =>
-    (await restoreUnit(incus, container, signal)) ? 'pg_autoctl started' : undefined,
-  file: async (incus, container, { fill }, signal) =>
-    fill !== undefined && (await emptyDisk(incus, container, fill, signal)) ? 'disk emptied' : undefined,
-};
+/** Of an instance that is unheard of. */
+export const untold = ({ name, unheard = 'its host does not answer' }: Instance): string =>
+  `whether a drill has marked ${name} cannot be told: ${unheard}`;
 
 /** Of a container that runs. @returns what was there and is gone */
 async function removeTraces(
@@ -100,9 +101,9 @@ async function removeTraces(
   mark: ReadMark,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const traces =
-    mark.fault === undefined ? (Object.keys(removers) as Trace[]) : [catalogue[mark.fault].leaves];
-  const removed = await Promise.all(traces.map((trace) => removers[trace](incus, container, mark, signal)));
+  const { leaves } = mark.fault === undefined ? {} : faultCatalogue[mark.fault];
+  const left = mark.fault === undefined ? traces : leaves ? [leaves] : [];
+  const removed = await Promise.all(left.map((trace) => trace.remove(incus, container, mark.place, signal)));
   return removed.filter((what) => what !== undefined);
 }
 
@@ -110,17 +111,21 @@ async function staysWhole(
   incus: Incus,
   container: string,
   mark: ReadMark,
-  holdMs: number,
-  signal: AbortSignal,
+  { hold, signal }: { hold: { ms: number }; signal: AbortSignal },
 ): Promise<boolean> {
-  for (let heldMs = 0; heldMs < holdMs; heldMs += 1000) {
+  for (let heldMs = 0; heldMs < hold.ms; ) {
     await sleep(1000, signal);
+    // Asked first: who lets go of it may have sent a request just before, which the others then show.
+    const isHeld = await isLeaseHeld(mark.drill);
+    if (isHeld) hold.ms = Math.max(hold.ms, uncertainHoldMs);
+    heldMs = isHeld ? 0 : heldMs + 1000;
     const [instance, busy] = await Promise.all([
       incus.instance(container, signal),
       incus.isBusy(container, signal),
     ]);
     if (instance?.status !== 'Running' || busy) return false;
     // Another drill has come: its fault is not ours to take back.
+    if (instance.config === undefined) return false;
     const marked = readMark(instance.config[drillMarkKey] ?? '').drill;
     if (marked !== undefined && marked !== mark.drill) return false;
     if ((await removeTraces(incus, container, mark, signal)).length > 0) return false;

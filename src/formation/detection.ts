@@ -1,4 +1,4 @@
-import { type Interval, together } from '../clock/interval.ts';
+import { type Interval, inParallel } from '../clock/interval.ts';
 import type { Timings } from './timings.ts';
 
 /**
@@ -47,7 +47,7 @@ const addressUnansweredMs = 3000;
  */
 export function detection(t: Detection, checks: Interval, reportAgeMs: number): Interval {
   const overdueMs = t.nodeConsideredUnhealthyTimeoutMs;
-  return together({ least: overdueMs - reportAgeMs, most: overdueMs }, checks);
+  return inParallel({ least: overdueMs - reportAgeMs, most: overdueMs }, checks);
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Timings } from './timings.ts';
  * costs was measured: docs/timings.md, "How a cut-off primary fences itself".
  */
 
-type Fencing = Pick<Timings, 'networkPartitionTimeoutSeconds' | 'walSenderTimeoutMs'>;
+type FencingTimings = Pick<Timings, 'networkPartitionTimeoutSeconds' | 'walSenderTimeoutMs'>;
 
 /**
  * A keeper whose monitor does not answer looks for its standby first 2 to 4.5 s after the cut, and again
@@ -28,7 +28,10 @@ const stop: Interval = { least: 0, most: 300 };
  * How long after its last sight of a standby the keeper gives the order to fence. Only a look notices, and more than N
  * whole seconds must have passed by a clock of whole seconds: a fraction more than N may do, N + 1 always does.
  */
-function partitionNoticed(t: Pick<Fencing, 'networkPartitionTimeoutSeconds'>, everyMs: number): Interval {
+function partitionNoticed(
+  t: Pick<FencingTimings, 'networkPartitionTimeoutSeconds'>,
+  everyMs: number,
+): Interval {
   const looks = (durationMs: number) => Math.ceil(durationMs / everyMs) * everyMs;
   const nMs = t.networkPartitionTimeoutSeconds * 1000;
   return { least: looks(nMs), most: looks(nMs + 1000) };
@@ -38,7 +41,7 @@ function partitionNoticed(t: Pick<Fencing, 'networkPartitionTimeoutSeconds'>, ev
  * When Postgres gives up a standby that fell silent: W after its last word, which came up to
  * wal_receiver_status_interval before the cut. An idle standby is asked at W/2 and answers, so it is never more.
  */
-export function connectionEnds(t: Fencing, statusIntervalMs: number): Interval {
+export function connectionEnds(t: FencingTimings, statusIntervalMs: number): Interval {
   const w = t.walSenderTimeoutMs;
   const silent = statusIntervalMs === 0 ? w / 2 : Math.min(statusIntervalMs, w / 2);
   return { least: w - silent, most: w };
@@ -48,7 +51,7 @@ export function connectionEnds(t: Fencing, statusIntervalMs: number): Interval {
  * Whether the standby's connection may end before the keeper first looks for it. A keeper that never saw its standby
  * without the monitor never fences: its last_secondary_contact is 0.
  */
-export function mayNeverSeeStandby(t: Fencing, statusIntervalMs: number): boolean {
+export function mayNeverSeeStandby(t: FencingTimings, statusIntervalMs: number): boolean {
   return connectionEnds(t, statusIntervalMs).least < firstLook.most;
 }
 
@@ -65,7 +68,7 @@ function lastSight(ends: Interval): Interval {
 }
 
 /** How long a primary that is cut off from everything takes writes, where its keeper runs on time. */
-export function fullCutFenced(t: Fencing, statusIntervalMs: number): Interval {
+export function fullCutFenced(t: FencingTimings, statusIntervalMs: number): Interval {
   const { least, most } = connectionEnds(t, statusIntervalMs);
   const ends = { least: Math.max(0, least - lateWordMs), most };
   const silent = inTurn(lastSight(ends), partitionNoticed(t, lookEveryMs), stop);
@@ -81,7 +84,7 @@ export function fullCutFenced(t: Fencing, statusIntervalMs: number): Interval {
  * How long a primary that is cut off from the monitor alone takes writes after its standby was told to leave it: the
  * standby goes at once, and may have been seen a moment or a whole round ago.
  */
-export function demotingFenced(t: Fencing): Interval {
+export function demotingFenced(t: FencingTimings): Interval {
   const { least, most } = partitionNoticed(t, lookEveryMs);
   return inTurn({ least: least - lookEveryMs, most }, stop, stop);
 }

@@ -1,3 +1,4 @@
+import type { PackageSource } from './file/package-source.ts';
 import type { Timings } from './timings.ts';
 
 /** A formation as its file describes it, every default filled in. Plain data. */
@@ -42,16 +43,28 @@ export interface Formation {
   /** The profile's name, or `explicit`. */
   timingsName: string;
   timings: Timings;
+  /** What provisioning leaves as it found it; undefined: nothing. */
+  keep?: readonly Kept[];
+  /** Members of the Incus cluster, and `@group`s of them, that containers may be on; undefined: any. */
+  hosts?: readonly string[];
   monitor: Container;
   /** Data nodes in the order in which they register; the first becomes primary. */
   nodes: DataNode[];
 }
 
+/** What an existing formation may have better than pgha would make it. */
+export const keptNames = ['access', 'certificates', 'monitor'] as const;
+export type Kept = (typeof keptNames)[number];
+
 /** A container as the file describes it. */
 export interface Container {
   name: string;
+  /** Where an existing member has these otherwise than pgha makes them: see `Member`. */
+  host?: string | undefined;
+  pgdata?: string | undefined;
+  unit?: string | undefined;
   limits: Limits;
-  /** Member of the Incus cluster that it is launched on. */
+  /** Member of the Incus cluster that it belongs on, or a `@group` of them; undefined: as the formation's hosts say. */
   target: string | undefined;
 }
 
@@ -63,6 +76,8 @@ export interface Limits {
 }
 
 export interface DataNode extends Container {
+  /** Its name on the monitor; undefined where that is the container's. */
+  nodeName?: string | undefined;
   /** 0 to 100; a node with 0 is never promoted. */
   candidatePriority: number;
   /** Whether the primary may wait for it. */
@@ -90,50 +105,66 @@ export interface ClientRule {
   method: 'scram-sha-256' | 'cert' | 'trust';
 }
 
-export interface PackageSource {
-  source: 'pgdg' | 'distribution' | 'repository';
-  /** Base URL of the apt repository; absent: PGDG's own. */
-  repository?: string | undefined;
-  /** Suite; absent: `<codename>-pgdg`, as PGDG lays it out. */
-  suite?: string | undefined;
-  component: string;
-  /** The repository's public key, ASCII-armoured; absent: PGDG's own. */
-  key?: string | undefined;
-  /** Proxy for apt, http or https. */
-  proxy?: string | undefined;
-  /** Versions by package, as apt_preferences takes them. */
-  pins: Record<string, string>;
-  /** Packages besides those that a formation needs. */
-  extra: string[];
+/** Whether the placeholder password may stand for one that was not given. */
+export function isLab({ environment }: Pick<Formation, 'environment'>): boolean {
+  return environment === 'lab';
+}
+
+/** Whether provisioning leaves it as it is. */
+export function keeps({ keep }: Pick<Formation, 'keep'>, what: Kept): boolean {
+  return keep?.includes(what) === true;
+}
+
+/** Whether a keeper's way to the monitor stays: its account is the monitor's. */
+export function keepsMonitorUri(formation: Pick<Formation, 'keep'>): boolean {
+  return keeps(formation, 'access') || keeps(formation, 'monitor');
 }
 
 /** Where one of the formation's Postgres instances runs. */
 export interface Member {
   role: 'monitor' | 'data';
-  /** Incus instance name, which is the node's name on the monitor as well. */
+  /** Incus instance name. A node has it within pgha, whatever the monitor calls it. */
   name: string;
-  /** The name other containers reach it by. */
+  /** The name or address that other containers reach it by. */
   host: string;
   pgdata: string;
+  /** The systemd service that runs pg_autoctl; undefined where it is pgha's own. */
+  unit?: string | undefined;
   limits: Limits;
-  /** Member of the Incus cluster that it is launched on. */
+  /** Member of the Incus cluster that it belongs on, or a `@group` of them; undefined: as the formation's hosts say. */
   target: string | undefined;
 }
 
 /** The monitor first, then the data nodes in order of registration. */
 export function membersOf(formation: Formation): [Member, ...Member[]] {
-  const member = (role: Member['role'], { name, limits, target }: Container, folder: string): Member => ({
+  const member = (role: Member['role'], container: Container, folder: string): Member => ({
     role,
-    name,
-    host: `${name}.${formation.incus.domain}`,
-    pgdata: `${formation.postgres.dataDirectory}/${folder}`,
-    limits,
-    target,
+    name: container.name,
+    host: container.host ?? `${container.name}.${formation.incus.domain}`,
+    pgdata: container.pgdata ?? `${formation.postgres.dataDirectory}/${folder}`,
+    unit: container.unit,
+    limits: container.limits,
+    target: container.target,
   });
   return [
     member('monitor', formation.monitor, 'monitor'),
     ...formation.nodes.map((node) => member('data', node, 'node')),
   ];
+}
+
+/** A formation as its monitor has it: its name, and the names of its nodes. */
+export type KnownFormation = Pick<Formation, 'name'> & {
+  nodes: readonly Pick<DataNode, 'name' | 'nodeName'>[];
+};
+
+/** What the monitor calls the node in a container of the formation. */
+export function nodeNameOf({ nodes }: Pick<KnownFormation, 'nodes'>, container: string): string {
+  return nodes.find(({ name }) => name === container)?.nodeName ?? container;
+}
+
+/** The container of a node that the monitor calls so; the same name where the file does not name that node. */
+export function containerOf({ nodes }: Pick<KnownFormation, 'nodes'>, nodeName: string): string {
+  return nodes.find((node) => (node.nodeName ?? node.name) === nodeName)?.name ?? nodeName;
 }
 
 /** pg_auto_failover keeps the monitor's state in this database. */
@@ -169,12 +200,15 @@ export function sslMode({ tls }: Formation): 'require' | 'verify-ca' | 'verify-f
   return tls === 'self-signed' ? 'require' : tls;
 }
 
+/** A host name or address as a URI has it. */
+export const inUri = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+
 /** The application's connection string, with every data node and without a password. */
 export function formationUri(formation: Formation): string {
   const { user, database, port } = formation.postgres;
   const hosts = membersOf(formation)
     .filter((member) => member.role === 'data')
-    .map((member) => `${member.host}:${port}`)
+    .map(({ host }) => `${inUri(host)}:${port}`)
     .join(',');
   return `postgres://${user}@${hosts}/${database}?target_session_attrs=read-write&sslmode=${sslMode(formation)}`;
 }

@@ -1,14 +1,3 @@
-import { seconds } from '../clock/clock.ts';
-import { cautiousChecksMs, keptForMs, reportMs } from './detection.ts';
-import {
-  demotingFenced,
-  firstLook,
-  fullCutFenced,
-  lookEveryMs,
-  mayNeverSeeStandby,
-  standbyReportMs,
-} from './fencing.ts';
-
 /**
  * The clocks that decide how soon a formation fails over, and whether the old primary has fenced itself
  * by then. Sources: pg_auto_failover's configuration reference (monitor settings in milliseconds, keeper
@@ -69,40 +58,3 @@ export const timingsProfiles = {
 
 export type TimingsProfile = keyof typeof timingsProfiles;
 export const timingsProfileNames = Object.keys(timingsProfiles) as TimingsProfile[];
-
-/** The faults of a set of timings, each a sentence that spells out the broken invariant; empty when sound. */
-export function timingsFaults(t: Timings): string[] {
-  const faults: string[] = [];
-  const [u, d, w] = [t.nodeConsideredUnhealthyTimeoutMs, t.primaryDemoteTimeoutMs, t.walSenderTimeoutMs];
-  const n = t.networkPartitionTimeoutSeconds;
-  const promotedMs = keptForMs(t) + d;
-  const fencedMs = fullCutFenced(t, standbyReportMs).most;
-  if (promotedMs <= fencedMs) {
-    const deciding =
-      promotedMs === u - reportMs + d
-        ? `node-considered-unhealthy-timeout ${seconds(u)} s - ${seconds(reportMs)} s`
-        : `health checks ${seconds(cautiousChecksMs(t))} s`;
-    faults.push(
-      `two primaries after a full cut: the standby may take writes ${seconds(promotedMs)} s after it ` +
-        `(${deciding} + primary-demote-timeout ${seconds(d)} s), the old primary until ${seconds(fencedMs)} s ` +
-        `(wal-sender-timeout ${seconds(w)} s, network-partition-timeout ${n} s, and the keeper's rounds)`,
-    );
-  }
-  const leftMs = demotingFenced(t).most;
-  if (d <= leftMs) {
-    faults.push(
-      `two primaries after a cut between primary and monitor: the standby takes writes ` +
-        `primary-demote-timeout ${seconds(d)} s after it was told to leave the old primary, which may take them for ` +
-        `${seconds(leftMs)} s more (network-partition-timeout ${n} s in the keeper's rounds of ${seconds(lookEveryMs)} s)`,
-    );
-  }
-  if (mayNeverSeeStandby(t, standbyReportMs)) {
-    const seenMs = firstLook.most + standbyReportMs;
-    faults.push(
-      `two primaries after a full cut: wal-sender-timeout ${seconds(w)} s is less than ${seconds(seenMs)} s, so the ` +
-        `standby's connection may end before the old primary's keeper first looks for it, and a keeper that ` +
-        `never saw its standby without the monitor never fences`,
-    );
-  }
-  return faults;
-}

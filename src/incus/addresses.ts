@@ -1,20 +1,6 @@
 import { type Moment, now } from '../clock/clock.ts';
 import type { Incus } from './incus.ts';
 
-interface RawState {
-  network: Record<string, { addresses: { address: string; scope: string }[] | null }> | null;
-}
-
-/** The addresses that others reach an instance by, as Incus sees them: none while it is stopped. Throws as Incus.query does. */
-export async function addressesOf(incus: Incus, instance: string, signal?: AbortSignal): Promise<string[]> {
-  const path = `/1.0/instances/${encodeURIComponent(instance)}/state`;
-  const { network } = (await incus.query(path, signal)) as RawState;
-  return Object.values(network ?? {})
-    .flatMap(({ addresses }) => addresses ?? [])
-    .filter(({ scope }) => scope === 'global')
-    .map(({ address }) => address);
-}
-
 /** A container may have another address when it is started again. Asking Incus costs a process. */
 const askAgainMs = 5000;
 
@@ -27,7 +13,7 @@ export class KnownAddresses {
     this.incus = incus;
   }
 
-  /** @throws as Incus.query */
+  /** @throws as Incus.state */
   static async ask(
     incus: Incus,
     instances: readonly string[],
@@ -35,7 +21,7 @@ export class KnownAddresses {
   ): Promise<KnownAddresses> {
     const found = new KnownAddresses(incus);
     const ask = async (instance: string) => {
-      const addresses = await addressesOf(incus, instance, signal);
+      const { addresses } = await incus.state(instance, signal);
       found.known.set(instance, { addresses, askedAt: now() });
     };
     await Promise.all(instances.map(ask));
@@ -47,8 +33,8 @@ export class KnownAddresses {
     const entry = this.known.get(instance);
     if (entry && now() - entry.askedAt > askAgainMs) {
       entry.askedAt = now();
-      addressesOf(this.incus, instance).then(
-        (addresses) => {
+      this.incus.state(instance).then(
+        ({ addresses }) => {
           const same = addresses.includes(entry.addresses[0] ?? '');
           if (!same && addresses.length > 0) entry.addresses = addresses;
         },

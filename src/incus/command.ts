@@ -1,12 +1,17 @@
-import { type ExecFileException, execFile } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { onAbort } from '../clock/abort.ts';
 import {
   CancelledError,
   CommandError,
   DeadlineError,
   EnvironmentError,
   lastLines,
+  messageOf,
 } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
+import { childEnvironment } from './child-environment.ts';
+import type { Lease } from './lease.ts';
 
 export interface CommandOptions {
   /** The command is killed (SIGKILL: a client waiting for a silent server ignores less) at this deadline. */
@@ -21,10 +26,14 @@ export interface CommandOptions {
   until?: string;
   /** What people are shown in place of the arguments, where those hold more than is meant. */
   shownArgs?: readonly string[];
+  /** Held by the command for as long as it, or what it started, runs. */
+  lease?: Pick<Lease, 'fd'> | undefined;
 }
 
 /** More output than any command of ours prints; beyond it the command is killed rather than our memory filled. */
 const mostOutputBytes = 16 * 1024 * 1024;
+/** Of what it complains about, the last is kept. */
+const mostErrorCharacters = 64 * 1024;
 
 /**
  * Runs `file` with `args` (no shell) and returns its standard output.
@@ -37,44 +46,92 @@ export async function runCommand(
   args: readonly string[],
   options: CommandOptions,
 ): Promise<string> {
-  const { deadlineMs, stdin, signal, log, until, maxBytes = mostOutputBytes } = options;
+  const { deadlineMs, stdin, signal, log, lease } = options;
   signal?.throwIfAborted();
   const argv = [file, ...(options.shownArgs ?? args)];
   log?.debug(`run: ${shown(argv)}`);
+  const fd = lease?.fd;
   return await new Promise((resolve, reject) => {
-    const child = execFile(
-      file,
-      args,
-      {
-        // execFile takes whole milliseconds, and 0 for none.
-        timeout: Math.max(1, Math.ceil(deadlineMs)),
-        killSignal: 'SIGKILL',
-        maxBuffer: maxBytes,
-        encoding: 'utf8',
-        // Its messages are read by us, so they come untranslated.
-        env: { ...process.env, LC_ALL: 'C', LANGUAGE: '' },
-        ...(signal && { signal }),
-      },
-      (error, stdout, stderr) => {
-        if (!error) return resolve(stdout);
-        if (signal?.aborted) return reject(signal.reason ?? new CancelledError('cancelled'));
-        reject(explain(argv, error, stdout, stderr, { deadlineMs, maxBytes }));
-      },
+    const child = started(file, args, fd === undefined ? [] : [fd]);
+    const output = new Output(child, options);
+    const end = (settle: () => void) => {
+      clearTimeout(deadline);
+      forget();
+      settle();
+    };
+    /** Its own end is not waited for: a process that a device holds up does not even die by SIGKILL. */
+    const kill = (settle: () => void) => {
+      child.kill('SIGKILL');
+      for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
+      end(settle);
+    };
+    const fail = (error: Error) => kill(() => reject(error));
+    const judge = () => {
+      if (child.exitCode === 0) resolve(output.text());
+      else reject(failed(argv, child, output));
+    };
+    const aborted = () => kill(() => reject(signal?.reason ?? new CancelledError('cancelled')));
+    const deadline = setTimeout(
+      // One that has ended may have left its output with a child of its own.
+      () => (hasEnded(child) ? kill(judge) : fail(new DeadlineError(`\`${shown(argv)}\``, deadlineMs))),
+      deadlineMs,
     );
-    if (until !== undefined) {
-      let output = '';
-      child.stdout?.on('data', (text: string) => {
-        output += text;
-        if (!output.endsWith(until)) return;
-        resolve(output);
-        child.kill('SIGKILL');
-      });
-    }
+    const forget = onAbort(signal, aborted);
+    output.onComplete = () => kill(() => resolve(output.text()));
+    output.onTooMuch = (most) =>
+      fail(new CommandError(argv, `printed more than ${most} bytes and was ended`, ''));
+    child.once('error', (error) => end(() => reject(unstartable(file, error))));
+    child.once('close', () => end(judge));
     // A command that ends without reading its input is judged by its exit code, not by our broken pipe.
     child.stdin?.on('error', () => {});
     child.stdin?.end(stdin ?? '');
   });
 }
+
+/** What a command prints, as far as there is room for it. */
+class Output {
+  onComplete: (() => void) | undefined;
+  onTooMuch: ((mostBytes: number) => void) | undefined;
+  errors = '';
+  private readonly chunks: Buffer[] = [];
+  private bytes = 0;
+
+  constructor(child: ChildProcess, { until, maxBytes = mostOutputBytes }: CommandOptions) {
+    const end = until === undefined ? undefined : Buffer.from(until);
+    child.stdout?.on('data', (chunk: Buffer) => {
+      this.chunks.push(chunk);
+      this.bytes += chunk.length;
+      if (this.bytes > maxBytes) this.onTooMuch?.(maxBytes);
+      else if (end !== undefined && this.endsWith(end)) this.onComplete?.();
+    });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.errors = (this.errors + text).slice(-mostErrorCharacters);
+    });
+  }
+
+  private endsWith(end: Buffer): boolean {
+    let tail = Buffer.alloc(0);
+    for (let at = this.chunks.length - 1; at >= 0 && tail.length < end.length; at--)
+      tail = Buffer.concat([this.chunks[at] as Buffer, tail]);
+    return tail.subarray(-end.length).equals(end);
+  }
+
+  text(): string {
+    return Buffer.concat(this.chunks).toString('utf8');
+  }
+}
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+/** Its messages are read by us, so they come untranslated. @param more descriptors that it holds */
+function started(file: string, args: readonly string[], more: readonly number[]): Child {
+  return spawn(file, args, {
+    stdio: ['pipe', 'pipe', 'pipe', ...more],
+    env: { ...childEnvironment(), LC_ALL: 'C', LANGUAGE: '' },
+  }) as Child;
+}
+
+const hasEnded = ({ exitCode, signalCode }: ChildProcess) => exitCode !== null || signalCode !== null;
 
 /** argv for people: scripts of several lines are left out. */
 function shown(argv: readonly string[]): string {
@@ -85,22 +142,31 @@ function withoutScripts(argv: readonly string[]): string[] {
   return argv.map((argument) => (argument.includes('\n') ? '(script)' : argument));
 }
 
-function explain(
-  argv: readonly string[],
-  error: ExecFileException,
-  stdout: string,
-  stderr: string,
-  { deadlineMs, maxBytes }: { deadlineMs: number; maxBytes: number },
-): Error {
-  const file = argv[0] ?? '';
+export function unstartable(file: string, error: NodeJS.ErrnoException): Error {
   if (error.code === 'ENOENT')
     return new EnvironmentError(`\`${file}\` is not on PATH; install it or add its folder to PATH`);
   if (error.code === 'EACCES')
     return new EnvironmentError(`\`${file}\` may not be executed by this user; check its permissions`);
-  if ((error.code as unknown) === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
-    return new CommandError(argv, `printed more than ${maxBytes} bytes and was ended`, '');
-  }
-  if (error.killed) return new DeadlineError(`\`${shown(argv)}\``, deadlineMs);
-  const reason = error.signal ? `was ended by ${error.signal}` : `failed with exit code ${error.code}`;
-  return new CommandError(withoutScripts(argv), reason, stderr.trim() ? stderr : lastLines(stdout, 3));
+  return new EnvironmentError(`\`${file}\` could not be started: ${messageOf(error)}`);
 }
+
+function failed(argv: readonly string[], { exitCode, signalCode }: ChildProcess, output: Output): Error {
+  const reason = signalCode ? `was ended by ${signalCode}` : `failed with exit code ${exitCode}`;
+  const errors = withoutHints(output.errors);
+  const said = errors.trim() ? errors : lastLines(withoutHints(output.text()), 3);
+  return new CommandError(withoutScripts(argv), reason, said);
+}
+
+/** What the client said, without what it says to a newcomer before its error, and without our own mark. */
+export function withoutHints(text: string): string {
+  return text
+    .split('\n')
+    .filter((line) => !clientHints.test(line.trim()))
+    .join('\n');
+}
+
+const clientHints =
+  /^(?:If this is your first time running Incus|To start your first container|Or for a virtual machine|pgha: end of output)/;
+
+/** An `incus` client that goes on: connections and locks in a container. @param args without `incus` */
+export const startClient = (args: readonly string[]): Child => started('incus', args, []);

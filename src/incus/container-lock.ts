@@ -1,14 +1,9 @@
-import { spawn } from 'node:child_process';
+import { onAbort } from '../clock/abort.ts';
 import { withDeadline } from '../clock/deadline.ts';
 import { EnvironmentError, lastLines } from '../contract/errors.ts';
+import { startClient, unstartable, withoutHints } from './command.ts';
 import type { Incus } from './incus.ts';
-
-/** Takes the lock or says `busy`; holds it until its input ends, which it does however its client ends. */
-const hold = `
-exec 9>"/run/pgha-$1.lock"
-flock -n 9 || { echo busy; exec sleep 1; }
-echo held; exec cat >/dev/null
-`;
+import hold from './scripts/hold-lock.sh';
 
 const deadlineMs = 15_000;
 
@@ -30,9 +25,7 @@ export async function lockInContainer(
   name: string,
   signal?: AbortSignal,
 ): Promise<ContainerLock | undefined> {
-  const child = spawn('incus', incus.argv('exec', instance, '-T', '--', 'sh', '-c', hold, 'sh', name), {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+  const child = startClient(incus.argv('exec', instance, '-T', '--', 'sh', '-c', hold, 'sh', name));
   // It must not keep our process, and its end is ours to cause.
   child.stdin.on('error', () => {});
   let stderr = '';
@@ -51,13 +44,13 @@ export async function lockInContainer(
     new Promise<boolean>((resolve, reject) => {
       let said = '';
       child.stdout.on('data', (chunk: Buffer) => {
-        said += chunk.toString();
+        said = (said + chunk.toString()).slice(-100);
         if (/held|busy/.test(said)) resolve(said.includes('held'));
       });
-      inner.addEventListener('abort', () => reject(inner.reason));
-      child.on('error', reject);
+      onAbort(inner, () => reject(inner.reason as unknown));
+      child.on('error', (error) => reject(unstartable('incus', error)));
       child.on('close', (code) => {
-        const why = `(exit code ${code}): ${lastLines(stderr, 2)}`;
+        const why = `(exit code ${code}): ${lastLines(withoutHints(stderr), 2)}`;
         reject(new EnvironmentError(`the lock in ${instance} could not be taken ${why}`));
       });
     });

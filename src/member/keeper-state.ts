@@ -3,7 +3,8 @@
  * (service_keeper.c, in_network_partition: `last_secondary_contact > 0`). One that never did goes on taking
  * writes for as long as it is cut off, wherever its first look comes after the standby's connection has ended
  * (docs/timings.md, "What a node needs besides"). So every keeper is given that memory, which it keeps from then
- * on: a number of seconds in its state file (state.h, KeeperStateData: the same in 2.0 and 2.2).
+ * on: a number of seconds in its state file (state.h, KeeperStateData: the same in 2.0 and 2.2; `keeper-state-file` of
+ * formation/releases.ts).
  */
 
 /** The keeper's state file; in the folder of postgres (XDG_DATA_HOME's default). */
@@ -22,6 +23,13 @@ const earliestSeconds = 1_483_228_800n;
  * there or not laid out as the one that we know, which is then left alone.
  */
 export type StandbyMemory = 'yes' | 'no' | 'unknown';
+
+/** Seconds since 1970, by the container's clock; undefined where the file tells none. @param head as of standbyMemory */
+export function lastMonitorContact(head: Buffer): number | undefined {
+  if (standbyMemory(head) === 'unknown') return undefined;
+  const seconds = Number(head.readBigInt64LE(layout.lastMonitorContact));
+  return seconds > 0 ? seconds : undefined;
+}
 
 /** @param head the first bytes of pg_autoctl.state */
 export function standbyMemory(head: Buffer): StandbyMemory {

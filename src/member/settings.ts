@@ -4,6 +4,15 @@ import type { Timings } from '../formation/timings.ts';
 /** Postgres settings, by name, as postgresql.conf has them. */
 export type Settings = Record<string, string>;
 
+/** A standby whose value is below its primary's does not start (Postgres, "Hot standby: administrator's overview"). */
+export const notBelowPrimary: readonly string[] = [
+  'max_connections',
+  'max_prepared_transactions',
+  'max_locks_per_transaction',
+  'max_wal_senders',
+  'max_worker_processes',
+];
+
 /** The monitor's clocks (pg_auto_failover's configuration reference; all reloadable). */
 export function monitorSettings(timings: Timings): Settings {
   return {

@@ -2,18 +2,37 @@ import { sleep } from '../clock/deadline.ts';
 import { EnvironmentError } from '../contract/errors.ts';
 import type { Session } from '../postgres/session.ts';
 
+/** Another run is at work on the formation. */
+export class LockHeldError extends EnvironmentError {
+  /**
+   * @param held which run has what, a clause
+   * @param then what comes of that: a clause
+   */
+  constructor(
+    readonly held: string,
+    then?: string,
+  ) {
+    super(then === undefined ? held : `${held}; ${then}`);
+  }
+}
+
+/** What to do about a run that has the lock. */
+export const waitAndStartAgain =
+  'wait for it to end and start this one again, or have it wait (input wait-for-lock-seconds)';
+
 /** The first key of our advisory locks in the monitor's database: "pgha" in ASCII. */
 const lockClass = 0x70676861;
 
 /**
  * Takes the formation's lock on the monitor, for as long as `session` lives. It keeps drills and
  * provisioning runs of all hosts apart, and cannot be left behind by a killed one.
- * @throws EnvironmentError at once when another session holds it
+ * @throws LockHeldError at once when another session holds it
  */
 export async function lockFormation(session: Session, formation: string): Promise<void> {
   if (await tryLock(session, formation)) return;
-  throw new EnvironmentError(
-    `another drill or provisioning run is at work on formation ${formation}; wait for it to end and start this one again`,
+  throw new LockHeldError(
+    `another drill or provisioning run is at work on formation ${formation}`,
+    waitAndStartAgain,
   );
 }
 
@@ -46,7 +65,7 @@ export class FormationLock {
     this.keep();
   }
 
-  /** @throws EnvironmentError when the monitor does not answer or another run holds the lock */
+  /** @throws EnvironmentError when the monitor does not answer; LockHeldError when another run holds the lock */
   static async take(
     openSession: (signal: AbortSignal) => Promise<Session>,
     formation: string,

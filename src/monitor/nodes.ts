@@ -1,3 +1,4 @@
+import { containerOf, type KnownFormation } from '../formation/formation.ts';
 import type { Session } from '../postgres/session.ts';
 
 /**
@@ -6,6 +7,7 @@ import type { Session } from '../postgres/session.ts';
  */
 export interface MonitorNode {
   nodeId: number;
+  /** Of its container, where the formation's file names it; else its name on the monitor. */
   name: string;
   host: string;
   port: number;
@@ -28,7 +30,7 @@ export interface MonitorNode {
 /** A formation's data nodes, in order of registration. */
 export async function readNodes(
   session: Session,
-  formation: string,
+  formation: KnownFormation,
   deadlineMs = 5000,
 ): Promise<MonitorNode[]> {
   const rows = await session.query(
@@ -38,12 +40,12 @@ export async function readNodes(
             extract(epoch FROM now() - healthchecktime)::float8 AS since_check,
             extract(epoch FROM now() - statechangetime)::float8 AS since_change
        FROM pgautofailover.node WHERE formationid = $1 ORDER BY nodeid`,
-    [formation],
+    [formation.name],
     { deadlineMs },
   );
   return rows.map((row) => ({
     nodeId: Number(row['nodeid']),
-    name: String(row['nodename']),
+    name: containerOf(formation, String(row['nodename'])),
     host: String(row['nodehost']),
     port: Number(row['nodeport']),
     reportedState: String(row['reportedstate']),
@@ -70,7 +72,7 @@ export async function readOtherHosts(session: Session, formation: string): Promi
 }
 
 /** States in which a node's Postgres takes the application's writes, reported by its own keeper. */
-const writableStates: readonly string[] = ['primary', 'wait_primary', 'single'];
+export const writableStates: readonly string[] = ['primary', 'wait_primary', 'single'];
 
 type States = Pick<MonitorNode, 'reportedState' | 'goalState'>;
 
@@ -91,6 +93,34 @@ export function isPromoted(node: States): boolean {
 export function settledPrimary<T extends States>(nodes: readonly T[]): T | undefined {
   const writable = nodes.filter((node) => isConverged(node) && writableStates.includes(node.goalState));
   return writable.length === 1 ? writable[0] : undefined;
+}
+
+/**
+ * The one node that takes writes and is to go on, also where it is on its way between such states: from wait_primary to
+ * primary it waits for a standby, for ever where that one is gone (fsm_primary_standby.c: "we don't have a quorum candidate
+ * yet"; seen in the lab). Undefined when there is none or more than one.
+ */
+export function servingPrimary<T extends States>(nodes: readonly T[]): T | undefined {
+  const wanted = nodes.filter(({ goalState }) => writableStates.includes(goalState));
+  const [one] = wanted;
+  return wanted.length === 1 && one && writableStates.includes(one.reportedState) ? one : undefined;
+}
+
+/**
+ * Whether a node that took writes when it reported last is to do so no longer: let go on after it was frozen, it would,
+ * until its keeper hears of that. Undefined where the monitor does not know it.
+ */
+export function isSucceeded(
+  name: string,
+  nodes: readonly (States & { name: string })[],
+): boolean | undefined {
+  const own = nodes.find((node) => node.name === name);
+  if (own === undefined) return undefined;
+  const isWritable = (node: States) => writableStates.includes(node.goalState);
+  return (
+    writableStates.includes(own.reportedState) &&
+    (!isWritable(own) || nodes.some((node) => node !== own && isWritable(node)))
+  );
 }
 
 /** Every node is where the monitor wants it, and healthy: one primary, the rest secondaries. */

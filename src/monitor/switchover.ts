@@ -1,5 +1,6 @@
 import { retryUntil } from '../clock/deadline.ts';
 import { DeadlineError } from '../contract/errors.ts';
+import { type KnownFormation, nodeNameOf } from '../formation/formation.ts';
 import type { Session } from '../postgres/session.ts';
 
 /**
@@ -12,33 +13,34 @@ export async function performFailover(
   formation: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  await accepted(session, formation, 'SELECT pgautofailover.perform_failover($1, 0)', [formation], signal);
+  await untilAccepted(session, 'SELECT pgautofailover.perform_failover($1, 0)', [formation], signal);
 }
 
-/** The same, with the node named that is to be primary. */
+/** The same, with the node named, by its container, that is to be primary. */
 export async function performPromotion(
   session: Session,
-  formation: string,
+  formation: KnownFormation,
   node: string,
   signal?: AbortSignal,
 ): Promise<void> {
+  const { name } = formation;
   const query = 'SELECT pgautofailover.perform_promotion($1, $2)';
-  await accepted(session, formation, query, [formation, node], signal);
+  await untilAccepted(session, query, [name, nodeNameOf(formation, node)], signal);
 }
 
 /** It waits for the monitor's locks; one that is given up earlier may be carried out all the same. */
 const acceptDeadlineMs = 30_000;
 
-async function accepted(
+/** @param values of the query, the formation's name first */
+async function untilAccepted(
   session: Session,
-  formation: string,
   query: string,
-  values: string[],
+  values: [formation: string, ...more: string[]],
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const options = { deadlineMs: acceptDeadlineMs, pauseMs: 500, signal };
   await retryUntil('the monitor to accept a switchover', options, async (inner) => {
-    await soonAfterReport(session, formation, inner);
+    await soonAfterReport(session, values[0], inner);
     await session.query(query, values, { deadlineMs: acceptDeadlineMs, signal: inner });
     return true;
   });

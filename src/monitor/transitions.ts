@@ -2,7 +2,8 @@ import type { MonitorNode } from './nodes.ts';
 
 /**
  * The orders that a keeper can follow: from each state that it reports, the goals it knows a way to
- * (fsm.c, KeeperFSM; the same in 2.0 and 2.2 unless noted; the lab holds it against `pg_autoctl do fsm gv`).
+ * (fsm.c, KeeperFSM; the same in 2.0 and 2.2 unless noted; the lab holds it against `pg_autoctl do fsm gv`;
+ * `orders-that-keepers-follow` of formation/releases.ts).
  * A monitor may ask for another one all the same, and keeps asking: the keeper then says "pg_autoctl does not know
  * how to reach state …" once a second, and once restarted leaves its Postgres down (#774, #1025; seen in the lab).
  */

@@ -1,50 +1,56 @@
-import { type Moment, now } from '../clock/clock.ts';
+import { type Moment, now, toSeconds, wallClock } from '../clock/clock.ts';
 import { sleep, withDeadline } from '../clock/deadline.ts';
 import { DeadlineError, messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
+import { containerOf, type KnownFormation } from '../formation/formation.ts';
 import type { Session } from '../postgres/session.ts';
-import { describeNodes, type MonitorNode, readNodes } from './nodes.ts';
+import { type Announcement, AnotherMonitorError, Chronicle, type NodeView } from './chronicle.ts';
+import { clockSetBy } from './dating.ts';
+import { readEvents } from './events.ts';
+import { describeNodes, readNodes } from './nodes.ts';
 import { parseStateNotification } from './notification.ts';
 
-/** What the monitor announced of a node, and when this process heard it. */
-export interface Announcement {
-  at: Moment;
-  /** `notification` for LISTEN, `table` where only the table showed the change (a notification was missed). */
-  heardBy: 'notification' | 'table';
-  name: string;
-  reportedState: string;
-  goalState: string;
-  health: number;
+/** A time in which nobody saw what the monitor did. */
+export interface BlindSpot {
+  /** The last moment before it at which the monitor answered, and the first after it; undefined: it never did again. */
+  from: Moment;
+  to: Moment | undefined;
+  why: string;
 }
 
-type NodeView = Pick<MonitorNode, 'nodeId' | 'name' | 'reportedState' | 'goalState' | 'health'> & {
-  /** When the node last reported and was last checked by the monitor, as of the last sweep. */
-  reportedAt: Moment;
-  checkedAt: Moment;
-};
-
-/** The table is read this often besides, so that a lost notification or a dead session is noticed. */
-const sweepEveryMs = 500;
-const sweepDeadlineMs = 2000;
+/** The tables are read this often besides, so that a lost notification or a dead session is noticed. */
+const lookEveryMs = 500;
+const lookDeadlineMs = 2000;
 const reconnectPauseMs = 500;
+/** A busy machine may take so long between two readings; more is a blind spot. */
+const blindAfterMs = 2500;
 
 /**
- * Watches a formation by the monitor's notifications. A lost session is opened again; a sweep of the node
- * table fills the gap. Everything heard is kept in order in `announcements`.
+ * Watches a formation by the monitor's notifications. A lost session is opened again; the monitor's tables of nodes and
+ * events tell what came meanwhile, and when. Everything is kept in order in `announcements`.
  */
 export class MonitorWatch {
-  readonly announcements: Announcement[] = [];
-  private nodes = new Map<string, NodeView>();
+  private readonly chronicle = new Chronicle();
+  private readonly blind: BlindSpot[] = [];
   private session: Session | undefined;
+  /** Why it sees nothing just now. */
+  private trouble: string | undefined;
+  /** Why it will see nothing any more. */
+  private over: AnotherMonitorError | undefined;
+  private looking: Promise<void> = Promise.resolve();
   private readonly stopped = new AbortController();
   private readonly waiting = new Set<() => void>();
   private loop: Promise<void> = Promise.resolve();
 
-  private readonly formation: string;
+  private readonly formation: KnownFormation;
   private readonly openSession: (signal: AbortSignal) => Promise<Session>;
   private readonly log: Log;
 
-  private constructor(formation: string, openSession: (signal: AbortSignal) => Promise<Session>, log: Log) {
+  private constructor(
+    formation: KnownFormation,
+    openSession: (signal: AbortSignal) => Promise<Session>,
+    log: Log,
+  ) {
     this.formation = formation;
     this.openSession = openSession;
     this.log = log;
@@ -55,7 +61,7 @@ export class MonitorWatch {
    * @param openSession opens a session on the monitor's database, under a deadline of its own
    */
   static async start(
-    formation: string,
+    formation: KnownFormation,
     openSession: (signal: AbortSignal) => Promise<Session>,
     log: Log,
   ): Promise<MonitorWatch> {
@@ -65,14 +71,42 @@ export class MonitorWatch {
     return watch;
   }
 
+  get announcements(): readonly Announcement[] {
+    return this.chronicle.announcements;
+  }
+
   /** The nodes as last heard of. */
   get current(): NodeView[] {
-    return [...this.nodes.values()].sort((a, b) => a.nodeId - b.nodeId);
+    return this.chronicle.nodes;
+  }
+
+  /** When nobody saw what the monitor did, in order; the last may not have ended. */
+  get blindSpots(): BlindSpot[] {
+    const from = this.chronicle.lastLook?.answered ?? now();
+    const isBlind = this.trouble !== undefined || now() - from > blindAfterMs;
+    const why = this.trouble ?? lateReading;
+    return isBlind ? [...this.blind, { from, to: undefined, why }] : [...this.blind];
+  }
+
+  /**
+   * Reads the monitor's tables now, so that what was announced last has its time.
+   * @returns whether they could be read
+   */
+  async look(): Promise<boolean> {
+    const { session } = this;
+    if (session === undefined || session.lost !== undefined) return false;
+    try {
+      await this.read(session, true);
+      return true;
+    } catch (error) {
+      this.lose(session, messageOf(error));
+      return false;
+    }
   }
 
   /**
    * Waits until `condition` holds of the announcements and the nodes, and returns what it returned.
-   * @throws DeadlineError that tells the last known state
+   * @throws DeadlineError that tells the last known state; AnotherMonitorError at once where that can never be told
    */
   async until<T>(
     what: string,
@@ -85,10 +119,11 @@ export class MonitorWatch {
         what,
         deadlineMs,
         () =>
-          new Promise<T>((resolve) => {
+          new Promise<T>((resolve, reject) => {
             recheck = () => {
               const found = condition(this.current, this.announcements);
               if (found !== undefined) resolve(found);
+              else if (this.over !== undefined) reject(this.over);
             };
             this.waiting.add(recheck);
             recheck();
@@ -96,8 +131,12 @@ export class MonitorWatch {
         signal,
       );
     } catch (error) {
-      if (error instanceof DeadlineError)
-        error.message += `; the monitor's last word: ${describeNodes(this.current)}`;
+      if (error instanceof DeadlineError) {
+        const spot = this.blindSpots.at(-1);
+        const unseen =
+          spot && spot.to === undefined ? ` (not seen since ${wallClock(spot.from)}: ${spot.why})` : '';
+        error.message += `; the monitor's last word: ${describeNodes(this.current)}${unseen}`;
+      }
       throw error;
     } finally {
       this.waiting.delete(recheck);
@@ -105,6 +144,9 @@ export class MonitorWatch {
   }
 
   async stop(): Promise<void> {
+    const spot = this.blindSpots.at(-1);
+    if (spot && spot.to === undefined)
+      this.log.info(`the watch on the monitor is blind since ${wallClock(spot.from)}: ${spot.why}`);
     this.stopped.abort();
     this.session?.close();
     await this.loop;
@@ -116,47 +158,69 @@ export class MonitorWatch {
       await session.listen('state', (payload) => {
         const at = now();
         const heard = parseStateNotification(payload);
-        if (heard?.formation === this.formation) this.hear({ ...heard, at, heardBy: 'notification' });
+        if (heard?.formation !== this.formation.name) return;
+        this.chronicle.notified({ ...heard, name: containerOf(this.formation, heard.name) }, at);
+        this.recheckAll();
       });
+      await this.read(session, false);
       this.session = session;
-      await this.sweep(session);
     } catch (error) {
       session.close();
       throw error;
     }
   }
 
-  private async sweep(session: Session): Promise<void> {
-    const found = await readNodes(session, this.formation, sweepDeadlineMs);
-    const at = now();
-    const known = new Set(found.map((node) => node.name));
-    for (const name of this.nodes.keys()) if (!known.has(name)) this.nodes.delete(name);
-    for (const node of found) {
-      this.hear({ ...node, at, heardBy: 'table' });
-      const view = this.nodes.get(node.name);
-      if (!view) continue;
-      view.reportedAt = at - node.secondsSinceReport * 1000;
-      view.checkedAt = at - node.secondsSinceHealthCheck * 1000;
-    }
+  /** Readings take turns: each is a transaction, whose queries see one state and have no notification between them. */
+  private async read(session: Session, listened: boolean): Promise<void> {
+    const turn = this.looking.then(async () => await this.readInTurn(session, listened));
+    this.looking = turn.catch(() => {});
+    await turn;
+  }
+
+  private async readInTurn(session: Session, listened: boolean): Promise<void> {
+    const { chronicle } = this;
+    const before = chronicle.lastLook;
+    await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', [], {
+      deadlineMs: lookDeadlineMs,
+    });
+    // What these do not show was committed since.
+    const asked = now();
+    const nodes = await readNodes(session, this.formation, lookDeadlineMs);
+    const eventsAfter = (last: number | undefined) =>
+      readEvents(session, this.formation, last, lookDeadlineMs);
+    const found = await eventsAfter(chronicle.lastEvent);
+    const anew = chronicle.beginsAnew(found);
+    const events = anew ? await eventsAfter(0) : found;
+    const answered = now();
+    await session.query('COMMIT', [], { deadlineMs: lookDeadlineMs });
+    chronicle.read(nodes, events, { asked, answered }, listened);
+    if (anew)
+      this.log.info(
+        "the monitor's events were deleted and their numbers begin anew; what it announced was heard all the same, or stands in its table of nodes",
+      );
+    const setMs = before && clockSetBy({ before, after: { asked, answered, clock: events.clock } });
+    if (setMs)
+      this.log.info(
+        `the monitor's clock was set ${setMs > 0 ? 'forward' : 'back'} by ${toSeconds(Math.abs(setMs)).toFixed(3)} s`,
+      );
+    this.sees(before?.answered ?? answered, answered);
     this.recheckAll();
   }
 
-  private hear(heard: Announcement & { nodeId: number }): void {
-    const before = this.nodes.get(heard.name);
-    if (
-      before?.reportedState === heard.reportedState &&
-      before.goalState === heard.goalState &&
-      before.health === heard.health
-    )
-      return;
-    const { nodeId, name, reportedState, goalState, health, at, heardBy } = heard;
-    const { reportedAt, checkedAt } = before ?? {
-      reportedAt: Number.NEGATIVE_INFINITY,
-      checkedAt: Number.NEGATIVE_INFINITY,
-    };
-    this.nodes.set(name, { nodeId, name, reportedState, goalState, health, reportedAt, checkedAt });
-    this.announcements.push({ at, heardBy, name, reportedState, goalState, health });
-    this.recheckAll();
+  /** A reading came to its end; it tells of a blind spot that ends with it. */
+  private sees(from: Moment, to: Moment): void {
+    const why = this.trouble ?? (to - from > blindAfterMs ? lateReading : undefined);
+    this.trouble = undefined;
+    if (why === undefined) return;
+    this.blind.push({ from, to, why });
+    this.log.info(
+      `the watch on the monitor was blind from ${wallClock(from)} to ${wallClock(to)}, for ${toSeconds(to - from).toFixed(3)} s: ${why}; what the monitor wrote down meanwhile was read`,
+    );
+  }
+
+  private lose(session: Session, why: string): void {
+    this.trouble ??= why;
+    session.close();
   }
 
   private recheckAll(): void {
@@ -166,17 +230,25 @@ export class MonitorWatch {
   private async keepWatching(): Promise<void> {
     const { signal } = this.stopped;
     while (!signal.aborted) {
+      const { session } = this;
       try {
-        await sleep(
-          this.session && this.session.lost === undefined ? sweepEveryMs : reconnectPauseMs,
-          signal,
-        );
-        if (this.session && this.session.lost === undefined) await this.sweep(this.session);
-        else await this.listen();
+        if (session?.lost !== undefined) this.trouble ??= session.lost;
+        await sleep(session?.lost === undefined ? lookEveryMs : reconnectPauseMs, signal);
+        if (session === undefined || session.lost !== undefined) await this.listen();
+        else await this.read(session, true);
       } catch (error) {
         if (signal.aborted) return;
+        if (session) this.lose(session, messageOf(error));
+        if (error instanceof AnotherMonitorError) {
+          this.over = error;
+          this.trouble = error.message;
+          this.recheckAll();
+          return;
+        }
         this.log.debug(`the watch on the monitor was interrupted and goes on: ${messageOf(error)}`);
       }
     }
   }
 }
+
+const lateReading = 'the monitor answered late, or this process did not get to run';

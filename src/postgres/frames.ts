@@ -13,6 +13,9 @@ const asides = new Set(Buffer.from('ANS'));
 /** Errors and notices: fields, each a letter and a text that a zero ends, and a zero. */
 const fielded = new Set(Buffer.from('EN'));
 
+/** Of an error or notice. A longer one is passed on without what is beyond, which `pg` would keep in memory as text. */
+const longestTextBytes = 16 * 1024;
+
 /**
  * Sees whether what comes is what a Postgres sends, as far as `pg` relies on it: a type, a length, so many bytes; an end
  * of the fields of an error, which `pg` would look for for ever; an answer that ends before it fills our memory.
@@ -25,32 +28,70 @@ export class Frames {
   private bytesLeft = 0;
   private last: [number, number] = [0, 0];
   private answerBytes = 0;
+  /** Of an error or notice that is too long: its beginning, and how long it is. */
+  private long: { kept: Buffer[]; keptBytes: number; bytes: number } | undefined;
 
-  /** @returns the error that ends the session, once what came so far is none of Postgres' */
-  fault(chunk: Buffer): Error | undefined {
-    return this.fits(chunk) ? undefined : notPostgres(chunk);
+  /** @returns what may be passed on of it, or the error that ends the session: what came so far is none of Postgres' */
+  pass(chunk: Buffer): Buffer | Error {
+    const passed: Buffer[] = [];
+    if (!this.fits(chunk, passed)) return notPostgres(chunk);
+    return passed.length === 1 ? (passed[0] as Buffer) : Buffer.concat(passed);
   }
 
-  private fits(chunk: Buffer): boolean {
+  private fits(chunk: Buffer, passed: Buffer[]): boolean {
+    // What is passed on of the chunk begins here.
+    let from = this.long === undefined && this.headLength === 0 ? 0 : chunk.length;
+    const passTo = (end: number) => {
+      if (from < end) passed.push(chunk.subarray(from, end));
+      from = chunk.length;
+    };
     for (let at = 0; at < chunk.length; ) {
       if (this.bytesLeft > 0) {
         const taken = chunk.subarray(at, at + this.bytesLeft);
         this.bytesLeft -= taken.length;
         at += taken.length;
         this.last = [taken.at(-2) ?? this.last[1], taken.at(-1) ?? 0];
-        if (this.bytesLeft === 0 && fielded.has(this.type) && this.last.some((byte) => byte !== 0))
-          return false;
+        this.keep(taken);
+        if (this.bytesLeft > 0) continue;
+        if (fielded.has(this.type) && this.last.some((byte) => byte !== 0)) return false;
+        if (this.long) {
+          passed.push(shortened(this.type, Buffer.concat(this.long.kept), this.long.bytes));
+          this.long = undefined;
+          from = at;
+        }
         continue;
       }
+      const wasCut = this.headLength > 0;
+      const start = at;
       const copied = chunk.copy(this.head, this.headLength, at, at + headBytes - this.headLength);
       this.headLength += copied;
       at += copied;
       if (!messageTypes.has(this.head[0] ?? 0)) return false;
-      if (this.headLength < headBytes) break;
+      if (this.headLength < headBytes) {
+        // It is passed on once it is whole.
+        if (!wasCut) passTo(start);
+        break;
+      }
       this.headLength = 0;
-      if (!this.begins(this.head[0] ?? 0, this.head.readUInt32BE(1))) return false;
+      const length = this.head.readUInt32BE(1);
+      if (!this.begins(this.head[0] ?? 0, length)) return false;
+      if (fielded.has(this.type) && length > longestTextBytes) {
+        if (!wasCut) passTo(start);
+        this.long = { kept: [], keptBytes: 0, bytes: length - 4 };
+      } else if (wasCut) {
+        passed.push(Buffer.from(this.head));
+        from = at;
+      }
     }
+    passTo(chunk.length);
     return true;
+  }
+
+  private keep(taken: Buffer): void {
+    if (this.long === undefined || this.long.keptBytes >= longestTextBytes) return;
+    const kept = Buffer.from(taken.subarray(0, longestTextBytes - this.long.keptBytes));
+    this.long.kept.push(kept);
+    this.long.keptBytes += kept.length;
   }
 
   /** @param length as sent: it counts its own four bytes */
@@ -63,6 +104,29 @@ export class Frames {
     else if (!asides.has(type)) this.answerBytes += length;
     return length >= (fielded.has(type) ? 5 : 4) && Math.max(length, this.answerBytes) <= longestAnswerBytes;
   }
+}
+
+const shownTextBytes = 500;
+
+/** An error or notice of the same severity and code, with the beginning of its text, and how long it was. */
+function shortened(type: number, beginning: Buffer, bytes: number): Buffer {
+  const fields = new Map<string, string>();
+  for (let at = 0; at < beginning.length; ) {
+    const end = beginning.indexOf(0, at);
+    const field = beginning.subarray(at, end === -1 ? beginning.length : end);
+    if (field.length === 0) break;
+    fields.set(String.fromCharCode(field[0] ?? 0), field.toString('utf8', 1, shownTextBytes));
+    at += field.length + 1;
+  }
+  // What is cut may be in the midst of a character.
+  const text = (fields.get('M') ?? '').replace(/\ufffd+$/, '');
+  fields.set('M', `${text}… (${bytes} bytes in all)`);
+  const told = ['S', 'V', 'C', 'M'].filter((name) => fields.has(name));
+  const body = Buffer.from(`${told.map((name) => `${name}${fields.get(name)}\0`).join('')}\0`);
+  const head = Buffer.alloc(headBytes);
+  head[0] = type;
+  head.writeUInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
 }
 
 /**
@@ -79,16 +143,16 @@ export function guardAnswers(client: pg.Client): void {
 function guarded(stream: Duplex): Duplex {
   const frames = new Frames();
   let isOver = false;
-  const endWith = (fault: Error) => {
+  const endWith = (error: Error) => {
     isOver = true;
-    stream.destroy(fault);
+    stream.destroy(error);
   };
   const hear = (listener: (chunk: Buffer) => void) => (chunk: Buffer) => {
     if (isOver) return;
-    const fault = frames.fault(chunk);
-    if (fault) return endWith(fault);
+    const passed = frames.pass(chunk);
+    if (passed instanceof Error) return endWith(passed);
     try {
-      listener(chunk);
+      if (passed.length > 0) listener(passed);
     } catch (error) {
       endWith(new EnvironmentError(`what Postgres sent cannot be read: ${messageOf(error)}`));
     }

@@ -8,16 +8,18 @@ import saslprep from '@mongodb-js/saslprep';
  */
 
 const iterationsByDefault = 4096;
+/** Whoever owns a role may store any number, and 2^31 of them take half an hour: beyond a second's worth it is not tried. */
+const mostIterations = 2_000_000;
 
 /** A verifier for `password`, with a fresh salt. */
 export function scramVerifier(password: string): string {
   return buildVerifier(password, randomBytes(16), iterationsByDefault);
 }
 
-/** Whether `password` is the one behind a stored verifier; false for any other kind of stored password. */
+/** Whether `password` is the one behind a stored verifier; false for any other kind, and where it takes too long to tell. */
 export function matchesVerifier(password: string, stored: string): boolean {
   const parts = /^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$/.exec(stored);
-  if (!parts || !(Number(parts[1]) >= 1 && Number(parts[1]) <= 0x7fffffff)) return false;
+  if (!parts || !(Number(parts[1]) >= 1 && Number(parts[1]) <= mostIterations)) return false;
   const built = Buffer.from(buildVerifier(password, Buffer.from(parts[2] ?? '', 'base64'), Number(parts[1])));
   const given = Buffer.from(stored);
   return built.length === given.length && timingSafeEqual(built, given);

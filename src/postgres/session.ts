@@ -5,6 +5,15 @@ import pg from 'pg';
 import { withDeadline } from '../clock/deadline.ts';
 import { DeadlineError, EnvironmentError, messageOf } from '../contract/errors.ts';
 import { guardAnswers } from './frames.ts';
+import { shownText } from './shown-text.ts';
+import {
+  clientSettings,
+  type SessionSettings,
+  settingsSince,
+  startupOptions,
+  superuserSettings,
+  superuserSettingsSince,
+} from './startup.ts';
 
 /** What `pg` takes for a socket, not yet connected, and what was said on it of its end. */
 export interface PostgresStream extends Duplex {
@@ -30,6 +39,12 @@ export interface SessionOptions {
   signal?: AbortSignal | undefined;
   /** Absent: the superuser `postgres`, by peer authentication. */
   login?: Login;
+  /** Postgres' major version, as far as it is known: an older server refuses settings that it does not know. */
+  version?: number;
+  /** What it has set besides what every session of its kind has. */
+  settings?: SessionSettings;
+  /** Whose Postgres that is, for messages of its own; absent where whoever asks names it. */
+  server?: string;
 }
 
 /** The SQLSTATE of what a session threw, where it is an answer of the server's. */
@@ -45,11 +60,13 @@ export function sqlStateOf(error: unknown): string | undefined {
 export class Session {
   private readonly client: pg.Client;
   private readonly stream: PostgresStream;
+  private readonly postgres: string;
   private lostBecause: string | undefined;
 
-  private constructor(client: pg.Client, stream: PostgresStream) {
+  private constructor(client: pg.Client, stream: PostgresStream, server: string | undefined) {
     this.client = client;
     this.stream = stream;
+    this.postgres = server === undefined ? 'Postgres' : `Postgres in ${server}`;
   }
 
   /**
@@ -58,7 +75,7 @@ export class Session {
    */
   static async open(
     stream: PostgresStream,
-    { database, connectDeadlineMs, signal, login }: SessionOptions,
+    { database, connectDeadlineMs, signal, login, version = 0, settings = {}, server }: SessionOptions,
   ): Promise<Session> {
     // pg takes these from the environment where its configuration cannot say no.
     delete process.env['PGREPLICATION'];
@@ -73,14 +90,18 @@ export class Session {
       password: () => passwordOf(login),
       database,
       ssl: login?.tls ?? false,
-      options: '-c search_path=pg_catalog -c client_min_messages=warning',
+      options: startupOptions({
+        ...(login ? clientSettings : superuserSettings),
+        ...(login ? settingsSince(version) : superuserSettingsSince(version)),
+        ...settings,
+      }),
       client_encoding: 'UTF8',
       application_name: 'pgha',
     });
     guardAnswers(client);
-    const session = new Session(client, stream);
+    const session = new Session(client, stream, server);
     // Without a listener, a socket that dies while idle would end the process.
-    client.on('error', (error) => session.markLost(messageOf(error)));
+    client.on('error', (error) => session.markLost(toldBy(error)));
     client.on('end', () => session.markLost('the connection ended'));
     try {
       await withDeadline(
@@ -95,13 +116,21 @@ export class Session {
       stream.destroy();
       // What is no Postgres is told by what it sent.
       if (error instanceof EnvironmentError) throw error;
-      throw complaint ? new Error(complaint, { cause: error }) : error;
+      if (complaint) throw new Error(complaint, { cause: error });
+      if (error instanceof pg.DatabaseError) error.message = toldBy(error);
+      throw error;
     }
   }
 
   /** Why the session is over, or undefined while it lives. */
   get lost(): string | undefined {
     return this.lostBecause;
+  }
+
+  /** The id of the server's process for it; undefined where the server told none. */
+  get backend(): number | undefined {
+    // What the server's BackendKeyData said: pg keeps it, and its types do not tell.
+    return (this.client as pg.Client & { processID: number | null }).processID ?? undefined;
   }
 
   private onLostListener: ((why: string) => void) | undefined;
@@ -116,9 +145,15 @@ export class Session {
     this.onLostListener?.(this.lostBecause);
   }
 
+  /** Calls `listener` once the way to the server is closed, from either end. */
+  onClosed(listener: () => void): void {
+    if (this.stream.closed) listener();
+    else this.stream.once('close', listener);
+  }
+
   /** Calls `listener` with the text of each warning of the server. */
   onWarning(listener: (text: string) => void): void {
-    this.client.on('notice', (notice) => listener(messageOf(notice.message)));
+    this.client.on('notice', (notice) => listener(shownText(notice.message ?? '')));
   }
 
   /** Runs one statement. @throws DeadlineError (and closes the session), or what the server answered */
@@ -128,10 +163,10 @@ export class Session {
     { deadlineMs = 5000, signal }: { deadlineMs?: number; signal?: AbortSignal | undefined } = {},
   ): Promise<T[]> {
     if (this.lostBecause !== undefined)
-      throw new EnvironmentError(`the session with Postgres ended: ${this.lostBecause}`);
+      throw new EnvironmentError(`the session with ${this.postgres} ended: ${this.lostBecause}`);
     try {
       const answer = await withDeadline(
-        'Postgres to answer a query',
+        `${this.postgres} to answer a query`,
         deadlineMs,
         () => this.client.query<T>(text, [...values]),
         signal,
@@ -139,11 +174,13 @@ export class Session {
       return answer.rows;
     } catch (error) {
       if (error instanceof pg.DatabaseError)
-        throw new EnvironmentError(`Postgres refused a statement: ${messageOf(error)}`, { cause: error });
-      this.markLost(messageOf(error));
+        throw new EnvironmentError(`${this.postgres} refused a statement: ${toldBy(error)}`, {
+          cause: error,
+        });
+      this.markLost(toldBy(error));
       this.stream.destroy();
       if (signal?.aborted || error instanceof DeadlineError) throw error;
-      throw new EnvironmentError(`the session with Postgres ended: ${this.lostBecause}`);
+      throw new EnvironmentError(`the session with ${this.postgres} ended: ${this.lostBecause}`);
     }
   }
 
@@ -161,6 +198,30 @@ export class Session {
     this.stream.destroy();
   }
 }
+
+const undefinedParameter = '42704';
+
+/**
+ * Opens a session whose server may be older than it is said to be: then it gets fewer settings.
+ * @param connect makes the stream for it, three times at most
+ * @throws as Session.open, and as `connect`
+ */
+export async function openSession(
+  connect: () => PostgresStream | Promise<PostgresStream>,
+  options: SessionOptions & { version: number },
+): Promise<Session> {
+  for (const version of [options.version, 14]) {
+    try {
+      return await Session.open(await connect(), { ...options, version });
+    } catch (error) {
+      if (sqlStateOf(error) !== undefinedParameter) throw error;
+    }
+  }
+  return await Session.open(await connect(), { ...options, version: 0 });
+}
+
+/** What a thrown thing says, of a length and in characters that fit anywhere. */
+const toldBy = (error: unknown) => shownText(messageOf(error));
 
 function passwordOf(login: Login | undefined): string {
   if (login === undefined)

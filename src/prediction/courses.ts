@@ -1,22 +1,22 @@
 import type { Interval } from '../clock/interval.ts';
-import type { LiveNode, LiveSettings } from './settings.ts';
+import type { LiveNode, LiveSettings } from './basis.ts';
 import {
   announced,
   chosen,
   commanded,
   demotedAfterCrash,
   demotionAwaited,
+  type FailoverStep,
   givenUp,
   handedOver,
   nextReport,
   opened,
-  type Step,
-} from './steps.ts';
+} from './failover-steps.ts';
 
 /** Which steps lead to a promotion, by what brings it about; the announcement is the last. */
 
 /** @param checks how long the health checks of this fault take to fail */
-export function failoverCourse({ monitor, nodes }: LiveSettings, checks: Interval): Step[] {
+export function failoverCourse({ monitor, nodes }: LiveSettings, checks: Interval): FailoverStep[] {
   return [
     givenUp(monitor, checks),
     nextReport('a standby reports, and the failover begins'),
@@ -28,7 +28,7 @@ export function failoverCourse({ monitor, nodes }: LiveSettings, checks: Interva
   ];
 }
 
-export function switchoverCourse(live: LiveSettings, primary: LiveNode): Step[] {
+export function switchoverCourse(live: LiveSettings, primary: LiveNode): FailoverStep[] {
   const { length } = live.nodes;
   return [
     commanded,
@@ -43,7 +43,7 @@ export function switchoverCourse(live: LiveSettings, primary: LiveNode): Step[] 
  * A failover that the keeper itself asks for: it hides a Postgres that is down only once it has tried to start it
  * (keeper.c, ReportPgIsRunning), so one that looks before that gives its node up.
  */
-export function crashCourse(live: LiveSettings, primary: LiveNode): Step[] {
+export function crashCourse(live: LiveSettings, primary: LiveNode): FailoverStep[] {
   const { monitor, nodes } = live;
   return [
     nextReport('its keeper reports that Postgres does not run'),
@@ -69,7 +69,7 @@ export function noSuccessor({ nodes, numberSyncStandbys }: LiveSettings, primary
   if (standbys.every(({ candidatePriority }) => candidatePriority === 0))
     return 'every other data node has candidate priority 0; give one of them a higher one';
   // Of two nodes the standby needs no quorum; of more, number_sync_standbys + 1 of them must report their position
-  // (group_state_machine.c, ProceedGroupStateForMSFailover).
+  // (group_state_machine.c, ProceedGroupStateForMSFailover; `quorum-holds-elections-back` of formation/releases.ts).
   const quorum = standbys.filter(({ replicationQuorum }) => replicationQuorum).length;
   if (standbys.length > 1 && numberSyncStandbys > 0 && quorum < numberSyncStandbys + 1)
     return (

@@ -1,9 +1,9 @@
-import { seconds } from '../clock/clock.ts';
+import { toSeconds } from '../clock/clock.ts';
 import { type Interval, inTurn } from '../clock/interval.ts';
 import { keptForMs, silentChecksFail } from '../formation/detection.ts';
 import { connectionEnds, demotingFenced, firstLook, fullCutFenced } from '../formation/fencing.ts';
-import type { LiveNode, LiveSettings } from './settings.ts';
-import { chosen, demotionAwaited, givenUp, opened, roundMs } from './steps.ts';
+import type { LiveNode, LiveSettings } from './basis.ts';
+import { chosen, demotionAwaited, givenUp, opened, roundMs } from './failover-steps.ts';
 
 /** When an old primary takes no more writes, against when the new one takes its first. Milliseconds. */
 export interface Fence {
@@ -19,7 +19,10 @@ export interface Fence {
   reason: string;
 }
 
-/** A cut amid a report costs up to tcp_user_timeout more: docs/timings.md, "Why these values". */
+/**
+ * A cut amid a report costs up to tcp_user_timeout more: docs/timings.md, "Why these values". It is the URI's as long as
+ * `uri-limits-silence` of formation/releases.ts holds.
+ */
 export const lateMs = 3000;
 
 /** A thawed primary was demoted 0.2 to 3.4 s after the thaw: its keeper's first report tells it. */
@@ -40,7 +43,7 @@ export const frozen: Fence = {
   overlapWhenLateMs: thawMs,
   reason:
     'a frozen primary is never fenced, as nothing runs that could: thawed after the promotion it takes writes until its ' +
-    `keeper's first report, for up to ${seconds(thawMs)} s`,
+    `keeper's first report, for up to ${toSeconds(thawMs)} s`,
 };
 
 /** Nothing arrives at the old primary, nor from it. */
@@ -60,8 +63,8 @@ export function fullCutFence(live: LiveSettings, primary: LiveNode, writable: In
   const ends = connectionEnds(primary, statusMs).least;
   if (ends < firstLook.most && !helpers.remembersStandby)
     return unreliable(
-      `${name} may never fence itself: its standby's connection may end after ${seconds(ends)} s, before its keeper first ` +
-        `looks for it, after up to ${seconds(firstLook.most)} s; raise wal_sender_timeout, or set ` +
+      `${name} may never fence itself: its standby's connection may end after ${toSeconds(ends)} s, before its keeper first ` +
+        `looks for it, after up to ${toSeconds(firstLook.most)} s; raise wal_sender_timeout, or set ` +
         'wal_receiver_status_interval to 1s',
     );
   const fenced = fullCutFenced(primary, statusMs);
@@ -74,7 +77,7 @@ export function fullCutFence(live: LiveSettings, primary: LiveNode, writable: In
     fenced,
     margin,
     missesWhenLate,
-    `wal_sender_timeout ${seconds(walSenderTimeoutMs)} s and network_partition_timeout ${primary.networkPartitionTimeoutSeconds} s ` +
+    `wal_sender_timeout ${toSeconds(walSenderTimeoutMs)} s and network_partition_timeout ${primary.networkPartitionTimeoutSeconds} s ` +
       `of ${name} decide when it is fenced`,
   );
 }

@@ -1,4 +1,4 @@
-import type { FaultClass, FaultPrediction, Part, Prediction, Span } from './prediction.ts';
+import type { FaultClass, FaultPrediction, Part, Prediction, Span } from './record.ts';
 
 export interface TargetVerdict {
   /** `not-certain`: the target lies inside the interval. */

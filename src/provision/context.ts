@@ -1,17 +1,25 @@
+import { parseTrouble, troubleProbe } from '../check/trouble-probe.ts';
+import { now } from '../clock/clock.ts';
 import { retryUntil } from '../clock/deadline.ts';
-import { DeadlineError } from '../contract/errors.ts';
+import { DeadlineError, EnvironmentError } from '../contract/errors.ts';
 import { type Formation, type Member, membersOf } from '../formation/formation.ts';
-import { ContainerRelay } from '../incus/container-relay.ts';
 import type { Incus } from '../incus/incus.ts';
+import { ContainerRelay } from '../incus/relay/container-relay.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
+import { describeLastWords } from '../postgres/server-log.ts';
 import { type Session, sqlStateOf } from '../postgres/session.ts';
-import { type Facts, noFacts } from './facts.ts';
-import type { Secrets } from './secrets.ts';
+import type { MemberCertificate } from './certificates/certificates.ts';
+import { type Facts, readFacts } from './facts.ts';
+import { MemberContainer, type Run } from './member-container.ts';
+import type { Secrets } from './passwords/secrets.ts';
 import type { Steps } from './steps.ts';
-import type { MemberCertificate } from './tls.ts';
+
+/** How often a Postgres that does not answer is asked why. */
+const lookMs = 3000;
+const troubleBytes = 2 * 1024 * 1024;
 
 /** What every part of one provisioning run works with. */
-export class Context {
+export class Context implements Run {
   readonly formation: Formation;
   readonly incus: Incus;
   readonly steps: Steps;
@@ -20,11 +28,11 @@ export class Context {
   readonly dataNodes: readonly Member[];
   /** By member; empty where certificates are self-signed. */
   readonly certificates: ReadonlyMap<string, MemberCertificate>;
-  /** What was found in each container that runs. */
+  /** What was found in each container; nothing (noFacts) of one that does not exist, and no entry of one that was not read. */
   readonly facts = new Map<string, Facts>();
   /** Data nodes whose container has all that stands outside the data directory. */
   readonly prepared = new Set<string>();
-  /** Containers that exist and do not run: a plan cannot look into them. */
+  /** Containers that exist and do not run, or whose files postgres cannot read: a plan cannot look into them. */
   readonly closed = new Set<string>();
   /** Passwords of pg_auto_failover's accounts; known once the containers were read. */
   secrets: Secrets = { autoctl: '', replication: '' };
@@ -33,11 +41,8 @@ export class Context {
   private readonly opening = new Map<string, Promise<Session>>();
 
   constructor(
-    formation: Formation,
-    incus: Incus,
-    steps: Steps,
+    { formation, incus, steps, signal }: Run,
     certificates: ReadonlyMap<string, MemberCertificate>,
-    signal: AbortSignal,
   ) {
     this.formation = formation;
     this.incus = incus;
@@ -56,12 +61,26 @@ export class Context {
     return [this.monitor, ...this.dataNodes];
   }
 
+  /** @throws EnvironmentError where nobody has looked: that is no container without data */
   factsOf({ name }: Member): Facts {
-    return this.facts.get(name) ?? noFacts;
+    const facts = this.facts.get(name);
+    if (facts === undefined)
+      throw new EnvironmentError(`what ${name} holds was not read, so nothing can be done to it`);
+    return facts;
+  }
+
+  /** A member's container to work in. @param steps of which its changes are, where those are not the run's own */
+  container(member: Member, steps: Steps = this.steps): MemberContainer {
+    return new MemberContainer(this, member, { steps });
+  }
+
+  /** What a member's container, which must run, holds now. Throws as readFacts does. */
+  async readFacts(member: Member): Promise<Facts> {
+    return await readFacts(this.relay(member), member, this.signal);
   }
 
   /** The way into a member's container, which must run: opened where there is none. */
-  relay({ name }: Member): ContainerRelay {
+  relay({ name }: Pick<Member, 'name'>): ContainerRelay {
     const open = this.relays.get(name);
     if (open && open.lost === undefined) return open;
     const relay = new ContainerRelay(this.incus, name, 'root');
@@ -90,11 +109,40 @@ export class Context {
 
   /** The same for a Postgres that may only just be starting. */
   async answering(member: Member): Promise<Session> {
+    let lookAt = now() + lookMs;
+    let said: string | undefined;
     return await retryUntil(
       `Postgres in ${member.name} to answer`,
       { deadlineMs: 60_000, pauseMs: 100, signal: this.signal },
-      () => this.open(member),
+      async () => {
+        try {
+          return await this.open(member);
+        } catch (error) {
+          if (now() > lookAt) {
+            said = await this.lastWords(member);
+            lookAt = now() + lookMs;
+          }
+          // The last of these is what the deadline tells.
+          throw said === undefined ? error : new EnvironmentError(said);
+        }
+      },
     );
+  }
+
+  /** Why a member's Postgres is down, in its own words; undefined where it does not say. */
+  private async lastWords(member: Member): Promise<string | undefined> {
+    try {
+      const output = await this.relay(member).read(troubleProbe(member), {
+        deadlineMs: 5000,
+        maxBytes: troubleBytes,
+        signal: this.signal,
+      });
+      const { lastWords } = parseTrouble(output).postgres;
+      return lastWords && `Postgres does not start: ${describeLastWords(lastWords)}`;
+    } catch {
+      this.signal.throwIfAborted();
+      return undefined;
+    }
   }
 
   /** The session, or undefined where no Postgres answers. */

@@ -1,16 +1,25 @@
+import { EnvironmentError } from '../contract/errors.ts';
 import type { Member } from '../formation/formation.ts';
-import type { ContainerRelay } from '../incus/container-relay.ts';
+import type { ContainerRelay } from '../incus/relay/container-relay.ts';
+import { keeperConfigPath } from '../member/keeper-config.ts';
 import { type StandbyMemory, standbyMemory, stateFileOf } from '../member/keeper-state.ts';
-import { caPem, serverPem } from '../member/tls.ts';
-import { unitPath } from '../member/unit.ts';
-import { type PackageFacts, packageProbe, parsePackageFacts } from './packages.ts';
-import { passwordFile } from './secrets.ts';
-import { runtimeFolderPath } from './service.ts';
-import { managedSettingsPath } from './settings.ts';
-import { certificateProbe } from './tls.ts';
+import { passwordFile } from '../member/roles.ts';
+import { caPem, renewBeforeSeconds, serverPem } from '../member/tls.ts';
+import { runtimeFolderPath, unitOf, unitPathOf } from '../member/unit.ts';
+import certificateState from './certificates/scripts/certificate-state.sh';
+import { parseMulticast, type ResolverFacts, resolverPath } from './containers/resolver.ts';
+import multicastInUse from './containers/scripts/multicast.sh';
+import { managedSettingsPath } from './members/settings.ts';
+import { packageFiles } from './packages/apt-files.ts';
+import { type PackageFacts, parsePackageFacts } from './packages/package-facts.ts';
+import packageState from './packages/scripts/package-state.sh';
+import contentOfFiles from './scripts/content-of-files.pl';
+import facts from './scripts/facts.sh';
+import factsOfPostgres from './scripts/facts-of-postgres.pl';
+import factsOfRoot from './scripts/facts-of-root.pl';
 
 /** What a container holds now, as far as provisioning cares. Read in one round trip. */
-export interface Facts {
+export interface Facts extends ResolverFacts {
   packages: PackageFacts;
   /** Major version of the data directory, undefined when there is none. */
   postgresVersion: number | undefined;
@@ -22,6 +31,8 @@ export interface Facts {
   serviceEnabled: boolean;
   /** postmaster.pid names a process that is not this data directory's Postgres, and pg_autoctl takes it for that. */
   mistakenPostmaster: boolean;
+  /** Postgres of this data directory runs, be it that it takes no sessions. */
+  postgresRuns: boolean;
   /**
    * postgresql.conf stands in the data directory, pg_autoctl has its configuration, and its service was set up,
    * which comes last: what gates `pg_autoctl create`, which finishes what an interrupted one began.
@@ -35,11 +46,11 @@ export interface Facts {
   standbyMemory: StandbyMemory;
   /** Data directories that pg_autoctl is configured for in this container, ours or not. */
   dataDirectories: string[];
-  /** pg_hba.conf and pg_ident.conf of the data directory, '' when there is none. */
-  hba: string;
-  ident: string;
-  /** libpq's password file of the user postgres; secret. And its owner and mode, as `postgres 600`. */
-  passwordFile: string;
+  /** pg_hba.conf and pg_ident.conf of the data directory, '' when there is none, undefined when it cannot be read. */
+  hba: string | undefined;
+  ident: string | undefined;
+  /** libpq's password file of the user postgres, undefined when it cannot be read; secret. And its owner and mode, as `postgres 600`. */
+  passwordFile: string | undefined;
   passwordFileMode: string;
   /** What is to be said of key and certificate: `good`, `missing`, `expiring`, `mismatch`, `otherhost`. */
   certificate: string;
@@ -50,7 +61,7 @@ export interface Facts {
   managedSettings: string;
 }
 
-/** What is known of a container that does not exist yet. */
+/** What is known of a container that does not exist yet; not of one that was not read. */
 export const noFacts: Facts = {
   packages: { codename: '', versions: new Map(), files: new Map(), certificates: false },
   postgresVersion: undefined,
@@ -59,6 +70,7 @@ export const noFacts: Facts = {
   serviceActive: false,
   serviceEnabled: false,
   mistakenPostmaster: false,
+  postgresRuns: false,
   created: false,
   distributionClusters: [],
   keeperConfig: '',
@@ -72,112 +84,70 @@ export const noFacts: Facts = {
   serverPemHash: '',
   ca: '',
   managedSettings: '',
+  multicast: [],
+  resolver: '',
+  resolverBehind: false,
 };
 
 const configurations = '/var/lib/postgresql/.config/pg_autoctl';
 
-/** More than any of these files has; a larger one is none that we wrote. */
-const maxFileBytes = 2 * 1024 * 1024;
-
-/** Perl: prints `key CONTENT` for a regular file, its content in hexadecimal. One process for all files of a user. */
-const content = `
-use strict; use warnings;
-sub content { my ($key, $path) = @_;
-  -f $path && open(my $file, "<:raw", $path) or return;
-  my $bytes = "";
-  while ((my $left = ${maxFileBytes} - length($bytes)) > 0) { sysread($file, $bytes, $left, length($bytes)) or last }
-  print "$key ", unpack("H*", $bytes), "\\n" }
-`;
-
-/** Perl. @param files by key, absolute paths without quotes in them */
-const contentsOf = (files: Record<string, string>) =>
-  `${content}${Object.entries(files)
-    .map(([key, path]) => `content("${key}", "${path}");`)
-    .join('\n')}\n`;
-
-/** What lies in folders of postgres. It is read as postgres: a link there leads to nothing but what is its own. */
-const probeOfPostgres = `
-my ($pgdata) = @ARGV;
-my $home = "${configurations}";
-my (@configured, @folders);
-@folders = ("");
-while (defined(my $folder = shift @folders)) {
-  opendir(my $entries, $home . $folder) or next;
-  for (sort readdir $entries) {
-    next if $_ eq "." || $_ eq "..";
-    my $path = "$folder/$_";
-    if ($_ eq "pg_autoctl.cfg") { push @configured, $path }
-    elsif (!-l $home . $path && -d _) { push @folders, $path }
-  }
-}
-print "pgdata ", substr($_, 1), "\\n" for @configured;
-# Where another data directory is configured, its data is what a refusal must tell of.
-my $data = $pgdata;
-if (@configured && !-f "$home$data/pg_autoctl.cfg") { $data = $configured[0]; $data =~ s{/pg_autoctl\\.cfg$}{} }
-content("hba", "$pgdata/pg_hba.conf");
-content("ident", "$pgdata/pg_ident.conf");
-my $keeper = "$home$data/pg_autoctl.cfg";
-# pg_autoctl writes it in place: for a moment it is empty.
-for (1 .. 5) { last if !-f $keeper || -s _; select(undef, undef, undef, 0.1) }
-content("keeper", $keeper);
-content("state", "${stateFileOf('$pgdata')}");
-content("passwords", "${passwordFile}");
-if (my @stat = stat("${passwordFile}")) {
-  printf "passwordmode %s:%o\\n", scalar(getpwuid($stat[4])) // $stat[4], $stat[2] & 07777;
-}
-# What unit.ts has of such a file; kill answers this user as it answers pg_autoctl. What cannot be read is not judged.
-if (-f "$pgdata/postmaster.pid" && open(my $file, "<", "$pgdata/postmaster.pid")) {
-  my ($pid) = (<$file> // "") =~ /^-?(\\d+)$/;
-  if ($pid && kill(0, $pid)) {
-    my ($theirs, $ours) = map { join(":", (stat)[0, 1]) } ("/proc/$pid/cwd", $pgdata);
-    print "mistaken yes\\n" if $theirs ne "" && $theirs ne $ours && kill(0, $pid);
-  }
-}
-if (open(my $file, "<", "$data/PG_VERSION")) { read($file, my $version, 20); print "version ", split(/\\n/, $version), "\\n" }
-`;
-
-/**
- * Prints `key value` lines, file contents in hexadecimal, apt's own in base64. Constant text; what varies comes as arguments:
- * data directory and host name. Of what is said as postgres only its own keys pass.
- */
-const probe = `
-pgdata=$1; host=$2
-${packageProbe}
-${certificateProbe}
-systemctl show pg_autoctl.service --property=ActiveState --property=UnitFileState 2>/dev/null |
-  sed -n 's/^ActiveState=/active /p; s/^UnitFileState=/enabled /p'
-perl -e '${contentsOf({ unit: unitPath, tmpfiles: runtimeFolderPath, ca: caPem, settings: managedSettingsPath })}'
-echo "certificate $(certificate_state ${serverPem} "$host")"
-if [ -f ${serverPem} ]; then echo "pemhash $(sha256sum < ${serverPem} | cut -d' ' -f1)"; fi
-for conf in /etc/postgresql/*/*/start.conf; do
-  [ -f "$conf" ] || continue
-  case $conf in *[!A-Za-z0-9._/-]*) continue ;; esac
-  if grep -q '^auto' "$conf"; then d=\${conf%/start.conf}; v=\${d%/*}; echo "cluster \${v##*/} \${d##*/}"; fi
-done
-if [ -f "$pgdata/postgresql.conf" ]; then echo created yes; fi
-if id postgres > /dev/null 2>&1; then
-  # Taken for absent, they would be made anew.
-  told=$(runuser -u postgres -- perl -e '${content}${probeOfPostgres}' "$pgdata") || { echo "the files of postgres cannot be read" >&2; exit 1; }
-  printf '%s\\n' "$told" | grep -aE '^(hba|ident|keeper|state|passwords|passwordmode|pgdata|mistaken|version) '
-fi
-exit 0
-`;
+/** Files that are root's, by key. */
+const filesOfRoot = (member: Member) => ({
+  unit: unitPathOf(member),
+  tmpfiles: runtimeFolderPath,
+  ca: caPem,
+  settings: managedSettingsPath,
+  resolver: resolverPath,
+});
 
 /** What all of these files together may have; a user who fills them up is told, and nobody's memory is filled. */
 const probeBytes = 16 * 1024 * 1024;
 
-/** Reads a running container's facts. @throws as ContainerRelay.read */
+/** Reads a running container's facts. @throws as ContainerRelay.read, and as parseFacts */
 export async function readFacts(relay: ContainerRelay, member: Member, signal?: AbortSignal): Promise<Facts> {
-  const command = ['sh', '-c', probe, 'sh', member.pgdata, member.host];
-  return parseFacts(await relay.read(command, { deadlineMs: 20_000, maxBytes: probeBytes, signal }));
+  const command = [
+    ...['sh', '-c', `${packageState}${certificateState}${multicastInUse}${facts}`, 'sh'],
+    ...[member.pgdata, member.host, serverPem, String(renewBeforeSeconds), packageFiles],
+    ...[`${contentOfFiles}${factsOfRoot}`, `${contentOfFiles}${factsOfPostgres}`],
+    ...[configurations, stateFileOf(member.pgdata), passwordFile],
+    ...[unitOf(member), resolverPath, ...Object.entries(filesOfRoot(member)).flat()],
+  ];
+  return parseFacts(await relay.read(command, { deadlineMs: 20_000, maxBytes: probeBytes, signal }), member);
 }
 
-export function parseFacts(output: string): Facts {
+/** What decides whether there is data, and whose; unread it must not pass for absent. */
+const indispensable = (member: Member): Record<string, string> => ({
+  keeper: keeperConfigPath(member),
+  version: `${member.pgdata}/PG_VERSION`,
+});
+
+/** Files are there that postgres cannot read, without which nothing may be changed. */
+export class UnreadFilesError extends EnvironmentError {
+  /** @param what the container, with these files and why each could not be read, in a sentence */
+  constructor(readonly what: string) {
+    super(
+      `${what}; what it holds is not known then, and nothing is changed; give them back (chown postgres: FILE in the container), and run this again`,
+    );
+  }
+}
+
+/** @throws UnreadFilesError */
+export function parseFacts(output: string, member: Member): Facts {
   const lines = output.split('\n').map((line) => line.split(' '));
   const value = (key: string) => lines.find((line) => line[0] === key)?.[1] ?? '';
   // Latin-1 keeps every byte of a file that is compared and written back.
   const content = (key: string) => Buffer.from(value(key), 'hex').toString('latin1');
   const text = (key: string) => Buffer.from(value(key), 'hex').toString('utf8');
+  const unread = new Map(
+    lines.flatMap(([kind, key = '', why = '']) =>
+      kind === 'unread' ? [[key, Buffer.from(why, 'hex').toString('utf8')]] : [],
+    ),
+  );
+  const missed = Object.entries(indispensable(member)).filter(([key]) => unread.has(key));
+  if (missed.length > 0) {
+    const told = missed.map(([key, path]) => `${path} (${unread.get(key)})`).join(', ');
+    throw new UnreadFilesError(`${member.name} has files that its user postgres cannot read: ${told}`);
+  }
   return {
     packages: parsePackageFacts(lines),
     unit: content('unit'),
@@ -185,6 +155,7 @@ export function parseFacts(output: string): Facts {
     serviceActive: value('active') === 'active',
     serviceEnabled: value('enabled') === 'enabled',
     mistakenPostmaster: value('mistaken') === 'yes',
+    postgresRuns: value('runs') === 'yes',
     created:
       value('created') === 'yes' &&
       value('keeper') !== '' &&
@@ -201,13 +172,20 @@ export function parseFacts(output: string): Facts {
     dataDirectories: lines.flatMap(([key, path]) =>
       key === 'pgdata' && path ? [`/${path.replace(/\/?pg_autoctl\.cfg$/, '')}`] : [],
     ),
-    hba: content('hba'),
-    ident: content('ident'),
-    passwordFile: text('passwords'),
+    hba: unread.has('hba') ? undefined : content('hba'),
+    ident: unread.has('ident') ? undefined : content('ident'),
+    passwordFile: unread.has('passwords') ? undefined : text('passwords'),
     passwordFileMode: value('passwordmode').replace(':', ' '),
     certificate: value('certificate') || 'missing',
     serverPemHash: value('pemhash'),
     ca: text('ca'),
     managedSettings: content('settings'),
+    multicast: parseMulticast(output),
+    resolver: content('resolver'),
+    resolverBehind: value('resolverbehind') === 'yes',
   };
 }
+
+/** Whether nothing of a member was ever made in it; what an interrupted creation left is something. */
+export const isBlank = ({ keeperConfig, postgresVersion, created }: Facts): boolean =>
+  keeperConfig === '' && postgresVersion === undefined && !created;

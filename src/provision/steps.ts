@@ -1,4 +1,4 @@
-import { humanDuration, type Moment, now, seconds } from '../clock/clock.ts';
+import { humanDuration, type Moment, now, toSeconds } from '../clock/clock.ts';
 import type { Log } from '../contract/log.ts';
 
 /** One thing that was changed, or with a plan would be. */
@@ -8,7 +8,11 @@ export interface Change {
   what: string;
   /** How long it took; 0 in a plan, and for what took no time worth telling. */
   seconds: number;
+  /** What ends and starts again in the container for it. */
+  restarts?: Restarts;
 }
+
+export type Restarts = 'Postgres' | 'pg_autoctl and Postgres';
 
 export type Mode = 'plan' | 'apply';
 
@@ -23,6 +27,8 @@ export class Steps {
   readonly planning: boolean;
   /** When the last change was made; undefined while there is none. */
   changedAt: Moment | undefined;
+  /** Asked before every change: it throws where the run may make none any more. */
+  permit: (() => Promise<void>) | undefined;
   private readonly log: Log;
   private readonly startedAt: Moment = now();
 
@@ -32,16 +38,24 @@ export class Steps {
   }
 
   /** Takes a step that changes something: a line at its end, a heartbeat while it lasts. */
-  async take(container: string, what: string, work: () => Promise<unknown>): Promise<void> {
+  async take(
+    container: string,
+    what: string,
+    work: () => Promise<unknown>,
+    restarts?: Restarts,
+  ): Promise<void> {
+    const told = { container, what, ...(restarts !== undefined && { restarts }) };
+    const shown = restarts === undefined ? what : `${what} (restarts ${restarts})`;
     if (this.planning) {
-      this.changes.push({ container, what, seconds: 0 });
-      this.line(container, what);
+      this.changes.push({ ...told, seconds: 0 });
+      this.line(container, shown);
       return;
     }
+    await this.permit?.();
     const started = now();
-    await this.wait(container, what, work);
+    await this.wait(container, shown, work);
     this.changedAt = now();
-    this.changes.push({ container, what, seconds: seconds(this.changedAt - started) });
+    this.changes.push({ ...told, seconds: toSeconds(this.changedAt - started) });
   }
 
   /** The same for what changes nothing itself, and is never part of a plan. */
@@ -49,7 +63,7 @@ export class Steps {
     const started = now();
     const took = () => humanDuration(now() - started);
     const heartbeat = setInterval(
-      () => this.line(container, `${what}: still at it after ${took()}`),
+      () => this.line(container, `${what}: still running after ${took()}`),
       heartbeatMs,
     );
     try {
@@ -67,7 +81,12 @@ export class Steps {
   /** What belongs to a step that is being taken, such as a new node's clocks to its creation: not told apart. */
   get within(): Steps {
     const inner = new Steps({ ...this.log, info: this.log.debug }, this.planning ? 'plan' : 'apply');
+    inner.permit = this.permit;
     return inner;
+  }
+
+  warn(text: string): void {
+    this.log.warn(text);
   }
 
   /** For the debug log. */

@@ -3,7 +3,7 @@ import { campaignPicture } from './campaign-picture.ts';
 import { proofSentences, quantilesTable, roundsTable, singleDrill } from './campaign-tables.ts';
 import { drillSections, plainSection } from './drill-report.ts';
 import { type HtmlSection, htmlPage } from './html.ts';
-import { drillTimeline } from './timeline.ts';
+import { drillTimeline } from './pictures/timeline.ts';
 
 /** The campaign as one page that needs nothing else: every picture, figure and proof. Pure. */
 export function campaignHtml(campaign: CampaignRecord, verdict: CampaignVerdict): string {

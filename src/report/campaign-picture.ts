@@ -1,7 +1,7 @@
 import type { CampaignRecord } from '../campaign/campaign-record.ts';
 import { singleDrill } from './campaign-tables.ts';
-import { stripChart } from './strip-chart.ts';
-import { drillTimeline } from './timeline.ts';
+import { stripChart } from './pictures/strip-chart.ts';
+import { drillTimeline } from './pictures/timeline.ts';
 
 /**
  * The campaign as a picture: of one drill its timeline, of several all RTOs against their target.

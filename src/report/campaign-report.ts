@@ -5,8 +5,8 @@ import { drillBody, drillLines } from './drill-report.ts';
 import { escapeHtml, escapeMarkdown, markdownTable, textTable } from './table.ts';
 
 export { campaignHtml } from './campaign-html.ts';
-export { campaignJunit } from './campaign-junit.ts';
 export { campaignPicture } from './campaign-picture.ts';
+export { campaignJunit } from './junit/campaign-junit.ts';
 
 /**
  * The campaign for the log.

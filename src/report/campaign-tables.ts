@@ -1,5 +1,5 @@
-import type { CampaignRecord, JudgedDrill } from '../campaign/campaign-record.ts';
-import { type Proof, proofLines, type Sample } from '../campaign/proof.ts';
+import type { CampaignRecord, JudgedDrill, Proof, Sample } from '../campaign/campaign-record.ts';
+import { proofLines } from '../campaign/proof.ts';
 import { shownSeconds } from './drill-figures.ts';
 import { type Table, withoutEmptyColumns } from './table.ts';
 
@@ -27,6 +27,8 @@ export function roundsTable({ drills }: CampaignRecord): Table {
       'write outage',
       'rejoin',
       'writes',
+      'at risk',
+      'in flight',
       'lost',
       'unknown',
       'dual primary',
@@ -41,6 +43,8 @@ export function roundsTable({ drills }: CampaignRecord): Table {
       figure(verdict.writeOutageSeconds),
       figure(verdict.rejoinSeconds),
       count(verdict.acknowledgedWrites),
+      count(verdict.writesAtRisk),
+      count(verdict.writesInFlight),
       count(verdict.lostWrites),
       count(verdict.unknownWrites),
       figure(verdict.dualPrimarySeconds),

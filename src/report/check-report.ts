@@ -1,15 +1,48 @@
-import { type Finding, type Severity, told } from '../check/check.ts';
+import { describeRemedy, type Finding, type Severity } from '../check/check.ts';
 import type { Checked } from '../check/many.ts';
 import type { Observation } from '../check/observation.ts';
 import type { Judged } from '../check/wait.ts';
 import { type Outcome, worstOutcome } from '../contract/outcome.ts';
 import { type Formation, membersOf } from '../formation/formation.ts';
 import { isConverged } from '../monitor/nodes.ts';
-import type { Prediction, Span } from '../prediction/prediction.ts';
+import type { Prediction, Span } from '../prediction/record.ts';
 import { escapeMarkdown, markdownTable, type Table, textTable } from './table.ts';
 
-/** The data nodes as the monitor and their own Postgres show them. */
-export function nodesTable({ instances, monitor, nodes }: Observation): Table {
+/**
+ * The data nodes as the monitor and their own Postgres show them. In a cluster each member has its host, the monitor among
+ * them.
+ */
+export function nodesTable(observation: Observation): Table {
+  const { headings, rows } = nodesAlone(observation);
+  const { instances, monitor, nodes } = observation;
+  if (Object.values(instances).every(({ location }) => location === undefined)) return { headings, rows };
+  const [ofMonitor] = Object.keys(instances).filter((name) => !(name in nodes));
+  const monitorRow =
+    ofMonitor === undefined
+      ? []
+      : [
+          [
+            ofMonitor,
+            shownStatus(instances[ofMonitor]),
+            'monitor',
+            '',
+            monitor.ok ? 'answers' : 'no answer',
+            '',
+            '',
+          ],
+        ];
+  const placed = [...monitorRow, ...rows].map(([name = '', ...rest]) => [
+    name,
+    instances[name]?.location ?? '?',
+    ...rest,
+  ]);
+  const [first = '', ...others] = headings;
+  return { headings: [first, 'host', ...others], rows: placed };
+}
+
+const shownStatus = (instance: Observation['instances'][string] | undefined) => instance?.status ?? '?';
+
+function nodesAlone({ instances, monitor, nodes }: Observation): Table {
   const known = monitor.ok ? monitor.value.nodes : [];
   return {
     headings: ['node', 'container', 'state', 'health', 'postgres', 'timeline', 'lag'],
@@ -30,7 +63,7 @@ export function nodesTable({ instances, monitor, nodes }: Observation): Table {
         : 'no answer';
       return [
         name,
-        instances[name]?.status ?? '?',
+        shownStatus(instances[name]),
         state,
         health,
         server,
@@ -50,26 +83,42 @@ function lagOf(nodeId: number | undefined, nodes: Observation['nodes']): number 
   const own = connections.find(
     ({ applicationName }) => applicationName === `pgautofailover_standby_${nodeId}`,
   );
-  return own?.lagBytes;
+  // One whose answer did not come yet has none.
+  return own !== undefined && own.lagBytes >= 0 ? own.lagBytes : undefined;
 }
 
 const shownLag = (bytes: number | undefined) => (bytes === undefined ? '' : `${bytes} B`);
+
+/** Those that passed by something, of those that had anything to judge. */
+function passes(findings: readonly Finding[]): string {
+  const asked = findings.filter(({ unasked }) => unasked === undefined);
+  return `${asked.filter(({ status }) => status === 'pass').length} of ${asked.length}`;
+}
+
+/** The others, by why. */
+function unaskedLines(findings: readonly Finding[]): string[] {
+  const told = findings.flatMap(({ check, unasked }) =>
+    unasked === undefined ? [] : [`${check} (${unasked})`],
+  );
+  return told.length === 0 ? [] : [`not judged: ${told.join(', ')}`];
+}
 
 const marks = { pass: 'ok', fail: 'FAILED', follows: 'follows', unknown: 'unknown' } as const;
 
 function findingRows(findings: readonly Finding[]): string[][] {
   return findings.flatMap((finding) => {
+    if (finding.unasked !== undefined) return [['–', finding.check, '', `not judged: ${finding.unasked}`]];
     const mark =
       finding.status === 'fail' && finding.severity === 'warning' ? 'warning' : marks[finding.status];
     if (finding.faults.length === 0)
       return [[mark, finding.check, '', finding.status === 'unknown' ? 'could not be read' : '']];
-    return finding.faults.map((fault) => [
+    return finding.faults.map((problem) => [
       mark,
       finding.check,
-      fault.subject,
+      problem.subject,
       finding.status === 'follows'
-        ? `${fault.evidence}. Follows from ${finding.because.join(', ')}`
-        : `${fault.evidence}. To do: ${told(fault.remedy)}`,
+        ? `${problem.evidence}. Follows from ${finding.because.join(', ')}`
+        : `${problem.evidence}. To do: ${describeRemedy(problem.remedy)}`,
     ]);
   });
 }
@@ -109,11 +158,11 @@ export function fencingMargin(prediction: Prediction | undefined): number | unde
 /** Lines for the log of one formation: the nodes, then the checks that did not pass. */
 export function judgedLines({ observation, verdict }: Judged): string[] {
   const failed = verdict.findings.filter((finding) => finding.status !== 'pass');
-  const passed = verdict.findings.length - failed.length;
   return [
     ...textTable(nodesTable(observation)),
     ...(verdict.prediction ? ['', ...textTable(predictionTable(verdict.prediction)), ''] : []),
-    `${passed} of ${verdict.findings.length} checks passed`,
+    `${passes(verdict.findings)} checks passed`,
+    ...unaskedLines(verdict.findings),
     ...(failed.length > 0 ? textTable(findingsTable(failed)) : []),
   ];
 }
@@ -158,19 +207,30 @@ export function checkMessage(checked: readonly Checked[]): string {
   const bad = checked.filter((each) => outcomeOf(each) !== 'pass');
   if (bad.length === 0) return `all ${checked.length} formations are healthy`;
   const gravest = bad.find((each) => outcomeOf(each) === worst);
-  return `${bad.length} of ${checked.length} formations ${bad.length === 1 ? 'is' : 'are'} not healthy: ${bad.map((each) => each.formation.name).join(', ')}; ${gravest && messageOfOne(gravest)}`;
+  const told = (some: readonly Checked[], what: string) =>
+    some.length === 0
+      ? []
+      : [
+          `${some.length} of ${checked.length} formations ${what}: ${some.map((each) => each.formation.name).join(', ')}`,
+        ];
+  const unhealthy = bad.filter((each) => outcomeOf(each) === 'unhealthy');
+  const unjudged = bad.filter((each) => outcomeOf(each) === 'error');
+  return [
+    ...told(unhealthy, `${unhealthy.length === 1 ? 'is' : 'are'} not healthy`),
+    ...told(unjudged, 'could not be judged'),
+    gravest && messageOfOne(gravest),
+  ].join('; ');
 }
 
 function formationsTable(checked: readonly Checked[]): Table {
   return {
     headings: ['formation', 'outcome', 'primary', 'checks', 'verdict'],
     rows: checked.map((each) => {
-      const passed = each.judged ? each.verdict.findings.filter(({ status }) => status === 'pass').length : 0;
       return [
         each.formation.name,
         outcomeOf(each),
         (each.judged && each.verdict.primary) || '',
-        each.judged ? `${passed} of ${each.verdict.findings.length}` : '',
+        each.judged ? passes(each.verdict.findings) : '',
         messageOfOne(each),
       ];
     }),
@@ -226,17 +286,17 @@ export function annotationsOf(
     .flatMap((each) => (each.judged ? each.verdict.findings.map((finding) => ({ each, finding })) : []))
     .filter(({ finding }) => finding.status === 'fail')
     .flatMap(({ each, finding }) =>
-      finding.faults.map((fault) => ({
-        severity: fault.severity ?? finding.severity,
-        title: `${finding.check}: ${fault.subject}`,
-        text: `${checked.length === 1 ? '' : `${each.formation.name}: `}${fault.evidence}. To do: ${told(fault.remedy)}`,
+      finding.faults.map((problem) => ({
+        severity: problem.severity ?? finding.severity,
+        title: `${finding.check}: ${problem.subject}`,
+        text: `${checked.length === 1 ? '' : `${each.formation.name}: `}${problem.evidence}. To do: ${describeRemedy(problem.remedy)}`,
       })),
     )
     .sort((a, b) => a.severity.localeCompare(b.severity));
 }
 
 /** The data nodes for the next step of a workflow. Plain data. */
-export function nodesOf({ formation, observation }: Judged & { formation: Formation }): object[] {
+export function nodesOutput({ formation, observation }: Judged & { formation: Formation }): object[] {
   const rows = observation.monitor.ok ? observation.monitor.value.nodes : [];
   return membersOf(formation)
     .slice(1)
@@ -247,6 +307,7 @@ export function nodesOf({ formation, observation }: Judged & { formation: Format
       return {
         name,
         host,
+        location: observation.instances[name]?.location ?? null,
         port: formation.postgres.port,
         state: row?.reportedState ?? null,
         goal: row?.goalState ?? null,

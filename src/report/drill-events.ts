@@ -1,6 +1,6 @@
 import type { DrillRecord, RecordedAnnouncement } from '../drill/record.ts';
-import type { DrillVerdict } from '../drill/verdict.ts';
-import { catalogue } from '../faults/catalogue.ts';
+import type { DrillVerdict } from '../drill/verdict/verdict.ts';
+import { faultCatalogue } from '../faults/catalogue.ts';
 import type { Table } from './table.ts';
 
 const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(3)} s`;
@@ -9,6 +9,10 @@ function state({ reportedState, goalState, health }: RecordedAnnouncement): stri
   const states = reportedState === goalState ? reportedState : `${reportedState} → ${goalState}`;
   return health === 1 ? states : `${states} (${health === 0 ? 'not healthy' : 'health unknown'})`;
 }
+
+/** Where nobody heard it as it happened. */
+const unseen = ({ between }: RecordedAnnouncement) =>
+  between ? `, between ${signed(between.least)} and ${signed(between.most)}` : '';
 
 /** `**` is ours: it marks the drill's own deeds, in the data and in the Markdown. */
 const unmarked = (text: string) => text.replaceAll('**', '');
@@ -24,12 +28,20 @@ export function eventsTable(record: DrillRecord, verdict?: DrillVerdict): Table 
   const { fault, target = '', primary = '', formation, undoSeconds, settledSeconds, handedBack } = record;
   const events: [number, string, string][] = record.announcements
     .filter(({ seconds }) => seconds > 0)
-    .map((heard) => [heard.seconds, heard.node, unmarked(state(heard))]);
+    .map((heard) => [heard.seconds, heard.node, unmarked(`${state(heard)}${unseen(heard)}`)]);
+  for (const { from, to, why } of record.blind ?? []) {
+    events.push([from, formation, `**the watch on the monitor was blind from here on**: ${unmarked(why)}`]);
+    if (to !== undefined) events.push([to, formation, '**the monitor was seen again**']);
+  }
   if (record.faultAt !== undefined) events.push([0, target, `**fault**: ${fault}`]);
-  if (undoSeconds !== undefined && catalogue[fault].lasts !== 'a-moment')
+  if (undoSeconds !== undefined && faultCatalogue[fault].lasts !== 'a-moment')
     events.push([undoSeconds, target, '**undo**']);
   if (settledSeconds !== undefined)
-    events.push([settledSeconds, formation, '**every node converged and healthy**']);
+    events.push([
+      settledSeconds,
+      formation,
+      record.final?.outcome === 'pass' ? '**every node converged and healthy**' : '**every node converged**',
+    ]);
   if (handedBack !== undefined)
     events.push([handedBack.seconds, primary, `**role handed back**: ${unmarked(handedBack.because)}`]);
   events.push(...clientEvents(record, verdict));

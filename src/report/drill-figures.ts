@@ -1,9 +1,11 @@
-import { predictedFor } from '../drill/predicted.ts';
 import type { ClientsRecord, DrillRecord } from '../drill/record.ts';
-import type { DrillVerdict } from '../drill/verdict.ts';
-import { costliest, lasts, waterfall } from '../drill/waterfall.ts';
-import type { LedgerVerdict } from '../evidence/ledger.ts';
-import type { FaultPrediction, Span } from '../prediction/prediction.ts';
+import { stayedQuiet } from '../drill/verdict/failover.ts';
+import { predictedFor } from '../drill/verdict/predicted.ts';
+import { describeTold, healthyAfter } from '../drill/verdict/told.ts';
+import type { DrillVerdict } from '../drill/verdict/verdict.ts';
+import { costliest, lasts, waterfall } from '../drill/verdict/waterfall.ts';
+import type { LedgerVerdict } from '../evidence/record.ts';
+import type { FaultPrediction, Span } from '../prediction/record.ts';
 import { type Table, withoutEmptyColumns } from './table.ts';
 
 /** Seconds for people; a dash for what was not measured. */
@@ -26,26 +28,41 @@ type Row = [figure: string, measured: string, predicted: string, target: string]
 export function figuresTable(record: DrillRecord, verdict: DrillVerdict): Table {
   const rows: Row[] = [...promotionRows(record, verdict)];
   if (record.clients !== undefined) rows.push(...clientRows(record, record.clients.ledger, verdict));
+  const rejoin = healthyAfter(record);
   rows.push([
     'rejoin: undo to every node converged and healthy',
-    shownSeconds(verdict.rejoinSeconds),
+    rejoin === undefined ? shownSeconds(undefined) : describeTold(rejoin),
     '',
     '',
   ]);
   if (record.handedBack !== undefined)
-    rows.push(['fault to the role handed back', shownSeconds(record.handedBack.seconds), '', '']);
+    rows.push(['fault to the role handed back', describeTold(record.handedBack), '', '']);
+  for (const { from, to } of record.blind ?? [])
+    rows.push([
+      `the watch on the monitor was blind, from ${shownSeconds(from)} after the fault`,
+      to === undefined ? 'to the end' : shownSeconds(to - from),
+      '',
+      '',
+    ]);
   rows.push(['whole drill', shownSeconds(record.tookSeconds), '', '']);
   return withoutEmptyColumns({ headings: ['figure', 'measured', 'predicted', 'target'], rows });
 }
 
 function promotionRows(record: DrillRecord, { rtoSeconds }: DrillVerdict): Row[] {
   if (record.promotion === undefined && record.expected !== 'failover')
-    return [['watched, without a failover to be seen', shownSeconds(record.watchSeconds), '', '']];
+    return [
+      [
+        'watched, without a failover to be seen',
+        shownSeconds(stayedQuiet(record) ? record.watchSeconds : undefined),
+        '',
+        '',
+      ],
+    ];
   const target = record.expected === 'none' ? 'no promotion' : shownSeconds(record.rtoTargetSeconds);
   return [
     [
       'RTO: fault to promotion as the monitor announced it',
-      shownSeconds(rtoSeconds),
+      record.promotion === undefined ? shownSeconds(rtoSeconds) : describeTold(record.promotion),
       predicted(predictedFor(record), 'promotion'),
       target,
     ],
@@ -94,8 +111,19 @@ function clientRows(record: DrillRecord, ledger: LedgerVerdict, verdict: DrillVe
       shownSpan(prediction?.fencing?.fenced),
       '',
     ]);
-  rows.push(['acknowledged writes', count(verdict.acknowledgedWrites), '', '']);
-  rows.push(['lost writes: acknowledged, and gone', count(verdict.lostWrites), '', 'none']);
+  rows.push(
+    [
+      record.promotion === undefined
+        ? 'writes at risk: acknowledged before the fault'
+        : 'writes at risk: acknowledged by the old primary before the new one took its first',
+      verdict.writesAtRisk === undefined ? 'not counted' : String(verdict.writesAtRisk),
+      '',
+      leastOf(record),
+    ],
+    ['in flight: asked of the old primary, without an answer', count(verdict.writesInFlight), '', ''],
+    ['lost writes: acknowledged, and gone', count(verdict.lostWrites), '', 'none'],
+    ['acknowledged writes in all', count(verdict.acknowledgedWrites), '', ''],
+  );
   const stood = (verdict.unknownWrites ?? 0) > 0 ? `, of which ${ledger.unknownPresent} were committed` : '';
   rows.push(['writes of unknown outcome', `${count(verdict.unknownWrites)}${stood}`, '', '']);
   const bad: [string, number][] = [
@@ -108,12 +136,15 @@ function clientRows(record: DrillRecord, ledger: LedgerVerdict, verdict: DrillVe
   return rows;
 }
 
-/** Where the time went, and the setting that costs most of it; undefined where nobody was promoted. */
+const leastOf = ({ clients }: DrillRecord) =>
+  clients?.leastWritesAtRisk === undefined ? '' : `${clients.leastWritesAtRisk} or more`;
+
+/** Where the time went, and what took most of it; undefined where nobody was promoted. */
 export function waterfallTable(
-  { announcements, promotion }: DrillRecord,
+  { announcements, promotion, fault }: DrillRecord,
   { clientRtoSeconds }: DrillVerdict,
 ): { table: Table; costs: string | undefined } | undefined {
-  const steps = waterfall(announcements, promotion?.node, clientRtoSeconds);
+  const steps = waterfall(announcements, promotion?.node, { fault, clientRtoSeconds });
   const whole = steps.at(-1)?.to ?? 0;
   if (whole <= 0) return undefined;
   const share = (part: number) => `${Math.round((part / whole) * 100)} %`;
@@ -125,21 +156,45 @@ export function waterfallTable(
     step.setting ?? '',
   ]);
   const most = costliest(steps);
+  const part = most && `${shownSeconds(lasts(most))} of ${shownSeconds(whole)} (${share(lasts(most))})`;
+  const costs =
+    most &&
+    (most.setting === null
+      ? `took longest: ${most.name}, ${part}; ${most.isMixed ? 'which setting decides it was not announced' : 'no setting decides it'}`
+      : `costs most: ${most.setting}, ${part}`);
+  const notes = [costs, unheard(announcements)].filter((note) => note !== undefined);
   return {
     table: withoutEmptyColumns({ headings: ['step', 'from', 'took', 'share', 'setting'], rows }),
-    costs:
-      most && most.setting !== null
-        ? `costs most: ${most.setting}, ${shownSeconds(lasts(most))} of ${shownSeconds(whole)} (${share(lasts(most))})`
-        : undefined,
+    costs: notes.length > 0 ? notes.join('; ') : undefined,
   };
 }
 
+/** How far the steps are to be trusted, where nobody heard of one as it happened. */
+function unheard(announcements: DrillRecord['announcements']): string | undefined {
+  const spans = announcements
+    .filter(({ seconds }) => seconds > 0)
+    .flatMap(({ between }) => (between ? [between.most - between.least] : []));
+  if (spans.length === 0) return undefined;
+  return `nobody heard ${spans.length} of the announcements as they came: their times are uncertain by up to ${shownSeconds(Math.max(...spans))}`;
+}
+
 /** Where clients connected from, and how far their times are to be trusted. */
-export function clientsLine({ sessions, writesPerSecond, vantage, addedMs, ledger }: ClientsRecord): string {
+export function clientsLine({
+  sessions,
+  writesPerSecond,
+  burst,
+  vantage,
+  addedMs,
+  ledger,
+}: ClientsRecord): string {
   const added = addedMs > 0 ? `, which adds ${addedMs} ms to a round trip` : '';
   const late =
     ledger.lateBySeconds === undefined
       ? ''
       : `; a moment may be late by up to ${shownSeconds(ledger.lateBySeconds)}`;
-  return `clients: ${sessions} sessions of up to ${writesPerSecond} writes a second each, ${vantage === undefined ? 'from this machine' : `from ${vantage}`}${added}${late}`;
+  const faster =
+    burst === undefined
+      ? ''
+      : ` (of up to ${burst.writesPerSecond} for ${shownSeconds(burst.to - burst.from)} when they began)`;
+  return `clients: ${sessions} sessions of up to ${writesPerSecond} writes a second each${faster}, ${vantage === undefined ? 'from this machine' : `from ${vantage}`}${added}${late}`;
 }

@@ -1,6 +1,6 @@
 import { onOneLine } from '../contract/errors.ts';
 import type { DrillRecord } from '../drill/record.ts';
-import type { DrillVerdict } from '../drill/verdict.ts';
+import type { DrillVerdict } from '../drill/verdict/verdict.ts';
 import { describeRows } from '../evidence/rows.ts';
 import { eventsTable, plainEvents } from './drill-events.ts';
 import { clientsLine, figuresTable, shownSeconds, waterfallTable } from './drill-figures.ts';
@@ -71,8 +71,8 @@ const mostCharacters = 400;
 function evidenceLines({ clients }: DrillRecord): string[] {
   if (clients === undefined) return [];
   const { lost, phantoms, vanished, overlap, inconclusive } = clients.ledger;
-  const findings = { lost, phantoms, vanished, 'acknowledged by both primaries': overlap };
-  const found = Object.entries(findings).flatMap(([what, { count, rows }]) => {
+  const wrong = { lost, phantoms, vanished, 'acknowledged by both primaries': overlap };
+  const found = Object.entries(wrong).flatMap(([what, { count, rows }]) => {
     return count === 0 ? [] : [`${what}: ${count} (${describeRows(rows, mostCharacters)})`];
   });
   return [

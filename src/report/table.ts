@@ -1,4 +1,5 @@
 import { onOneLine } from '../contract/errors.ts';
+import { mostOfText, shortened } from '../contract/size.ts';
 
 /** A table as data: every row has as many cells as there are headings. */
 export interface Table {
@@ -12,6 +13,9 @@ export function withoutEmptyColumns({ headings, rows }: Table): Table {
   const only = (cells: string[]) => cells.filter((_, column) => kept[column]);
   return { headings: only(headings), rows: rows.map(only) };
 }
+
+/** Every cell of a log's column is as wide as its widest. */
+const mostOfCell = 400;
 
 /** Aligned columns for a log, one line a row, the last column unpadded. */
 export function textTable(table: Table): string[] {
@@ -29,7 +33,7 @@ export function textTable(table: Table): string[] {
 }
 
 /** What was read from a server must not start a line of the log: runners take `::` there for a command. */
-const shown = (cell: string) => onOneLine(cell, ' ');
+const shown = (cell: string) => onOneLine(shortened(cell, mostOfCell), ' ');
 
 /** The same table in Markdown; cells are escaped, so that nothing read from a server becomes markup. */
 export function markdownTable({ headings, rows }: Table): string {
@@ -39,7 +43,7 @@ export function markdownTable({ headings, rows }: Table): string {
 
 /** Plain text as Markdown that shows it literally on one line. */
 export function escapeMarkdown(text: string): string {
-  const escaped = text
+  const escaped = shortened(text, mostOfText)
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replace(/[\\`*_[\]|~]/g, '\\$&');
@@ -59,8 +63,8 @@ export function htmlTable({ headings, rows }: Table): string {
 }
 
 /** Plain text as HTML or XML that shows it literally, in text and in attributes. */
-export function escapeHtml(text: string): string {
-  return text
+export function escapeHtml(text: string, most = mostOfText): string {
+  return shortened(text, most)
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')

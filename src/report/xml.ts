@@ -1,9 +1,9 @@
 import { escapeHtml } from './table.ts';
 
 /** Text as XML 1.0 holds it, in text and in attributes; what it cannot hold at all becomes a question mark. */
-export function escapeXml(text: string): string {
+export function escapeXml(text: string, most?: number): string {
   return (
-    escapeHtml(text)
+    escapeHtml(text, most)
       // A surrogate without its other half.
       .replace(/\p{Surrogate}/gu, '?')
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for

@@ -1,8 +1,8 @@
 import { InputError } from '../contract/errors.ts';
-import { readTextMap } from '../formation/yaml.ts';
+import { mangledBy, readTextMap } from '../formation/file/yaml.ts';
 
 /**
- * How an action declares its inputs in code. The test `contract` holds the declaration against action.yml;
+ * How an action declares its inputs in code. test/unit/published/actions.test.ts compares the declaration with action.yml;
  * defaults stand in action.yml alone, since every runner applies them.
  */
 export interface InputSpec<T> {
@@ -20,22 +20,53 @@ const lineBreak = /\r\n|\r|\n/;
 /** Masked by themselves, shorter lines of a longer secret would garble a log and hide nothing. */
 const shortestLine = 4;
 
-export const text: InputSpec<string> = { parse: (given) => given };
-export const secret: InputSpec<string> = { parse: (given) => given, secrets: (given) => [given] };
-/** A connection string, whose password is a secret by itself as well. */
+export const textInput: InputSpec<string> = { parse: (given) => given };
+/** A password, which is one line: what was piped into a vault often ends in a line break, and no server knows it so. */
+export const password: InputSpec<string> = {
+  parse(given) {
+    if (/[\r\n]$/.test(given) && !/[\0\r\n]./s.test(given.trimEnd()))
+      throw new Error('ends in a line break, as `echo` and files end; store it in the vault without one');
+    if (/[\0\r\n]/.test(given)) throw new Error('must be one line, without line breaks and NUL');
+    const mangled = mangledBy(given);
+    if (mangled !== undefined) throw new Error(mangled);
+    return given;
+  },
+  secrets: (given) => [given, given.trim()],
+};
+/** A connection string, whose passwords are secrets by themselves as well. */
 export const secretUri: InputSpec<string> = {
   parse: (given) => given.trim(),
-  secrets(given) {
-    const password = /^[a-z]+:\/\/[^:@/]*:([^@]*)@/.exec(given.trim())?.[1] ?? '';
-    return [given, password, decoded(password)].filter((each) => each !== '');
-  },
+  secrets: (given) => [given, ...passwordsIn(given.trim())].filter((each) => each !== ''),
 };
+
+/** What may be a password in a connection string, whatever is wrong with it: in a URI, in its parameters, or in key=value. */
+function passwordsIn(uri: string): string[] {
+  const [, credentials = ''] = /^(?:[a-z][a-z0-9+.-]*:\/\/)?([\s\S]*)@/i.exec(uri) ?? [];
+  const colon = credentials.indexOf(':');
+  const whole = credentials.slice(colon + 1);
+  // One that holds what a URI ends its parts by is read in several ways, and may be shown in any of its pieces.
+  const pieces = whole.split(/[@:/?#,;&\s]+/).filter((piece) => piece.length >= shortestLine);
+  // libpq reads the names of parameters decoded as well.
+  const plain = uri.replace(/%([2-7][0-9a-f])/gi, (_, code: string) =>
+    String.fromCharCode(Number.parseInt(code, 16)),
+  );
+  const named = [uri, plain].flatMap((text) => [
+    ...text.matchAll(/(?:password|passphrase|passwd|pwd)\s*=\s*('(?:\\.|[^'\\])*'?|[^&\s]+)/gi),
+  ]);
+  const values = named.map(([, value = '']) => value.replace(/^'|'$/g, ''));
+  // Without the sign that ends them, they look like a port.
+  if (!uri.includes('@'))
+    for (const [, port = ''] of uri.matchAll(/:([^:,/?]+)/g)) if (/\D/.test(port)) values.push(port);
+  // A name alone is no secret, unless more than one sign could end it.
+  const found = colon === -1 && !/[@/]/.test(whole) ? values : [whole, ...pieces, ...values];
+  return [...new Set([...found, ...found.map(decoded)])];
+}
 
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    return '';
+    return text;
   }
 }
 
@@ -44,9 +75,9 @@ export const secretOrMap: InputSpec<string> = { parse: (given) => given, secrets
 
 /** The map's values; of what cannot be read as a map, every line, and what stands after its colon. */
 function secretsWithin(given: string): string[] {
-  const { entries, faults } = readTextMap(given);
+  const { entries, errors } = readTextMap(given);
   const values = [...entries.values()].map((entry) => entry.text);
-  if (faults.length === 0) return values;
+  if (errors.length === 0) return values;
   const rest = given
     .split(lineBreak)
     .filter((line) => line.includes(': '))
@@ -81,27 +112,39 @@ export function optional<T>(spec: InputSpec<T>): InputSpec<T | undefined> {
 }
 
 /** The environment variable that a runner passes an input by. */
-const runnerName = (name: string) => `INPUT_${name.toUpperCase()}`;
+export const runnerName = (name: string) => `INPUT_${name.toUpperCase()}`;
 /** The same for shells, which cannot pass a name with a hyphen on. */
-const shellName = (name: string) => runnerName(name).replaceAll('-', '_');
+export const shellName = (name: string) => runnerName(name).replaceAll('-', '_');
+
+/** The raw text of an input, undefined when it is not given. */
+export function givenInput(name: string, env: NodeJS.ProcessEnv): string | undefined {
+  return env[runnerName(name)] ?? env[shellName(name)];
+}
 
 /** The raw text of an input, '' when it is not given. */
 export function rawInput(name: string, env: NodeJS.ProcessEnv): string {
-  return env[runnerName(name)] ?? env[shellName(name)] ?? '';
+  return givenInput(name, env) ?? '';
 }
 
 /**
  * What the log must mask: every secret of every input, and each line of one that has several, since runners
- * mask line by line. Lines that are no secret (PEM's first and last) stay readable.
+ * mask line by line. Lines that are no secret (PEM's first and last) stay readable. A private key is a secret wherever
+ * it was put.
  */
-export function secretsOf(specs: InputSpecs, env: NodeJS.ProcessEnv): string[] {
-  const secrets = Object.entries(specs).flatMap(([name, spec]) => spec.secrets?.(rawInput(name, env)) ?? []);
+export function inputSecrets(specs: InputSpecs, env: NodeJS.ProcessEnv): string[] {
+  const secrets = Object.entries(specs).flatMap(([name, spec]) => {
+    const given = rawInput(name, env);
+    return spec.secrets?.(given) ?? given.match(privateKey) ?? [];
+  });
   const lines = secrets
     .filter((whole) => lineBreak.test(whole))
     .flatMap((whole) => whole.split(lineBreak).map((line) => line.trim()))
     .filter((line) => line.length >= shortestLine && !/^-----(?:BEGIN|END) [A-Z0-9 ]+-----$/.test(line));
   return [...new Set([...secrets, ...lines])].filter((each) => each.trim() !== '');
 }
+
+const privateKey =
+  /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|$)/g;
 
 /** Takes the secrets out of the environment, which every process that we start would inherit. */
 export function forgetSecrets(specs: InputSpecs, env: NodeJS.ProcessEnv): void {
@@ -114,31 +157,38 @@ export function forgetSecrets(specs: InputSpecs, env: NodeJS.ProcessEnv): void {
 
 /**
  * Reads every declared input.
- * @throws InputError with every fault
+ * @throws InputError with every error
  */
 export function readInputs<S extends InputSpecs>(specs: S, env: NodeJS.ProcessEnv): InputsOf<S> {
-  const faults: string[] = [];
+  const errors: string[] = [];
   const values = Object.entries(specs).map(([name, spec]) => {
     const given = rawInput(name, env);
     try {
       return [name, spec.parse(spec.secrets || given.includes('\n') ? given : given.trim())];
     } catch (error) {
-      faults.push(
-        `input ${name}: ${(error as Error).message} (found ${spec.secrets ? 'something else' : JSON.stringify(given)})`,
-      );
+      errors.push(`input ${name}: ${(error as Error).message}${found(given, spec.secrets !== undefined)}`);
       return [name, undefined];
     }
   });
-  if (faults.length > 0) throw new InputError(faults);
+  if (errors.length > 0) throw new InputError(errors);
   return Object.fromEntries(values) as InputsOf<S>;
+}
+
+/** What was found, worded to follow what is allowed; nothing of a secret. */
+function found(given: string, isSecret: boolean): string {
+  if (given.trim() === '')
+    return ` (found nothing: an expression such as \${{ inputs.… }} is empty where nobody was asked, as on \`schedule\`; leave the input out for its default, or end the expression in \`|| …\`)`;
+  if (isSecret) return '';
+  const shown = JSON.stringify(given);
+  return ` (found ${shown.length > 100 ? `${shown.slice(0, 100)}…` : shown})`;
 }
 
 export function choice<T extends string>(allowed: readonly T[]): InputSpec<T> {
   return {
     parse(given) {
-      const found = allowed.find((name) => name === given);
-      if (found === undefined) throw new Error(`must be ${allowed.join(', ')}`);
-      return found;
+      const chosen = allowed.find((name) => name === given);
+      if (chosen === undefined) throw new Error(`must be ${allowed.join(', ')}`);
+      return chosen;
     },
   };
 }
@@ -167,7 +217,7 @@ export function numberInput(min: number, max: number): InputSpec<number> {
   };
 }
 
-export function wholeNumber(min: number, max: number): InputSpec<number> {
+export function wholeNumberInput(min: number, max: number): InputSpec<number> {
   return {
     parse(given) {
       const value = Number(given);
@@ -178,7 +228,7 @@ export function wholeNumber(min: number, max: number): InputSpec<number> {
   };
 }
 
-export const trueOrFalse: InputSpec<boolean> = {
+export const trueOrFalseInput: InputSpec<boolean> = {
   parse(given) {
     if (given !== 'true' && given !== 'false') throw new Error('must be true or false');
     return given === 'true';

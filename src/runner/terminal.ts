@@ -1,12 +1,28 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parse } from 'yaml';
 import { InputError, messageOf } from '../contract/errors.ts';
-import { parseFileCommands, parseWorkflowLine } from './file-commands.ts';
-import { rawInput } from './inputs.ts';
+import { nearest } from '../contract/spelling.ts';
+import { openAnything, readTextOrPipe } from '../disk/file.ts';
+import { runAdopt } from './adopt.ts';
+import { runDoctor } from './doctor.ts';
+import { parseFileCommands, parseWorkflowLine, withoutCommands } from './file-commands.ts';
+import { givenInput } from './inputs.ts';
+import { endingSignals, outliveReaders } from './outlive.ts';
+import { unknownInputsIn } from './unknown-inputs.ts';
 
 /** What action.yml says of an action, as far as a runner needs it. */
 interface ActionFile {
@@ -19,11 +35,21 @@ interface ActionFile {
 interface Invocation {
   action: string;
   inputs: Record<string, string>;
-  /** File for the outputs as JSON, and for the job summary's Markdown. */
-  outputsFile: string | undefined;
-  summaryFile: string | undefined;
+  /** Where the outputs go as JSON, and the job summary as Markdown: opened before anything is done. */
+  results: Result[];
   debug: boolean;
 }
+
+interface Result {
+  flag: string;
+  path: string;
+  file: number;
+}
+
+/** No input needs more; see src/formation/file/yaml.ts. */
+const maxBytes = 1024 * 1024;
+/** For what is piped into a file's flag, such as a vault's answer. */
+const pipeDeadlineMs = 60_000;
 
 /**
  * Runs an action from a terminal as a runner would: inputs with their defaults from action.yml, main, then
@@ -39,10 +65,14 @@ export async function runFromTerminal(
   root: string,
   secretInputs: readonly string[],
 ): Promise<number> {
+  // A reader that leaves early (`| head`) must not end us before the action has.
+  outliveReaders();
   if (args.length === 0 || args[0] === '--help' || args[0] === '-h') {
     process.stdout.write(usage(root));
     return args.length === 0 ? 3 : 0;
   }
+  if (args[0] === 'doctor') return await runDoctor(args.slice(1), root);
+  if (args[0] === 'adopt') return await runAdopt(args.slice(1));
   let invocation: Invocation;
   let file: ActionFile;
   try {
@@ -53,13 +83,20 @@ export async function runFromTerminal(
     }
     invocation = parseArguments(args, file, secretInputs);
   } catch (error) {
-    const faults = error instanceof InputError ? error.faults : [messageOf(error)];
-    for (const fault of faults) process.stderr.write(`pgha: ${fault}\n`);
+    const errors = error instanceof InputError ? error.errors : [messageOf(error)];
+    for (const each of errors) process.stderr.write(`pgha: ${each}\n`);
     return 3;
   }
-  // A reader that leaves early (`| head`) must not end us before the action has.
-  process.stdout.on('error', () => {});
-  const folder = mkdtempSync(join(tmpdir(), 'pgha-'));
+  let folder: string;
+  try {
+    folder = mkdtempSync(join(tmpdir(), 'pgha-'));
+  } catch (error) {
+    const said = messageOf(error).replace(/,? mkdtemp .*/, '');
+    process.stderr.write(
+      `pgha: no folder can be made in ${tmpdir()} (${said}): make it, or name another in TMPDIR\n`,
+    );
+    return 3;
+  }
   try {
     return await runSteps(invocation, file, root, folder);
   } finally {
@@ -116,14 +153,18 @@ function parseArguments(
   secretInputs: readonly string[],
 ): Invocation {
   const known = Object.keys(file.inputs ?? {});
-  const faults: string[] = [];
+  const errors: string[] = [];
   const invocation: Invocation = {
     action: args[0] ?? '',
     inputs: {},
-    outputsFile: undefined,
-    summaryFile: undefined,
+    results: [],
     debug: false,
   };
+  const wanted = new Map<string, string>();
+  const strange = unknownInputsIn({ ...process.env, ACT: 'true' }, known, {
+    defaultOf: (name) => file.inputs?.[name]?.default,
+  });
+  errors.push(...strange.errors.map((error) => `environment: ${error}`));
   const rest = args.slice(1);
   while (rest.length > 0) {
     const argument = rest.shift() ?? '';
@@ -134,33 +175,57 @@ function parseArguments(
     const [flag = '', inline] = splitFlag(argument);
     const isFile = flag.endsWith('-file') && known.includes(flag.slice(0, -5));
     const takesValue = isFile || known.includes(flag) || flag === 'outputs' || flag === 'summary';
-    // Only a flag that is known takes the next word with it; so the fault of each word is told.
+    // Only a flag that is known takes the next word with it; so the error of each word is told.
     const value = inline ?? (takesValue ? rest.shift() : undefined);
-    if (takesValue && value === undefined) faults.push(`--${flag} needs a value`);
-    else if (flag === 'outputs') invocation.outputsFile = value;
-    else if (flag === 'summary') invocation.summaryFile = value;
+    if (takesValue && value === undefined) errors.push(`--${flag} needs a value`);
+    else if (flag === 'outputs' || flag === 'summary') wanted.set(flag, value ?? '');
     else if (secretInputs.includes(flag)) {
-      faults.push(
+      errors.push(
         `--${flag} would show the secret in the process list; use --${flag}-file PATH or the environment variable INPUT_${flag.toUpperCase().replaceAll('-', '_')}`,
       );
     } else if (known.includes(flag)) invocation.inputs[flag] = value ?? '';
     else if (isFile) {
       try {
-        invocation.inputs[flag.slice(0, -5)] = readFileSync(value ?? '', 'utf8').replace(/\r?\n$/, '');
+        invocation.inputs[flag.slice(0, -5)] = readTextOrPipe(value ?? '', maxBytes, pipeDeadlineMs).replace(
+          /\r?\n$/,
+          '',
+        );
       } catch (error) {
-        faults.push(`--${flag}: ${messageOf(error)}`);
+        // Somebody may have given the secret itself in place of its file.
+        const shown = secretInputs.includes(flag.slice(0, -5)) ? 'what it names, a path' : value;
+        errors.push(`--${flag}: cannot read ${shown}: ${messageOf(error)}`);
       }
-    } else
-      faults.push(
-        `${argument} is not known; ${invocation.action} takes ${known.map((name) => `--${name}`).join(', ')}, --outputs, --summary and --debug`,
+    } else {
+      // Its value may be a secret whose flag is misspelt.
+      if (flag !== '' && inline === undefined && rest[0]?.startsWith('-') === false) rest.shift();
+      errors.push(
+        unknownFlag(flag === '' ? argument.replace(/=[\s\S]*/, '=…') : `--${flag}`, known, invocation.action),
       );
+    }
   }
-  if (faults.length > 0) throw new InputError(faults);
+  if (errors.length > 0) throw new InputError(errors);
+  invocation.results = ['outputs', 'summary'].flatMap((flag) => {
+    const path = wanted.get(flag);
+    if (path === undefined) return [];
+    try {
+      return [{ flag, path, file: openAnything(path) }];
+    } catch (error) {
+      errors.push(`--${flag}: cannot write ${path}: ${messageOf(error)}`);
+      return [];
+    }
+  });
+  if (errors.length > 0) throw new InputError(errors);
   return invocation;
 }
 
+function unknownFlag(shown: string, known: readonly string[], action: string): string {
+  const meant = nearest(shown.replace(/^-+/, ''), [...known, 'outputs', 'summary', 'debug']);
+  const flags = [...known, 'outputs', 'summary', 'debug'].map((name) => `--${name}`);
+  return `${shown} is not known${meant === undefined ? '' : ` (is --${meant} meant?)`}; ${action} takes ${flags.join(', ')}`;
+}
+
 function splitFlag(argument: string): [string | undefined, string | undefined] {
-  const match = /^--([a-z-]+)(?:=([\s\S]*))?$/.exec(argument);
+  const match = /^--?([A-Za-z][\w-]*)(?:=([\s\S]*))?$/.exec(argument);
   return [match?.[1], match?.[2]];
 }
 
@@ -181,10 +246,12 @@ async function runSteps(
   const inputs = Object.fromEntries(
     Object.entries(file.inputs ?? {}).map(([name, input]) => [
       `INPUT_${name.toUpperCase()}`,
-      invocation.inputs[name] ?? (rawInput(name, process.env) || (input.default ?? '')),
+      invocation.inputs[name] ?? givenInput(name, process.env) ?? input.default ?? '',
     ]),
   );
-  const env = { ...process.env, ...paths, ...inputs };
+  // A runner passes the inputs under their own names alone.
+  const surroundings = Object.entries(process.env).filter(([name]) => !name.startsWith('INPUT_'));
+  const env = { ...Object.fromEntries(surroundings), ...paths, ...inputs };
 
   const mainCode = await runEntry(entry(file.runs.main), env, debug);
   let postCode = 0;
@@ -199,20 +266,22 @@ async function runSteps(
   }
   const outputs = Object.fromEntries(parseFileCommands(readFileSync(paths.GITHUB_OUTPUT, 'utf8')));
   printOutputs(outputs);
-  const written = [
-    writeResult('outputs', invocation.outputsFile, `${JSON.stringify(outputs, null, 2)}\n`),
-    writeResult('summary', invocation.summaryFile, readFileSync(paths.GITHUB_STEP_SUMMARY, 'utf8')),
-  ];
+  const contents: Record<string, string> = {
+    outputs: `${JSON.stringify(outputs, null, 2)}\n`,
+    summary: readFileSync(paths.GITHUB_STEP_SUMMARY, 'utf8'),
+  };
+  const written = invocation.results.map((result) => writeResult(result, contents[result.flag] ?? ''));
   if (written.includes(false)) return 3;
   // Whoever ends without its outputs did not conclude anything: node's own 1 is not our `unhealthy`.
   return Math.max(mainCode !== 0 && outputs['exit-code'] === undefined ? 3 : mainCode, postCode);
 }
 
 /** Writes what --outputs or --summary asked for. Returns whether that went well. */
-function writeResult(flag: string, path: string | undefined, content: string): boolean {
-  if (path === undefined) return true;
+function writeResult({ flag, path, file }: Result, content: string): boolean {
   try {
-    writeFileSync(path, content);
+    if (fstatSync(file).isFile()) ftruncateSync(file);
+    writeFileSync(file, content);
+    closeSync(file);
     return true;
   } catch (error) {
     process.stderr.write(`pgha: --${flag}: cannot write ${path}: ${messageOf(error)}\n`);
@@ -224,7 +293,7 @@ function printOutputs(outputs: Record<string, string>): void {
   const width = Math.max(0, ...Object.keys(outputs).map((name) => name.length));
   process.stdout.write('outputs:\n');
   for (const [name, value] of Object.entries(outputs))
-    process.stdout.write(`  ${name.padEnd(width)} = ${value}\n`);
+    process.stdout.write(`${withoutCommands(`  ${name.padEnd(width)} = ${value}`)}\n`);
 }
 
 /**
@@ -238,7 +307,7 @@ async function runEntry(path: string, env: NodeJS.ProcessEnv, debug: boolean): P
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const forward = (signal: NodeJS.Signals) => child.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal);
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const signals = endingSignals;
   for (const signal of signals) process.on(signal, forward);
   const masks: string[] = [];
   const lines = createInterface({ input: child.stdout });
@@ -248,7 +317,8 @@ async function runEntry(path: string, env: NodeJS.ProcessEnv, debug: boolean): P
     if (kind === 'mask' || kind === 'command' || kind === 'annotation' || (kind === 'debug' && !debug))
       return;
     const shown = masks.reduce((line, mask) => line.replaceAll(mask, '***'), text);
-    process.stdout.write(kind === 'text' ? `${shown}\n` : `${kind}: ${shown}\n`);
+    // A runner may read this as well: what a command carried had its line breaks escaped.
+    process.stdout.write(`${withoutCommands(kind === 'text' ? shown : `${kind}: ${shown}`)}\n`);
   });
   try {
     return await new Promise<number>((resolve, reject) => {
@@ -258,9 +328,4 @@ async function runEntry(path: string, env: NodeJS.ProcessEnv, debug: boolean): P
   } finally {
     for (const signal of signals) process.off(signal, forward);
   }
-}
-
-/** The folder of the checkout, from an entry stub's path dist/<entry>/main.js. */
-export function checkoutOf(entryPath: string): string {
-  return dirname(dirname(dirname(entryPath)));
 }

@@ -1,5 +1,5 @@
 import type { BadFile } from './bad-file.ts';
-import { key } from './values.ts';
+import { keyLine } from './values.ts';
 
 /** Files of which every key is well by itself; only the action refuses them. */
 
@@ -213,10 +213,10 @@ export const badReferences: BadFile[] = [
     '2: postgres.packages.key',
     /required/,
   ],
-  ['a key without its repository', packages(key), '2: postgres.packages.repository', /required/],
+  ['a key without its repository', packages(keyLine), '2: postgres.packages.repository', /required/],
   [
     'a source that needs a repository',
-    packages(`source: repository\n    ${key}`),
+    packages(`source: repository\n    ${keyLine}`),
     '2: postgres.packages.repository',
     /required/,
   ],
@@ -224,6 +224,6 @@ export const badReferences: BadFile[] = [
     'a suite of the distribution',
     packages('source: distribution\n    suite: bookworm'),
     '4: postgres.packages.suite',
-    /means nothing with source: distribution/,
+    /has no meaning with source: distribution/,
   ],
 ];

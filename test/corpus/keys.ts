@@ -1,7 +1,7 @@
 import type { BadFile } from './bad-file.ts';
-import { key } from './values.ts';
+import { keyLine } from './values.ts';
 
-/** Keys that are not known, at every level; each fault tells those that are. */
+/** Keys that are not known, at every level; each error tells those that are. */
 
 export const explicitTimings = [
   'health-check-period: 1',
@@ -30,16 +30,16 @@ export const unknownKeys: BadFile[] = [
     /allowed here: version, port, data-directory, packages, settings, database/,
   ],
   ['a key under replication', 'replication: { sync: 1 }', '1: replication.sync', /sync-standbys, quorum/],
-  ['a key under monitor', 'monitor: { name: m, host: m }', '1: monitor.host', /allowed here: name/],
+  ['a key under monitor', 'monitor: { name: m, role: m }', '1: monitor.role', /allowed here: name, host/],
   [
     'a key of a node',
     'nodes:\n  - name: a\n    role: primary\n  - name: b\n',
     '3: nodes.0.role',
-    /allowed here: name, candidate-priority, quorum, limits, target/,
+    /allowed here: name, node-name, host, pgdata, unit, candidate-priority, quorum, limits, target/,
   ],
   [
     'a key of a package source',
-    `postgres:\n  packages:\n    repository: http://a\n    ${key}\n    keyring: x\n`,
+    `postgres:\n  packages:\n    repository: http://a\n    ${keyLine}\n    keyring: x\n`,
     '5: postgres.packages.keyring',
     /allowed here: source, repository, suite, component, key/,
   ],

@@ -3,7 +3,8 @@ import type { BadFile } from './bad-file.ts';
 /** Values that the schema refuses, as do editors by the published JSON Schema. */
 
 /** On one line, so that the lines of the files below are easy to count. */
-export const key = "key: '-----BEGIN PGP PUBLIC KEY BLOCK----- (base64) -----END PGP PUBLIC KEY BLOCK-----'";
+export const keyLine =
+  "key: '-----BEGIN PGP PUBLIC KEY BLOCK----- (base64) -----END PGP PUBLIC KEY BLOCK-----'";
 const source = (keys: string) => `postgres:\n  packages:\n    ${keys}\n`;
 const node = (keys: string) => `nodes:\n  - { name: a, ${keys} }\n  - { name: b }\n`;
 const settings = (line: string) => `postgres:\n  settings:\n    ${line}\n`;
@@ -117,31 +118,31 @@ export const badValues: BadFile[] = [
   ],
   [
     'a repository by ftp',
-    source(`repository: ftp://x\n    ${key}`),
+    source(`repository: ftp://x\n    ${keyLine}`),
     '3: postgres.packages.repository',
     /http or https URL/,
   ],
   [
     'a repository without a host',
-    source(`repository: 'http://'\n    ${key}`),
+    source(`repository: 'http://'\n    ${keyLine}`),
     '3: postgres.packages.repository',
     /http or https URL/,
   ],
   [
     'a repository with a blank',
-    source(`repository: 'http://a b'\n    ${key}`),
+    source(`repository: 'http://a b'\n    ${keyLine}`),
     '3: postgres.packages.repository',
     /http or https URL/,
   ],
   [
     'a repository with apt options',
-    source(`repository: '[trusted=yes] http://a'\n    ${key}`),
+    source(`repository: '[trusted=yes] http://a'\n    ${keyLine}`),
     '3: postgres.packages.repository',
     /http or https URL/,
   ],
   [
     'a suite with a blank',
-    source(`repository: http://a\n    ${key}\n    suite: a b`),
+    source(`repository: http://a\n    ${keyLine}\n    suite: a b`),
     '5: postgres.packages.suite',
     /apt suite/,
   ],
@@ -260,7 +261,7 @@ export const badValues: BadFile[] = [
   ],
   [
     'a repository with a password',
-    source(`repository: 'https://u:p@apt.example'\n    ${key}`),
+    source(`repository: 'https://u:p@apt.example'\n    ${keyLine}`),
     '3: postgres.packages.repository',
     /without a password/,
   ],
@@ -497,7 +498,7 @@ export const subtlyBadValues: BadFile[] = [
   ['a client network of half an address', 'postgres: { clients: [10.0/8] }', '1: postgres.clients.0', /CIDR/],
   [
     'a repository of slashes alone',
-    source(`repository: 'http:////'\n    ${key}`),
+    source(`repository: 'http:////'\n    ${keyLine}`),
     '3: postgres.packages.repository',
     /http or https URL/,
   ],

@@ -1,4 +1,4 @@
-/** Files that are no YAML, or none for a formation; the first fault is told. */
+/** Files that are no YAML, or none for a formation; the first error is told. */
 
 const bomb = [
   'a: &a [x, x, x, x, x, x, x, x, x]',
@@ -8,7 +8,7 @@ const bomb = [
   }),
 ].join('\n');
 
-/** What it is, the text, and where the first fault is told. */
+/** What it is, the text, and where the first error is told. */
 export const badYaml: [what: string, text: string, says: RegExp][] = [
   ['a key given twice', 'formation: a\nenvironment: lab\nformation: b\n', /^f\.yaml:3: /],
   ['a nested key given twice', 'postgres:\n  version: 16\n  version: 15\n', /^f\.yaml:3: /],
@@ -52,10 +52,12 @@ export const badYaml: [what: string, text: string, says: RegExp][] = [
 
 /** Files whose root is no map: what it is, the text, and what is found. */
 export const badRoots: [what: string, text: string, found: string][] = [
-  ['a word', 'hello', '"hello"'],
-  ['a number', '42', '42'],
-  ['a boolean', 'true', 'true'],
+  ['a word', 'hello', 'a text'],
+  ['a number', '42', 'a number'],
+  ['a boolean', 'true', 'a boolean'],
   ['a list', '- formation\n- environment\n', 'a list of 2'],
+  ['a password', 'hunter2-of-the-vault', 'a text'],
+  ["a shell's file", 'APP_PASSWORD=hunter2\nX=1\n', 'a text'],
   ['an empty list', '[]', 'a list of 0'],
-  ['a string', '"formation: default"', '"formation: default"'],
+  ['a string', '"formation: default"', 'a text'],
 ];

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,6 +31,9 @@ interface Case {
 const folder = mkdtempSync(join(tmpdir(), 'pgha-bad-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
+const pipe = join(folder, 'pipe');
+execFileSync('mkfifo', [pipe]);
+
 const literal = (text: string) => new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
 
 /** The files of the corpus, on disk; each third is given to an action that only reads. */
@@ -43,7 +46,7 @@ function fileCase(what: string, text: string, says: (name: string) => RegExp[]):
   return { what, action, inputs: { formation: path }, says: says(path) };
 }
 
-const faults: BadFile[] = [
+const badFiles: BadFile[] = [
   ...[badNames, badPolicies, badReferences, badTopologies, unknownKeys, subtlyBadValues].flat(),
   // They all go the same way; the unit tests have every one of them.
   ...badValues.filter((_, index) => index % 3 === 0),
@@ -73,7 +76,7 @@ function clientOfDeadRemote(): Record<string, string> {
 }
 
 const cases: Case[] = [
-  ...faults.map(([what, text, place, says]) =>
+  ...badFiles.map(([what, text, place, says]) =>
     fileCase(what, text, (name) => [literal(`${name}:${place}: `), says]),
   ),
   ...badYaml.map(([what, text, says]) =>
@@ -83,8 +86,12 @@ const cases: Case[] = [
     fileCase(what, text, (name) => [literal(`${name}:1: the file: must be a map of keys`), literal(found)]),
   ),
   input('a file that is not there', { formation: 'nowhere.yml' }, /formation: cannot read nowhere\.yml/),
-  input('a folder', { formation: '.' }, /formation: \. is not a file/),
-  input('a device', { formation: '/dev/zero' }, /formation: \/dev\/zero is not a file/),
+  input('a folder', { formation: '.' }, /formation: cannot read \.: it is a folder, not a file/),
+  input(
+    'a device',
+    { formation: '/dev/zero' },
+    /formation: cannot read \/dev\/zero: it is a device, not a file/,
+  ),
   input('a sentence', { formation: 'the default one' }, /formation: cannot read the default one/),
   input('inline YAML', { formation: 'postgres:\n  port: 1\n' }, /the inline formation:2: postgres\.port: /),
   input(
@@ -108,6 +115,29 @@ const cases: Case[] = [
   drill('a target of zero', { 'rto-target-seconds': '0' }, /input rto-target-seconds: must be seconds from/),
   drill('a target with a unit', { 'rto-target-seconds': '60s' }, /input rto-target-seconds: .*"60s"/),
   drill('a negative deadline', { 'promotion-deadline-seconds': '-1' }, /input promotion-deadline-seconds/),
+  {
+    ...drill(
+      'an input that there is not',
+      {},
+      /input rto-target: there is no such input; is rto-target-seconds meant\?/,
+    ),
+    env: { 'INPUT_RTO-TARGET': '30' },
+  },
+  drill('a target that is empty', { 'rto-target-seconds': '' }, /found nothing: .*`schedule`/),
+  drill(
+    'a history that is a pipe',
+    { 'history-file': pipe },
+    /history of drills cannot be read from .*: it is a pipe/,
+  ),
+  drill('a replay that is a pipe', { replay: pipe }, /input replay: .*: it is a pipe, not a file/),
+  ...(['check-formation', 'failover-drill', 'provision-pgaf'] as const).map((action) => ({
+    ...input(
+      `a password that ends in a line break, for ${action}`,
+      { 'app-password': 'hunter2-hunter2\n' },
+      /^input app-password: ends in a line break/,
+    ),
+    action,
+  })),
   input(
     'a remote that the client does not know',
     { formation: `environment: lab\nincus: { remote: nowhere }\n${unmade}` },
@@ -130,7 +160,7 @@ const cases: Case[] = [
     ...input(
       'an image that is not there',
       { formation: `environment: lab\nimage: debian/99\n${unmade}` },
-      /image: debian\/99 cannot be had/,
+      /image: debian\/99 is not available/,
     ),
     asks: true,
   },

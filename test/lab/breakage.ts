@@ -31,7 +31,7 @@ const detectDeadlineMs = 30_000;
 const mendSeconds = 60;
 
 /** A formation's file on disk: a command line names it by its path. */
-export function formationFile(yaml: string): string {
+export function writtenFormation(yaml: string): string {
   const path = join(mkdtempSync(join(tmpdir(), 'pgha-formation-')), 'formation.yml');
   writeFileSync(path, yaml);
   return path;
@@ -41,7 +41,7 @@ export async function check(path: string, inputs: Record<string, string> = {}): 
   return await runAction('check-formation', { formation: path, 'fail-on': 'warning', ...inputs });
 }
 
-export function findingsOf({ report }: Finished): Finding[] {
+export function reportedFindings({ report }: Finished): Finding[] {
   const { formations } = report as unknown as { formations: { verdict?: { findings: Finding[] } }[] };
   return formations[0]?.verdict?.findings ?? [];
 }
@@ -49,7 +49,7 @@ export function findingsOf({ report }: Finished): Finding[] {
 /** Ids of the checks that failed by themselves, and of those that are told as consequences. */
 export function toldOf(finished: Finished): { failed: string[]; follows: string[] } {
   const of = (status: Finding['status']) =>
-    findingsOf(finished)
+    reportedFindings(finished)
       .filter((finding) => finding.status === status)
       .map((finding) => finding.check);
   return { failed: of('fail'), follows: of('follows') };
@@ -70,15 +70,17 @@ export async function isToldAndMended(path: string, breakage: Breakage): Promise
   const { check: id, what, inputs = {}, leaves = [] } = breakage;
   await breakage.breakIt();
   const brokenAt = performance.now();
-  const found = await untilTold(path, id, inputs);
+  // While the monitor is changing a node's state, some are only told to wait and look.
+  const isReady = (found: Finished) =>
+    breakage.byHand !== undefined || problemsOf(found, id).every(({ remedy }) => remedy.run !== undefined);
+  const found = await untilTold(path, id, inputs, isReady);
   const toldAt = performance.now();
   const told = toldOf(found);
   expect(told.failed, found.log).toEqual([id]);
   expect(found.code, found.log).toBe(1);
   if (breakage.follows) expect(told.follows, found.log).toEqual(expect.arrayContaining(breakage.follows));
 
-  const faults = findingsOf(found).find((finding) => finding.check === id)?.faults ?? [];
-  for (const { remedy } of faults) {
+  for (const { remedy } of problemsOf(found, id)) {
     if (remedy.look !== undefined) expect(await asShown(remedy.look), remedy.look).not.toBe('');
     if (breakage.byHand === undefined)
       expect(remedy.run, `${id} prints no command line that mends it:\n${found.log}`).toBeDefined();
@@ -104,16 +106,20 @@ export async function isToldAndMended(path: string, breakage: Breakage): Promise
   });
 }
 
-/** Checks until that check fails by itself; what else is told with it is for the caller to judge. */
+const problemsOf = (found: Finished, id: string) =>
+  reportedFindings(found).find((finding) => finding.check === id)?.faults ?? [];
+
+/** Checks until that check fails by itself, and so; what else is told with it is for the caller to judge. */
 export async function untilTold(
   path: string,
   id: string,
   inputs: Record<string, string> = {},
+  isReady: (found: Finished) => boolean = () => true,
 ): Promise<Finished> {
   const until = performance.now() + detectDeadlineMs;
   for (;;) {
     const found = await check(path, inputs);
-    if (toldOf(found).failed.includes(id)) return found;
+    if (toldOf(found).failed.includes(id) && isReady(found)) return found;
     if (performance.now() > until)
       throw new Error(`${id} was not told within ${detectDeadlineMs / 1000} s:\n${found.log}`);
   }
@@ -133,9 +139,16 @@ export async function asPrinted(commandLine: string): Promise<string> {
   }
 }
 
-/** What a command line that only shows more shows: it may well end with a code that says "it is broken". */
+/**
+ * What a command line that only shows more shows: it may well end with a code that says "it is broken". Now and then
+ * Incus loses what a command printed just before its end (src/incus/client.ts): an operator would ask again.
+ */
 async function asShown(commandLine: string): Promise<string> {
-  return await asPrinted(`${commandLine} 2>&1; code=$?; test $code -lt 126`);
+  for (let asked = 0; asked < 5; asked++) {
+    const shown = await asPrinted(`${commandLine} 2>&1; code=$?; test $code -lt 126`);
+    if (shown !== '') return shown;
+  }
+  return '';
 }
 
 /** What every breakage of a file took, for people. */

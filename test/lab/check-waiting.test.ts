@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseFormation } from '../../src/formation/file/load.ts';
 import { membersOf } from '../../src/formation/formation.ts';
-import { parseFormation } from '../../src/formation/load.ts';
 import { Incus } from '../../src/incus/incus.ts';
 import { isSettled, readNodes } from '../../src/monitor/nodes.ts';
 import { openMemberSession } from '../../src/postgres/member-session.ts';
-import { allRun, formationFile } from './breakage.ts';
+import { allRun, writtenFormation } from './breakage.ts';
 import { containersOf, labFormation } from './formations.ts';
 import { figure, incus, loadAverage, runAction, startAction } from './harness.ts';
 import { tolerable } from './meter.ts';
@@ -12,7 +12,7 @@ import { tolerable } from './meter.ts';
 /** wait-seconds: told what is waited for, and passed as soon as there is nothing left to wait for. */
 
 const formation = labFormation(12);
-const path = formationFile(formation.yaml);
+const path = writtenFormation(formation.yaml);
 let standby: string;
 
 beforeAll(async () => {
@@ -75,7 +75,7 @@ async function settled(): Promise<number> {
   try {
     const until = performance.now() + 60_000;
     while (performance.now() < until) {
-      const nodes = await readNodes(session, parsed.name);
+      const nodes = await readNodes(session, parsed);
       if (isSettled(nodes) && nodes.every(({ secondsSinceReport }) => secondsSinceReport < 2))
         return performance.now();
       await new Promise((next) => setTimeout(next, 50));

@@ -1,41 +1,32 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Incus } from '../../src/incus/incus.ts';
-import { monitorHba } from '../../src/member/hba.ts';
-import { formationFile, onMonitor } from './breakage.ts';
+import { describe, expect, it } from 'vitest';
+import { type BreakableFormation, breakableFormation } from './breakable.ts';
+import { onMonitor, writtenFormation } from './breakage.ts';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, type Finished, figure, incus, loadAverage, runAction } from './harness.ts';
 
 /** Several formations in one step: one table, one verdict, the worst code. Two of them share a monitor. */
 
-const first = labFormation(12);
 const nodes: [string, string] = ['d12-delta', 'd12-epsilon'];
 const second = labFormation(12, { formation: 'second', nodes: nodes.map((name) => ({ name })) });
-const paths = { first: formationFile(first.yaml), second: formationFile(second.yaml) };
+const first = breakableFormation({
+  furnish: besideIt,
+  clear: async ({ monitor }) => {
+    await runAction('provision-pgaf', { formation: paths.second, mode: 'destroy', confirm: 'second' });
+    // The monitor stays, and remembers them.
+    await onMonitor(monitor, "DELETE FROM pgautofailover.node WHERE formationid = 'second'");
+  },
+});
+const paths = { first: first.path, second: writtenFormation(second.yaml) };
 const checkBoth = (formations: string) =>
   runAction('check-formation', { formation: paths.first, formations, 'fail-on': 'warning' });
 
-beforeAll(async () => {
-  for (const formation of [paths.first, paths.second]) {
-    const { code, log } = await runAction('provision-pgaf', { formation });
-    expect(code, log).toBe(0);
-  }
-  // Provisioning lets the nodes of its own formation in at the monitor, and no others any more.
-  const hosts = [...first.nodes, ...nodes].map((name) => `${name}.incus`);
-  const script = 'cat > "$1" && kill -HUP "$(head -n 1 "$2/postmaster.pid")"';
-  const pgdata = '/var/lib/postgresql/pgaf/monitor';
-  await new Incus({ remote: 'local', project: 'default' }).exec(
-    first.monitor,
-    ['sh', '-c', script, 'sh', `${pgdata}/pg_hba.conf`, pgdata],
-    { deadlineMs: 20_000, stdin: monitorHba(hosts) },
-  );
-  await becomesHealthy(paths.first, 60_000);
-});
-
-afterAll(async () => {
-  await runAction('provision-pgaf', { formation: paths.second, mode: 'destroy', confirm: 'second' });
-  // The monitor stays, and remembers them.
-  await onMonitor(first.monitor, "DELETE FROM pgautofailover.node WHERE formationid = 'second'");
-});
+/** Provisions the second formation on the monitor of the first. */
+async function besideIt({ path }: BreakableFormation): Promise<void> {
+  const { code, log } = await runAction('provision-pgaf', { formation: paths.second });
+  expect(code, log).toBe(0);
+  // The monitor goes on letting in the first one's nodes.
+  await becomesHealthy(path, 60_000);
+}
 
 const ways: [string, string][] = [
   ['by their files', paths.second],
@@ -55,7 +46,7 @@ describe.each(ways)('two formations on one monitor, named %s', (_, formations) =
     ]);
   });
 
-  it('are not healthy when one is not: its fault is told, with its name, and the other passes', async () => {
+  it('are not healthy when one is not: its problem is told, with its name, and the other passes', async () => {
     const standby = await standbyOf(paths.second);
     await incus('stop', '--force', standby);
     let found: Finished;
@@ -81,7 +72,7 @@ describe.each(ways)('two formations on one monitor, named %s', (_, formations) =
 describe('a formation that cannot be judged', () => {
   it('makes the code 3, and hides nothing of the others', async () => {
     const elsewhere = labFormation(12, { formation: 'elsewhere', incus: { remote: 'nowhere' } });
-    const { code, outputs, log } = await checkBoth(`${formationFile(elsewhere.yaml)}\n${paths.second}`);
+    const { code, outputs, log } = await checkBoth(`${writtenFormation(elsewhere.yaml)}\n${paths.second}`);
     expect(code, log).toBe(3);
     expect(outputs['outcome']).toBe('error');
     expect(log).toMatch(/^default +pass /m);

@@ -1,54 +1,33 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { breakableFormation } from './breakable.ts';
 import {
-  allRun,
   alterSystem,
   autoctl,
   type Breakage,
   check,
-  formationFile,
   inBackground,
   isToldAndMended,
   onMonitor,
-  rolesOf,
   sql,
-  tellTimes,
   toldOf,
   untilTold,
 } from './breakage.ts';
 import { cutBridge, healBridge } from './bridge.ts';
-import { some } from './extent.ts';
-import { containersOf, labFormation } from './formations.ts';
-import { becomesHealthy, inside, runAction } from './harness.ts';
+import { everything, some } from './extent.ts';
+import { becomesHealthy, inside } from './harness.ts';
 
 /** Checks on what reaches another node, and stays: each broken for real, and mended as told. */
 
-const formation = labFormation(12);
-const { monitor } = formation;
-const path = formationFile(formation.yaml);
-let primary: string;
-let standby: string;
-
-beforeAll(async () => {
-  const { code, log } = await runAction('provision-pgaf', { formation: path });
-  expect(code, log).toBe(0);
-  ({ primary, standby } = await rolesOf(monitor));
-  await sql(primary, 'CREATE TABLE IF NOT EXISTS pgha_checks ()');
+const formation = breakableFormation({
+  furnish: ({ primary }) => sql(primary, 'CREATE TABLE IF NOT EXISTS pgha_checks ()'),
 });
-
-afterEach(async ({ task }) => {
-  if (task.result?.state !== 'fail') return;
-  await healBridge();
-  await allRun(containersOf(formation));
-  await runAction('provision-pgaf', { formation: path });
-});
-
-afterAll(tellTimes);
+const { monitor, path } = formation;
 
 const breakages: Breakage[] = [
   {
     check: 'synchronous-replication',
     what: 'the standby was taken out of the quorum',
-    breakIt: () => autoctl(standby, 'set', 'node', 'replication-quorum', 'false'),
+    breakIt: () => autoctl(formation.standby, 'set', 'node', 'replication-quorum', 'false'),
     follows: ['matches-file'],
   },
   {
@@ -57,19 +36,19 @@ const breakages: Breakage[] = [
     breakIt: async () => {
       // Since then, the standby's control file is on the timeline before: it is on the new one all the same.
       await handOver();
-      await sql(primary, "ALTER ROLE pgautofailover_replicator PASSWORD 'another'");
-      await inside(standby, 'pkill', '-f', '^postgres: walreceiver');
+      await sql(formation.primary, "ALTER ROLE pgautofailover_replicator PASSWORD 'another'");
+      await inside(formation.standby, 'pkill', '-f', '^postgres: walreceiver');
     },
   },
   {
     check: 'replay-runs',
     what: 'replay is paused',
-    breakIt: () => sql(standby, 'SELECT pg_wal_replay_pause()'),
+    breakIt: () => sql(formation.standby, 'SELECT pg_wal_replay_pause()'),
   },
   {
     check: 'replay-runs',
     what: 'replay is delayed',
-    breakIt: () => alterSystem(standby, "SET recovery_min_apply_delay = '1min'"),
+    breakIt: () => alterSystem(formation.standby, "SET recovery_min_apply_delay = '1min'"),
   },
   {
     check: 'replication-lag',
@@ -78,7 +57,7 @@ const breakages: Breakage[] = [
       await holdUpReplay();
       const write =
         "pg_logical_emit_message(false, 'pgha', repeat('x', 1000000)) FROM generate_series(1, 80)";
-      await sql(primary, `SELECT ${write}`);
+      await sql(formation.primary, `SELECT ${write}`);
     },
   },
   {
@@ -87,7 +66,7 @@ const breakages: Breakage[] = [
     breakIt: async () => {
       await holdUpReplay();
       await inBackground(
-        primary,
+        formation.primary,
         'SET synchronous_commit = remote_apply; INSERT INTO pgha_checks DEFAULT VALUES',
       );
     },
@@ -95,24 +74,25 @@ const breakages: Breakage[] = [
   {
     check: 'durable-commits',
     what: 'no commit waits for a standby',
-    breakIt: () => alterSystem(primary, 'SET synchronous_commit = local'),
+    breakIt: () => alterSystem(formation.primary, 'SET synchronous_commit = local'),
   },
   {
     check: 'durable-commits',
     what: "the application's do not",
-    breakIt: () => sql(primary, 'ALTER ROLE veza SET synchronous_commit = off'),
-    byHand: () => sql(primary, 'ALTER ROLE veza RESET synchronous_commit'),
+    breakIt: () => sql(formation.primary, 'ALTER ROLE veza SET synchronous_commit = off'),
+    byHand: () => sql(formation.primary, 'ALTER ROLE veza RESET synchronous_commit'),
   },
   {
     check: 'failover-possible',
     what: 'the standby may not be promoted',
-    breakIt: () => autoctl(standby, 'set', 'node', 'candidate-priority', '0'),
+    breakIt: () => autoctl(formation.standby, 'set', 'node', 'candidate-priority', '0'),
     follows: ['matches-file'],
   },
   {
     check: 'replication-slots',
     what: 'a slot without a reader',
-    breakIt: () => sql(primary, "SELECT pg_create_physical_replication_slot('forgotten', true)"),
+    breakIt: () => sql(formation.primary, "SELECT pg_create_physical_replication_slot('forgotten', true)"),
+    byHand: () => sql(formation.primary, "SELECT pg_drop_replication_slot('forgotten')"),
   },
 ];
 
@@ -120,11 +100,45 @@ describe('check-formation tells, and its remedy mends', () => {
   it.each(some(breakages, 6))('$check: $what', (breakage) => isToldAndMended(path, breakage));
 });
 
+describe('a standby that came up as a primary', () => {
+  /** As pg_autoctl has it do where it empties the standby's settings just as it starts its Postgres. */
+  async function comesUpAsPrimary(): Promise<void> {
+    await inside(formation.standby, 'systemctl', 'stop', 'pg_autoctl');
+    const script = `cd /var/lib/postgresql/pgaf/node
+      ctl() { runuser -u postgres -- /usr/lib/postgresql/15/bin/pg_ctl -D "$PWD" -w "$@" < /dev/null > /dev/null; }
+      mv standby.signal /root/; ctl start; runuser -u postgres -- psql -XAtqc CHECKPOINT; ctl stop -m fast
+      mv /root/standby.signal .`;
+    await inside(formation.standby, 'sh', '-ec', script);
+    await inside(formation.standby, 'systemctl', 'start', 'pg_autoctl');
+  }
+
+  it('is told by its WAL, though its timeline is the same, and is made anew as printed', () =>
+    isToldAndMended(path, {
+      check: 'wal-agrees',
+      what: 'a standby has written a checkpoint of its own',
+      breakIt: comesUpAsPrimary,
+    }));
+
+  it.runIf(everything)('is told as the cause where its Postgres does not get up any more', () =>
+    isToldAndMended(path, {
+      check: 'wal-agrees',
+      what: 'a standby waits for records that its primary never wrote',
+      breakIt: async () => {
+        await comesUpAsPrimary();
+        await sql(formation.primary, 'CREATE TABLE pgha_lineage AS SELECT generate_series(1, 1000)');
+        await sql(formation.primary, 'DROP TABLE pgha_lineage');
+        await inside(formation.standby, 'systemctl', 'restart', 'pg_autoctl');
+      },
+      follows: ['nodes-reachable'],
+    }),
+  );
+});
+
 describe('the link between primary and standby alone is cut', () => {
   it('is told as a standby that does not stream, and the commits that hang as its consequence (#997)', async () => {
-    await cutBridge(primary, standby, true);
+    await cutBridge(formation.primary, formation.standby, true);
     try {
-      await inBackground(primary, 'INSERT INTO pgha_checks DEFAULT VALUES');
+      await inBackground(formation.primary, 'INSERT INTO pgha_checks DEFAULT VALUES');
       const found = await untilTold(path, 'standbys-streaming');
       expect(toldOf(found).failed, found.log).toEqual(['standbys-streaming']);
       await new Promise((next) => setTimeout(next, 5000));
@@ -143,11 +157,11 @@ describe('the link between primary and standby alone is cut', () => {
 async function handOver(): Promise<void> {
   await onMonitor(monitor, "SELECT pgautofailover.perform_failover('default', 0)");
   await becomesHealthy(path, 60_000);
-  ({ primary, standby } = await rolesOf(monitor));
+  await formation.readRoles();
 }
 
 /** A query on the standby against a lock that its replay needs: max_standby_streaming_delay is 30 s. */
 async function holdUpReplay(): Promise<void> {
-  await inBackground(standby, 'LOCK TABLE pgha_checks IN ACCESS SHARE MODE; SELECT pg_sleep(60)');
-  await sql(primary, 'BEGIN; LOCK TABLE pgha_checks IN ACCESS EXCLUSIVE MODE; COMMIT');
+  await inBackground(formation.standby, 'LOCK TABLE pgha_checks IN ACCESS SHARE MODE; SELECT pg_sleep(60)');
+  await sql(formation.primary, 'BEGIN; LOCK TABLE pgha_checks IN ACCESS EXCLUSIVE MODE; COMMIT');
 }

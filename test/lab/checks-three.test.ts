@@ -1,16 +1,15 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { breakableFormation } from './breakable.ts';
 import {
-  allRun,
   alterSystem,
+  asPrinted,
   check,
-  findingsOf,
-  formationFile,
   isToldAndMended,
   onMonitor,
-  rolesOf,
+  reportedFindings,
   sql,
-  tellTimes,
   toldOf,
+  writtenFormation,
 } from './breakage.ts';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, eventually, figure, incus, inside, runAction } from './harness.ts';
@@ -20,31 +19,18 @@ import { becomesHealthy, eventually, figure, incus, inside, runAction } from './
 const two = labFormation(12);
 const third = 'd12-gamma';
 const names = [...two.nodes, third];
-const three = labFormation(12, { nodes: names.map((name) => ({ name })) });
-const { monitor } = two;
-const paths = { two: formationFile(two.yaml), three: formationFile(three.yaml) };
-const pgdata = '/var/lib/postgresql/pgaf/node';
-
-beforeAll(async () => {
-  const { code, log } = await runAction('provision-pgaf', { formation: paths.three });
-  expect(code, log).toBe(0);
-  await ontoSmallDisk(third);
-  await becomesHealthy(paths.three, 60_000);
-});
-
-afterEach(async ({ task }) => {
-  if (task.result?.state !== 'fail') return;
-  await allRun([monitor, ...names]);
-  await inside(third, 'rm', '-f', `${pgdata}/../ballast`);
-  await runAction('provision-pgaf', { formation: paths.three });
-});
-
-afterAll(async () => {
-  tellTimes();
+const three = breakableFormation({
+  changes: { nodes: names.map((name) => ({ name })) },
+  furnish: () => ontoSmallDisk(third),
   // The other files have two nodes.
-  await runAction('provision-pgaf', { formation: paths.two, prune: 'true' });
-  await incus('delete', '--force', third).catch(() => {});
+  clear: async () => {
+    await runAction('provision-pgaf', { formation: paths.two, prune: 'true' });
+    await incus('delete', '--force', third).catch(() => {});
+  },
 });
+const { monitor } = three;
+const paths = { two: writtenFormation(two.yaml), three: three.path };
+const pgdata = '/var/lib/postgresql/pgaf/node';
 
 describe('check-formation tells, and its remedy mends', () => {
   it('disk-space: the disk of a node is nearly full', () =>
@@ -56,7 +42,7 @@ describe('check-formation tells, and its remedy mends', () => {
     }));
 
   it('disk-space: the disk is full, and the standby cannot write what it receives', async () => {
-    const { primary } = await rolesOf(monitor);
+    const { primary } = three;
     await isToldAndMended(paths.three, {
       check: 'disk-space',
       what: 'the disk of a node is full',
@@ -78,7 +64,7 @@ describe('check-formation tells, and its remedy mends', () => {
   });
 
   it('wal-retention: WAL cannot be archived', async () => {
-    const { primary } = await rolesOf(monitor);
+    const { primary } = three;
     await sql(third, "ALTER SYSTEM SET archive_mode = 'always'");
     await alterSystem(third, "SET archive_command = 'false'");
     const found = await check(paths.three);
@@ -110,7 +96,7 @@ describe('check-formation tells, and its remedy mends', () => {
     }));
 
   it('timelines-agree: a standby stays on the old timeline', async () => {
-    const { primary } = await rolesOf(monitor);
+    const { primary } = three;
     const heir = names.find((name) => name !== primary && name !== third) ?? '';
     await sql(third, "ALTER SYSTEM SET recovery_target_timeline = 'current'");
     await inside(third, 'sh', '-c', `kill -INT "$(head -n 1 ${pgdata}/postmaster.pid)"`);
@@ -132,12 +118,12 @@ describe('check-formation tells, and its remedy mends', () => {
 
 describe('one frozen node among three', () => {
   it('is told, and takes no longer than the others', async () => {
-    const { primary } = await rolesOf(monitor);
+    const { primary } = three;
     await incus('pause', third);
     try {
       const found = await check(paths.three);
       expect(toldOf(found).failed, found.log).toEqual(['nodes-reachable']);
-      expect(findingsOf(found).find(({ status }) => status === 'fail')?.faults[0]?.subject).toBe(third);
+      expect(reportedFindings(found).find(({ status }) => status === 'fail')?.faults[0]?.subject).toBe(third);
       expect(found.outputs['primary']).toBe(primary);
       figure('check-formation with one of three nodes frozen', found.tookMs / 1000);
     } finally {
@@ -148,11 +134,18 @@ describe('one frozen node among three', () => {
 });
 
 describe('a node that the file does not name', () => {
-  it('is told with the command line that drops it, and what the drop leaves behind with the one that mends that', async () => {
+  it('is to be looked at first; the words have the command line that drops it, and what the drop leaves behind with the one that mends that', async () => {
     await isToldAndMended(paths.two, {
       check: 'nodes-registered',
       what: 'a third node that the file does not name',
       breakIt: () => Promise.resolve(),
+      byHand: async () => {
+        const told = reportedFindings(await check(paths.two)).find(
+          (each) => each.check === 'nodes-registered',
+        );
+        const [, drop] = /`(incus exec .* drop node .*)`/.exec(told?.faults[0]?.remedy.say ?? '') ?? [];
+        await asPrinted(drop ?? 'false');
+      },
       leaves: ['matches-file'],
     });
     await isToldAndMended(paths.two, {
@@ -163,10 +156,11 @@ describe('a node that the file does not name', () => {
   });
 });
 
-/** Moves a node's data to a file system of its own, of 1200 MB. */
+/** Moves a node's data to a file system of its own, of 1200 MB, if it is not there yet. */
 async function ontoSmallDisk(container: string): Promise<void> {
   const script = `
 set -e
+! mountpoint -q /var/lib/postgresql/pgaf || exit 0
 systemctl stop pg_autoctl
 cp -a /var/lib/postgresql/pgaf /root/pgaf
 mount -t tmpfs -o size=1200m tmpfs /var/lib/postgresql/pgaf

@@ -4,35 +4,36 @@ import { join } from 'node:path';
 import { applicationAccess } from '../../src/application/access.ts';
 import { type Moment, now } from '../../src/clock/clock.ts';
 import { Evidence, type EvidenceOptions } from '../../src/evidence/evidence.ts';
-import type { History, HistoryEvent } from '../../src/evidence/history.ts';
-import { judgeLedger, type LedgerRead, type LedgerVerdict } from '../../src/evidence/ledger.ts';
-import type { Scene } from '../../src/evidence/times.ts';
+import { judgeLedger } from '../../src/evidence/ledger/ledger.ts';
+import type { LedgerRead, LedgerVerdict, Roles } from '../../src/evidence/record.ts';
+import type { HistoryEvent, WriteHistory } from '../../src/evidence/write-history.ts';
+import { parseFormation } from '../../src/formation/file/load.ts';
 import { type Formation, type Member, membersOf } from '../../src/formation/formation.ts';
-import { parseFormation } from '../../src/formation/load.ts';
 import { Incus } from '../../src/incus/incus.ts';
 import { isPromoted, readNodes, settledPrimary } from '../../src/monitor/nodes.ts';
 import { MonitorWatch } from '../../src/monitor/watch.ts';
 import { openMemberSession } from '../../src/postgres/member-session.ts';
-import { placeholderPassword } from '../../src/provision/passwords.ts';
+import { placeholderPassword } from '../../src/postgres/placeholder.ts';
 import { keptLog } from '../unit/builders.ts';
-import { macOf, onTheBridge } from './fencing.ts';
+import { eventually } from './harness.ts';
+import { macOf, onTheBridge } from './measured-failover.ts';
 
 /** What the lab tests of the clients' evidence share: a run around one thing that is done to the formation. */
 
 export const lab = new Incus({ remote: 'local', project: 'default' });
 
-export interface Roles {
+export interface TestedFormation {
   formation: Formation;
   monitor: Member;
   primary: Member;
   standby: Member;
 }
 
-export async function rolesIn(yaml: string): Promise<Roles> {
+export async function rolesIn(yaml: string): Promise<TestedFormation> {
   const formation = parseFormation(yaml, 'formation.yml');
   const [monitor, ...nodes] = membersOf(formation);
   const session = await openMemberSession(lab, formation, monitor);
-  const settled = settledPrimary(await readNodes(session, formation.name));
+  const settled = settledPrimary(await readNodes(session, formation));
   session.close();
   const primary = nodes.find(({ name }) => name === settled?.name);
   const standby = nodes.find(({ name }) => name !== settled?.name);
@@ -42,7 +43,7 @@ export async function rolesIn(yaml: string): Promise<Roles> {
 
 /** Starts clients on a formation; by the vantage, as nothing here may leave the lab's own network. */
 export async function startClients(
-  { formation, primary }: Roles,
+  { formation, primary }: TestedFormation,
   given: Partial<EvidenceOptions> & { password?: string; ca?: string } = {},
 ): Promise<{ evidence: Evidence; journalPath: string; remove(): Promise<void> }> {
   const { password = placeholderPassword, ca, ...options } = given;
@@ -73,11 +74,11 @@ export async function startClients(
   return { evidence, journalPath, remove };
 }
 
-export interface Outcome {
+export interface SeenFailover {
   verdict: LedgerVerdict;
-  history: History;
+  history: WriteHistory;
   reads: LedgerRead[];
-  scene: Scene;
+  scene: Roles;
   /** Seconds from the fault to the monitor's announcement of the promotion. */
   announcedSeconds: number;
   journalPath: string;
@@ -88,24 +89,34 @@ export interface Outcome {
  * and the ledger over all of it. `judge` looks at the outcome while the journal is there.
  */
 export async function failOver(
-  roles: Roles,
+  roles: TestedFormation,
   work: {
     fault(): Promise<unknown>;
     seen?(evidence: Evidence, faultAt: Moment): Promise<unknown>;
     undo(): Promise<unknown>;
     rejoined(): Promise<unknown>;
-    judge(outcome: Outcome): unknown;
+    judge(outcome: SeenFailover): unknown;
   },
 ): Promise<void> {
   const { formation, monitor, primary, standby } = roles;
   const watch = await MonitorWatch.start(
-    formation.name,
+    formation,
     (signal) => openMemberSession(lab, formation, monitor, { signal }),
     keptLog(),
   );
   const { evidence, journalPath, remove } = await startClients(roles);
   let undone = false;
   try {
+    // Who has not written before cannot show afterwards that it no longer may; a drill waits for its writes at risk.
+    await eventually('the witnesses that write to have written', 10_000, () =>
+      Promise.resolve(
+        ['writer', 'local'].every((name) =>
+          evidence.journal.events.some(
+            (event) => event.kind === 'acknowledged' && event.connection.startsWith(`${name}.`),
+          ),
+        ),
+      ),
+    );
     const faultAt = now();
     await work.fault();
     const promoted = await watch.until('the promotion', { deadlineMs: 60_000 }, (_, heard) =>
@@ -130,7 +141,7 @@ export async function failOver(
   }
 }
 
-export function eventsOfKind<K extends HistoryEvent['kind']>({ events }: History, kind: K) {
+export function eventsOfKind<K extends HistoryEvent['kind']>({ events }: WriteHistory, kind: K) {
   return events.filter((event): event is HistoryEvent & { kind: K } => event.kind === kind);
 }
 

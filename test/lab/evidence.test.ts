@@ -7,16 +7,17 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { type Moment, now } from '../../src/clock/clock.ts';
 import { sleep } from '../../src/clock/deadline.ts';
 import type { Evidence } from '../../src/evidence/evidence.ts';
-import type { History } from '../../src/evidence/history.ts';
 import { readJournal } from '../../src/evidence/journal.ts';
-import { judgeLedger, type LedgerRead } from '../../src/evidence/ledger.ts';
-import { readRows } from '../../src/evidence/read-rows.ts';
+import { judgeLedger } from '../../src/evidence/ledger/ledger.ts';
+import type { LedgerRead } from '../../src/evidence/record.ts';
 import { countRows, describeRows, holdsRow } from '../../src/evidence/rows.ts';
+import { readRows } from '../../src/evidence/table/read-rows.ts';
+import type { WriteHistory } from '../../src/evidence/write-history.ts';
+import { parseFormation } from '../../src/formation/file/load.ts';
 import { type Member, membersOf } from '../../src/formation/formation.ts';
-import { parseFormation } from '../../src/formation/load.ts';
 import { openMemberSession } from '../../src/postgres/member-session.ts';
+import { placeholderPassword } from '../../src/postgres/placeholder.ts';
 import type { Session } from '../../src/postgres/session.ts';
-import { placeholderPassword } from '../../src/provision/passwords.ts';
 import { type Compiled, compileSources } from '../compiled.ts';
 import {
   cutBetween,
@@ -24,9 +25,9 @@ import {
   failOver,
   joinAgain,
   lab,
-  type Roles,
   rolesIn,
   startClients,
+  type TestedFormation,
 } from './clients.ts';
 import { everything } from './extent.ts';
 import { labFormation } from './formations.ts';
@@ -53,7 +54,7 @@ function median(values: number[]): number {
 }
 
 /** Milliseconds from sending to acknowledgement, of the application's writes. */
-function latencies(history: History): number[] {
+function latencies(history: WriteHistory): number[] {
   const sent = new Map<string, Moment>();
   for (const { connection, seq, at } of eventsOfKind(history, 'invoked'))
     sent.set(`${connection} ${seq}`, at);
@@ -111,18 +112,155 @@ describe('clients of a healthy formation', () => {
     expect(countRows((await readAgain(roles.primary.name, history.run)).rows)).toBe(0);
   });
 
-  it('own the only thing that they leave, an empty table', async () => {
+  it('leave nothing but an empty table, which is not theirs', async () => {
     const { primary } = await rolesIn(formation.yaml);
     const session = await openOn(primary.name);
     const rows = await session.query(
       `SELECT relname, relkind, pg_get_userbyid(relowner) AS owner FROM pg_class
-        WHERE relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_|^information_schema')`,
+        WHERE relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_|^information_schema') ORDER BY relname`,
     );
+    const [may] = await session.query(
+      `SELECT array_agg(has_table_privilege('veza', 'pgha.drill', right_) ORDER BY at) AS all
+         FROM unnest('{SELECT,INSERT,DELETE,UPDATE,TRUNCATE,TRIGGER,REFERENCES}'::text[]) WITH ORDINALITY AS r(right_, at)`,
+    );
+    expect(may?.['all']).toEqual([true, true, true, false, false, false, false]);
     session.close();
     expect(rows).toEqual([
-      { relname: 'pgha_drill', relkind: 'r', owner: 'veza' },
-      { relname: 'pgha_drill_pkey', relkind: 'i', owner: 'veza' },
+      { relname: 'drill', relkind: 'r', owner: 'postgres' },
+      { relname: 'drill_pkey', relkind: 'i', owner: 'postgres' },
     ]);
+  });
+
+  describe('are refused before they begin, and a superuser touches nothing', () => {
+    const trigger = `
+      CREATE FUNCTION public.become() RETURNS trigger LANGUAGE plpgsql AS
+        $$ begin if current_user <> 'veza' then alter role veza superuser; end if; return new; end $$;`;
+    const table = 'TABLE pgha.drill (run text, connection text, seq integer, at timestamptz DEFAULT now())';
+    const asVeza = (text: string) => `SET SESSION AUTHORIZATION veza; ${text}`;
+    const clean =
+      'DROP EVENT TRIGGER IF EXISTS become; DROP SCHEMA IF EXISTS pgha CASCADE; DROP FUNCTION IF EXISTS public.become';
+    const onItsOwn = 'CREATE SCHEMA pgha; GRANT ALL ON SCHEMA pgha TO veza;';
+
+    // What comes after finds the table as it should be.
+    afterAll(async () => {
+      const roles = await rolesIn(formation.yaml);
+      const session = await openOn(roles.primary.name);
+      await session.query(clean);
+      session.close();
+      await (await startClients(roles)).remove();
+    });
+
+    it.each<[string, string, RegExp]>([
+      [
+        'a schema with a table that has a trigger',
+        asVeza(`${trigger} CREATE SCHEMA pgha; CREATE ${table};
+                CREATE TRIGGER become BEFORE INSERT ON pgha.drill FOR EACH ROW EXECUTE FUNCTION public.become()`),
+        /schema pgha belongs to veza; pgha\.drill belongs to veza; pgha\.drill has triggers that are none of the drill's/,
+      ],
+      [
+        'a view of that name',
+        asVeza(`CREATE SCHEMA pgha; CREATE ${table.replace('drill', 'other')};
+                CREATE VIEW pgha.drill AS SELECT * FROM pgha.other`),
+        /schema pgha belongs to veza; .*pgha\.drill is no ordinary table; pgha\.drill has rules/,
+      ],
+      [
+        'a rule',
+        asVeza(`CREATE SCHEMA pgha; CREATE ${table};
+                CREATE RULE become AS ON INSERT TO pgha.drill DO ALSO SELECT pg_sleep(0)`),
+        /pgha\.drill has rules that are none of the drill's/,
+      ],
+      // From Postgres 17 on, a superuser of ours runs none.
+      ...((debian === 13
+        ? []
+        : [
+            [
+              'an event trigger whose function is theirs',
+              `SET SESSION AUTHORIZATION veza; ${trigger.replace('RETURNS trigger', 'RETURNS event_trigger').replace('return new; ', '')}
+             RESET SESSION AUTHORIZATION;
+             CREATE EVENT TRIGGER become ON ddl_command_start EXECUTE FUNCTION public.become()`,
+              /event trigger become would have the superuser run a function that is not a superuser's/,
+            ],
+          ]) as [string, string, RegExp][]),
+      ['an empty schema', asVeza('CREATE SCHEMA pgha'), /schema pgha belongs to veza; look at it/],
+      ['a schema that others may create in', onItsOwn, /veza may create in schema pgha/],
+      [
+        'a table with a default of another kind, given away by its owner',
+        `CREATE SCHEMA pgha; CREATE ${table};
+         ALTER TABLE pgha.drill ALTER run SET DEFAULT pg_catalog.version()`,
+        /pgha\.drill has the columns \(run text DEFAULT version\(\)/,
+      ],
+    ])('where somebody made %s', async (_, planted, said) => {
+      const roles = await rolesIn(formation.yaml);
+      const session = await openOn(roles.primary.name);
+      await session.query(clean);
+      await session.query(planted);
+      session.close();
+      await expect(startClients(roles)).rejects.toThrow(said);
+      const again = await openOn(roles.primary.name);
+      const [row] = await again.query(
+        `SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = 'veza') AS super,
+                (SELECT count(*)::int FROM pg_class WHERE oid = to_regclass('pgha.drill_pkey')) AS made`,
+      );
+      again.close();
+      expect(row).toEqual({ super: false, made: 0 });
+    });
+
+    it.each([
+      ['of all tables', 'CREATE PUBLICATION everything FOR ALL TABLES'],
+      // It has no table yet.
+      [
+        'of whatever is in its schema',
+        'CREATE SCHEMA pgha; CREATE PUBLICATION everything FOR TABLES IN SCHEMA pgha',
+      ],
+    ])(
+      'where a publication %s would carry the table to subscribers, unless that is accepted',
+      async (_, publish) => {
+        const roles = await rolesIn(formation.yaml);
+        const session = await openOn(roles.primary.name);
+        await session.query(`DROP SCHEMA IF EXISTS pgha CASCADE; ${publish}`);
+        // Clients that were let in all the same do not outlive the test.
+        const refused = expect.objectContaining({
+          message: expect.stringMatching(
+            /^publication everything of database veza would carry .*CREATE SCHEMA pgha; CREATE TABLE pgha\.drill \(.*accept-published-table: true/,
+          ),
+        });
+        const begin = async (published: boolean) => await (await startClients(roles, { published })).remove();
+        try {
+          await expect(begin(false)).rejects.toEqual(refused);
+          const [row] = await session.query("SELECT to_regclass('pgha.drill') IS NULL AS absent");
+          expect(row).toEqual({ absent: true });
+          await begin(true);
+          // One that carries it by now is found as well.
+          await expect(begin(false)).rejects.toEqual(refused);
+        } finally {
+          await session.query('DROP PUBLICATION everything');
+          session.close();
+        }
+      },
+    );
+
+    it('not where ALTER DEFAULT PRIVILEGES gives everything away: that is taken back', async () => {
+      const roles = await rolesIn(formation.yaml);
+      const session = await openOn(roles.primary.name);
+      await session.query(
+        `DROP SCHEMA IF EXISTS pgha CASCADE; ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO veza, PUBLIC;
+         ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO veza`,
+      );
+      try {
+        await (await startClients(roles)).remove();
+        const [row] = await session.query(
+          `SELECT has_table_privilege('veza', 'pgha.drill', 'TRIGGER') AS trigger,
+                  has_schema_privilege('veza', 'pgha', 'CREATE') AS creates`,
+        );
+        expect(row).toEqual({ trigger: false, creates: false });
+      } finally {
+        await session.query(
+          `ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM veza, PUBLIC;
+           ALTER DEFAULT PRIVILEGES REVOKE ALL ON SCHEMAS FROM veza`,
+        );
+        session.close();
+      }
+    });
   });
 
   it('read tens of thousands of rows back within a second', async () => {
@@ -130,14 +268,14 @@ describe('clients of a healthy formation', () => {
     const session = await openOn(primary.name);
     await session.query(
       // 40 connections of 1250 writes, of which every hundredth was lost.
-      `INSERT INTO public.pgha_drill
+      `INSERT INTO pgha.drill
        SELECT 'many', 'app' || n % 40 || '.1', n / 40 FROM generate_series(1, 50000) AS n WHERE n / 40 % 100 <> 7`,
       [],
       { deadlineMs: 20_000 },
     );
     const reads = [];
     for (let turn = 0; turn < 3; turn++) reads.push(await readRows(session, primary.name, 'many'));
-    await session.query("DELETE FROM public.pgha_drill WHERE run = 'many'");
+    await session.query("DELETE FROM pgha.drill WHERE run = 'many'");
     session.close();
     const bestMs = Math.min(...reads.map(({ startedAt, endedAt }) => endedAt - startedAt));
     figure('clients: reading 49480 rows, the best of three', bestMs, 'ms');
@@ -178,9 +316,11 @@ describe('clients of a healthy formation', () => {
     const cutAt = now();
     try {
       await cutBetween(roles.primary, roles.standby);
+      // Every commit waits for a moment; one that has waited for long is not about to be let go.
       await eventually('commits that wait', 5000, async () => {
         const cancelled = await session.query(
-          `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'veza' AND wait_event = 'SyncRep'`,
+          `SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+            WHERE usename = 'veza' AND wait_event = 'SyncRep' AND query_start < clock_timestamp() - interval '300 ms'`,
         );
         return cancelled.length > 0;
       });
@@ -264,7 +404,7 @@ describe('clients see a failover', () => {
         );
         figure('clients, crash-stop: moments may be late by', verdict.lateBySeconds ?? Number.NaN);
         expect(verdict.lateBySeconds).toBeGreaterThan(0);
-        expect(verdict).toMatchObject({
+        expect(verdict, JSON.stringify(verdict)).toMatchObject({
           lost: { count: 0 },
           phantoms: { count: 0 },
           vanished: { count: 0 },
@@ -280,7 +420,7 @@ describe('clients see a failover', () => {
         expect(verdict.writeOutageSeconds).toBeGreaterThan((verdict.clientRtoSeconds ?? 0) - 2);
         expect(verdict.writeOutageSeconds).toBeLessThan((verdict.clientRtoSeconds ?? 0) + 1);
         // From disk it is judged the same.
-        expect(judgeLedger(readJournal(journalPath), reads, scene)).toEqual(verdict);
+        expect(judgeLedger(readJournal(journalPath).history, reads, scene)).toEqual(verdict);
       },
     });
   });
@@ -388,7 +528,7 @@ describe('clients in a process of their own', () => {
   function startProcess(prefix: readonly string[], journalPath: string, primary: string) {
     const script = `
       const [yaml, primary, journalPath] = process.argv.slice(1);
-      const { parseFormation } = await import('${compiled.url('formation/load')}');
+      const { parseFormation } = await import('${compiled.url('formation/file/load')}');
       const { Incus } = await import('${compiled.url('incus/incus')}');
       const { applicationAccess } = await import('${compiled.url('application/access')}');
       const { Evidence } = await import('${compiled.url('evidence/evidence')}');
@@ -429,7 +569,7 @@ describe('clients in a process of their own', () => {
     await sleep(2000);
     child.stdin.end();
     expect(await closed).toEqual([0, null]);
-    figure('clients: a write by direct sockets', median(latencies(readJournal(journalPath))), 'ms');
+    figure('clients: a write by direct sockets', median(latencies(readJournal(journalPath).history)), 'ms');
   });
 
   it('take the vantage where there is none, and leave a journal and nothing else when they are killed', async () => {
@@ -449,7 +589,7 @@ describe('clients in a process of their own', () => {
     };
     await eventually('the sessions to end', 5000, gone);
     expect(await perlsIn(monitor.name)).toBe('');
-    const history = readJournal(journalPath);
+    const { history } = readJournal(journalPath);
     const read = { ...(await readAgain(primary.name, 'process')), startedAt: 1e12, endedAt: 1e12 };
     const verdict = judgeLedger(history, [read], {
       faultAt: 0,
@@ -467,7 +607,12 @@ describe('clients in a process of their own', () => {
 });
 
 /** Both nodes out of the quorum, as `replication: { quorum: false, sync-standbys: 0 }` does it. */
-async function giveUpQuorum({ formation: parsed, monitor, primary, standby }: Roles): Promise<void> {
+async function giveUpQuorum({
+  formation: parsed,
+  monitor,
+  primary,
+  standby,
+}: TestedFormation): Promise<void> {
   const session = await openMemberSession(lab, parsed, monitor);
   for (const { name } of [standby, primary])
     await session.query('SELECT pgautofailover.set_node_replication_quorum($1, $2, false)', [

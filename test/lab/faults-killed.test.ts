@@ -21,9 +21,9 @@ import { random } from './random.ts';
 import { hasTraces } from './traces.ts';
 
 /**
- * A drill whose process group is killed at any moment of any fault, with its checkout and its folders deleted
- * at that very moment, leaves a formation that becomes healthy without a hand. `PGHA_KILLS` raises the number
- * of kills, `PGHA_SEED` repeats them.
+ * A drill that is killed at any moment of any fault leaves nothing behind: its process group, with its checkout and
+ * its folders deleted at that very moment; it alone; its guard alone; both, after which the next run undoes it.
+ * `PGHA_KILLS` raises the number of kills, `PGHA_SEED` repeats them.
  */
 const formation = labFormation(12);
 const kills = Number(process.env['PGHA_KILLS'] ?? 2);
@@ -47,18 +47,33 @@ function borrowedCheckout(): { checkout: string; home: string; remove(): void } 
   return { checkout, home, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
-describe(`a drill whose process group is killed (seed ${seed})`, { timeout: 300_000 }, () => {
+const victims = ['group', 'drill', 'guard', 'both'] as const;
+
+type Drill = ReturnType<typeof startAction>;
+
+/** Kills them, as the kernel's OOM killer might. A drill that has no guard yet has nothing to undo. */
+async function killThem(victim: (typeof victims)[number], { child }: Drill, checkout: string): Promise<void> {
+  const drill = child.pid ?? 0;
+  const guard =
+    victim === 'guard' || victim === 'both' ? await newestGuard(checkout).catch(() => undefined) : undefined;
+  if (guard !== undefined) process.kill(guard, 'SIGKILL');
+  if (victim === 'drill') process.kill(drill, 'SIGKILL');
+  if (victim === 'group' || victim === 'both') process.kill(-drill, 'SIGKILL');
+}
+
+describe(`a drill that is killed (seed ${seed})`, { timeout: 300_000 }, () => {
   const next = random(seed);
   // Each fault comes in turn, from a random one on; a kill comes from just before the fault until after its undo.
   const first = Math.floor(next() * faults.length);
   const rounds = Array.from({ length: kills }, (_, index) => {
     const fault = faults[(first + index) % faults.length] as FaultName;
-    return [index + 1, fault, Math.round(next() * 14_000)] as const;
+    const victim = victims[(first + index) % victims.length] as (typeof victims)[number];
+    return [index + 1, victim, fault, Math.round(next() * 14_000)] as const;
   });
 
   it.each(rounds)(
-    '%i: with %s, %i ms after its baseline, is undone by its guard alone',
-    async (_, fault, afterMs) => {
+    '%i: %s, with %s, %i ms after its baseline, leaves nothing behind',
+    async (_, victim, fault, afterMs) => {
       const { checkout, home, remove } = borrowedCheckout();
       const drill = startAction(
         'failover-drill',
@@ -71,16 +86,22 @@ describe(`a drill whose process group is killed (seed ${seed})`, { timeout: 300_
         new Promise<boolean>((done) => setTimeout(() => done(false), afterMs)),
       ]);
       const lastWord = drill.log().trim().split('\n').at(-1) ?? '';
-      if (!ended) process.kill(-(drill.child.pid ?? 0), 'SIGKILL');
-      remove();
+      if (!ended) await killThem(victim, drill, checkout);
+      // A drill that lives on needs its own code.
+      if (victim === 'group') remove();
       const killedAt = performance.now();
       await drill.finished;
+      if (victim === 'both') {
+        const { code, log } = await runAction('provision-pgaf', { formation: formation.yaml });
+        expect(code, log).toBe(0);
+      }
       await eventually(
         `nothing to be left of ${fault}`,
         120_000,
         async () => (await hasTraces(formation)).length === 0,
       );
-      const what = `${fault}, ${ended ? 'ended by itself' : `killed after ${afterMs} ms`} (${lastWord.slice(0, 60)})`;
+      remove();
+      const what = `${victim}, ${fault}, ${ended ? 'ended by itself' : `killed after ${afterMs} ms`} (${lastWord.slice(0, 60)})`;
       figure(`${what}: nothing left of it`, (performance.now() - killedAt) / 1000);
       await becomesHealthy(formation.yaml, 120_000);
       figure(`${what}: healthy`, (performance.now() - killedAt) / 1000);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { catalogue, type FaultName, faultNames } from '../../src/faults/catalogue.ts';
+import { type FaultName, faultCatalogue, faultNames } from '../../src/faults/catalogue.ts';
 import { markdownTable } from '../../src/report/table.ts';
 import { everything, some } from './extent.ts';
 import { labFormation } from './formations.ts';
@@ -52,7 +52,9 @@ const sights: Partial<Record<FaultName, (roles: Roles) => Promise<boolean>>> = {
   'standby-cut': ({ primary, monitor, standby }) =>
     all(isCut(primary, standby), isCut(standby, primary), isOpen(monitor, primary)),
   'standby-stop': async ({ standby }) => (await statusOf(standby)) === 'Stopped',
+  'standby-freeze': async ({ standby }) => (await statusOf(standby)) === 'Frozen',
   'monitor-stop': async ({ monitor }) => (await statusOf(monitor)) === 'Stopped',
+  'monitor-freeze': async ({ monitor }) => (await statusOf(monitor)) === 'Frozen',
   'brief-freeze': async ({ primary }) => (await statusOf(primary)) === 'Frozen',
 };
 
@@ -71,8 +73,10 @@ const others: FaultName[] = [
   'reboot',
   'packet-loss',
   'monitor-stop',
+  'monitor-freeze',
   'brief-freeze',
   'standby-stop',
+  'standby-freeze',
 ];
 const wanted = only ?? (runs > 0 || everything ? faultNames : some(others, 4));
 const faults = faultNames.filter((name) => name !== 'disk-full' && wanted.includes(name));
@@ -100,7 +104,7 @@ describe.each(settings)('faults on Debian $debian, timings $timings', ({ debian,
     it.each(faults)(
       `%s: what should come of it does, and nothing is left of it (run ${run})`,
       async (fault) => {
-        const { expected, hits } = catalogue[fault];
+        const { expected, hits } = faultCatalogue[fault];
         const roles = await rolesNow();
         const before = await replaced[fault]?.(roles.primary);
         const drill = startAction('failover-drill', { formation: formation.yaml, fault });
@@ -114,7 +118,7 @@ describe.each(settings)('faults on Debian $debian, timings $timings', ({ debian,
         const record = drilled(report);
         expect(record.target).toBe(roles[hits]);
         expect(record.proof).toMatch(/\S/);
-        if (catalogue[fault].lasts !== 'a-moment') expect(record.proofAtUndo).toMatch(/\S/);
+        if (faultCatalogue[fault].lasts !== 'a-moment') expect(record.proofAtUndo).toMatch(/\S/);
         if (before !== undefined) expect(await replaced[fault]?.(roles.primary)).not.toBe(before);
 
         const after = await rolesNow();
@@ -220,7 +224,8 @@ describe('disk-full', () => {
 describe('monitor-stop', () => {
   const formation = labFormation(12);
 
-  it('keeps other runs away while the lock on the monitor is gone with it', async () => {
+  it('keeps other runs away while the monitor is gone, also those whose files name the nodes in another order', async () => {
+    const reversed = labFormation(12, { nodes: formation.nodes.toReversed().map((name) => ({ name })) });
     await becomesHealthy(formation.yaml, 90_000);
     const first = startAction('failover-drill', {
       formation: formation.yaml,
@@ -230,11 +235,17 @@ describe('monitor-stop', () => {
     await first.says(/^proof:/m);
     const others = await Promise.all([
       runAction('failover-drill', { formation: formation.yaml }),
-      runAction('provision-pgaf', { formation: formation.yaml }),
+      runAction('failover-drill', { formation: reversed.yaml }),
+      runAction('provision-pgaf', { formation: reversed.yaml }),
+      runAction('provision-pgaf', { formation: reversed.yaml, mode: 'destroy', confirm: 'default' }),
     ]);
     for (const { code, outputs, log } of others) {
       expect(code, log).toBe(3);
-      expect(outputs['message']).toContain('another drill on formation default has stopped the monitor');
+      expect(outputs['message']).toContain(
+        'another drill or provisioning run is at work on formation default',
+      );
+      // Nothing was changed before that was found.
+      expect(log).not.toMatch(/^\[ *\d+\.\d s\]/m);
     }
     await eventually(
       'the monitor to be stopped still',
@@ -262,7 +273,7 @@ function tableOf(setting: string, rows: readonly Row[]): string {
     rejoin: 'rejoin-seconds',
   };
   return markdownTable({
-    headings: ['setting', 'fault', 'n', 'passed', ...Object.keys(columns), 'acknowledged', 'lost'],
+    headings: ['setting', 'fault', 'n', 'passed', ...Object.keys(columns), 'at risk', 'lost'],
     rows: faults.map((fault) => {
       const of = rows.filter((row) => row.fault === fault).map(({ outputs }) => outputs);
       const values = (name: string) =>
@@ -278,7 +289,7 @@ function tableOf(setting: string, rows: readonly Row[]): string {
         String(of.length),
         String(passed),
         ...Object.values(columns).map((name) => spread(values(name))),
-        sum('acknowledged-writes'),
+        sum('writes-at-risk'),
         sum('lost-writes'),
       ];
     }),

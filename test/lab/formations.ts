@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { root } from './harness.ts';
+import { incus, root } from './harness.ts';
 
 /** The lab's own formation files, with quick timings, and names of their own per Debian release. */
 export interface LabFormation {
@@ -32,4 +32,16 @@ export function labFormation(debian: 12 | 13, changes: Record<string, unknown> =
 
 export function containersOf(formation: LabFormation): string[] {
   return [formation.monitor, ...formation.nodes];
+}
+
+/** The names of all containers of the lab. */
+export async function allContainers(): Promise<string[]> {
+  const listed = await incus('list', '--format', 'csv', '--columns', 'n');
+  return listed.split('\n').filter((name) => name !== '');
+}
+
+/** Deletes all containers of the lab, in whatever state they are, but those of these names. */
+export async function removeContainers(except: readonly string[] = []): Promise<void> {
+  const left = (await allContainers()).filter((name) => !except.includes(name));
+  if (left.length > 0) await incus('delete', '--force', ...left);
 }

@@ -31,12 +31,14 @@ export interface Started {
   child: ChildProcess;
   /** The log so far. */
   log(): string;
+  /** What it has saved for its post step so far. */
+  saved(): Record<string, string>;
   /** Resolves once the log holds `text`; rejects after `deadlineMs`. */
   says(text: string | RegExp, deadlineMs?: number): Promise<void>;
   finished: Promise<Finished>;
 }
 
-export type Step = 'main' | 'post';
+export type ActionStep = 'main' | 'post';
 
 const needed = ['PATH', 'HOME', 'INCUS_DIR', 'INCUS_SOCKET', 'INCUS_CONF'] as const;
 
@@ -50,7 +52,7 @@ export function startAction(
     state = {},
     checkout = root,
   }: {
-    step?: Step;
+    step?: ActionStep;
     env?: Record<string, string>;
     state?: Record<string, string>;
     /** Where actions/ and dist/ are. */
@@ -59,7 +61,7 @@ export function startAction(
 ): Started {
   const file = parse(readFileSync(join(checkout, 'actions', action, 'action.yml'), 'utf8')) as {
     inputs: Record<string, { default?: string }>;
-    runs: Record<Step, string>;
+    runs: Record<ActionStep, string>;
   };
   const folder = mkdtempSync(join(tmpdir(), 'pgha-test-'));
   const paths = {
@@ -87,6 +89,7 @@ export function startAction(
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const saved = () => Object.fromEntries(parseFileCommands(readFileSync(paths.GITHUB_STATE, 'utf8')));
   let text = '';
   child.stdout.on('data', (chunk: Buffer) => {
     text += chunk.toString();
@@ -101,13 +104,15 @@ export function startAction(
       const report = outputs['report']
         ? (JSON.parse(readFileSync(outputs['report'], 'utf8')) as Record<string, unknown>)
         : undefined;
-      const faults = report && schemaFaults(action, report);
-      if (faults) return failed(new Error(`the report of ${action} is not as its schema says: ${faults}`));
+      const errors = report && schemaErrors(action, report);
+      if (text.includes('MaxListenersExceededWarning'))
+        return failed(new Error(`${action} made Node warn of listeners without end: ${text}`));
+      if (errors) return failed(new Error(`the report of ${action} is not as its schema says: ${errors}`));
       done({
         code,
         signal,
         outputs,
-        state: Object.fromEntries(parseFileCommands(readFileSync(paths.GITHUB_STATE, 'utf8'))),
+        state: saved(),
         summary: readFileSync(paths.GITHUB_STEP_SUMMARY, 'utf8'),
         log: text,
         tookMs: performance.now() - started,
@@ -122,7 +127,7 @@ export function startAction(
         throw new Error(`the action ended before it said ${String(wanted)}:\n${text}`);
       return Promise.resolve(typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text));
     });
-  return { child, log: () => text, says, finished };
+  return { child, log: () => text, saved, says, finished };
 }
 
 const ajv = new Ajv({ allErrors: true });
@@ -139,7 +144,7 @@ const reportSchemas = new Map(
 );
 
 /** Every report of a lab test is held against the published schema. */
-function schemaFaults(action: string, report: object): string | undefined {
+function schemaErrors(action: string, report: object): string | undefined {
   const validate = reportSchemas.get(action);
   return !validate || validate(report) ? undefined : ajv.errorsText(validate.errors);
 }

@@ -1,37 +1,23 @@
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { breakableFormation } from './breakable.ts';
 import {
-  allRun,
   alterSystem,
   check,
-  findingsOf,
-  formationFile,
-  rolesOf,
+  reportedFindings,
   sql,
   toldOf,
   untilTold,
+  writtenFormation,
 } from './breakage.ts';
-import { containersOf, labFormation } from './formations.ts';
-import { becomesHealthy, eventually, figure, incus, inside, runAction } from './harness.ts';
+import { labFormation } from './formations.ts';
+import { becomesHealthy, eventually, figure, incus, inside } from './harness.ts';
 import { type Metered, meteredAction } from './meter.ts';
 import { incusShim } from './shim.ts';
 
 /** What surrounds a check may fail, hang, or lie: it ends all the same, in time, and says what it met. */
 
-const formation = labFormation(12);
-const { monitor } = formation;
-const path = formationFile(formation.yaml);
-let primary: string;
-let standby: string;
-
-beforeAll(async () => {
-  const { code, log } = await runAction('provision-pgaf', { formation: path });
-  expect(code, log).toBe(0);
-  ({ primary, standby } = await rolesOf(monitor));
-});
-
-afterEach(async ({ task }) => {
-  if (task.result?.state === 'fail') await allRun(containersOf(formation));
-});
+const formation = breakableFormation();
+const { monitor, path } = formation;
 
 /** The deadline of a member, and what a busy machine adds to a process. */
 const memberSeconds = 5 + 3;
@@ -44,8 +30,8 @@ describe('a Postgres that accepts and never answers', () => {
       expect(found.code, found.log).toBe(1);
       expect(toldOf(found).failed, found.log).toEqual(['monitor-reachable']);
       expect(found.outputs['message']).toContain(`${monitor}: gave up after 5 s waiting for Postgres`);
-      expect(found.log).toMatch(new RegExp(`${primary} +Running +\\? +\\? +writable`));
-      expect(found.log).toMatch(new RegExp(`${standby} +Running +\\? +\\? +standby`));
+      expect(found.log).toMatch(new RegExp(`${formation.primary} +Running +\\? +\\? +writable`));
+      expect(found.log).toMatch(new RegExp(`${formation.standby} +Running +\\? +\\? +standby`));
       expect(found.tookMs / 1000).toBeLessThan(memberSeconds);
       figure('check-formation with a monitor that never answers', found.tookMs / 1000);
     } finally {
@@ -59,8 +45,8 @@ describe('a Postgres that recovers from a crash', () => {
   it('is told as such', async () => {
     // It asks for the first segment of WAL for as long as that takes.
     const pgdata = '/var/lib/postgresql/pgaf/node';
-    await alterSystem(standby, "SET restore_command = 'sleep 30; false'");
-    await inside(standby, 'pkill', '-KILL', '-x', 'postgres');
+    await alterSystem(formation.standby, "SET restore_command = 'sleep 30; false'");
+    await inside(formation.standby, 'pkill', '-KILL', '-x', 'postgres');
     try {
       let found = await untilTold(path, 'nodes-reachable');
       // For a moment there is no Postgres at all.
@@ -69,17 +55,40 @@ describe('a Postgres that recovers from a crash', () => {
         return /starting up|not yet accepting/.test(found.outputs['message'] ?? '');
       });
       expect(toldOf(found).failed, found.log).toEqual(['nodes-reachable']);
-      expect(found.log).toContain('it recovers from a crash');
+      expect(found.log).toContain('it is recovering from a crash');
     } finally {
-      await inside(standby, 'sed', '-i', '/restore_command/d', `${pgdata}/postgresql.auto.conf`);
-      // The keeper waits for the old one for a minute: all of it starts anew, with what is in the file.
-      await inside(standby, 'systemctl', 'kill', '--signal', 'KILL', 'pg_autoctl');
+      await inside(formation.standby, 'sed', '-i', '/restore_command/d', `${pgdata}/postgresql.auto.conf`);
+      await startsAnew(formation.standby);
     }
     const mended = await check(path, { 'wait-seconds': '60' });
     expect(mended.code, mended.log).toBe(0);
-    expect(await sql(standby, 'SELECT pg_is_in_recovery()')).toBe('t');
+    expect(await sql(formation.standby, 'SELECT pg_is_in_recovery()')).toBe('t');
   });
 });
+
+/**
+ * The keeper waits for the old Postgres for a minute: all of it starts anew, with what is in the file. Once, in the lab,
+ * such a Postgres (15.18) ended its walreceiver 26 ms after that had begun, started no other, and waited for WAL from
+ * then on. That is no matter of this test, which tells it and starts it once more.
+ */
+async function startsAnew(node: string): Promise<void> {
+  const answers = () =>
+    sql(node, 'SELECT 1').then(
+      () => true,
+      () => false,
+    );
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    await inside(node, 'systemctl', 'kill', '--signal', 'KILL', 'pg_autoctl');
+    if (
+      await eventually('Postgres to answer again', 20_000, answers).then(
+        () => true,
+        () => false,
+      )
+    )
+      return;
+    figure(`${node}: Postgres did not come up again after a crash in recovery, attempt`, `${attempt}`, '');
+  }
+}
 
 /** What the client does in place of what it was asked: for `query`, for `exec`, or for both. */
 const lies: [string, string, 'query' | 'exec' | '*', RegExp, number][] = [
@@ -131,16 +140,16 @@ describe('an incus client that', () => {
 describe('a monitor', () => {
   it('that knows nobody of the formation', async () => {
     const other = labFormation(12, { formation: 'unknown-here' });
-    const found = await check(formationFile(other.yaml));
+    const found = await check(writtenFormation(other.yaml));
     expect(found.code, found.log).toBe(1);
-    const [finding] = findingsOf(found).filter(({ status }) => status === 'fail');
+    const [finding] = reportedFindings(found).filter(({ status }) => status === 'fail');
     expect(finding?.check, found.log).toBe('nodes-registered');
     expect(found.log).toContain('the monitor does not know it');
   });
 
   it('that knows one of two', async () => {
     const lone = labFormation(12, { nodes: [{ name: formation.nodes[0] }, { name: 'd12-nobody' }] });
-    const found = await check(formationFile(lone.yaml));
+    const found = await check(writtenFormation(lone.yaml));
     expect(found.code, found.log).toBe(1);
     expect(toldOf(found).failed, found.log).toEqual(
       expect.arrayContaining(['nodes-reachable', 'nodes-registered']),
@@ -151,7 +160,7 @@ describe('a monitor', () => {
   it('that knows two of five', async () => {
     const names = [...formation.nodes, 'd12-gone-1', 'd12-gone-2', 'd12-gone-3'];
     const five = labFormation(12, { nodes: names.map((name) => ({ name })) });
-    const found = await check(formationFile(five.yaml));
+    const found = await check(writtenFormation(five.yaml));
     expect(found.code, found.log).toBe(1);
     expect(found.log).toMatch(/d12-gone-3 +missing +\? +\? +no answer/);
     expect(found.tookMs / 1000).toBeLessThan(memberSeconds);
@@ -161,25 +170,25 @@ describe('a monitor', () => {
 describe('a frozen container', () => {
   it('takes the deadline of one, however many there are', async () => {
     // Incus has it as Running: its processes are stopped from within.
-    await inside(standby, 'sh', '-c', 'pkill -STOP -x postgres');
+    await inside(formation.standby, 'sh', '-c', 'pkill -STOP -x postgres');
     try {
       const found = await check(path);
       expect(found.code, found.log).toBe(1);
       expect(found.tookMs / 1000).toBeLessThan(memberSeconds);
     } finally {
-      await inside(standby, 'pkill', '-CONT', '-x', 'postgres');
+      await inside(formation.standby, 'pkill', '-CONT', '-x', 'postgres');
     }
     await becomesHealthy(path, 60_000);
   });
 
   it('is known by its status, and waited for by nobody', async () => {
-    await incus('pause', standby);
+    await incus('pause', formation.standby);
     try {
       const found = await check(path);
       expect(toldOf(found).failed, found.log).toEqual(['nodes-reachable']);
       figure('check-formation with one frozen container', found.tookMs / 1000);
     } finally {
-      await incus('resume', standby);
+      await incus('resume', formation.standby);
     }
     await becomesHealthy(path, 60_000);
   });

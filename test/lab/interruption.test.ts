@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { some } from './extent.ts';
+import { everything, some } from './extent.ts';
 import { labFormation } from './formations.ts';
 import { newestGuard } from './guards.ts';
 import {
@@ -13,6 +15,7 @@ import {
   statusOf,
 } from './harness.ts';
 import { tolerable } from './meter.ts';
+import { incusShim } from './shim.ts';
 
 const formation = labFormation(12);
 const start = () => startAction('failover-drill', { formation: formation.yaml });
@@ -93,6 +96,120 @@ describe('a drill whose whole process group is killed', () => {
   });
 });
 
+describe('a drill that is killed alone, while its client of Incus has yet to send the order', () => {
+  const slowly = (subcommand: string) =>
+    incusShim(`if [ "$1" = ${subcommand} ]; then touch "$shim/asked"; sleep 14; fi`);
+
+  it('is outlived by its guard until the client has ended, and all is undone', async () => {
+    const shim = slowly('stop');
+    const target = await primary();
+    const drill = startAction('failover-drill', { formation: formation.yaml }, { env: shim.env });
+    await drill.says('fault: stop');
+    await eventually('the client to run', 5000, () =>
+      Promise.resolve(existsSync(join(shim.folder, 'asked'))),
+    );
+    const guard = await newestGuard();
+    process.kill(drill.child.pid ?? 0, 'SIGKILL');
+    const killedAt = performance.now();
+    // Longer than a container is looked at otherwise.
+    await new Promise((done) => setTimeout(done, 12_000));
+    expect(isAlive(guard)).toBe(true);
+    expect(await labelsOf(target)).toHaveProperty('user.pgha.drill');
+    await isDown(target);
+    figure('SIGKILL of the drill alone to its stop arriving', (performance.now() - killedAt) / 1000);
+    await eventually('the guard to have ended', 60_000, () => Promise.resolve(!isAlive(guard)));
+    figure('SIGKILL of the drill alone to the end of its guard', (performance.now() - killedAt) / 1000);
+    expect(await statusOf(target)).toBe('Running');
+    expect(await labelsOf(target)).not.toHaveProperty('user.pgha.drill');
+    await drill.finished;
+  });
+
+  it.runIf(everything)('nor does a killed guard let the post step believe that nothing comes', async () => {
+    const shim = slowly('stop');
+    const target = await primary();
+    const drill = startAction('failover-drill', { formation: formation.yaml }, { env: shim.env });
+    await drill.says('fault: stop');
+    await eventually('the client to run', 5000, () =>
+      Promise.resolve(existsSync(join(shim.folder, 'asked'))),
+    );
+    process.kill(await newestGuard(), 'SIGKILL');
+    process.kill(drill.child.pid ?? 0, 'SIGKILL');
+    const state = drill.saved();
+    const post = await startAction('failover-drill', { formation: formation.yaml }, { step: 'post', state })
+      .finished;
+    expect(post.code, post.log).toBe(0);
+    expect(post.log).toContain('it was brought back (started)');
+    expect(await statusOf(target)).toBe('Running');
+    expect(await labelsOf(target)).not.toHaveProperty('user.pgha.drill');
+    await drill.finished;
+  });
+});
+
+describe('a drill that loses its guard while the primary is down', () => {
+  const ways = [
+    [
+      'ended',
+      'SIGKILL',
+      /the guard that would undo the fault is gone \((?:it ended with SIGKILL|it no longer listens)\)/,
+    ],
+    ['stopped', 'SIGSTOP', /the guard that would undo the fault is gone \(it has not answered for 10 s\)/],
+  ] as const;
+
+  it.each(everything ? ways : ways.slice(0, 1))(
+    '%s: it undoes the fault at once and says so with code 3, though nobody reads its log',
+    async (_, signal, why) => {
+      const target = await primary();
+      // No promotion: who did not notice would wait for one until its deadline.
+      const drill = startAction('failover-drill', {
+        formation: formation.yaml,
+        fault: 'standby-stop',
+        'hold-seconds': '60',
+      });
+      await drill.says(/^proof:/m);
+      for (const stream of [drill.child.stdout, drill.child.stderr]) stream?.destroy();
+      const guard = await newestGuard();
+      process.kill(guard, signal);
+      const lostAt = performance.now();
+      const { code, outputs } = await drill.finished;
+      figure(`${signal} of the guard to the drill's end`, (performance.now() - lostAt) / 1000);
+      expect(code).toBe(3);
+      expect(outputs['message']).toMatch(why);
+      expect(isAlive(guard)).toBe(false);
+      for (const node of formation.nodes) {
+        expect(await statusOf(node)).toBe('Running');
+        expect(await labelsOf(node)).not.toHaveProperty('user.pgha.drill');
+      }
+      // It may have begun to go on alone, and be on its way back.
+      await becomesHealthy(formation.yaml, 60_000);
+      expect(await primary()).toBe(target);
+    },
+  );
+});
+
+describe('a drill that does not get to run while the primary is down', () => {
+  it.runIf(everything)(
+    'has its guard undo the fault, and says so with code 3 once it runs again',
+    async () => {
+      const target = await primary();
+      const drill = start();
+      await drill.says(/^proof:/m);
+      process.kill(drill.child.pid ?? 0, 'SIGSTOP');
+      const stoppedAt = performance.now();
+      await eventually(`${target} to run`, 90_000, async () => (await statusOf(target)) === 'Running');
+      figure('SIGSTOP of the drill to its container running', (performance.now() - stoppedAt) / 1000);
+      // It may be about to hurt it again.
+      expect(await labelsOf(target)).toHaveProperty('user.pgha.drill');
+      process.kill(drill.child.pid ?? 0, 'SIGCONT');
+      const { code, outputs, log } = await drill.finished;
+      expect(code, log).toBe(3);
+      expect(outputs['message']).toContain(
+        'it undoes the fault by itself, as the drill did not get to run for 60 s',
+      );
+      expect(await labelsOf(target)).not.toHaveProperty('user.pgha.drill');
+    },
+  );
+});
+
 describe('what even a killed guard leaves behind', () => {
   /** Kills a drill and its guard while the primary is down. Returns the container and the saved state. */
   async function killDrillAndGuard(): Promise<{ target: string; state: Record<string, string> }> {
@@ -110,15 +227,12 @@ describe('what even a killed guard leaves behind', () => {
     return { target, state };
   }
 
-  it('is undone by the post step', async () => {
+  it('is undone by the post step, though nobody reads its log', async () => {
     const { target, state } = await killDrillAndGuard();
-    const { code, log } = await startAction(
-      'failover-drill',
-      { formation: formation.yaml },
-      { step: 'post', state },
-    ).finished;
-    expect(code, log).toBe(0);
-    expect(log).toContain(`${target} bore the mark of an interrupted drill; it was brought back (started)`);
+    const post = startAction('failover-drill', { formation: formation.yaml }, { step: 'post', state });
+    for (const stream of [post.child.stdout, post.child.stderr]) stream?.destroy();
+    const { code } = await post.finished;
+    expect(code).toBe(0);
     expect(await statusOf(target)).toBe('Running');
     expect(await labelsOf(target)).not.toHaveProperty('user.pgha.drill');
   });

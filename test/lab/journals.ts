@@ -8,7 +8,9 @@ beforeEach(({ onTestFailed }) => {
     for (const container of listed.split('\n').filter((name) => name !== '')) {
       const journal = ['journalctl', '--boot', '--no-pager', '--lines', '40', '--unit', 'pg_autoctl'];
       const processes = ['ps', '-u', 'postgres', '-o', 'pid,etime,args'];
-      for (const command of [processes, journal]) {
+      const newest =
+        'f=$(ls -t /var/lib/postgresql/*/*/log/* 2>/dev/null | head -n 1); [ -z "$f" ] || tail -n 40 "$f"';
+      for (const command of [processes, journal, ['sh', '-c', newest]]) {
         const said = await inside(container, ...command).catch((error: Error) => error.message);
         console.log(`after the failure, ${container}: ${command[0]}\n${said}`);
       }

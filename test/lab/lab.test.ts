@@ -1,22 +1,13 @@
-import { type ExecFileOptions, execFile } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
-import { eventually, figure, root } from './harness.ts';
+import { eventually, figure } from './harness.ts';
 import { tolerable } from './meter.ts';
+import { labNamed, tracesOf } from './named-lab.ts';
 
 /** The lab itself, in a lab of another name beside the one that the other tests use. */
 
 const name = 'spare';
-/** Without input: `incus launch` reads a configuration from a standard input that stays open. */
-function run(file: string, args: string[], options: ExecFileOptions = {}): Promise<{ stdout: string }> {
-  const running = promisify(execFile)(file, args, { ...options, encoding: 'utf8' });
-  running.child.stdin?.end();
-  return running;
-}
-const lab = (...args: string[]) =>
-  run(join(root, 'lab', 'lab'), args, { env: { ...process.env, PGHA_LAB: name }, timeout: 240_000 });
+const lab = labNamed(name);
+const traces = () => tracesOf(name);
 
 afterAll(() => lab('down'));
 
@@ -43,6 +34,17 @@ describe('the lab', () => {
     await expect(lab('exec', '--', 'sh', '-c', 'exit 7')).rejects.toMatchObject({ code: 7 });
   });
 
+  it('has no members that could be lost', async () => {
+    await expect(lab('host', 'kill', 'm1')).rejects.toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining('lab spare has one server, and so no members'),
+    });
+    await expect(lab('up', '--members', '3')).rejects.toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining('lab spare is up with one member, not 3'),
+    });
+  });
+
   it('leaves nothing behind after down', async () => {
     const { stdout: env } = await lab('env');
     expect(env).toContain(name);
@@ -62,44 +64,3 @@ describe('the lab', () => {
     await lab('down');
   });
 });
-
-/** Whatever of the lab is still there: processes, namespaces, mounts, interfaces, control groups, folders. */
-async function traces(): Promise<string[]> {
-  const found: string[] = [];
-  const mine = new RegExp(`pgha-lab[-/]${name}\\b`);
-  for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    const text = ['cmdline', 'environ'].map((file) => readQuietly(`/proc/${pid}/${file}`)).join('\0');
-    if (mine.test(text) && Number(pid) !== process.pid)
-      found.push(`process ${pid}: ${text.replaceAll('\0', ' ').slice(0, 200)}`);
-  }
-  const lines = [
-    ...(await run('ip', ['netns', 'list'])).stdout.split('\n'),
-    ...(await run('ip', ['-o', 'link'])).stdout.split('\n'),
-    ...readQuietly('/proc/self/mounts').split('\n'),
-  ];
-  found.push(...lines.filter((line) => mine.test(line)));
-  for (const folder of ['/run/pgha-lab', '/var/lib/pgha-lab', '/sys/fs/cgroup', '/sys/fs/cgroup/unified']) {
-    found.push(
-      ...list(folder)
-        .filter((entry) => entry === name || mine.test(`${entry}`))
-        .map((entry) => join(folder, entry)),
-    );
-  }
-  return found;
-}
-
-function readQuietly(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
-function list(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}

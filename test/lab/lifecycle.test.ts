@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { onMonitor } from './breakage.ts';
 import { some } from './extent.ts';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, type Finished, figure, incus, inside, runAction, statusOf } from './harness.ts';
@@ -64,7 +65,8 @@ async function rowsOn(node: string): Promise<string> {
 }
 
 async function removeAll(): Promise<void> {
-  for (const name of [names.monitor, ...names.nodes]) await incus('delete', '--force', name).catch(() => {});
+  for (const name of [names.monitor, ...names.nodes, 'l-other'])
+    await incus('delete', '--force', name).catch(() => {});
 }
 
 afterAll(removeAll);
@@ -127,7 +129,7 @@ describe('a formation over its life', { timeout: patience }, () => {
     const kept = await provision(formation());
     expect(kept.code, kept.log).toBe(1);
     expect(kept.outputs['failed-checks'] ?? kept.outputs['message']).toContain('l-gamma');
-    expect(kept.log).toContain('l-gamma is registered and not in the file; it is left alone');
+    expect(kept.log).toContain('l-gamma is registered but not in the file; it is left alone');
     expect(await statusOf(gamma)).toBe('Running');
 
     const changes = await planAndApply(formation(), { prune: 'true' });
@@ -269,8 +271,78 @@ describe('what would lose data, or touch what is another’s, is refused', () =>
   });
 });
 
+describe('a monitor that was stopped when the containers were listed, and runs a moment later', () => {
+  const yaml = formation(keptSettings);
+  const hba = () => inside(names.monitor, 'cat', '/var/lib/postgresql/pgaf/monitor/pg_hba.conf');
+  const askMonitor = (text: string) => onMonitor(names.monitor, text);
+
+  // It serves another formation as well.
+  beforeAll(async () => {
+    await askMonitor("SELECT pgautofailover.create_formation('billing', 'pgsql', 'billing', true, 0)");
+    await askMonitor(
+      `INSERT INTO pgautofailover.node (formationid, groupid, nodename, nodehost, nodeport, reportedstate)
+       VALUES ('billing', 0, 'billing-1', 'billing-1.incus', 5432, 'init')`,
+    );
+    const { code, log } = await provision(yaml);
+    expect(code, log).toBe(0);
+    expect(await hba()).toContain(' billing-1.incus ');
+  });
+  afterAll(async () => {
+    await askMonitor("DELETE FROM pgautofailover.node WHERE formationid = 'billing'");
+    await askMonitor("SELECT pgautofailover.drop_formation('billing')");
+  });
+
+  it.each([1, 2])('is no new one, whichever listing it was (%i)', { timeout: patience }, async (which) => {
+    await incus('stop', '--force', names.monitor);
+    const { env } = incusShim(
+      `case "$*" in *'/1.0/instances?recursion=1'*)
+         echo >> "$shim/listings"
+         if [ "$(wc -l < "$shim/listings")" = ${which} ]; then
+           incus "$@"; code=$?; incus start ${names.monitor} </dev/null >/dev/null; exit $code
+         fi ;;
+       esac`,
+    );
+    const { code, log } = await provision(yaml, {}, env);
+    expect(code, log).toBe(0);
+    expect(log).not.toContain('forget the monitor');
+    expect(log).not.toContain('create the monitor');
+    expect(await hba()).toContain(' billing-1.incus ');
+    await becomesHealthy(yaml, 30_000);
+  });
+});
+
 describe('destroy', () => {
   const yaml = formation(keptSettings);
+  const destroy = (env: Record<string, string> = {}) =>
+    provision(yaml, { mode: 'destroy', confirm: 'default' }, env);
+
+  /** Refused whole: every container as it was. */
+  async function refused(message: RegExp): Promise<void> {
+    const before = await incus('list', '-f', 'csv', '-c', 'nsl');
+    const { code, outputs, log } = await destroy();
+    expect(code, log).toBe(3);
+    expect(outputs['message']).toMatch(message);
+    expect(await incus('list', '-f', 'csv', '-c', 'nsl')).toBe(before);
+  }
+
+  it('is refused where the monitor cannot say which formations it serves', async () => {
+    await inside(names.monitor, 'systemctl', 'stop', 'pg_autoctl');
+    await refused(
+      /which formations are registered on l-monitor cannot be told .*systemctl restart pg_autoctl/,
+    );
+    await incus('stop', '--force', names.monitor);
+    await refused(
+      /cannot be told \(the container is Stopped\).*incus start --project default local:l-monitor/,
+    );
+    await incus('start', names.monitor);
+    await becomesHealthy(yaml, 60_000);
+  });
+
+  it('is refused whole where one container is protected', async () => {
+    await incus('config', 'set', beta, 'security.protection.delete=true');
+    await refused(/^l-beta is protected from deletion/);
+    await incus('config', 'unset', beta, 'security.protection.delete');
+  });
 
   it("asks for the formation's name", async () => {
     const { code, outputs, log } = await provision(yaml, { mode: 'destroy' });
@@ -279,13 +351,30 @@ describe('destroy', () => {
     expect(await statusOf(alpha)).toBe('Running');
   });
 
-  it('deletes the containers, and has nothing to do the second time', async () => {
-    const { code, outputs, log } = await provision(yaml, { mode: 'destroy', confirm: 'default' });
+  it('that was interrupted is finished by the next, and there is nothing to do the third time', async () => {
+    // The client has stopped the monitor when it is killed; one node is deleted by somebody else at the same time.
+    const { env } = incusShim(
+      `case "$*" in
+         delete*${names.monitor}*) incus stop --force ${names.monitor} </dev/null; exit 137 ;;
+         delete*${beta}*) incus delete --force ${beta} </dev/null >/dev/null 2>&1 & ;;
+       esac`,
+    );
+    // As one of another formation of the same name: nothing says that it is of this one.
+    await incus('init', 'debian/12', 'l-other', '--config', 'user.pgha.formation=default');
+    const interrupted = await destroy(env);
+    expect(interrupted.code, interrupted.log).toBe(3);
+    expect(interrupted.outputs['message']).toContain('run this again for what is left');
+    expect(await statusOf(names.monitor)).toBe('Stopped');
+    for (const name of [alpha, beta]) await expect(statusOf(name)).rejects.toThrow(/not found/i);
+    const { code, outputs, log } = await destroy();
     expect(code, log).toBe(0);
     expect(outputs['changed']).toBe('true');
     const left = await incus('list', '-f', 'csv', '-c', 'n');
     for (const name of [names.monitor, alpha, beta]) expect(left).not.toContain(name);
-    const again = await provision(yaml, { mode: 'destroy', confirm: 'default' });
+    expect(interrupted.log).toContain('l-other bears the label of formation default');
+    expect(await statusOf('l-other')).toBe('Stopped');
+    await incus('delete', 'l-other');
+    const again = await destroy();
     expect(again.outputs).toMatchObject({ 'exit-code': '0', changed: 'false' });
   });
 });

@@ -138,7 +138,7 @@ describe.each(debians)('the packages of a formation on Debian %i', (debian) => {
     const proxy = `${new URL(mirror).origin.replace(/:\d+$/, '')}:9`;
     const { code, outputs, log } = await provision({ ...pgdg, repository: `${mirror}/`, proxy });
     expect(code, log).toBe(3);
-    expect(outputs['message']).toMatch(/cannot be reached from .*its proxy/);
+    expect(outputs['message']).toMatch(/the proxy \S+ cannot be reached from \S+;/);
     expect(outputs['message']).toContain(new URL(proxy).host);
   });
 
@@ -234,4 +234,44 @@ describe.each(debians)('a source that cannot serve the formation, on Debian %i',
       expect(tookMs).toBeLessThan(120_000);
     },
   );
+});
+
+/** Holds a lock as apt does, by fcntl (struct flock of x86-64 and arm64), for so many seconds. */
+const holdLock =
+  'use Fcntl; open(my $f, ">>", $ARGV[0]) or die; fcntl($f, F_SETLK, pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0)) or die "$!"; print "held\n"; close STDOUT; sleep $ARGV[1]';
+
+describe('another apt that is at work after a boot', () => {
+  const names = ['pk-lists', 'pk-archives', 'pk-dpkg'];
+  afterAll(() => deleteContainers(names));
+
+  it('is waited for, whichever of its locks it holds', async () => {
+    const locks = {
+      'pk-lists': '/var/lib/apt/lists/lock',
+      'pk-archives': '/var/cache/apt/archives/lock',
+      'pk-dpkg': '/var/lib/dpkg/lock-frontend',
+    };
+    const held = 25;
+    for (const [name, lock] of Object.entries(locks)) {
+      await incus('launch', 'debian/12', name, '-c', 'user.pgha.formation=default');
+      await inside(
+        name,
+        'sh',
+        '-c',
+        'perl -e "$1" "$2" "$3" >/dev/null 2>&1 &',
+        'sh',
+        holdLock,
+        lock,
+        `${held}`,
+      );
+    }
+    const [monitor = '', ...nodes] = names;
+    const { yaml } = labFormation(12, {
+      'base-image': false,
+      monitor: { name: monitor },
+      nodes: nodes.map((name) => ({ name })),
+    });
+    const { code, log, tookMs } = await runAction('provision-pgaf', { formation: yaml });
+    expect(code, log).toBe(0);
+    expect(tookMs).toBeGreaterThan((held - 15) * 1000);
+  });
 });

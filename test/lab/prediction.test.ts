@@ -1,19 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { liveSettings } from '../../src/check/live-settings.ts';
 import { observe } from '../../src/check/observe.ts';
-import { parseFormation } from '../../src/formation/load.ts';
+import { parseFormation } from '../../src/formation/file/load.ts';
 import { Incus } from '../../src/incus/incus.ts';
-import {
-  type FaultClass,
-  type FaultPrediction,
-  predict,
-  type Span,
-} from '../../src/prediction/prediction.ts';
-import type { LiveSettings } from '../../src/prediction/settings.ts';
+import type { LiveSettings } from '../../src/prediction/basis.ts';
+import { predict } from '../../src/prediction/prediction.ts';
+import type { FaultClass, FaultPrediction, Span } from '../../src/prediction/record.ts';
 import { markdownTable } from '../../src/report/table.ts';
-import { crashPostgres, liftCut, type Measured, measure } from './fencing.ts';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, loadAverage, runAction } from './harness.ts';
+import { crashPostgres, liftCut, type Measured, measure } from './measured-failover.ts';
 
 /**
  * Real faults against what is predicted of them from the settings that the formation has. `PGHA_RUNS=5` for the

@@ -1,10 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { parseFormation } from '../../src/formation/file/load.ts';
+import { type Member, membersOf } from '../../src/formation/formation.ts';
 import { stateFileOf } from '../../src/member/keeper-state.ts';
+import { isPromoted, readNodes } from '../../src/monitor/nodes.ts';
+import { openMemberSession } from '../../src/postgres/member-session.ts';
 import { autoctl } from './breakage.ts';
+import { lab, rolesIn } from './clients.ts';
 import { some } from './extent.ts';
 import { containersOf, labFormation } from './formations.ts';
-import { becomesHealthy, figure, incus, inside, runAction, startAction } from './harness.ts';
+import { becomesHealthy, eventually, figure, incus, inside, runAction, startAction } from './harness.ts';
 import { tolerable } from './meter.ts';
 import { incusShim } from './shim.ts';
 
@@ -61,6 +66,30 @@ describe.each([12, 13] as const)('provision-pgaf on Debian %i', (debian) => {
       "SELECT current_setting('synchronous_standby_names') || ' ' || string_agg(sync_state, ',') FROM pg_stat_replication";
     const answer = await inside(formation.nodes[0], 'runuser', '-u', 'postgres', '--', 'psql', '-Atc', sql);
     expect(answer).toMatch(/^ANY 1 \(pgautofailover_standby_\d+\) quorum$/m);
+  });
+
+  it('has no superuser of ours run an event trigger on login, be it enabled always', async () => {
+    const psql = async (sql: string) =>
+      await inside(formation.nodes[0], 'runuser', '-u', 'postgres', '--', 'psql', '-d', 'veza', '-Atc', sql);
+    // They came with Postgres 17.
+    if (debian === 12) return await expect(psql('SHOW event_triggers')).rejects.toThrow(/unrecognized/);
+    const wanted = parseFormation(formation.yaml, 'formation.yml');
+    const [, primary] = membersOf(wanted);
+    await psql(`
+      CREATE TABLE public.logins AS SELECT now() AS at, session_user AS who LIMIT 0;
+      CREATE FUNCTION public.note() RETURNS event_trigger LANGUAGE plpgsql
+        AS $$ begin insert into public.logins values (now(), session_user); end $$;
+      CREATE EVENT TRIGGER note ON login EXECUTE FUNCTION public.note();
+      ALTER EVENT TRIGGER note ENABLE ALWAYS`);
+    try {
+      const session = await openMemberSession(lab, wanted, primary as Member, { database: 'veza' });
+      await session.query('SELECT 1');
+      session.close();
+      // The second one of psql's is there.
+      expect(await psql('SELECT count(*) FROM public.logins')).toBe('1\n');
+    } finally {
+      await psql('DROP EVENT TRIGGER note; DROP FUNCTION public.note; DROP TABLE public.logins');
+    }
   });
 
   it("leaves the distribution's own cluster neither running nor enabled", async () => {
@@ -252,5 +281,22 @@ describe('provision-pgaf that would harm what is there', () => {
     await run.finished;
     await new Promise((next) => setTimeout(next, 3000));
     expect(await inside(alpha, 'cat', hba)).toBe(before);
+  });
+
+  it('starts a frozen primary anew once another node has taken over, and does not let it go on', async () => {
+    const { primary, standby } = await rolesIn(formation.yaml);
+    const wanted = parseFormation(formation.yaml, 'formation.yml');
+    await incus('pause', primary.name);
+    await eventually(`${standby.name} to take over`, 60_000, async () => {
+      const session = await openMemberSession(lab, wanted, membersOf(wanted)[0]);
+      const nodes = await readNodes(session, wanted);
+      session.close();
+      return nodes.some((node) => node.name === standby.name && isPromoted(node));
+    });
+    const { code, log } = await runAction('provision-pgaf', { formation: formation.yaml });
+    expect(code, log).toBe(0);
+    expect(log).toMatch(
+      new RegExp(`${primary.name} +start anew \\(it is frozen, and another node has taken over\\)`),
+    );
   });
 });

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { Openssl } from '../unit/provision/authority.ts';
 import { type Finished, figure, incus, inside, runAction, startAction } from './harness.ts';
+import { incusShim } from './shim.ts';
 
 /**
  * Secrets are where they are needed, and nowhere else: three runs are watched, one that makes a formation and its
@@ -221,11 +222,30 @@ describe('no secret is in', () => {
     const seen = [...processes.seen];
     // Commands in containers, and environments of processes that the action starts, are among what was seen.
     expect(seen.some((text) => text.includes('pg_autoctl create postgres'))).toBe(true);
-    expect(seen.some((text) => text.includes('INPUT_MODE=apply'))).toBe(true);
+    expect(seen.some((text) => text.includes('GITHUB_WORKSPACE='))).toBe(true);
     for (const [secret, name] of secrets) {
       const holder = seen.find((text) => text.includes(bytes(secret)));
       expect(holder?.replaceAll(bytes(secret), '***'), name).toBeUndefined();
     }
+  });
+
+  it('the environment of the client of Incus, in main or in post', async () => {
+    // As it was given: a shell keeps no names with hyphens for `env` to tell.
+    const shim = incusShim(`tr '\\0' '\\n' < /proc/$$/environ >> "$shim/env"`);
+    const inputs = { ...second, formation: formation('verify-full') };
+    const checked = await runAction('check-formation', inputs, { env: shim.env });
+    expect(checked.outputs['outcome'], checked.log).not.toBe('error');
+    const post = startAction('failover-drill', inputs, {
+      step: 'post',
+      state: { exposed: '0123abcd' },
+      env: { ...shim.env, PGPASSWORD: second['app-password'], VEZA_DATABASE: second['app-password'] },
+    });
+    const { log } = await post.finished;
+    expect(log).toContain('the fault was undone already');
+    const seen = readFileSync(join(shim.folder, 'env'), 'utf8');
+    expect(seen.match(/^GITHUB_WORKSPACE=/gm)?.length).toBeGreaterThan(2);
+    expect(seen).not.toMatch(/^(?:INPUT_|STATE_|PGPASSWORD)/m);
+    expect(found(seen)).toEqual([]);
   });
 
   it("what Incus tells of what it did, or its instances' configuration", async () => {
@@ -288,5 +308,55 @@ describe('the passwords that were given', () => {
     expect(await login('veza', second['app-password'])).toBe('veza\n');
     expect(await login('reporter', 'reporter%0Anew::one')).toBe('reporter\n');
     await expect(login('veza', first['app-password'])).rejects.toThrow(/password authentication failed/);
+  });
+});
+
+describe('a formation that is no lab', () => {
+  const asLab = (yaml: string) => yaml.replace('environment: production', 'environment: lab');
+  const lab = asLab(formation('self-signed'));
+  const login = (password: string) =>
+    inside(
+      monitor,
+      'env',
+      `PGPASSWORD=${password}`,
+      'psql',
+      '-wXAt',
+      `host=${nodes[0]}.incus user=veza dbname=veza sslmode=require connect_timeout=5`,
+      '-c',
+      'SELECT session_user',
+    );
+  const untouched = async () => {
+    expect(await login(second['app-password'])).toBe('veza\n');
+    await expect(login('changeme-DEV-ONLY')).rejects.toThrow(/password authentication failed/);
+    for (const member of members)
+      expect(await incus('list', '-f', 'csv', '-c', 's', member)).toBe('RUNNING\n');
+  };
+
+  it.each([
+    ['provision-pgaf', {}],
+    ['provision-pgaf', { mode: 'plan' }],
+    ['provision-pgaf', { prune: 'true' }],
+    ['provision-pgaf', { mode: 'destroy', confirm: 'secrets' }],
+    ['failover-drill', {}],
+  ])('is no lab for %s by a file that says so (%o)', async (action, given) => {
+    const { code, outputs, log } = await runAction(action, { formation: lab, ...given });
+    expect(code, log).toBe(3);
+    expect(outputs['message']).toMatch(/environment: lab is asked for.*x-monitor says production/);
+    expect(log).not.toMatch(/write|set the password/);
+    await untouched();
+  });
+
+  it('and one that an earlier pgha made keeps its passwords', async () => {
+    for (const member of members) await incus('config', 'unset', member, 'user.pgha.environment');
+    const { code, outputs, log } = await runAction('provision-pgaf', { formation: lab });
+    expect(code, log).toBe(3);
+    expect(outputs['message']).toMatch(/input app-password: would be the placeholder; .*veza.* other than/);
+    const further = await runAction('provision-pgaf', {
+      formation: lab,
+      'app-password': second['app-password'],
+    });
+    expect(further.code, further.log).toBe(3);
+    expect(further.outputs['message']).toMatch(/input user-passwords: reporter: would be the placeholder/);
+    await untouched();
   });
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { stringify } from 'yaml';
-import { type Made, Openssl } from '../unit/provision/authority.ts';
+import { parse, stringify } from 'yaml';
+import { type MadeCertificate, Openssl } from '../unit/provision/authority.ts';
 import { losesReloadOfTls } from './breakage.ts';
 import { eventually, type Finished, figure, incus, inside, runAction } from './harness.ts';
 
@@ -130,9 +130,10 @@ async function addressOf(container: string): Promise<string> {
 
 /** The certificate that a Postgres shows to the client: openssl's verdict, its serial number, and when it ends. */
 async function served(host: string, ...options: string[]): Promise<string> {
-  const script = `host=$1; shift
-openssl s_client -starttls postgres -connect "$host:5432" "$@" < /dev/null > /tmp/served 2>&1
-grep -a -m 1 "Verify return code" /tmp/served; openssl x509 -noout -serial -enddate < /tmp/served`;
+  // Several are asked at once.
+  const script = `host=$1; shift; file=$(mktemp)
+openssl s_client -starttls postgres -connect "$host:5432" "$@" < /dev/null > "$file" 2>&1
+grep -a -m 1 "Verify return code" "$file"; openssl x509 -noout -serial -enddate < "$file"`;
   return await inside(client, 'sh', '-c', script, 'sh', host, ...options);
 }
 
@@ -381,6 +382,33 @@ describe('a login', () => {
 });
 
 describe("the application's user", () => {
+  it('has no superuser run its functions by way of an extension that is created', async () => {
+    const asVeza = asUser('veza', alpha);
+    const lower = "lower(integer) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'";
+    await login(asVeza, `CREATE FUNCTION ${lower}`);
+    // What earthdistance needs, and so the path of its script has the schema that it is in.
+    await login(
+      asVeza,
+      `CREATE SCHEMA evil; CREATE EXTENSION cube SCHEMA evil; CREATE FUNCTION evil.${lower}`,
+    );
+    const wanted = parse(file()) as { postgres: { extensions: string[] } };
+    wanted.postgres.extensions.push('hstore', 'earthdistance');
+    const { code, outputs, log } = await runAction('provision-pgaf', {
+      formation: stringify(wanted),
+      'app-password': passwords.veza,
+      'user-passwords': userPasswords,
+    });
+    await login(asVeza, 'DROP FUNCTION lower(integer); DROP SCHEMA evil CASCADE');
+    expect(code, log).toBe(3);
+    expect(outputs['message']).toMatch(
+      /^postgres: database veza is to have the extensions hstore, earthdistance.*: function lower\(integer\); /,
+    );
+    expect(outputs['message']).toMatch(
+      / schema evil in its path, for cube, .*: it belongs to veza, it holds function evil\.lower\(integer\) of veza; /,
+    );
+    expect(await sql(alpha, "SELECT rolsuper FROM pg_roles WHERE rolname = 'veza'")).toBe('f');
+  });
+
   it.each([
     'SELECT * FROM pg_authid',
     'SELECT * FROM pg_shadow',
@@ -532,7 +560,7 @@ describe('whoever has the account of the nodes at the monitor', () => {
     const inputs = { formation: file(), 'app-password': passwords.veza, 'user-passwords': userPasswords };
     const { code, log } = await runAction('provision-pgaf', inputs);
     expect(code, log).toBe(1);
-    expect(log).toContain('with a host that is none');
+    expect(log).toContain('is no host name or address');
     expect(await Promise.all(nodes.map(rulesOf))).toEqual(before);
     await provision(file(), { prune: 'true' });
   });
@@ -628,10 +656,10 @@ describe("certificates of a CA of one's own", () => {
   };
 
   /** A certificate for every member, as the inputs take them. */
-  function given(by: Made, names: (member: string) => string): Record<string, string> {
+  function given(by: MadeCertificate, names: (member: string) => string): Record<string, string> {
     const made = new Map(members.map((member) => [member, openssl.server(by, names(member))]));
     const chain = by === root ? '' : by.pem;
-    const mapOf = (text: (one: Made) => string) =>
+    const mapOf = (text: (one: MadeCertificate) => string) =>
       stringify(Object.fromEntries([...made].map(([member, one]) => [member, text(one)])));
     return {
       'tls-ca': root.pem,

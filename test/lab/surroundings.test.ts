@@ -1,4 +1,6 @@
-import { chownSync, mkdtempSync } from 'node:fs';
+import { chownSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -47,7 +49,7 @@ describe.each(actions)('%s', (action) => {
     );
     expect(code, log).toBe(3);
     expect(outputs['message']).toContain(
-      "this user may not talk to the Incus daemon; add the runner's user to the group incus-admin",
+      "this user may not talk to the Incus daemon of this machine; add the runner's user to the group incus,",
     );
   });
 
@@ -97,7 +99,36 @@ describe('provision-pgaf', () => {
       formation: labFormation(12, { ...unmade, image: 'debian/99' }).yaml,
     });
     expect(code, log).toBe(3);
-    expect(outputs['message']).toContain('image: debian/99 cannot be had');
+    expect(outputs['message']).toContain('image: debian/99 is not available');
+    expect(await incus('list', '-f', 'csv', '-c', 'n', 'un-')).toBe('');
+  });
+
+  it('names the image server that does not answer, or refuses, and not the Incus daemon', async () => {
+    const refusing = createServer((_, answer) => void answer.writeHead(403).end('no'));
+    await new Promise<void>((listening) => refusing.listen(0, '127.0.0.1', listening));
+    const { port } = refusing.address() as AddressInfo;
+    const conf = mkdtempSync(join(tmpdir(), 'pgha-remotes-'));
+    const remote = (at: number) =>
+      `{ addr: "http://127.0.0.1:${at}", protocol: simplestreams, public: true }`;
+    writeFileSync(
+      join(conf, 'config.yml'),
+      `default-remote: local\nremotes:\n  local: { addr: "unix://" }\n  dead: ${remote(1)}\n  closed: ${remote(port)}\n`,
+    );
+    const said = async (name: string, more: object = {}) => {
+      const given = labFormation(12, { ...unmade, image: `${name}:debian/12`, ...more });
+      const env = { INCUS_CONF: conf };
+      const { code, outputs, log } = await runAction('provision-pgaf', { formation: given.yaml }, { env });
+      expect(code, log).toBe(3);
+      expect(log).not.toMatch(/incus-admin|start it/);
+      return outputs['message'];
+    };
+    expect(await said('dead')).toMatch(
+      /^image: dead:debian\/12 is not available: the image server of the remote dead does not answer/,
+    );
+    expect(await said('closed')).toMatch(/the image server of the remote closed refuses .*HTTP 403/);
+    // Without a base image it is the launch that asks for it.
+    expect(await said('dead', { 'base-image': false })).toMatch(/the image server of the remote dead/);
+    refusing.close();
     expect(await incus('list', '-f', 'csv', '-c', 'n', 'un-')).toBe('');
   });
 

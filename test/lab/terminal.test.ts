@@ -69,11 +69,11 @@ describe('the terminal', () => {
   it.each([
     [
       ['no-such-action'],
-      /there is no action "no-such-action"; there are check-formation, failover-drill, provision-pgaf/,
+      /there is no action "no-such-action"; there are alert, check-formation, failover-drill, provision-pgaf/,
     ],
     [
-      ['check-formation', '--formaton', 'x'],
-      /^pgha: --formaton is not known; check-formation takes --formation, .*--report-folder, .*\npgha: x is not known; /,
+      ['check-formation', '--formaton', 'x', 'y'],
+      /^pgha: --formaton is not known \(is --formation meant\?\); check-formation takes --formation, .*--report-folder, .*\npgha: y is not known; /,
     ],
     [['provision-pgaf', '--app-password', 'x'], /--app-password would show the secret in the process list/],
     [['failover-drill', '--rto-target-seconds'], /--rto-target-seconds needs a value/],

@@ -1,6 +1,6 @@
 import { beforeAll } from 'vitest';
-import { containersOf, labFormation } from './formations.ts';
-import { incus } from './harness.ts';
+import { allContainers, containersOf, labFormation, removeContainers } from './formations.ts';
+import { runAction } from './harness.ts';
 
 /**
  * Before each file of lab tests: what an earlier one left running is removed, apart from the one formation that nearly
@@ -9,7 +9,8 @@ import { incus } from './harness.ts';
 const common = containersOf(labFormation(12));
 
 beforeAll(async () => {
-  const listed = await incus('list', '--format', 'csv', '--columns', 'n');
-  const left = listed.split('\n').filter((name) => name !== '' && !common.includes(name));
-  if (left.length > 0) await incus('delete', '--force', ...left);
+  await removeContainers(common);
+  // What the file before did to it, a moment ago, may not be over yet. Whether it is healthy is for the file's own tests.
+  if ((await allContainers()).length === common.length)
+    await runAction('check-formation', { formation: labFormation(12).yaml, 'wait-seconds': '15' });
 });

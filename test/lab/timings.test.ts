@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { markdownTable } from '../../src/report/table.ts';
 import { everything } from './extent.ts';
-import { type FaultName, freezeFor, liftCut, type Measured, measure } from './fencing.ts';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, figure, loadAverage, runAction } from './harness.ts';
+import { freezeFor, liftCut, type Measured, type MeasuredFault, measure } from './measured-failover.ts';
 
 /**
  * What the timings profiles claim, measured. `PGHA_RUNS=5` measures everything five times, upstream as well,
@@ -18,9 +18,9 @@ const aims = {
   upstream: undefined,
 };
 
-const mainCuts = ['full-cut', 'monitor-cut'] as const satisfies FaultName[];
-const allCuts = [...mainCuts, 'full-cut-amid-report', 'link-down'] as const satisfies FaultName[];
-const told: Record<FaultName, string> = {
+const mainCuts = ['full-cut', 'monitor-cut'] as const satisfies MeasuredFault[];
+const allCuts = [...mainCuts, 'full-cut-amid-report', 'link-down'] as const satisfies MeasuredFault[];
+const told: Record<MeasuredFault, string> = {
   'crash-stop': 'crash-stop',
   freeze: 'freeze until the promotion',
   'full-cut': 'full cut',
@@ -38,8 +38,8 @@ const profiles = (['fast', 'balanced', 'upstream'] as const).filter((name) =>
 describe.each(profiles)(`timings: %s, Debian ${debian}`, (profile) => {
   const aim = aims[profile];
   const { yaml, nodes } = labFormation(debian, { timings: profile });
-  const measured: { fault: FaultName; figures: Measured }[] = [];
-  const take = async (fault: FaultName): Promise<Measured> => {
+  const measured: { fault: MeasuredFault; figures: Measured }[] = [];
+  const take = async (fault: MeasuredFault): Promise<Measured> => {
     const figures = await measure(yaml, fault);
     measured.push({ fault, figures });
     const what = `${profile}, ${told[fault]}, Debian ${debian}, load ${figures.load}`;
@@ -103,7 +103,7 @@ describe.each(profiles)(`timings: %s, Debian ${debian}`, (profile) => {
 });
 
 /** Rows for docs/timings.md: least, median and greatest. */
-function tableOf(profile: string, measured: { fault: FaultName; figures: Measured }[]): string {
+function tableOf(profile: string, measured: { fault: MeasuredFault; figures: Measured }[]): string {
   const faults = [...new Set(measured.map(({ fault }) => fault))];
   const rows = faults.map((fault) => {
     const of = measured.filter((one) => one.fault === fault).map(({ figures }) => figures);

@@ -2,14 +2,16 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { becomesHealthy, eventually, figure, incus, runAction } from '../lab/harness.ts';
-import { allRun, stopped } from './faults.ts';
-import { containers, formation, formationWith, nodes, provisionInputs } from './formation.ts';
-import { type Ended, Runner, reporterPassword, secrets, told } from './runner.ts';
+import { chosenRunner, tellsOutputsOfFailedJobs } from './chosen-runner.ts';
+import { containers, nodes, provisioned, runnerFormation, slowFormation } from './formation.ts';
+import { type Ended, reporterPassword, secrets, told } from './runner.ts';
+import { ServerRunner } from './server/server-runner.ts';
+import { allRunUnmarked, stopped } from './under-drill.ts';
 
 /** The actions as people meet them: by their addresses, in a workflow, on a real runner. */
 
-const files = { 'formation.yml': formation };
-const runner = new Runner();
+const files = { 'formation.yml': runnerFormation };
+const runner = chosenRunner();
 const node = (major: 20 | 24) => process.env[`PGHA_TEST_NODE_${major}`] ?? '';
 
 interface Step {
@@ -40,7 +42,7 @@ describe(`on ${runner.name}`, () => {
     expect([outputs['old-primary'], outputs['new-primary']]).toEqual(nodes);
     expect(outputs['formation-uri']).toContain('r-alpha.incus');
     figure('the whole acceptance, RTO', Number(outputs['rto-seconds']));
-    await becomesHealthy(formation, 1000);
+    await becomesHealthy(runnerFormation, 1000);
   });
 
   it('check and drill pass at the addresses that users write, on Node 24', async () => {
@@ -58,7 +60,7 @@ describe(`on ${runner.name}`, () => {
       `the drill of ${drill?.outputs['old-primary']} passed in ${drill?.outputs['rto-seconds']} s`,
     );
     figure('a drill on Node 24, RTO', Number(drill?.outputs['rto-seconds']));
-    await becomesHealthy(formation, 1000);
+    await becomesHealthy(runnerFormation, 1000);
   });
 
   it('a failing exit leaves its outputs to later steps and jobs, at the nested addresses', async () => {
@@ -78,12 +80,13 @@ describe(`on ${runner.name}`, () => {
     expect(log).not.toMatch(/\| this must not run/);
     const { result, outputs } = (seen.get('needs') as { drill: { result: string; outputs: object } }).drill;
     expect(result).toBe('failure');
-    expect(outputs).toEqual({
-      outcome: 'missed',
-      message: missed?.outputs['message'],
-      'rto-seconds': missed?.outputs['rto-seconds'],
-    });
-    await becomesHealthy(formation, 1000);
+    if (tellsOutputsOfFailedJobs(runner))
+      expect(outputs).toEqual({
+        outcome: 'missed',
+        message: missed?.outputs['message'],
+        'rto-seconds': missed?.outputs['rto-seconds'],
+      });
+    await becomesHealthy(runnerFormation, 1000);
   });
 
   it('of two jobs on one formation one drills, and the other says why not', async () => {
@@ -95,15 +98,16 @@ describe(`on ${runner.name}`, () => {
       /another drill or provisioning run is at work on formation default|nothing was stopped/,
     );
     expect(second).toMatchObject({ 'rto-seconds': '' });
-    await becomesHealthy(formation, 1000);
+    await becomesHealthy(runnerFormation, 1000);
   });
 });
 
 describe(`a drill that ${runner.name} ends in the middle of its fault leaves the formation healthy`, () => {
   it("when the step's time is over", async () => {
-    const slow = formationWith({ timings: slowTimings });
-    await provisioned(slow);
-    const run = await runner.start('test/runner/workflows/timeout.yml', { files: { 'formation.yml': slow } });
+    await provisioned(slowFormation);
+    const run = await runner.start('test/runner/workflows/timeout.yml', {
+      files: { 'formation.yml': slowFormation },
+    });
     const startedAt = performance.now();
     await run.says(/fault: stop/);
     const target = await stopped();
@@ -113,16 +117,16 @@ describe(`a drill that ${runner.name} ends in the middle of its fault leaves the
     expect(tookMs).toBeGreaterThan(60_000);
     expect(tookMs).toBeLessThan(90_000);
     expect(ended.log).not.toContain('promotion:');
-    await allRun(target);
+    await allRunUnmarked(target);
     await eventually('a healthy formation', 60_000, async () => {
-      const asked = { formation: slow, 'rto-target-seconds': '150' };
+      const asked = { formation: slowFormation, 'rto-target-seconds': '150' };
       return (await runAction('check-formation', asked)).code === 0;
     });
     figure(
       'from the start of a step of one minute to a healthy formation',
       (performance.now() - startedAt) / 1000,
     );
-    await provisioned(formation);
+    await provisioned(runnerFormation);
   });
 });
 
@@ -130,7 +134,8 @@ describe('the whole of all logs, debug lines and all,', () => {
   it('has debug lines of the actions, and masks where secrets were printed', () => {
     const all = runner.logs.join('\n');
     expect(runner.logs.length).toBeGreaterThanOrEqual(5);
-    expect(all).toContain('run: incus');
+    // Of a server server/ways.test.ts has them: there a secret asks for them whose value, `true`, no log shows then.
+    if (!(runner instanceof ServerRunner)) expect(all).toContain('run: incus');
     expect(all).toMatch(/\| the application's: \*\*\*/);
     expect(all).toMatch(/\| the reporter's: \*\*\*/);
   });
@@ -143,23 +148,6 @@ describe('the whole of all logs, debug lines and all,', () => {
     expect(lines.map((line) => line.replaceAll(secret, '(here)'))).toEqual([]);
   });
 });
-
-/** Explicit timings by which a primary that lost its power is given up after a minute and a half. */
-const slowTimings = {
-  'health-check-period': 0.5,
-  'health-check-timeout': 1,
-  'health-check-retry-delay': 0.6,
-  'health-check-max-retries': 2,
-  'node-considered-unhealthy-timeout': 4.4,
-  'primary-demote-timeout': 90,
-  'network-partition-timeout': 1,
-  'wal-sender-timeout': 6,
-};
-
-async function provisioned(yaml: string): Promise<void> {
-  const { code, log } = await runAction('provision-pgaf', provisionInputs(yaml));
-  expect(code, log).toBe(0);
-}
 
 /** Versions of the Node processes that run an entry of the runner's copy of the actions. */
 function nodesAtWork(entry: string): string[] {

@@ -1,8 +1,9 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, mkdirSync } from 'node:fs';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { root } from '../lab/harness.ts';
 
 /** A git server on the loopback: git's own, behind a few lines of HTTP, for runners that only clone by URL. */
 
@@ -11,9 +12,32 @@ export interface GitServer {
   close(): void;
 }
 
+/** Copies what git has of this checkout: what a runner would get. */
+export function exportCheckout(folder: string): void {
+  const files = execFileSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' }).split('\0');
+  for (const file of files.filter(Boolean)) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    cpSync(join(root, file), join(folder, file));
+  }
+}
+
+/** Copies the files that a tag of a clone has. */
+export function exportTag(clone: string, tag: string, folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  const archive = execFileSync('git', ['archive', '--format=tar', tag], { cwd: clone, maxBuffer: 2 ** 28 });
+  execFileSync('tar', ['--extract', '--directory', folder], { input: archive });
+}
+
+export function writeFiles(folder: string, files: Record<string, string>): void {
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), content);
+  }
+}
+
 /** Makes a repository of a folder's content, with one commit that bears the tags. */
-export function makeRepository(root: string, name: string, content: string, tags: readonly string[]): void {
-  const folder = join(root, name);
+export function makeRepository(parent: string, name: string, content: string, tags: readonly string[]): void {
+  const folder = join(parent, name);
   mkdirSync(folder, { recursive: true });
   cpSync(content, folder, { recursive: true });
   commitAll(folder);
@@ -32,13 +56,13 @@ export function git(folder: string, ...args: string[]): string {
   return execFileSync('git', [...identity, ...args], { cwd: folder, encoding: 'utf8' });
 }
 
-export async function serveRepositories(root: string): Promise<GitServer> {
+export async function serveRepositories(folder: string): Promise<GitServer> {
   const server = createServer((request, response) => {
     const { pathname, search } = new URL(request.url ?? '/', 'http://localhost');
     const backend = spawn('git', ['http-backend'], {
       env: {
         PATH: process.env['PATH'],
-        GIT_PROJECT_ROOT: root,
+        GIT_PROJECT_ROOT: folder,
         GIT_HTTP_EXPORT_ALL: '1',
         // A test's folder may belong to another user than the server's.
         GIT_CONFIG_COUNT: '1',

@@ -1,5 +1,5 @@
 import type { CampaignRecord, JudgedDrill } from '../../src/campaign/campaign-record.ts';
-import type { HistoryEntry } from '../../src/campaign/history.ts';
+import type { HistoryEntry } from '../../src/campaign/drill-history.ts';
 import { proofOf } from '../../src/campaign/proof.ts';
 import type { ObservedContainer } from '../../src/check/container-probe.ts';
 import type {
@@ -8,20 +8,21 @@ import type {
   ObservedMonitor,
   ObservedNode,
 } from '../../src/check/observation.ts';
+import type { ObservedTrouble } from '../../src/check/trouble-probe.ts';
 import { judge, type Verdict } from '../../src/check/verdict.ts';
 import type { Log } from '../../src/contract/log.ts';
 import type { ClientsRecord, DrillRecord } from '../../src/drill/record.ts';
-import { type DrillVerdict, judgeDrill } from '../../src/drill/verdict.ts';
-import type { LedgerVerdict } from '../../src/evidence/ledger.ts';
+import { type DrillVerdict, judgeDrill } from '../../src/drill/verdict/verdict.ts';
+import type { LedgerVerdict } from '../../src/evidence/record.ts';
+import { loadFormation, parseFormation } from '../../src/formation/file/load.ts';
 import { type Formation, type Member, membersOf, sslMode } from '../../src/formation/formation.ts';
-import { loadFormation, parseFormation } from '../../src/formation/load.ts';
-import { monitorHba, nodeHba } from '../../src/member/hba.ts';
 import { monitorUri } from '../../src/member/keeper-config.ts';
+import { monitorHba, nodeHba } from '../../src/member/pg-hba.ts';
 import { dataNodeSettings, monitorSettings } from '../../src/member/settings.ts';
 import { authorityFile, serverPem } from '../../src/member/tls.ts';
 import { unitText } from '../../src/member/unit.ts';
 import type { MonitorNode } from '../../src/monitor/nodes.ts';
-import type { HbaRule } from '../../src/postgres/hba.ts';
+import type { HbaRule } from '../../src/postgres/hba-rules.ts';
 
 /** What stands when no formation is given: pgaf-monitor, pgaf-primary, pgaf-replica, in a lab. */
 export const builtInFormation = (): Formation => loadFormation('', '/nowhere');
@@ -69,7 +70,10 @@ function dataNode(formation: Formation, primary: boolean): ObservedNode {
     serverVersion: 160_004,
     secondsSinceStart: 3600,
     inRecovery: !primary,
+    checkpointByte: 0x3000060,
     readOnly: false,
+    placeholders: [],
+    sessionDefaults: [],
     timeline: 1,
     synchronousStandbyNames: primary ? 'ANY 1 (pgautofailover_standby_2)' : '',
     standbys: (primary ? nodes.slice(1) : []).map((_, index) => ({
@@ -100,10 +104,21 @@ function dataNode(formation: Formation, primary: boolean): ObservedNode {
     },
     alteredSettings: dataNodeSettings(formation),
     pendingRestart: [],
+    filedSettings: {},
     commitOverrides: [],
     roles: ['veza'],
+    access: { roles: [], databases: [], settings: [], missingLibraries: [] },
     databases: ['veza'],
-    hbaRules: [hbaRule()],
+    hbaRules: [
+      hbaRule(),
+      hbaRule({
+        databases: ['postgres'],
+        users: ['pgautofailover_monitor'],
+        address: monitor.host,
+        netmask: null,
+        method: 'trust',
+      }),
+    ],
     hbaText: nodeHba(
       formation,
       monitor.host,
@@ -138,7 +153,7 @@ function container(formation: Formation, member: Member): ObservedContainer {
     keeperConfig:
       member.role === 'monitor'
         ? `[pg_autoctl]\nrole = monitor\n${tlsSection(formation)}`
-        : `[pg_autoctl]\nmonitor = ${monitorUri(formation, members[0])}\n${tlsSection(formation)}[timeout]\nnetwork_partition_timeout = ${formation.timings.networkPartitionTimeoutSeconds}\n`,
+        : `[pg_autoctl]\nmonitor = ${monitorUri(formation, members[0], '')}\n${tlsSection(formation)}[timeout]\nnetwork_partition_timeout = ${formation.timings.networkPartitionTimeoutSeconds}\n`,
     standbyMemory: member.role === 'monitor' ? 'unknown' : 'yes',
     packages: { [`postgresql-${formation.postgres.version}`]: '16.4-1', 'pg-auto-failover-cli': '2.2-1' },
     addresses: [addressOf(member.host)],
@@ -179,6 +194,9 @@ export function healthyObservation(formation: Formation = builtInFormation()): O
             .map(({ host }) => host),
         ),
         sslCaFile: authorityFile(formation),
+        placeholders: [],
+        sessionDefaults: [],
+        missingLibraries: [],
         formationUri: 'postgres://pgaf-primary.incus:5432,pgaf-replica.incus:5432/veza',
         nodes: names.map((name, index) =>
           monitorNode({ nodeId: index + 1, name, goalState: index === 0 ? 'primary' : 'secondary' }),
@@ -188,7 +206,28 @@ export function healthyObservation(formation: Formation = builtInFormation()): O
     nodes: Object.fromEntries(
       names.map((name, index) => [name, { ok: true, value: dataNode(formation, index === 0) }]),
     ),
+    troubles: {},
+    lineages: {},
+    dryStarts: {},
     logins: {},
+  };
+}
+
+/** What a container says of a Postgres that does not answer or a keeper that is silent. */
+export function trouble(
+  postgres: Partial<ObservedTrouble['postgres']> = {},
+  keeper: Partial<ObservedTrouble['keeper']> = {},
+): ObservedTrouble {
+  return {
+    postgres: {
+      runs: false,
+      lastWords: undefined,
+      startup: undefined,
+      unread: undefined,
+      altered: {},
+      ...postgres,
+    },
+    keeper: { state: 'S', copies: false, quietSeconds: 32, lastError: undefined, ...keeper },
   };
 }
 
@@ -196,13 +235,14 @@ export function observedInstance(given: Partial<ObservedInstance> = {}): Observe
   return {
     status: 'Running',
     drillMark: undefined,
+    environment: undefined,
     limits: { cpu: undefined, memory: undefined, disk: undefined },
     ...given,
   };
 }
 
 /** What was read of a container, to be changed by a test. */
-export function containerOf(observation: Observation, name: string): ObservedContainer {
+export function observedContainer(observation: Observation, name: string): ObservedContainer {
   const read = observation.containers[name];
   if (!read?.ok) throw new Error(`the test's observation holds no readable container ${name}`);
   return read.value;
@@ -249,6 +289,7 @@ export function passingDrill(given: Partial<DrillRecord> = {}): DrillRecord {
     startedAt: '2025-01-01T00:00:00.000Z',
     rtoTargetSeconds: 60,
     promotionDeadlineSeconds: 180,
+    rejoinDeadlineSeconds: 180,
     watchSeconds: 0,
     holdBackSeconds: 0,
     versions: { postgres: 160_004, autoFailover: '2.2' },
@@ -335,6 +376,7 @@ export function clientsRecord(
     addedMs: 0.412,
     sessions: 4,
     writesPerSecond: 20,
+    leastWritesAtRisk: 100,
     journal: 'failover-drill-default-0123456789ab.journal.ndjson',
     scene: { faultAt, oldPrimary, newPrimary: newPrimary ?? undefined },
     reads: [
@@ -350,6 +392,8 @@ export function clientsRecord(
       acknowledgedWrites: lastSeq,
       failedWrites: 1,
       unknownWrites: 4,
+      writesAtRisk: newPrimary === null ? before.filter((at) => at < 0).length : before.length,
+      writesInFlight: 4,
       unknownPresent: 1,
       lost: { count: 0, rows: {} },
       phantoms: { count: 0, rows: {} },
@@ -411,11 +455,14 @@ export const historyEntry = ({ record, verdict }: JudgedDrill): HistoryEntry => 
   outcome: verdict.outcome,
   failover: record.expected === 'failover',
   longestPauseSeconds: null,
+  rtoAtMostSeconds: null,
+  unpromotedSeconds: null,
   rtoSeconds: verdict.rtoSeconds ?? null,
   clientRtoSeconds: verdict.clientRtoSeconds ?? null,
   writeOutageSeconds: verdict.writeOutageSeconds ?? null,
   rejoinSeconds: verdict.rejoinSeconds ?? null,
   acknowledgedWrites: verdict.acknowledgedWrites ?? null,
+  writesAtRisk: verdict.writesAtRisk ?? null,
   lostWrites: verdict.lostWrites ?? null,
   dualPrimarySeconds: record.clients?.ledger.overlapSeconds ?? null,
   wrong: false,
@@ -437,8 +484,7 @@ export function campaignOf(
       proofOf(
         entries.filter((entry) => entry.fault === fault),
         [],
-        60,
-        undefined,
+        { targetSeconds: 60 },
       ),
     ),
     endedEarly: undefined,

@@ -91,12 +91,12 @@ describe('a release', () => {
   });
 
   it('is refused where dist/ is not what the sources build, and nothing has changed', () => {
-    appendFileSync(join(repository, 'dist', 'pgha.js'), '// by hand\n');
+    appendFileSync(join(repository, 'dist', 'pgha.mjs'), '// by hand\n');
     commit('A bundle that nobody built');
     const before = stateOf();
     const { code, said } = release('9.0.0');
     expect(code, said).toBe(3);
-    expect(said).toContain('not what the sources build: dist/pgha.js; run `npm run build` and commit');
+    expect(said).toContain('not what the sources build: dist/pgha.mjs; run `npm run build` and commit');
     expect(stateOf()).toEqual(before);
   });
 
@@ -115,6 +115,14 @@ describe('a release', () => {
     expect(git('status', '--porcelain')).toBe('');
     for (const file of ['package.json', 'package-lock.json'])
       expect(JSON.parse(readFileSync(join(repository, file), 'utf8'))).toMatchObject({ version: '9.4.2' });
+    // The composite action names its siblings by the tag that is made, at both of its addresses.
+    for (const folder of ['nightly', 'nightly/github']) {
+      const composite = readFileSync(join(repository, folder, 'action.yml'), 'utf8');
+      const named = [...composite.matchAll(/uses: veza\/pgha\/([\w-]+)@(.+)/g)];
+      expect(named.map(([, action, tag]) => `${action} ${tag}`)).toEqual(
+        ['provision-pgaf', 'check-formation', 'failover-drill', 'alert'].map((action) => `${action} v9.4.2`),
+      );
+    }
     const changelog = readFileSync(join(repository, 'CHANGELOG.md'), 'utf8');
     expect(changelog).toMatch(/^## Unreleased\n\n## 9\.4\.2 \(\d{4}-\d\d-\d\d\)\n\n- /m);
     const head = git('rev-parse', 'HEAD');

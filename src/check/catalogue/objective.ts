@@ -1,9 +1,12 @@
+import { type Formation, keeps } from '../../formation/formation.ts';
+import { type TimingsProfile, timingsProfileNames, timingsProfiles } from '../../formation/timings.ts';
+import type { LiveSettings } from '../../prediction/basis.ts';
 import { predict } from '../../prediction/prediction.ts';
 import { meetsTarget } from '../../prediction/target.ts';
-import type { Check, Fault } from '../check.ts';
-import { liveSettings } from '../live-settings.ts';
-import { Remedies } from '../remedies.ts';
-import { answeringContainers, onContainers } from './reading.ts';
+import type { Check, Problem } from '../check.ts';
+import { liveSettings, unpredictable } from '../live-settings.ts';
+import { Remedies } from '../remedies/remedies.ts';
+import { answeringContainers, onContainers } from './from-observation.ts';
 
 /** Whether the formation, as it is set, can do what is asked of it when something fails. */
 
@@ -11,36 +14,77 @@ const rtoTarget: Check = {
   id: 'rto-target',
   meaning: 'the settings let a standby take over within the target, whatever fails',
   severity: 'error',
-  faults(observation, formation, { rtoTargetSeconds }) {
+  unasked: (_, { rtoTargetSeconds }) =>
+    rtoTargetSeconds === undefined ? 'no rto-target-seconds was given' : undefined,
+  problems(observation, formation, { rtoTargetSeconds }) {
+    if (rtoTargetSeconds === undefined) return [];
+    const unpredicted = unpredictable(observation);
+    if (unpredicted !== undefined)
+      return [
+        {
+          subject: formation.name,
+          evidence: `nobody can tell from the settings whether ${rtoTargetSeconds} s are kept: ${unpredicted}`,
+          remedy: { say: 'drill it, which measures (failover-drill)' },
+          severity: 'warning',
+        },
+      ];
     const live = liveSettings(observation, formation);
-    if (rtoTargetSeconds === undefined || live === undefined) return [];
+    // Nothing is known to be kept that nobody could read.
+    if (live === undefined) return undefined;
     const { meets, sentence } = meetsTarget(predict(live), rtoTargetSeconds);
     if (meets === 'yes') return [];
     return [
       {
         subject: formation.name,
         evidence: sentence,
-        remedy: {
-          say: 'take a quicker profile (timings: balanced or fast) in the formation file, and run provision-pgaf',
-        },
+        remedy: { say: quicker(live, formation, rtoTargetSeconds) },
         severity: meets === 'no' ? 'error' : 'warning',
       },
     ];
   },
-  // What another node's loss brings is not to be told twice.
-  follows: { 'failover-possible': 'any', 'sync-standbys-possible': 'any', 'keepers-fence': 'any' },
+  // What another node's loss brings is not to be told twice; with unequal releases nobody can tell.
+  follows: {
+    'failover-possible': 'any',
+    'sync-standbys-possible': 'any',
+    'keepers-fence': 'any',
+    'versions-equal': 'any',
+  },
 };
+
+/** Which of the profiles meet the target, by the same model. */
+function quicker(live: LiveSettings, formation: Formation, targetSeconds: number): string {
+  const enough = timingsProfileNames.filter(
+    (name) =>
+      // Whoever has asked for it is not sent back to upstream's.
+      (name !== 'upstream' || name === formation.timingsName) &&
+      meetsTarget(predict(underProfile(live, name)), targetSeconds).meets === 'yes',
+  );
+  if (enough.length === 0)
+    return 'no profile meets that target for certain: raise it, or give clocks of your own (timings) by what docs/timings.md says of them';
+  const choose = `choose a profile that meets it (timings: ${enough.join(' or ')}) in the formation file`;
+  if (keeps(formation, 'monitor'))
+    return `${choose}; provision-pgaf leaves the clocks of a monitor that is kept (keep: monitor), so set those there as docs/timings.md has them, then run it`;
+  return enough.some((name) => name === formation.timingsName)
+    ? 'run provision-pgaf, which puts the clocks of the formation file in force'
+    : `${choose}, and run provision-pgaf`;
+}
+
+function underProfile(live: LiveSettings, name: TimingsProfile): LiveSettings {
+  const { networkPartitionTimeoutSeconds, walSenderTimeoutMs, ...monitor } = timingsProfiles[name];
+  const nodes = live.nodes.map((node) => ({ ...node, networkPartitionTimeoutSeconds, walSenderTimeoutMs }));
+  return { ...live, monitor, nodes };
+}
 
 const oneWriterInCuts: Check = {
   id: 'one-writer-in-cuts',
   meaning: 'a primary that is cut off stops taking writes before another one starts',
   severity: 'warning',
   follows: { 'keepers-fence': 'any', 'matches-file': 'any' },
-  faults(observation, formation, asked) {
+  problems(observation, formation, asked) {
     const live = liveSettings(observation, formation);
     if (live === undefined) return [];
     const predicted = predict(live);
-    return (['full-cut', 'monitor-cut'] as const).flatMap((cut): Fault[] => {
+    return (['full-cut', 'monitor-cut'] as const).flatMap((cut): Problem[] => {
       const { fencing } = predicted[cut];
       if (fencing === null || fencing.overlapSeconds === 0) return [];
       const howLong =
@@ -50,7 +94,9 @@ const oneWriterInCuts: Check = {
           subject: formation.name,
           evidence: `after a ${cut} two nodes may take writes for ${howLong}: ${fencing.reason}`,
           remedy: new Remedies(formation, asked).provision(
-            'take the profile balanced or fast (docs/timings.md), and run provision-pgaf',
+            ['balanced', 'fast'].includes(formation.timingsName)
+              ? `under the profile ${formation.timingsName} there is no such time: run provision-pgaf, which puts its clocks in place${keeps(formation, 'monitor') ? ', but for those of a monitor that is kept (keep: monitor)' : ''}; where it has nothing to change, something else sets them (a command line, ALTER ROLE, ALTER DATABASE)`
+              : 'choose the profile balanced or fast (docs/timings.md), and run provision-pgaf',
           ),
         },
       ];
@@ -61,9 +107,9 @@ const oneWriterInCuts: Check = {
 const keepersFence: Check = {
   id: 'keepers-fence',
   meaning:
-    'a primary that is cut off from everything stops itself: one whose keeper never saw a standby does not',
+    'a primary that is cut off from everything stops itself: it does not if its keeper has never seen a standby',
   severity: 'warning',
-  faults: (observation, formation, asked) =>
+  problems: (observation, formation, asked) =>
     answeringContainers(observation)
       .filter(([name, { standbyMemory }]) => name !== formation.monitor.name && standbyMemory === 'no')
       .map(([name]) => ({

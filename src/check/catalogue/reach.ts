@@ -1,48 +1,141 @@
 import type { Formation } from '../../formation/formation.ts';
-import { membersOf } from '../../formation/formation.ts';
-import { openFileLimit, unitText } from '../../member/unit.ts';
-import type { MonitorNode } from '../../monitor/nodes.ts';
+import { isSucceeded, type MonitorNode, writableStates } from '../../monitor/nodes.ts';
 import { canFollow } from '../../monitor/transitions.ts';
-import type { Asked, Check, Fault, Remedy } from '../check.ts';
+import type { Asked, Check, Problem, Remedy } from '../check.ts';
 import type { Observation } from '../observation.ts';
-import { Remedies } from '../remedies.ts';
-import { answeringContainers, isSilent, monitorNodes, onContainers } from './reading.ts';
+import { otherPrimary } from '../remedies/anew.ts';
+import { Remedies } from '../remedies/remedies.ts';
+import type { ObservedStartup } from '../trouble-probe.ts';
+import { answeringNodes, isSilent, lifeSign, monitorNodes, onContainers } from './from-observation.ts';
+import { openFiles, servicesRun, unitFile } from './services.ts';
+import { postgresStarts, troubleOf } from './starts.ts';
 
 /** Whether the members run and answer. */
 
 /** What Postgres, and our way to it, say of one that is not there yet. */
 const recovering = /is starting up|not yet accepting connections|recovers it from a crash/;
 
+/** An error of pg_autoctl's that is older has to do with something else: it tries again every ten seconds. */
+const recentSeconds = 30;
+
+/** A member whose Postgres could not be read, and why. */
+interface Unread {
+  container: string;
+  failed: string;
+}
+
 /** Why a member's Postgres could not be read, with the remedy that fits the state of its container. */
 function unreachable(
   observation: Observation,
   formation: Formation,
   asked: Asked,
-  container: string,
-  failed: string,
-): Fault {
+  { container, failed }: Unread,
+): Problem {
   const remedies = new Remedies(formation, asked);
+  const row = monitorNodes(observation)?.find((node) => node.name === container);
   const known: Record<string, Remedy> = {
     missing: remedies.provision(),
     Stopped: { say: 'start it', run: remedies.incus('start', container) },
-    Frozen: { say: 'resume it', run: remedies.incus('resume', container) },
+    Frozen: frozen(observation, remedies, container),
   };
   const status = observation.instances[container]?.status ?? 'missing';
-  const row = monitorNodes(observation)?.find((node) => node.name === container);
   // A keeper that was restarted with an order that it cannot follow leaves its Postgres down.
   if (status === 'Running' && row !== undefined && !canFollow(row))
     return { subject: container, evidence: failed, remedy: remedies.takeOrderBack(row) };
-  if (status === 'Running' && row !== undefined && isHung(observation, row) && !recovering.test(failed))
+  if (status === 'Running' && row !== undefined && isHung(observation, row))
     return { subject: container, evidence: failed, remedy: remedies.endService(container) };
   const why = remedies.journal(container);
+  let evidence = failed;
+  const error = troubleOf(observation, container)?.keeper.lastError;
+  if (
+    status === 'Running' &&
+    error !== undefined &&
+    error.secondsAgo < recentSeconds &&
+    !recovering.test(failed)
+  )
+    evidence = `${failed}; pg_autoctl says: ${error.message}`;
+  const startup = troubleOf(observation, container)?.postgres.startup;
+  if (status === 'Running' && recovering.test(failed) && startup !== undefined && isForsaken(startup))
+    return forsaken(observation, remedies, { container, failed }, startup);
   const otherwise = recovering.test(failed)
-    ? { ...why, say: 'it recovers from a crash: check again in a while; if it stays so, read why' }
+    ? {
+        ...why,
+        say: 'it is recovering from a crash: check again in a while; if it stays like this, read why',
+      }
     : why;
   return {
     subject: container,
-    evidence: failed,
-    remedy: known[status] ?? otherwise,
+    evidence,
+    remedy:
+      known[status] ?? (status === 'Running' ? otherwise : notRunning(observation, remedies, container)),
   };
+}
+
+/** In such a container nothing can be run: that of a host that is away is told as Error, and others are on their way. */
+function notRunning({ instances }: Observation, remedies: Remedies, container: string): Remedy {
+  const { status, location, unheard } = instances[container] ?? {};
+  if (unheard !== undefined)
+    return { say: `bring ${location ?? 'its host'} back; this shows the hosts`, look: remedies.hosts() };
+  if (location === undefined)
+    return {
+      say: `Incus has the container as ${status}: check again in a while; this shows what it knows`,
+      look: remedies.incus('info', container),
+    };
+  return {
+    say: `Incus has the container as ${status}: see whether its host ${location} is there and in order, and bring that back`,
+    look: remedies.hosts(),
+  };
+}
+
+/** All that a standby waits for is tried again within ten seconds (wal_retrieve_retry_interval, and pg_autoctl). */
+const forsakenSeconds = 30;
+
+/** A standby that does nothing, though it has long been started, and has no walreceiver. */
+function isForsaken({ ageSeconds, isStill, receives }: ObservedStartup): boolean {
+  return ageSeconds > forsakenSeconds && isStill && !receives;
+}
+
+/** Where its history has parted from the primary's, a new start does not help (seen in the lab). */
+function forsaken(
+  observation: Observation,
+  remedies: Remedies,
+  { container: name, failed }: Unread,
+  startup: ObservedStartup,
+): Problem {
+  const primary = otherPrimary(observation, name);
+  const orAnew =
+    primary === undefined
+      ? ''
+      : `; only where that does not end it, delete the container and run provision-pgaf again: the node is then made anew from ${primary}`;
+  const why = /FATAL:? +(.*)/.exec(startup.failure)?.[1];
+  const evidence = `${failed}: it waits for WAL that nothing brings it, ${startup.ageSeconds.toFixed(0)} s after its start, and has no walreceiver`;
+  return {
+    subject: name,
+    evidence: why === undefined ? evidence : `${evidence}; the last one said: ${why}`,
+    remedy: remedies.provision(
+      `${why === undefined ? '' : 'where that still holds, mend it first; otherwise '}run provision-pgaf, which watches it for half a minute, and starts it anew if it does nothing all the while${orAnew}`,
+    ),
+  };
+}
+
+/** Resumed, an old primary would take writes until its keeper hears of the new one; started, its keeper asks first. */
+function frozen(observation: Observation, remedies: Remedies, container: string): Remedy {
+  const resume = { say: 'resume it', run: remedies.incus('resume', container) };
+  if (container === remedies.monitor) return resume;
+  const nodes = monitorNodes(observation);
+  const succeeded = nodes && isSucceeded(container, nodes);
+  if (succeeded === false) return resume;
+  const other = answeringNodes(observation).find(([, node]) => !node.inRecovery && !node.readOnly)?.[0];
+  if (succeeded || other !== undefined)
+    return {
+      say: `${succeeded ? 'another node has taken over' : `${other} takes writes`}, so do not resume it: restart it, and its keeper asks the monitor first`,
+      run: `${remedies.incus('stop --force', container)} && ${remedies.incus('start', container)}`,
+    };
+  return nodes === undefined
+    ? {
+        say: `bring ${remedies.monitor} back first, and check again: whether another node has taken over, after which this one must not simply go on, is not known without it`,
+      }
+    : remedies.provision();
 }
 
 /**
@@ -50,9 +143,13 @@ function unreachable(
  * lab). A keeper that copies or rewinds its data is silent as well, and is in none of these states.
  */
 function isHung(observation: Observation, node: MonitorNode): boolean {
+  const trouble = troubleOf(observation, node.name);
   return (
+    trouble !== undefined &&
+    !trouble.postgres.runs &&
+    !trouble.keeper.copies &&
     isSilent(observation, node) &&
-    ['primary', 'wait_primary', 'single', 'secondary'].includes(node.reportedState)
+    [...writableStates, 'secondary'].includes(node.reportedState)
   );
 }
 
@@ -60,122 +157,51 @@ const monitorReachable: Check = {
   id: 'monitor-reachable',
   meaning: 'without its monitor the formation keeps serving but cannot fail over',
   severity: 'error',
-  follows: { 'no-interrupted-drill': 'same', 'services-run': 'same', 'disk-space': 'same' },
-  faults: (observation, formation, asked) =>
-    observation.monitor.ok
-      ? []
-      : [unreachable(observation, formation, asked, formation.monitor.name, observation.monitor.failed)],
+  follows: {
+    'hosts-online': 'same',
+    'no-interrupted-drill': 'same',
+    'postgres-starts': 'same',
+    'services-run': 'same',
+    'disk-space': 'same',
+  },
+  problems(observation, formation, asked) {
+    const { monitor } = observation;
+    if (monitor.ok) return [];
+    const { name: container } = formation.monitor;
+    if (lifeSign(observation, formation, container) !== undefined) return undefined;
+    return [unreachable(observation, formation, asked, { container, failed: monitor.failed })];
+  },
 };
 
 const nodesReachable: Check = {
   id: 'nodes-reachable',
   meaning: 'every data node runs a Postgres that answers',
   severity: 'error',
-  follows: { 'no-interrupted-drill': 'same', 'services-run': 'same', 'disk-space': 'same' },
-  faults: (observation, formation, asked) =>
-    Object.entries(observation.nodes).flatMap(([name, read]) =>
-      read.ok ? [] : [unreachable(observation, formation, asked, name, read.failed)],
-    ),
-};
-
-const servicesRun: Check = {
-  id: 'services-run',
-  meaning: 'pg_autoctl runs in every container, and would again after a reboot',
-  severity: 'error',
-  faults(observation, formation, asked) {
-    const remedies = new Remedies(formation, asked);
-    return answeringContainers(observation).flatMap(([name, { service }]): Fault[] => {
-      const { active, enabled, restarts } = service;
-      if (service.unit === '' && active !== 'active')
-        return [{ subject: name, evidence: 'there is no pg_autoctl.service', remedy: remedies.provision() }];
-      if (active !== 'active') {
-        const again = restarts > 0 ? `, after ${restarts} restart${restarts === 1 ? '' : 's'}` : '';
-        return [
-          {
-            subject: name,
-            evidence: `pg_autoctl.service is ${active}${again}`,
-            remedy:
-              active === 'activating'
-                ? remedies.journal(name)
-                : { say: 'start it', run: remedies.inside(name, 'systemctl start pg_autoctl') },
-          },
-        ];
-      }
-      if (enabled === 'enabled') return [];
-      return [
-        {
-          subject: name,
-          evidence: `pg_autoctl.service is ${enabled || 'not enabled'}: it would not start after a reboot`,
-          remedy: { say: 'enable it', run: remedies.inside(name, 'systemctl enable pg_autoctl') },
-          severity: 'warning',
-        },
-      ];
-    });
+  follows: {
+    'hosts-online': 'same',
+    'no-interrupted-drill': 'same',
+    'postgres-starts': 'same',
+    'services-run': 'same',
+    'disk-space': 'same',
+    'no-maintenance': 'same',
+    'wal-agrees': 'same',
+    'versions-equal': 'any',
+    'own-sessions': 'any',
   },
-};
-
-const unitFile: Check = {
-  id: 'unit-file',
-  meaning: 'pg_autoctl.service is the one that provisioning writes: restarts, limits, quick name look-ups',
-  severity: 'warning',
-  follows: { 'services-run': 'same' },
-  faults(observation, formation, asked) {
-    if (asked.withoutFile) return [];
-    const found = new Map(answeringContainers(observation));
-    return membersOf(formation).flatMap((member): Fault[] => {
-      const unit = found.get(member.name)?.service.unit;
-      const wanted = unitText(member, formation.postgres.version);
-      if (unit === undefined || unit === wanted) return [];
-      return [
-        {
-          subject: member.name,
-          evidence: `the unit file says ${differences(unit, wanted)}`,
-          remedy: new Remedies(formation, asked).provision(),
-        },
-      ];
-    });
+  problems(observation, formation, asked) {
+    const unread = Object.entries(observation.nodes).flatMap(([name, read]) =>
+      read.ok ? [] : [{ container: name, failed: read.failed }],
+    );
+    // One that others hear from may answer: who would ask it cannot.
+    const lost = unread.filter(({ container }) => lifeSign(observation, formation, container) === undefined);
+    return unread.length > 0 && lost.length === 0
+      ? undefined
+      : lost.map((each) => unreachable(observation, formation, asked, each));
   },
-};
-
-/** The first lines that stand in one text and not in the other, for people. */
-export function differences(found: string, wanted: string): string {
-  const lines = (text: string) => text.split('\n').filter((line) => line.trim() !== '');
-  const [has, needs] = [lines(found), lines(wanted)];
-  const extra = has.filter((line) => !needs.includes(line));
-  const missing = needs.filter((line) => !has.includes(line));
-  const shown = (some: string[]) => {
-    const first = some.slice(0, 3).map((line) => `'${line}'`);
-    return some.length > 3 ? `${first.join(', ')} and ${some.length - 3} more` : first.join(', ');
-  };
-  if (extra.length === 0 && missing.length === 0) return 'the same in another order';
-  if (missing.length === 0) return `${shown(extra)} besides`;
-  return extra.length === 0
-    ? `nothing of ${shown(missing)}`
-    : `${shown(extra)} in place of ${shown(missing)}`;
-}
-
-const openFiles: Check = {
-  id: 'open-files',
-  meaning: 'Postgres may open as many files as the unit grants, or as its host allows',
-  severity: 'warning',
-  faults: (observation, formation, asked) =>
-    answeringContainers(observation).flatMap(([name, { openFiles: files }]) => {
-      if (files === undefined || files.limit >= Math.min(openFileLimit, files.possible)) return [];
-      const remedies = new Remedies(formation, asked);
-      return [
-        {
-          subject: name,
-          evidence: `Postgres may open ${files.limit} files; the unit grants ${openFileLimit}, and the container can give ${files.possible}`,
-          remedy: {
-            say: 'restart Postgres, which the keeper starts again with its own limit (a second without it)',
-            run: remedies.restartPostgres(name),
-          },
-        },
-      ];
-    }),
 };
 
 export const reachChecks: readonly Check[] = [
+  postgresStarts,
   monitorReachable,
   nodesReachable,
   ...[servicesRun, unitFile, openFiles].map(onContainers),

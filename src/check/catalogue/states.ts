@@ -1,15 +1,13 @@
+import { nodeNameOf } from '../../formation/formation.ts';
 import { isConverged, type MonitorNode } from '../../monitor/nodes.ts';
 import { canFollow } from '../../monitor/transitions.ts';
-import type { Check, Fault, Remedy } from '../check.ts';
-import { Remedies, word } from '../remedies.ts';
-import {
-  answeringNodes,
-  hostsLetIn,
-  isSilent,
-  isStuckOnItsWay,
-  monitorNodes,
-  stuckFactor,
-} from './reading.ts';
+import { mayLetIn } from '../../postgres/hba-rules.ts';
+import type { Check, Problem, Remedy } from '../check.ts';
+import { makeAnew, otherPrimary } from '../remedies/anew.ts';
+import { Remedies, word } from '../remedies/remedies.ts';
+import { isStuckOnItsWay, monitorNodes, stuckFactor } from './from-observation.ts';
+import { keepersReport } from './keepers.ts';
+import { oneWritablePrimary } from './one-primary.ts';
 
 /** What the monitor knows and wants of its nodes. */
 
@@ -17,76 +15,51 @@ const nodesRegistered: Check = {
   id: 'nodes-registered',
   meaning: 'the monitor knows the nodes of the formation file, and no others',
   severity: 'error',
-  faults(observation, formation, asked) {
+  problems(observation, formation, asked) {
     const known = monitorNodes(observation)?.map((node) => node.name);
     if (!known) return undefined;
     const remedies = new Remedies(formation, asked);
     const wanted = formation.nodes.map((node) => node.name);
     const drop = (name: string) =>
-      `${remedies.autoctl(remedies.monitor, 'drop node')} --formation ${word(formation.name)} --name ${word(name)}`;
+      `${remedies.autoctl(remedies.monitor, 'drop node')} --formation ${word(formation.name)} --name ${word(nodeNameOf(formation, name))}`;
     return [
       ...wanted
         .filter((name) => !known.includes(name))
-        .map((name) => ({
-          subject: name,
-          evidence: 'the monitor does not know it',
-          remedy: remedies.provision(),
-        })),
+        .map((name) => {
+          const container = observation.containers[name];
+          // Provisioning deletes no data: it makes a node of a container that has none.
+          // One whose configuration cannot be read may hold data.
+          const holdsData = container?.ok === true && container.value.keeperConfig !== '';
+          return {
+            subject: name,
+            evidence: `the monitor does not know it${holdsData ? ', and its container holds its data' : ''}`,
+            remedy: holdsData ? makeAnew(observation, formation, asked, name) : remedies.provision(),
+          };
+        }),
       ...known
         .filter((name) => !wanted.includes(name))
         .map((name) => ({
           subject: name,
           evidence: 'the monitor knows it, the formation file does not',
-          remedy: {
-            say: 'add it to the file, have provision-pgaf drop it with prune: true, or drop it by hand',
-            run: drop(name),
-          },
+          remedy:
+            otherPrimary(observation, name) === undefined
+              ? {
+                  say: 'it may be the primary, so do not drop it: add it to the file, or switch over first; this shows which node is the primary',
+                  look: remedies.state(),
+                }
+              : {
+                  say: `see first whether it is meant to be there (this file may be an older one): then add it to the file. Only where nobody wants it, have provision-pgaf drop it with prune: true, or drop it by hand: \`${drop(name)}\``,
+                  look: remedies.state(),
+                },
         })),
     ];
   },
 };
 
-const keepersReport: Check = {
-  id: 'keepers-report',
-  meaning: "every node's keeper reports to the monitor: one that is silent takes no order",
-  severity: 'error',
-  follows: {
-    'no-interrupted-drill': 'same',
-    'nodes-reachable': 'same',
-    'services-run': 'same',
-    'monitor-reachable': 'any',
-    'nodes-registered': 'same',
-    'timelines-agree': 'same',
-  },
-  faults(observation, formation, asked) {
-    const remedies = new Remedies(formation, asked);
-    return monitorNodes(observation)
-      ?.filter((node) => isSilent(observation, node))
-      .map((node) => {
-        const evidence = `its last report is ${node.secondsSinceReport.toFixed(1)} s old`;
-        const hosts = hostsLetIn(observation);
-        return hosts !== undefined && !hosts.includes(node.host)
-          ? {
-              subject: node.name,
-              evidence: `${evidence}, and pg_hba.conf of ${remedies.monitor} does not let it in`,
-              remedy: remedies.provision(),
-            }
-          : {
-              subject: node.name,
-              evidence,
-              // A restart of pg_autoctl would wait 90 s for a keeper that hangs, and take Postgres along.
-              remedy: {
-                say: "where its network is whole, end its keeper's process: pg_autoctl starts it again, and Postgres goes on",
-                run: remedies.inside(node.name, "pkill -KILL -f '^pg_autoctl: node active'"),
-              },
-            };
-      });
-  },
-};
-
 const noStuckTransition: Check = {
   id: 'no-stuck-transition',
-  meaning: 'a node that has been on its way for longer than any transition takes does not arrive by itself',
+  meaning:
+    'no node is stuck between two states: one that takes longer than any transition does not arrive by itself',
   severity: 'error',
   follows: {
     'nodes-reachable': 'any',
@@ -94,15 +67,18 @@ const noStuckTransition: Check = {
     'keepers-report': 'any',
     'nodes-registered': 'same',
     'timelines-agree': 'same',
+    'wal-agrees': 'same',
+    'standbys-streaming': 'same',
+    'replay-runs': 'same',
   },
-  faults(observation, formation, asked) {
+  problems(observation, formation, asked) {
     const nodes = monitorNodes(observation);
     if (!nodes) return undefined;
     const remedies = new Remedies(formation, asked);
     return nodes
       .filter((node) => isStuckOnItsWay(observation, node))
       .map(
-        (node): Fault => ({
+        (node): Problem => ({
           subject: node.name,
           evidence: `${described(node)} for ${node.secondsSinceStateChange.toFixed(0)} s, more than ${stuckFactor} × primary_demote_timeout`,
           remedy: unstick(
@@ -119,15 +95,28 @@ const noStuckTransition: Check = {
         (each) => each.candidatePriority > 0 && each.health === 1 && each.reportedState === 'report_lsn',
       ).length;
       if (node.goalState === 'report_lsn' && candidates < numberSyncStandbys + 1) {
+        const needs = `an election needs ${numberSyncStandbys + 1} candidate${numberSyncStandbys === 0 ? '' : 's'} and has ${candidates}: bring the missing standby back`;
+        const fewer = `${remedies.autoctl(remedies.monitor, 'set formation number-sync-standbys')} --formation ${word(formation.name)} ${Math.max(0, candidates - 1)}`;
+        // With fewer, one may be chosen that lacks what the missing one has acknowledged.
         return {
-          say: `an election needs ${numberSyncStandbys + 1} candidates and has ${candidates}: bring the missing standby back, or ask for fewer`,
-          run: `${remedies.autoctl(remedies.monitor, 'set formation number-sync-standbys')} --formation ${word(formation.name)} ${Math.max(0, candidates - 1)}`,
+          say:
+            candidates > 0
+              ? `${needs}; only where it is lost for good ask for fewer, which loses what it alone has: \`${fewer}\``
+              : needs,
+          look: remedies.state(),
         };
       }
       if (!canFollow(node)) return remedies.takeOrderBack(node);
+      const read = observation.nodes[node.name];
+      // A restart would take writes away, and what it waits for is mostly another node.
+      if (!read?.ok || !read.value.inRecovery)
+        return {
+          ...remedies.journal(node.name),
+          say: `${read?.ok ? 'it takes writes' : 'whether it takes writes could not be read'}, so leave it running, and find out what it waits for`,
+        };
       return {
-        say: 'restart its pg_autoctl, which takes its orders anew',
-        run: remedies.inside(node.name, 'systemctl restart pg_autoctl'),
+        say: 'restart its pg_autoctl, which then asks for its orders again',
+        run: remedies.service(node.name, 'restart'),
       };
     }
   },
@@ -136,9 +125,42 @@ const noStuckTransition: Check = {
 const described = ({ reportedState, goalState }: MonitorNode) =>
   `reported ${reportedState}, goal ${goalState}`;
 
+const isInMaintenance = (node: MonitorNode) => isConverged(node) && node.goalState === 'maintenance';
+
+const noMaintenance: Check = {
+  id: 'no-maintenance',
+  meaning: 'no node is in maintenance: such a node cannot take over',
+  severity: 'error',
+  problems(observation, formation, asked) {
+    const remedies = new Remedies(formation, asked);
+    return monitorNodes(observation)
+      ?.filter(isInMaintenance)
+      .map((node) => {
+        const status = observation.instances[node.name]?.status ?? 'Running';
+        const end = remedies.autoctl(node.name, 'disable maintenance');
+        // Nothing can be run in a container that does not run itself.
+        const first = { Stopped: 'start', Frozen: 'resume' }[status];
+        const isAway = status !== 'Running' && first === undefined;
+        const evidence = `in maintenance for ${node.secondsSinceStateChange.toFixed(0)} s, because somebody asked for it`;
+        return {
+          subject: node.name,
+          evidence: status === 'Running' ? evidence : `${evidence}; its container is ${status}`,
+          remedy: isAway
+            ? { say: `once that work is done and its container runs again, end its maintenance: \`${end}\`` }
+            : first === undefined
+              ? { say: 'once that work is done, end its maintenance', run: end }
+              : {
+                  say: `once that work is done, ${first} its container, and when it is up end its maintenance (\`${end}\`)`,
+                  run: remedies.incus(first, node.name),
+                },
+        };
+      });
+  },
+};
+
 const statesConverged: Check = {
   id: 'states-converged',
-  meaning: 'every node is in the state that the monitor wants of it, primary or secondary',
+  meaning: 'every node is in the state that the monitor has assigned it, primary or secondary',
   severity: 'error',
   follows: {
     'nodes-reachable': 'any',
@@ -147,30 +169,24 @@ const statesConverged: Check = {
     'no-stuck-transition': 'any',
     'standbys-streaming': 'any',
     'timelines-agree': 'any',
+    'wal-agrees': 'any',
     'nodes-healthy': 'any',
     'nodes-registered': 'same',
+    'no-maintenance': 'any',
   },
-  faults(observation, formation, asked) {
+  problems(observation, formation, asked) {
     const remedies = new Remedies(formation, asked);
     const astray = monitorNodes(observation)?.filter(
-      (node) => !isConverged(node) || !['primary', 'secondary'].includes(node.goalState),
+      (node) =>
+        !isInMaintenance(node) && (!isConverged(node) || !['primary', 'secondary'].includes(node.goalState)),
     );
     // A primary waits for the others, and does so no longer once they have arrived.
     const isWaiting = (node: MonitorNode) => isConverged(node) && node.goalState === 'wait_primary';
     return astray
       ?.filter((node) => !isWaiting(node) || astray.every(isWaiting))
-      .map((node): Fault => {
+      .map((node): Problem => {
         const journal = remedies.journal(node.name);
         const evidence = `${described(node)}, for ${node.secondsSinceStateChange.toFixed(1)} s; last report ${node.secondsSinceReport.toFixed(1)} s ago`;
-        if (/^maintenance$/.test(node.goalState) && isConverged(node)) {
-          return {
-            subject: node.name,
-            evidence,
-            remedy: { say: 'end its maintenance', run: remedies.autoctl(node.name, 'disable maintenance') },
-            // Nothing else explains it: somebody has asked for it.
-            own: true,
-          };
-        }
         return {
           subject: node.name,
           evidence,
@@ -179,6 +195,9 @@ const statesConverged: Check = {
       });
   },
 };
+
+/** As whom the monitor's health checks log in (health_check_worker.c). */
+const healthCheck = { user: 'pgautofailover_monitor', database: 'postgres' };
 
 const nodesHealthy: Check = {
   id: 'nodes-healthy',
@@ -189,25 +208,31 @@ const nodesHealthy: Check = {
     'services-run': 'same',
     'keepers-report': 'same',
     'nodes-registered': 'same',
+    'no-maintenance': 'same',
     'timelines-agree': 'same',
+    'wal-agrees': 'same',
   },
-  faults: (observation, formation, asked) =>
-    monitorNodes(observation)?.flatMap((node): Fault[] => {
+  problems: (observation, formation, asked) =>
+    monitorNodes(observation)?.flatMap((node): Problem[] => {
       const remedies = new Remedies(formation, asked);
       const read = observation.nodes[node.name];
       if (node.health !== 1) {
-        const lacksRule = read?.ok && !read.value.hbaText.includes('pgautofailover_monitor');
+        // From 2.1 on the monitor takes a refused login for a failed check; that of 2.0 does not (health_check_worker.c).
+        const lacksRule = read?.ok && !mayLetIn(read.value.hbaRules, healthCheck);
         return [
           {
             subject: node.name,
             evidence: `health ${node.health === 0 ? 'bad' : 'not known yet'}${lacksRule ? ', and its pg_hba.conf does not let the monitor in' : ''}`,
             remedy: lacksRule
-              ? remedies.provision()
+              ? remedies.admit(
+                  node.name,
+                  `${healthCheck.user} from ${remedies.monitorHost} to ${healthCheck.database}`,
+                )
               : {
-                  say: `let ${remedies.monitor} reach ${node.host}:${node.port} (firewall, network); this tells whether it does`,
+                  say: `let ${remedies.monitor} reach ${node.host}:${node.port} (firewall, network); this shows whether it does`,
                   look: remedies.inside(
                     remedies.monitor,
-                    `runuser -u postgres -- pg_isready --host ${node.host} --port ${node.port} --timeout 5`,
+                    `runuser -u postgres -- pg_isready --host ${word(node.host)} --port ${node.port} --timeout 5`,
                   ),
                 },
           },
@@ -222,73 +247,16 @@ const nodesHealthy: Check = {
           evidence: `its Postgres started ${age.toFixed(1)} s ago, and the monitor has not heard of it and checked it since`,
           remedy: {
             ...remedies.journal(node.name),
-            say: 'check again in a few seconds; if it stays so, read why',
+            say: 'check again in a few seconds; if it stays like this, read why',
           },
         },
       ];
     }),
 };
 
-const oneWritablePrimary: Check = {
-  id: 'one-writable-primary',
-  meaning: 'exactly one node takes writes, and it is the one the monitor names',
-  severity: 'error',
-  follows: {
-    'monitor-reachable': 'any',
-    'nodes-reachable': 'any',
-    'services-run': 'any',
-    'keepers-report': 'any',
-    'no-stuck-transition': 'any',
-    'nodes-registered': 'any',
-  },
-  faults(observation, formation, asked) {
-    const nodes = monitorNodes(observation);
-    if (!nodes) return undefined;
-    const named = nodes
-      .filter((node) => ['primary', 'wait_primary', 'single'].includes(node.goalState) && isConverged(node))
-      .map((node) => node.name);
-    const writable = answeringNodes(observation).flatMap(([name, node]) =>
-      node.inRecovery || node.readOnly ? [] : [name],
-    );
-    if (named.length === 1 && writable.length === 1 && named[0] === writable[0]) return [];
-    const remedies = new Remedies(formation, asked);
-    const list = (names: string[]) => (names.length === 0 ? 'none' : names.join(' and '));
-    const stray = writable.find((name) => !named.includes(name));
-    const evidence = `the monitor names ${list(named)} as primary; writes are taken by ${list(writable)}`;
-    if (writable.length > 1 && stray !== undefined) {
-      return [
-        {
-          subject: formation.name,
-          evidence,
-          remedy: {
-            say: 'stop the node that the monitor does not name',
-            run: remedies.inside(stray, 'systemctl stop pg_autoctl'),
-          },
-          own: true,
-        },
-      ];
-    }
-    const readOnly = answeringNodes(observation).find(([, node]) => !node.inRecovery && node.readOnly)?.[0];
-    return [
-      {
-        subject: formation.name,
-        evidence: readOnly === undefined ? evidence : `${evidence}; ${readOnly} is set read-only`,
-        remedy:
-          readOnly === undefined
-            ? {
-                say: "see the monitor's events",
-                look: `${remedies.autoctl(remedies.monitor, 'show events')} --formation ${word(formation.name)}`,
-              }
-            : remedies.provision(
-                'where no failover is under way, run provision-pgaf, which ends a read-only state that pg_auto_failover left behind',
-              ),
-      },
-    ];
-  },
-};
-
 export const stateChecks: readonly Check[] = [
   nodesRegistered,
+  noMaintenance,
   keepersReport,
   noStuckTransition,
   statesConverged,

@@ -1,6 +1,17 @@
-import type { Check, Fault } from '../check.ts';
-import { Remedies, word } from '../remedies.ts';
-import { answeringContainers, answeringNodes, isOwnSlot, onContainers, size } from './reading.ts';
+import { folderOfData } from '../../formation/command-line.ts';
+import type { Check, Problem } from '../check.ts';
+import type { Observation } from '../observation.ts';
+import { makeAnew } from '../remedies/anew.ts';
+import { Remedies, word } from '../remedies/remedies.ts';
+import {
+  answeringContainers,
+  answeringNodes,
+  isOwnSlot,
+  monitorNodes,
+  onContainers,
+  shownBytes,
+  standbyName,
+} from './from-observation.ts';
 
 /** What fills disks. */
 
@@ -14,10 +25,10 @@ const plentyBytes = 50 * 1024 ** 3;
 
 const diskSpace: Check = {
   id: 'disk-space',
-  meaning: 'the data directory has room: a Postgres that cannot write its WAL ends',
+  meaning: 'the data directory has room: a Postgres that cannot write its WAL stops',
   severity: 'error',
-  faults: (observation, formation, asked) =>
-    answeringContainers(observation).flatMap(([name, { disk }]): Fault[] => {
+  problems: (observation, formation, asked) =>
+    answeringContainers(observation).flatMap(([name, { disk }]): Problem[] => {
       if (disk === undefined || disk.sizeBytes === 0) return [];
       const share = disk.availableBytes / disk.sizeBytes;
       const inodes = disk.inodes === 0 ? 1 : disk.inodesAvailable / disk.inodes;
@@ -35,12 +46,12 @@ const diskSpace: Check = {
       return [
         {
           subject: name,
-          evidence: `${size(disk.availableBytes)} of ${size(disk.sizeBytes)} left (${(share * 100).toFixed(0)} %), ${(inodes * 100).toFixed(0)} % of the inodes`,
+          evidence: `${shownBytes(disk.availableBytes)} of ${shownBytes(disk.sizeBytes)} left (${(share * 100).toFixed(0)} %), ${(inodes * 100).toFixed(0)} % of the inodes`,
           remedy: {
-            say: 'make room or a larger disk (limits.disk, then provision-pgaf); this shows what takes it',
+            say: 'free some space, or make the disk larger (limits.disk, then provision-pgaf); this shows what takes the space',
             look: remedies.inside(
               name,
-              `du -xah --max-depth 3 --threshold 32M ${word(formation.postgres.dataDirectory)} /var/log`,
+              `du -xah --max-depth 3 --threshold 32M ${word(folderOfData(formation, name))} /var/log`,
             ),
           },
           severity,
@@ -49,22 +60,38 @@ const diskSpace: Check = {
     }),
 };
 
+/** The standby that reads a slot of pg_auto_failover's. */
+function readerOf(observation: Observation, slot: string): string | undefined {
+  return monitorNodes(observation)?.find(({ nodeId }) => standbyName(nodeId) === slot)?.name;
+}
+
 const replicationSlots: Check = {
   id: 'replication-slots',
-  meaning: 'every replication slot has a reader: one without keeps WAL until the disk is full',
+  meaning: 'every replication slot has a reader: one without a reader keeps WAL until the disk is full',
   severity: 'warning',
   follows: { 'nodes-reachable': 'any', 'standbys-streaming': 'any' },
-  faults: (observation, formation, asked) =>
+  problems: (observation, formation, asked) =>
     answeringNodes(observation).flatMap(([name, node]) =>
-      node.slots.flatMap((slot): Fault[] => {
+      node.slots.flatMap((slot): Problem[] => {
         const remedies = new Remedies(formation, asked);
         const drop = remedies.sql(name, `SELECT pg_drop_replication_slot('${slot.name}')`);
         if (slot.walStatus === 'lost') {
+          const reader = node.inRecovery ? undefined : readerOf(observation, slot.name);
+          // Its keeper makes the slot again by itself, and the standby would ask for WAL that is gone.
+          if (reader !== undefined)
+            return [
+              {
+                subject: reader,
+                evidence: `its slot ${slot.name} on ${name} is lost: the WAL that it needs is removed`,
+                remedy: makeAnew(observation, formation, asked, reader),
+                severity: 'error',
+              },
+            ];
           return [
             {
               subject: name,
               evidence: `slot ${slot.name} is lost: the WAL that it kept is removed`,
-              remedy: { say: 'its reader must be made anew; drop it', run: drop },
+              remedy: { say: 'its reader must be made anew; drop the slot', run: drop },
               severity: 'error',
             },
           ];
@@ -74,8 +101,12 @@ const replicationSlots: Check = {
         return [
           {
             subject: name,
-            evidence: `slot ${slot.name} has no reader and keeps ${size(slot.retainedBytes)} of WAL`,
-            remedy: { say: 'start its reader, or drop it', run: drop },
+            evidence: `slot ${slot.name} has no reader and keeps ${shownBytes(slot.retainedBytes)} of WAL`,
+            // A reader that is away for a while needs all of it.
+            remedy: {
+              say: `start its reader; drop the slot only if it has no reader any more (SELECT pg_drop_replication_slot('${slot.name}')); this shows whose it is`,
+              look: remedies.sql(name, 'SELECT * FROM pg_replication_slots'),
+            },
           },
         ];
       }),
@@ -95,17 +126,17 @@ const walRetention: Check = {
     'standbys-streaming': 'any',
     'replication-lag': 'any',
   },
-  faults(observation, formation, asked) {
+  problems(observation, formation, asked) {
     const disks = new Map(answeringContainers(observation));
-    return answeringNodes(observation).flatMap(([name, node]): Fault[] => {
+    return answeringNodes(observation).flatMap(([name, node]): Problem[] => {
       const remedies = new Remedies(formation, asked);
       if (node.archiver.enabled && node.archiver.failing) {
         return [
           {
             subject: name,
-            evidence: `the last attempt to archive WAL failed; pg_wal has ${size(node.walBytes)}`,
+            evidence: `the last attempt to archive WAL failed; pg_wal has ${shownBytes(node.walBytes)}`,
             remedy: {
-              say: 'mend archive_command: WAL is kept until it succeeds; this shows what fails',
+              say: 'fix archive_command: WAL is kept until it succeeds; this shows what fails',
               look: remedies.sql(name, 'SELECT * FROM pg_stat_archiver'),
             },
           },
@@ -118,13 +149,10 @@ const walRetention: Check = {
       return [
         {
           subject: name,
-          evidence: `pg_wal has ${size(node.walBytes)}, ${size(room)} are left${keeper ? `; slot ${keeper.name} keeps ${size(keeper.retainedBytes)}` : ''}`,
+          evidence: `pg_wal has ${shownBytes(node.walBytes)}, ${shownBytes(room)} are left${keeper ? `; slot ${keeper.name} keeps ${shownBytes(keeper.retainedBytes)}` : ''}`,
           remedy: {
-            say: 'bring the reader of the slot back, or drop the slot (max_slot_wal_keep_size bounds what slots keep)',
-            ...(keeper &&
-              !isOwnSlot(keeper.name) && {
-                run: remedies.sql(name, `SELECT pg_drop_replication_slot('${keeper.name}')`),
-              }),
+            say: 'bring the reader of the slot back, or drop the slot if it has no reader any more (max_slot_wal_keep_size limits what slots keep); this shows the slots',
+            look: remedies.sql(name, 'SELECT * FROM pg_replication_slots'),
           },
         },
       ];

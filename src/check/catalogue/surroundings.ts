@@ -1,7 +1,12 @@
-import { membersOf } from '../../formation/formation.ts';
-import type { Check, Fault } from '../check.ts';
-import { Remedies, word } from '../remedies.ts';
-import { answeringContainers, answeringNodes, onContainers } from './reading.ts';
+import { isIP } from 'node:net';
+import { type Formation, keeps, membersOf } from '../../formation/formation.ts';
+import { isReleasePackage, unknownRelease } from '../../formation/releases.ts';
+import type { Check, Problem } from '../check.ts';
+import type { Observation } from '../observation.ts';
+import { Remedies, word } from '../remedies/remedies.ts';
+import { restart } from '../remedies/restart.ts';
+import { answeringContainers, answeringNodes, onContainers } from './from-observation.ts';
+import { settingsInForce } from './waiting-settings.ts';
 
 /** Certificates, names, clocks and versions. */
 
@@ -10,10 +15,10 @@ const certificateLimits = { errorSeconds: 7 * day, warningSeconds: 30 * day };
 
 const certificateValid: Check = {
   id: 'certificate-valid',
-  meaning: 'no certificate is about to end: clients and standbys would be turned away, all at once',
+  meaning: 'no certificate is about to expire: clients and standbys would be turned away, all at once',
   severity: 'error',
-  faults: (observation, formation, asked) =>
-    answeringContainers(observation).flatMap(([name, { certificate }]): Fault[] => {
+  problems: (observation, formation, asked) =>
+    answeringContainers(observation).flatMap(([name, { certificate }]): Problem[] => {
       if (certificate === undefined || certificate.secondsLeft >= certificateLimits.warningSeconds) return [];
       const { secondsLeft, notAfter, selfSigned, subject } = certificate;
       const left =
@@ -25,49 +30,59 @@ const certificateValid: Check = {
         {
           subject: name,
           evidence: `the certificate of ${subject} ${left} (${notAfter})`,
-          remedy: selfSigned
-            ? remedies.provision('run provision-pgaf, which renews it')
-            : remedies.provision('run provision-pgaf with a new tls-certificate and tls-key'),
+          remedy: keeps(formation, 'certificates')
+            ? {
+                say: 'have it renewed where it comes from (the file says keep: certificates), then reload pg_autoctl',
+              }
+            : selfSigned
+              ? remedies.provision('run provision-pgaf, which renews it')
+              : remedies.provision('run provision-pgaf with a new tls-certificate and tls-key'),
           severity: secondsLeft < certificateLimits.errorSeconds ? 'error' : 'warning',
         },
       ];
     }),
 };
 
+/** What tells a name without its domain. */
+const neighbours =
+  'run provision-pgaf where systemd-resolved in it asks neighbours for names (resolvectl llmnr), which it turns off; otherwise ';
+
 const namesResolve: Check = {
   id: 'names-resolve',
   meaning:
-    "members find each other by name, and addresses lead back to the names: pg_hba.conf's rules and the keepers go by them",
+    'members find each other by name, and their addresses resolve back to the names: pg_hba.conf and the keepers rely on both',
   severity: 'error',
   follows: { 'nodes-reachable': 'any', 'monitor-reachable': 'any' },
-  faults(observation, formation, asked) {
+  problems(observation, formation, asked) {
     const found = new Map(answeringContainers(observation));
     const remedies = new Remedies(formation, asked);
-    return [...found].flatMap(([name, { names }]): Fault[] =>
-      membersOf(formation).flatMap((member): Fault[] => {
+    return [...found].flatMap(([name, { names }]): Problem[] =>
+      membersOf(formation).flatMap((member): Problem[] => {
         const { addresses: own } = found.get(member.name) ?? {};
         if (own === undefined) return [];
         const told = names[member.host] ?? { addresses: [], reverse: [] };
-        const fault = (evidence: string): Fault[] => [
+        const problem = (evidence: string, cause = ''): Problem[] => [
           {
             subject: name,
             evidence,
             remedy: {
-              say: "mend the network's DNS or the container's /etc/hosts; this shows what it answers",
+              say: `${cause}fix the network's DNS or the container's /etc/hosts; this shows how the name resolves`,
               look: remedies.inside(name, `getent ahosts ${member.host}`),
             },
           },
         ];
-        if (told.addresses.length === 0) return fault(`${member.host} does not resolve`);
+        if (told.addresses.length === 0) return problem(`${member.host} does not resolve`);
         // In a container its own name may lead to loopback.
         if (name === member.name) return [];
         if (!told.addresses.some((address) => own.includes(address)))
-          return fault(
+          return problem(
             `${member.host} resolves to ${told.addresses.join(', ')}, and ${member.name} has ${own.join(', ')}`,
           );
-        if (!told.reverse.includes(member.host))
-          return fault(
+        // Rules for an address need no name.
+        if (isIP(member.host) === 0 && !told.reverse.includes(member.host))
+          return problem(
             `the address of ${member.host} leads back to ${told.reverse.join(', ') || 'no name'}: rules by that name do not match it`,
+            told.reverse.some((each) => each === member.host.split('.')[0]) ? neighbours : '',
           );
         return [];
       }),
@@ -80,9 +95,9 @@ const clockLimitSeconds = 2;
 
 const clocksAgree: Check = {
   id: 'clocks-agree',
-  meaning: 'the clocks of the containers agree: certificates, logs and now() are read side by side',
+  meaning: 'the clocks of the containers agree: certificates, logs and now() depend on them',
   severity: 'warning',
-  faults(observation, formation, asked) {
+  problems(observation, formation, asked) {
     const clocks = answeringContainers(observation).map(([name, { clock }]) => ({ name, ...clock }));
     const middle = clocks.map(({ aheadSeconds }) => aheadSeconds).sort((a, b) => a - b)[
       Math.floor((clocks.length - 1) / 2)
@@ -97,7 +112,7 @@ const clocksAgree: Check = {
         subject: name,
         evidence: `its clock is ${Math.abs(aheadSeconds - middle).toFixed(1)} s ${aheadSeconds > middle ? 'ahead of' : 'behind'} the others (± ${uncertainSeconds.toFixed(1)} s)`,
         remedy: {
-          say: "synchronise its host's clock (chrony, systemd-timesyncd); containers have the host's",
+          say: "synchronise its host's clock (chrony, systemd-timesyncd), which the container uses",
           look: new Remedies(formation, asked).inside(name, 'date'),
         },
       }));
@@ -106,38 +121,47 @@ const clocksAgree: Check = {
 
 const versionsEqual: Check = {
   id: 'versions-equal',
-  meaning: 'all members run the same versions: after a failover the application meets another server',
+  meaning: 'all members run the same versions: otherwise a failover takes the application to another version',
   severity: 'warning',
-  faults(observation, formation, asked) {
+  problems(observation, formation, asked) {
     const remedies = new Remedies(formation, asked);
-    const faults: Fault[] = [];
+    const problems: Problem[] = [];
     const { monitor } = observation;
     if (monitor.ok) {
       const { extensionVersion, availableExtensionVersion } = monitor.value;
       if (availableExtensionVersion !== '' && extensionVersion !== availableExtensionVersion)
-        faults.push({
+        problems.push({
           subject: remedies.monitor,
           evidence: `the monitor runs pgautofailover ${extensionVersion}, and ${availableExtensionVersion} is installed`,
-          remedy: {
-            say: 'restart its pg_autoctl, which updates the extension',
-            run: remedies.inside(remedies.monitor, 'systemctl restart pg_autoctl'),
-          },
+          remedy: haveOneCli(observation, formation)
+            ? {
+                say: 'restart its pg_autoctl, which updates the extension',
+                run: remedies.service(remedies.monitor, 'restart'),
+              }
+            : {
+                say: 'first have the same pg-auto-failover-cli in every container: a keeper of another version is turned away once the extension is updated; then restart pg_autoctl of the monitor, which updates it; this shows what it has',
+                look: remedies.inside(remedies.monitor, 'dpkg -l pg-auto-failover-cli'),
+              },
           severity: 'error',
         });
     }
     const containers = answeringContainers(observation);
     const { version } = formation.postgres;
-    for (const name of [`postgresql-${version}`, 'pg-auto-failover-cli']) {
+    for (const name of [`postgresql-${version}`, cliPackage]) {
       const found = containers.flatMap(([container, { packages }]) =>
         packages[name] === undefined ? [] : [[container, packages[name]] as const],
       );
-      const usual = mostCommon(found.map(([, each]) => each));
+      const all = found.map(([, each]) => each);
+      // The extension that runs turns keepers of another version away, however many they are.
+      const needed = monitor.ok && name === cliPackage ? monitor.value.extensionVersion : '';
+      const usual =
+        mostCommon(needed === '' ? all : all.filter((each) => isOf(each, needed))) ?? mostCommon(all);
       for (const [container, each] of found.filter(([, one]) => one !== usual))
-        faults.push({
+        problems.push({
           subject: container,
-          evidence: `${name} ${each}, the others have ${usual}`,
+          evidence: `${name} ${each}, ${all.filter((one) => one === usual).length > 1 ? 'the others have' : 'what runs takes'} ${usual}`,
           remedy: {
-            say: 'install the same version (a running one takes it up when its pg_autoctl or Postgres starts again)',
+            say: 'install the same version (a running one uses it once its pg_autoctl or Postgres has been restarted)',
             // A container launched from a base image has no package lists.
             run: remedies.inside(
               container,
@@ -152,18 +176,30 @@ const versionsEqual: Check = {
     );
     const usual = mostCommon(servers.map(([, each]) => each));
     for (const [name, each] of servers.filter(([, one]) => one !== usual))
-      if (!faults.some(({ subject }) => subject === name))
-        faults.push({
+      if (!problems.some(({ subject }) => subject === name))
+        problems.push({
           subject: name,
           evidence: `Postgres ${each} runs, the others have ${usual}`,
-          remedy: {
-            say: 'restart the standbys with the older one, then switch over and restart the old primary',
-            run: remedies.inside(name, 'systemctl restart pg_autoctl'),
-          },
+          remedy: restart(observation, formation, asked, name),
         });
-    return faults;
+    return problems;
   },
 };
+
+const cliPackage = 'pg-auto-failover-cli';
+
+/** Whether a package's version is of a release: `2.2-1` of `2.2`, and not of `2.20`. */
+const isOf = (version: string, release: string) =>
+  version.startsWith(release) && !/^[\d]/.test(version.slice(release.length));
+
+/** Whether every container says that it has the monitor's version of what its keeper, or the monitor, runs by. */
+function haveOneCli(observation: Observation, formation: Formation): boolean {
+  const found = new Map(
+    answeringContainers(observation).map(([name, { packages }]) => [name, packages[cliPackage]]),
+  );
+  const ofMonitor = found.get(formation.monitor.name);
+  return membersOf(formation).every(({ name }) => found.has(name) && found.get(name) === ofMonitor);
+}
 
 /** The value that occurs most often; of several, the greatest. */
 function mostCommon(values: readonly string[]): string | undefined {
@@ -172,32 +208,46 @@ function mostCommon(values: readonly string[]): string | undefined {
   return [...counts].sort(([a, n], [b, m]) => m - n || b.localeCompare(a))[0]?.[0];
 }
 
-const settingsInForce: Check = {
-  id: 'settings-in-force',
-  meaning: 'no setting waits for a restart: after a failover it would be in force all of a sudden',
+/** A release that nobody here has tried: what is said of it is said of those that are known. */
+const releaseKnown: Check = {
+  id: 'release-known',
+  meaning:
+    'the release of pg_auto_failover is one that pgha knows: of another, states, faults and times may not be as it says',
   severity: 'warning',
-  faults: (observation, formation, asked) =>
-    answeringNodes(observation).flatMap(([name, node]) => {
-      // pg_autoctl takes the recovery settings of a standby out of its files when it promotes it.
-      const pendingRestart = node.pendingRestart.filter(
-        (setting) => node.inRecovery || !setting.startsWith('recovery_target'),
-      );
-      return pendingRestart.length === 0
-        ? []
-        : [
-            {
-              subject: name,
-              evidence: `${pendingRestart.join(', ')} ${pendingRestart.length === 1 ? 'waits' : 'wait'} for a restart`,
-              remedy: {
-                say: 'restart Postgres, which the keeper starts again (a second without it)',
-                run: new Remedies(formation, asked).restartPostgres(name),
-              },
-            },
-          ];
-    }),
+  // A monitor or a container of another version than the rest is told of there.
+  follows: { 'versions-equal': 'any' },
+  problems(observation, formation, asked) {
+    const remedies = new Remedies(formation, asked);
+    const { monitor } = observation;
+    const found = [
+      ...(monitor.ok && monitor.value.extensionVersion !== ''
+        ? [{ subject: remedies.monitor, version: monitor.value.extensionVersion }]
+        : []),
+      ...answeringContainers(observation).flatMap(([subject, { packages }]) =>
+        Object.entries(packages)
+          .filter(([name]) => isReleasePackage(name))
+          .map(([, version]) => ({ subject, version })),
+      ),
+    ];
+    const told = new Set<string>();
+    return found.flatMap(({ subject, version }): Problem[] => {
+      const unknown = unknownRelease(version);
+      if (unknown === undefined || told.has(subject)) return [];
+      told.add(subject);
+      return [
+        {
+          subject,
+          evidence: `${unknown}, and no failover is predicted for it`,
+          remedy: {
+            say: 'use a version of pgha that knows it, or stay on a known release (docs/versions.md says what differs)',
+          },
+        },
+      ];
+    });
+  },
 };
 
 export const surroundingChecks: readonly Check[] = [
-  ...[certificateValid, namesResolve, clocksAgree, versionsEqual].map(onContainers),
+  ...[certificateValid, namesResolve, clocksAgree, versionsEqual, releaseKnown].map(onContainers),
   settingsInForce,
 ];

@@ -1,18 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import { catalogue } from '../../../src/check/catalogue/catalogue.ts';
-import { told } from '../../../src/check/check.ts';
+import { checkCatalogue } from '../../../src/check/catalogue/catalogue.ts';
+import { describeRemedy } from '../../../src/check/check.ts';
 import type { Observation, ObservedStandby } from '../../../src/check/observation.ts';
+import type { ObservedTrouble } from '../../../src/check/trouble-probe.ts';
 import { judge } from '../../../src/check/verdict.ts';
+import type { LastWords } from '../../../src/postgres/server-log.ts';
+import type { SessionDefault } from '../../../src/postgres/session-defaults.ts';
 import {
   builtInFormation,
-  containerOf,
   formationOf,
   hbaRule,
   healthyObservation,
   monitorNode,
   monitorOf,
   nodeOf,
+  observedContainer,
   rowOf,
+  trouble,
 } from '../builders.ts';
 
 type Break = (observation: Observation) => void;
@@ -24,7 +28,7 @@ const on =
   };
 const primary = (observation: Observation) => nodeOf(observation, 'pgaf-primary');
 const replica = (observation: Observation) => nodeOf(observation, 'pgaf-replica');
-const container = (observation: Observation) => containerOf(observation, 'pgaf-replica');
+const container = (observation: Observation) => observedContainer(observation, 'pgaf-replica');
 const replicaRow = (observation: Observation) => rowOf(observation, 'pgaf-replica');
 
 const streaming = (given: Partial<ObservedStandby> = {}): ObservedStandby => ({
@@ -36,17 +40,119 @@ const streaming = (given: Partial<ObservedStandby> = {}): ObservedStandby => ({
   replayLagSeconds: undefined,
   ...given,
 });
+/** A standby that reports no longer, and what its container says of the keeper. */
+const silent =
+  (keeper: Partial<ObservedTrouble['keeper']> = {}): Break =>
+  (observation) => {
+    replicaRow(observation).secondsSinceReport = 31.5;
+    observation.troubles['pgaf-replica'] = { ok: true, value: trouble({ runs: true }, keeper) };
+  };
+/** A Postgres that is down, and its last words. */
+const down =
+  (name: string, words: Partial<LastWords>, altered: Record<string, string> = {}): Break =>
+  (observation) => {
+    const failed =
+      'Postgres does not run (/var/run/postgresql/.s.PGSQL.5432.lock: No such file or directory)';
+    if (name === 'pgaf-monitor') observation.monitor = { ok: false, failed };
+    else observation.nodes[name] = { ok: false, failed };
+    const lastWords: LastWords = {
+      severity: 'FATAL',
+      message: '',
+      detail: '',
+      hint: '',
+      before: '',
+      ...words,
+    };
+    observation.troubles[name] = { ok: true, value: trouble({ runs: false, lastWords, altered }) };
+  };
+const threeHosts = Object.fromEntries(
+  ['m1', 'm2', 'm3'].map((name) => [name, { status: 'Online', message: 'Fully operational' }]),
+);
+/** On a cluster of three. */
+const placed =
+  (locations: Record<string, string>): Break =>
+  (observation) => {
+    observation.hosts = { ok: true, value: threeHosts };
+    for (const [name, location] of Object.entries(locations))
+      Object.assign(observation.instances[name] ?? {}, { location });
+  };
 const days = (count: number) => count * 86_400;
+
+const sessionDefault = (given: Partial<SessionDefault>): SessionDefault => ({
+  name: 'default_transaction_read_only',
+  value: 'off',
+  ofServer: false,
+  role: '',
+  database: '',
+  ...given,
+});
+/** A Postgres that is down, since its data directory is another's. */
+const ofAnother =
+  (unread: { folder: string; file: string }): Break =>
+  (observation) => {
+    down('pgaf-replica', {})(observation);
+    observation.troubles['pgaf-replica'] = { ok: true, value: trouble({ unread }) };
+  };
 
 /** The check that must fail, what breaks it, the subject it must name, and what evidence and remedy must say. */
 const breakages: [string, string, Break, string, RegExp, RegExp][] = [
   [
+    'hosts-online',
+    'a host that lets nothing start',
+    (o) => {
+      placed({ 'pgaf-monitor': 'm1', 'pgaf-primary': 'm2', 'pgaf-replica': 'm3' })(o);
+      o.hosts = { ok: true, value: { ...threeHosts, m3: { status: 'Evacuated', message: '' } } };
+    },
+    'pgaf-replica',
+    /its host m3 is evacuated: it runs, and once it stops it cannot be started there/,
+    /`incus cluster restore m3`/,
+  ],
+  [
+    'failure-domains',
+    'monitor and primary on one host',
+    placed({ 'pgaf-monitor': 'm2', 'pgaf-primary': 'm2', 'pgaf-replica': 'm3' }),
+    'default',
+    /^m2 takes the primary, pgaf-primary, and the monitor with it: no failover$/,
+    /on different hosts.*incus cluster list/,
+  ],
+  [
     'nodes-registered',
     'a node that the monitor does not know',
-    (o) => void monitorOf(o).nodes.pop(),
+    (o) => {
+      monitorOf(o).nodes.pop();
+      container(o).keeperConfig = '';
+    },
     'pgaf-replica',
     /does not know it/,
     /run provision-pgaf/,
+  ],
+  [
+    'nodes-registered',
+    'a node that was dropped, and has its data still',
+    (o) => void monitorOf(o).nodes.pop(),
+    'pgaf-replica',
+    /does not know it, and its container holds its data/,
+    /make the node anew from pgaf-primary.*incus delete --force pgaf-replica/,
+  ],
+  [
+    'nodes-registered',
+    'the primary, which the monitor does not know: its data may be the only copy',
+    (o) => void monitorOf(o).nodes.shift(),
+    'pgaf-primary',
+    /does not know it/,
+    /delete nothing.*show state/,
+  ],
+  [
+    'nodes-registered',
+    'a primary that the file does not know',
+    (o) => {
+      const [row] = monitorOf(o).nodes;
+      Object.assign(row ?? {}, { goalState: 'secondary', reportedState: 'secondary' });
+      monitorOf(o).nodes.push(monitorNode({ nodeId: 3, name: 'pgaf-stray' }));
+    },
+    'pgaf-stray',
+    /the formation file does not/,
+    /do not drop it.*show state/,
   ],
   [
     'nodes-registered',
@@ -55,7 +161,142 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
       void monitorOf(o).nodes.push(monitorNode({ nodeId: 3, name: 'pgaf-stray', goalState: 'secondary' })),
     'pgaf-stray',
     /the formation file does not/,
-    /drop node .*--name pgaf-stray/,
+    /see first whether it is meant to be there.*then add it.*drop node .*--name pgaf-stray.*show state/,
+  ],
+  [
+    'own-sessions',
+    'a monitor that is read-only for everybody',
+    (o) => void monitorOf(o).sessionDefaults.push(sessionDefault({ value: 'on', ofServer: true })),
+    'pgaf-monitor',
+    /default_transaction_read_only is on for the server, so that no keeper can report/,
+    /leaves those of everybody else.* env 'PGOPTIONS=.*' psql .*-d pg_auto_failover -c "ALTER ROLE autoctl_node IN DATABASE pg_auto_failover SET default_transaction_read_only = off"/,
+  ],
+  [
+    'own-sessions',
+    'a monitor with no time for a report',
+    (o) =>
+      void monitorOf(o).sessionDefaults.push(
+        sessionDefault({ name: 'statement_timeout', value: '20ms', database: 'pg_auto_failover' }),
+      ),
+    'pgaf-monitor',
+    /statement_timeout is 20ms for database pg_auto_failover, so that a report/,
+    /SET statement_timeout = 0/,
+  ],
+  [
+    'own-sessions',
+    'a standby whose keeper asks in vain',
+    (o) =>
+      void nodeOf(o, 'pgaf-replica').sessionDefaults.push(
+        sessionDefault({ name: 'default_transaction_isolation', value: 'serializable' }),
+      ),
+    'pgaf-replica',
+    /default_transaction_isolation is serializable for every role, so that its keeper/,
+    /incus exec pgaf-primary .*ALTER ROLE postgres IN DATABASE postgres SET default_transaction_isolation = 'read committed'/,
+  ],
+  [
+    'own-sessions',
+    'a library for all sessions of a node that is not there',
+    (o) =>
+      void nodeOf(o, 'pgaf-replica').access.missingLibraries.push({
+        name: 'session_preload_libraries',
+        missing: ['nothere'],
+        there: ['auto_explain'],
+      }),
+    'pgaf-replica',
+    /every session is refused, since session_preload_libraries names nothere/,
+    /install what is missing.* -c session_preload_libraries= .*-c "ALTER SYSTEM SET session_preload_libraries = 'auto_explain'" -c "SELECT pg_reload_conf\(\)"/,
+  ],
+  [
+    'passwords-last',
+    'a password that ends soon',
+    (o) =>
+      void primary(o).access.roles.push({
+        name: 'veza',
+        expiredAt: '',
+        expiresAt: '2026-12-03 00:00:00+00',
+        connectionLimit: -1,
+        scram: true,
+      }),
+    'pgaf-primary',
+    /the password of veza is valid until 2026-12-03/,
+    /a later end, or none/,
+  ],
+  [
+    'postgres-starts',
+    'a library that is not there, which somebody asked for by hand',
+    down(
+      'pgaf-replica',
+      { message: 'could not access file "nothere": No such file or directory' },
+      { shared_preload_libraries: 'pg_stat_statements, nothere' },
+    ),
+    'pgaf-replica',
+    /FATAL: could not access file "nothere"/,
+    /take it out of postgresql\.auto\.conf.*stop pg_autoctl && .*sed -i .*shared_preload_libraries .*postgresql\.auto\.conf && .*start pg_autoctl$/,
+  ],
+  [
+    'postgres-starts',
+    'a standby with less than its primary',
+    down('pgaf-replica', {
+      message: 'recovery aborted because of insufficient parameter settings',
+      detail: 'max_connections = 20 is a lower setting than on the primary server, where its value was 100.',
+    }),
+    'pgaf-replica',
+    /DETAIL: max_connections = 20 is a lower setting/,
+    /provision-pgaf, which raises what is lower.*made anew from pgaf-primary/,
+  ],
+  [
+    'postgres-starts',
+    'a data directory that others may read',
+    down('pgaf-replica', { message: 'data directory "/d" has invalid permissions' }),
+    'pgaf-replica',
+    /has invalid permissions/,
+    /provision-pgaf, which gives the data directory/,
+  ],
+  [
+    'postgres-starts',
+    'a pg_hba.conf of root',
+    down('pgaf-replica', {
+      message: 'could not load pg_hba.conf',
+      before: 'could not open configuration file "/d/pg_hba.conf": Permission denied',
+    }),
+    'pgaf-replica',
+    /could not load pg_hba\.conf; before it: .*Permission denied/,
+    /provision-pgaf, which gives the data directory/,
+  ],
+  [
+    'postgres-starts',
+    "a data directory that is all root's",
+    ofAnother({ folder: 'root', file: 'root' }),
+    'pgaf-replica',
+    /cannot read its data directory, which belongs to root$/,
+    /run provision-pgaf, which gives it back.*`incus exec pgaf-replica --project default --cwd \/ -- sh -c "systemctl stop pg_autoctl && chown -R -h postgres: \/var\/lib\/postgresql\/pgaf && systemctl start pg_autoctl"`/,
+  ],
+  [
+    'postgres-starts',
+    "a data directory that is a stranger's, who may need it",
+    ofAnother({ folder: 'postgres', file: 'backup' }),
+    'pgaf-replica',
+    /cannot read its data directory, which belongs to backup$/,
+    /where nobody else needs it.*`incus exec .* chown -R -h postgres: .*`.*: incus exec .* ls -la/,
+  ],
+  [
+    'postgres-starts',
+    "a tablespace's folder that is missing",
+    down('pgaf-replica', {
+      message: 'directory "/srv/ts" does not exist',
+      hint: 'Create this directory for the tablespace before restarting the server.',
+    }),
+    'pgaf-replica',
+    /HINT: Create this directory/,
+    /provision-pgaf, which makes the tablespace's folder/,
+  ],
+  [
+    'postgres-starts',
+    'data that cannot be used, where another node is the primary',
+    down('pgaf-replica', { severity: 'PANIC', message: 'could not locate a valid checkpoint record' }),
+    'pgaf-replica',
+    /PANIC: could not locate a valid checkpoint record/,
+    /anew from pgaf-primary, the primary: incus delete --force pgaf-replica/,
   ],
   [
     'states-converged',
@@ -66,12 +307,12 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     /incus exec pgaf-replica .*journalctl/,
   ],
   [
-    'states-converged',
+    'no-maintenance',
     'a standby in maintenance',
     on(replicaRow, { reportedState: 'maintenance', goalState: 'maintenance' }),
     'pgaf-replica',
-    /goal maintenance/,
-    /pgaf-replica/,
+    /in maintenance for 121 s/,
+    /incus exec pgaf-replica .*disable maintenance/,
   ],
   [
     'no-stuck-transition',
@@ -102,15 +343,52 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     on(replicaRow, { reportedState: 'secondary', goalState: 'join_primary' }),
     'pgaf-replica',
     /goal join_primary for 121 s/,
-    /take that order back.*psql -p 5432 -d pg_auto_failover -c "UPDATE pgautofailover\.node SET goalstate = reportedstate WHERE nodeid = 2 AND goalstate = 'join_primary'"$/,
+    /take that order back.*psql -X -p 5432 -d pg_auto_failover -c "UPDATE pgautofailover\.node SET goalstate = reportedstate WHERE nodeid = 2 AND goalstate = 'join_primary'"$/,
   ],
   [
     'keepers-report',
     'a keeper that is silent',
+    silent(),
+    'pgaf-replica',
+    /last report is 31\.5 s old; its keeper has been quiet for 32 s as well/,
+    /first make sure.*pg_isready --host pgaf-monitor\.incus .*&& .*pkill -KILL -f '\^pg_autoctl: node active'$/,
+  ],
+  [
+    'keepers-report',
+    'a keeper that was stopped by a signal',
+    silent({ state: 'T' }),
+    'pgaf-replica',
+    /31\.5 s old; its keeper is stopped/,
+    /pkill -CONT -f '\^pg_autoctl: node active'$/,
+  ],
+  [
+    'keepers-report',
+    'a keeper that copies its data',
+    silent({ copies: true }),
+    'pgaf-replica',
+    /31\.5 s old; it copies or rewinds its data/,
+    /wait: .*ps -u postgres/,
+  ],
+  [
+    'keepers-report',
+    'a keeper that is turned away, and begun anew would not start without the monitor',
+    silent({
+      lastError: {
+        message: 'The monitor at pgaf-monitor.incus has extension version "1.6"',
+        secondsAgo: 0.6,
+      },
+    }),
+    'pgaf-replica',
+    /31\.5 s old; its keeper says: The monitor at .* has extension version "1\.6"$/,
+    /leave its process alone.*journalctl/,
+  ],
+  [
+    'keepers-report',
+    'a keeper of which its container could not tell',
     on(replicaRow, { secondsSinceReport: 31.5 }),
     'pgaf-replica',
-    /last report is 31\.5 s old/,
-    /pkill -KILL -f '\^pg_autoctl: node active'$/,
+    /last report is 31\.5 s old$/,
+    /see what its keeper says: .*journalctl/,
   ],
   [
     'keepers-report',
@@ -198,7 +476,7 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     on(primary, { synchronousStandbyNames: '' }),
     'pgaf-primary',
     /synchronous_standby_names is '' and 1 standby/,
-    /bring the standbys back/,
+    /the standbys are there.*SELECT pgautofailover\.synchronous_standby_names\('default', 0\)"$/,
   ],
   [
     'synchronous-replication',
@@ -208,7 +486,7 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     }),
     'pgaf-primary',
     /0 standby\(s\) replicate synchronously; 1 asked for/,
-    /bring the standbys back/,
+    /the standbys are there/,
   ],
   [
     'standbys-streaming',
@@ -243,6 +521,17 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     on(primary, { timeline: 2 }),
     'pgaf-replica',
     /timeline 1, the formation is on 2/,
+    /incus delete --force pgaf-replica/,
+  ],
+  [
+    'wal-agrees',
+    'a standby that has run as a primary',
+    (o) => {
+      const value = { checkpoint: '0/3422838', primary: 'pgaf-primary', isOfPrimary: false };
+      o.lineages['pgaf-replica'] = { ok: true, value };
+    },
+    'pgaf-replica',
+    /at 0\/3422838, is not in the WAL of pgaf-primary/,
     /incus delete --force pgaf-replica/,
   ],
   [
@@ -340,6 +629,7 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     'a standby that is meant to be late',
     (o) => {
       replica(o).settings['recovery_min_apply_delay'] = '10min';
+      replica(o).alteredSettings['recovery_min_apply_delay'] = '10min';
     },
     'pgaf-replica',
     /recovery_min_apply_delay is 10min/,
@@ -351,7 +641,7 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     on(primary, { standbys: [streaming({ lagBytes: 80e6, replayLagBytes: 90e6 })] }),
     'pgaf-replica',
     /80\.0 MB to flush, 90\.0 MB to replay/,
-    /incus restart --force pgaf-replica/,
+    /incus exec pgaf-replica .*pg_ctl stop --mode fast/,
   ],
   [
     'commits-finish',
@@ -359,13 +649,14 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     on(primary, { waitingCommits: { count: 3, longestSeconds: 12.34 } }),
     'pgaf-primary',
     /3 commits wait for a standby, the longest for 12\.3 s/,
-    /incus restart --force pgaf-replica/,
+    /incus exec pgaf-replica .*pg_ctl stop --mode fast/,
   ],
   [
     'durable-commits',
     'a node without fsync',
     (o) => {
       replica(o).settings['fsync'] = 'off';
+      replica(o).alteredSettings['fsync'] = 'off';
     },
     'pgaf-replica',
     /fsync is off, not on/,
@@ -376,6 +667,7 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     'commits that wait for nobody',
     (o) => {
       primary(o).settings['synchronous_commit'] = 'local';
+      primary(o).alteredSettings['synchronous_commit'] = 'local';
     },
     'pgaf-primary',
     /synchronous_commit is local, not on or remote_apply/,
@@ -396,6 +688,41 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     'default',
     /no standby can be promoted: candidate priority 0 on pgaf-replica/,
     /provision-pgaf/,
+  ],
+  [
+    'application-login',
+    'a limit that keeps the clients of a drill out',
+    (o) =>
+      void primary(o).access.roles.push({
+        name: 'veza',
+        expiredAt: '',
+        expiresAt: '',
+        connectionLimit: 2,
+        scram: true,
+      }),
+    'pgaf-primary',
+    /veza may have 2 connections at a time/,
+    /provision-pgaf/,
+  ],
+  [
+    'application-session',
+    'a server without a free slot',
+    (o) => {
+      o.logins['pgaf-replica'] = { ok: false, failed: 'sorry, too many clients already' };
+    },
+    'pgaf-replica',
+    /too many clients/,
+    /^end sessions that nobody needs.*pg_stat_activity/,
+  ],
+  [
+    'application-session',
+    'an answer that provisioning knows nothing of',
+    (o) => {
+      o.logins['pgaf-replica'] = { ok: false, failed: 'connect EHOSTUNREACH 10.0.0.3:5432' };
+    },
+    'pgaf-replica',
+    /EHOSTUNREACH/,
+    /^fix what it says(?!.*provision-pgaf)/,
   ],
   [
     'application-session',
@@ -464,7 +791,7 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     'WAL that piles up',
     (o) => {
       primary(o).walBytes = 60e9;
-      Object.assign(containerOf(o, 'pgaf-primary').disk ?? {}, { availableBytes: 60e9 });
+      Object.assign(observedContainer(o, 'pgaf-primary').disk ?? {}, { availableBytes: 60e9 });
     },
     'pgaf-primary',
     /pg_wal has 60\.0 GB, 60\.0 GB are left; slot pgautofailover_standby_2/,
@@ -518,7 +845,17 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     },
     'pgaf-replica',
     /leads back to host-11\.lan/,
-    /getent/,
+    /^fix the network's DNS.*getent/s,
+  ],
+  [
+    'names-resolve',
+    "a neighbour's word on an address",
+    (o) => {
+      Object.assign(container(o).names['pgaf-primary.incus'] ?? {}, { reverse: ['pgaf-primary'] });
+    },
+    'pgaf-replica',
+    /leads back to pgaf-primary:/,
+    /run provision-pgaf where systemd-resolved .*otherwise fix the network's DNS.*getent/s,
   ],
   [
     'clocks-agree',
@@ -555,6 +892,25 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     /restart/,
   ],
   [
+    'release-known',
+    'an extension of a release that nobody knows yet',
+    on(monitorOf, { extensionVersion: '2.3', availableExtensionVersion: '2.3' }),
+    'pgaf-monitor',
+    /^pg_auto_failover 2\.3 is newer than .* \(2\.0 to 2\.2\), and no failover is predicted for it$/,
+    /docs\/versions\.md/,
+  ],
+  [
+    'release-known',
+    'keepers that are too old',
+    (o) => {
+      for (const read of Object.values(o.containers))
+        if (read.ok) read.value.packages['pg-auto-failover-cli'] = '1.6.4-1';
+    },
+    'pgaf-monitor',
+    /^pg_auto_failover 1\.6 is older than /,
+    /docs\/versions\.md/,
+  ],
+  [
     'settings-in-force',
     'a setting that waits for a restart',
     on(replica, { pendingRestart: ['max_connections'] }),
@@ -570,7 +926,7 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     },
     'default',
     /after a full-cut two nodes may take writes for up to [\d.]+ s/,
-    /balanced or fast/,
+    /under the profile balanced there is no such time: run provision-pgaf/,
   ],
   [
     'keepers-fence',
@@ -612,7 +968,7 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     'matches-file',
     "a keeper's clock, and a rule that nobody wrote down",
     (o) => {
-      container(o).keeperConfig = container(o).keeperConfig.replace(/timeout = \d+/, 'timeout = 99');
+      container(o).keeperConfig = container(o).keeperConfig?.replace(/timeout = \d+/, 'timeout = 99');
       replica(o).hbaText += 'host all all all trust\n';
     },
     'pgaf-replica',
@@ -621,9 +977,19 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
   ],
   [
     'matches-file',
+    "a keeper's configuration that its own user cannot read",
+    (o) => {
+      container(o).keeperConfig = undefined;
+    },
+    'pgaf-replica',
+    /^its user postgres cannot read \/var\/lib\/postgresql\/\.config\/pg_autoctl\S+pg_autoctl\.cfg, so that what it asks for is not known/,
+    /provision-pgaf/,
+  ],
+  [
+    'matches-file',
     'another TLS mode than its configuration should have',
     (o) => {
-      container(o).keeperConfig = container(o).keeperConfig.replace('sslmode = require', 'sslmode = prefer');
+      container(o).keeperConfig = container(o).keeperConfig?.replace('sslmode = require', 'sslmode = prefer');
     },
     'pgaf-replica',
     /pg_autoctl is set to sslmode 'prefer' and the CA '', the file asks for tls: self-signed/,
@@ -650,6 +1016,30 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     /provision-pgaf/,
   ],
   [
+    'no-placeholder-password',
+    'a user whom everybody can be',
+    on(primary, { placeholders: ['veza', 'reporter'] }),
+    'pgaf-primary',
+    /password of veza, reporter is the placeholder/,
+    /provision-pgaf with app-password/,
+  ],
+  [
+    'no-placeholder-password',
+    "the nodes' account at the monitor",
+    on(monitorOf, { placeholders: ['autoctl_node'] }),
+    'pgaf-monitor',
+    /password of autoctl_node is the placeholder/,
+    /provision-pgaf/,
+  ],
+  [
+    'environment-kept',
+    'a lab file for what is none',
+    (o) => void Object.assign(o.instances['pgaf-replica'] ?? {}, { environment: 'production' }),
+    'pgaf-replica',
+    /provisioned as production, and the file says environment: lab/,
+    /use the formation's own file/,
+  ],
+  [
     'no-interrupted-drill',
     'a mark that a killed drill left',
     (o) => void Object.assign(o.instances['pgaf-replica'] ?? {}, { drillMark: '{"drill":"abc"}' }),
@@ -663,30 +1053,102 @@ describe('a healthy formation', () => {
   it('passes every check', () => {
     const { findings, outcome } = judge(healthyObservation(), builtInFormation());
     expect(findings.filter((finding) => finding.status !== 'pass')).toEqual([]);
-    expect(findings.map((finding) => finding.check)).toEqual(catalogue.map((check) => check.id));
+    expect(findings.map((finding) => finding.check)).toEqual(checkCatalogue.map((check) => check.id));
     expect(outcome).toBe('pass');
   });
 });
 
-describe('one fault fails its own check and no other, and names where, what and what to do', () => {
+describe('one problem fails its own check and no other, and names where, what and what to do', () => {
   it.each(breakages)('%s: %s', (id, _, breakIt, subject, evidence, remedy) => {
     const observation = healthyObservation();
     breakIt(observation);
     const { findings, outcome } = judge(observation, builtInFormation(), { failOn: 'warning' });
     const failed = findings.filter((finding) => finding.status === 'fail' || finding.status === 'unknown');
     expect(failed.map((finding) => [finding.check, finding.status])).toEqual([[id, 'fail']]);
-    const found = failed[0]?.faults.find((fault) => fault.subject === subject);
+    const found = failed[0]?.faults.find((problem) => problem.subject === subject);
     expect(found?.evidence).toMatch(evidence);
-    expect(found && told(found.remedy)).toMatch(remedy);
+    expect(found && describeRemedy(found.remedy)).toMatch(remedy);
     for (const finding of findings.filter(({ status }) => status === 'follows'))
       expect(finding.because).toContain(id);
     expect(outcome).toBe('unhealthy');
   });
 
-  it('there is such a fault for every check that reads what a container, Postgres or the monitor says', () => {
+  it('in every state every command line says where: remote, project, service and data of that member', () => {
+    const own = builtInFormation();
+    const elsewhere = {
+      ...own,
+      incus: { ...own.incus, remote: 'far', project: 'p' },
+      monitor: { ...own.monitor, unit: 'ha.service', pgdata: '/srv/m' },
+      nodes: own.nodes.map((node) => ({ ...node, unit: 'ha.service', pgdata: '/srv/n' })),
+    };
+    let seen = 0;
+    for (const [id, what, breakIt] of breakages) {
+      const observation = healthyObservation();
+      breakIt(observation);
+      const { findings } = judge(observation, elsewhere, { failOn: 'warning' });
+      const told = findings.flatMap(({ faults }) => faults.map(({ remedy }) => describeRemedy(remedy)));
+      for (const line of told) {
+        const commands = line.match(/incus [a-z]+ [^&`]*/g) ?? [];
+        seen += commands.length;
+        for (const command of commands)
+          if (!/^incus (?:export|is|cluster)/.test(command))
+            expect(command, `${id}: ${what}`).toMatch(/ far:[\w-]* .*--project p|--project p.* far:/);
+        expect(line, `${id}: ${what}`).not.toMatch(
+          /(?:-u|start|stop|restart|enable|SIGKILL|KILL) pg_autoctl\b/,
+        );
+        expect(line, `${id}: ${what}`).not.toContain('/var/lib/postgresql/pgaf');
+      }
+    }
+    expect(seen).toBeGreaterThan(50);
+  });
+
+  it.each<[string, Break]>([
+    [
+      'what a role has of its own',
+      (o) => {
+        monitorOf(o).sessionDefaults.push(
+          sessionDefault({ value: 'on', ofServer: true }),
+          sessionDefault({ value: 'off', role: 'autoctl_node' }),
+          sessionDefault({ value: 'off', role: 'postgres' }),
+        );
+      },
+    ],
+    [
+      'a time that is enough',
+      (o) => {
+        const given = { name: 'statement_timeout', value: '30s' } as const;
+        monitorOf(o).sessionDefaults.push(sessionDefault(given));
+        primary(o).sessionDefaults.push(sessionDefault(given));
+      },
+    ],
+    [
+      'a primary that is serializable',
+      (o) =>
+        void primary(o).sessionDefaults.push(
+          sessionDefault({ name: 'default_transaction_isolation', value: 'serializable', ofServer: true }),
+        ),
+    ],
+    [
+      'a node that only reads, which is for another check',
+      (o) => void replica(o).sessionDefaults.push(sessionDefault({ value: 'on', ofServer: true })),
+    ],
+  ])("pg_auto_failover's own sessions do their work with %s", (_, given) => {
+    const observation = healthyObservation();
+    given(observation);
+    const found = judge(observation, builtInFormation()).findings.filter(({ status }) => status !== 'pass');
+    expect(found).toEqual([]);
+  });
+
+  it('there is such a problem for every check that reads what a container, Postgres or the monitor says', () => {
     const broken = new Set(breakages.map(([id]) => id));
-    const others = ['monitor-reachable', 'nodes-reachable', 'client-uri', 'rto-target'];
-    expect(catalogue.map((check) => check.id).filter((id) => !broken.has(id))).toEqual(others);
+    const others = [
+      'monitor-reachable',
+      'nodes-reachable',
+      'client-uri',
+      'rto-target',
+      'placement-matches-file',
+    ];
+    expect(checkCatalogue.map((check) => check.id).filter((id) => !broken.has(id))).toEqual(others);
   });
 
   it("the monitor's primary that stands by while another takes writes is told with both names", () => {
@@ -703,9 +1165,9 @@ describe('one fault fails its own check and no other, and names where, what and 
 
 describe('the catalogue', () => {
   it('names every check once, in kebab case, with what it means', () => {
-    const ids = catalogue.map((check) => check.id);
+    const ids = checkCatalogue.map((check) => check.id);
     expect(new Set(ids).size).toBe(ids.length);
-    for (const check of catalogue) {
+    for (const check of checkCatalogue) {
       expect(check.id).toMatch(/^[a-z]+(-[a-z]+)+$/);
       expect(check.meaning).toMatch(/^(?:[a-z]|Postgres|WAL).{20,}[^.]$/);
     }
@@ -736,6 +1198,15 @@ describe('the target', () => {
     const verdict = judged('balanced', 25);
     expect(verdict.outcome).toBe('pass');
     expect(finding(verdict)).toMatchObject({ status: 'fail', severity: 'warning' });
+  });
+
+  it('is unknown where its settings could not be read, and no pass', () => {
+    const formation = formationOf('environment: lab\ntimings: fast');
+    const observation = healthyObservation(formation);
+    delete monitorOf(observation).clocks['primary_demote_timeout'];
+    const verdict = judge(observation, formation, { rtoTargetSeconds: 60 });
+    expect(finding(verdict)?.status).toBe('unknown');
+    expect(verdict.outcome).toBe('error');
   });
 
   it('is not judged where it was not asked for', () => {

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { told } from '../../../src/check/check.ts';
-import { Remedies, word } from '../../../src/check/remedies.ts';
+import { describeRemedy } from '../../../src/check/check.ts';
+import { Remedies, word } from '../../../src/check/remedies/remedies.ts';
 import { builtInFormation } from '../builders.ts';
 
 describe('a word of a command line', () => {
@@ -31,14 +31,27 @@ describe('a word of a command line', () => {
 describe('a remedy', () => {
   it('names the formation file of the caller, quoted where it must be', () => {
     const remedies = new Remedies(builtInFormation(), { formationPath: 'my formations/one.yml' });
-    expect(told(remedies.provision())).toMatch(
+    expect(describeRemedy(remedies.provision())).toMatch(
       /: pgha provision-pgaf --formation "my formations\/one\.yml"$/,
     );
+  });
+
+  it("runs nothing of a name that only a monitor tells, and that may be anybody's", () => {
+    const remedies = new Remedies(builtInFormation(), {});
+    const name = 'x; touch pwned #';
+    for (const line of [
+      remedies.incus('resume', name),
+      remedies.journal(name).look ?? '',
+      remedies.service(name, 'stop'),
+    ])
+      expect(
+        execFileSync('sh', ['-c', `incus() { printf '%s\\n' "$@"; }; ${line}`], { encoding: 'utf8' }),
+      ).toContain(`\n${name}\n--project\n`);
   });
 
   it('that only shows more is no command line to run', () => {
     const remedy = new Remedies(builtInFormation(), {}).journal('pgaf-replica');
     expect(remedy.run).toBeUndefined();
-    expect(told(remedy)).toContain('journalctl');
+    expect(describeRemedy(remedy)).toContain('journalctl');
   });
 });

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { told } from '../../../src/check/check.ts';
+import { describeRemedy } from '../../../src/check/check.ts';
 import type { Observation } from '../../../src/check/observation.ts';
 import { judge, type Verdict } from '../../../src/check/verdict.ts';
 import type { Formation } from '../../../src/formation/formation.ts';
 import {
   builtInFormation,
-  containerOf,
   formationOf,
   healthyObservation,
+  observedContainer,
   observedInstance,
   rowOf,
 } from '../builders.ts';
@@ -31,7 +31,7 @@ describe('a container that does not answer', () => {
     ['Stopped', /: incus start pgaf-replica --project default$/],
     ['Frozen', /: incus resume pgaf-replica --project default$/],
     ['Running', /incus exec pgaf-replica --project default --cwd \/ -- journalctl/],
-    ['Error', /incus exec pgaf-replica --project default --cwd \/ -- journalctl/],
+    ['Error', /incus info pgaf-replica/],
   ])('and is %s comes with the remedy that fits', (status, remedy) => {
     const verdict = judge(unreachable('pgaf-replica', status), builtInFormation());
     expect(withStatus(verdict, 'fail')).toEqual(['nodes-reachable']);
@@ -39,7 +39,7 @@ describe('a container that does not answer', () => {
     expect(found?.faults).toMatchObject([
       { subject: 'pgaf-replica', evidence: `the container is ${status}` },
     ]);
-    expect(found?.faults[0] && told(found.faults[0].remedy)).toMatch(remedy);
+    expect(found?.faults[0] && describeRemedy(found.faults[0].remedy)).toMatch(remedy);
     expect(verdict.outcome).toBe('unhealthy');
   });
 
@@ -55,7 +55,9 @@ describe('a container that does not answer', () => {
   it('on a remote Incus is named with its remote in the remedy', () => {
     const formation = formationOf('incus: { remote: far, project: ha }');
     const verdict = judge(unreachable('pgaf-replica', 'Stopped', formation), formation);
-    const remedies = verdict.findings.flatMap((finding) => finding.faults.map((fault) => fault.remedy.run));
+    const remedies = verdict.findings.flatMap((finding) =>
+      finding.faults.map((problem) => problem.remedy.run),
+    );
     expect(remedies).toContain('incus start far:pgaf-replica --project ha');
   });
 });
@@ -63,10 +65,11 @@ describe('a container that does not answer', () => {
 describe('a monitor that does not answer', () => {
   const verdict = judge(unreachable('pgaf-monitor', 'Stopped'), builtInFormation());
 
-  it('is a fault of its own, and leaves unknown what only it could tell', () => {
+  it('is a problem of its own, and leaves unknown what only it could tell', () => {
     expect(withStatus(verdict, 'fail')).toEqual(['monitor-reachable']);
     expect(withStatus(verdict, 'unknown')).toEqual([
       'nodes-registered',
+      'no-maintenance',
       'keepers-report',
       'no-stuck-transition',
       'states-converged',
@@ -105,12 +108,13 @@ describe('data nodes none of which answers', () => {
       'replication-lag',
       'commits-finish',
       'application-login',
+      'passwords-last',
     ]);
   });
 
-  it('are each a fault', () => {
+  it('are each a problem', () => {
     const found = verdict.findings.find((finding) => finding.check === 'nodes-reachable');
-    expect(found?.faults.map((fault) => fault.subject)).toEqual(['pgaf-primary', 'pgaf-replica']);
+    expect(found?.faults.map((problem) => problem.subject)).toEqual(['pgaf-primary', 'pgaf-replica']);
   });
 });
 
@@ -128,6 +132,7 @@ describe('a container that could not be read, with a Postgres that answers', () 
       'names-resolve',
       'clocks-agree',
       'versions-equal',
+      'release-known',
       'keepers-fence',
     ]);
     expect(verdict.outcome).toBe('error');
@@ -137,7 +142,7 @@ describe('a container that could not be read, with a Postgres that answers', () 
   it('does not hide what the others say', () => {
     const observation = healthyObservation();
     observation.containers['pgaf-replica'] = { ok: false, failed: 'the probe was lost' };
-    containerOf(observation, 'pgaf-primary').service.active = 'failed';
+    observedContainer(observation, 'pgaf-primary').service.active = 'failed';
     const verdict = judge(observation, builtInFormation());
     expect(withStatus(verdict, 'fail')).toEqual(['services-run']);
     expect(verdict.outcome).toBe('unhealthy');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { humanDuration, now, seconds, wallClock } from '../../../src/clock/clock.ts';
+import { humanDuration, now, toSeconds, wallClock } from '../../../src/clock/clock.ts';
 
 describe('a duration', () => {
   it.each([
@@ -10,7 +10,7 @@ describe('a duration', () => {
     [86_400_000, 86_400],
     [-3000, -3],
   ])('of %d ms is %d s, to the millisecond', (ms, expected) => {
-    expect(seconds(ms)).toBe(expected);
+    expect(toSeconds(ms)).toBe(expected);
   });
 
   it.each([

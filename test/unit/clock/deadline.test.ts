@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { onAbort } from '../../../src/clock/abort.ts';
 import { retryUntil, sleep, withDeadline } from '../../../src/clock/deadline.ts';
 import { CancelledError, DeadlineError } from '../../../src/contract/errors.ts';
 
@@ -30,6 +31,35 @@ describe('work under a deadline', () => {
     expect(error).toBeInstanceOf(DeadlineError);
     expect(String(error)).toBe('DeadlineError: gave up after 0.05 s waiting for Postgres to answer');
     expect(performance.now() - started).toBeLessThan(500);
+  });
+
+  it('gets back the time in which this process did not run, and no more than its deadline again', async () => {
+    const busy = (ms: number) => {
+      for (const until = performance.now() + ms; performance.now() < until; );
+    };
+    // An answer that is due while nobody can read it.
+    const answer = withDeadline('an answer', 300, () => delay(320, 'answer'));
+    await delay(10);
+    busy(1200);
+    expect(await answer).toBe('answer');
+    const silence = thrown(withDeadline('an answer', 300, never));
+    await delay(10);
+    busy(1200);
+    const runsAgainAt = performance.now();
+    expect(String(await silence)).toBe('DeadlineError: gave up after 0.3 s waiting for an answer');
+    expect(performance.now() - runsAgainAt).toBeGreaterThan(250);
+    expect(performance.now() - runsAgainAt).toBeLessThan(800);
+  });
+
+  it('is given up all the same where this process is held up again and again', async () => {
+    const started = performance.now();
+    const holdingUp = setInterval(() => {
+      for (const until = performance.now() + 550; performance.now() < until; );
+    }, 1);
+    const error = await thrown(withDeadline('an answer', 300, never));
+    clearInterval(holdingUp);
+    expect(error).toBeInstanceOf(DeadlineError);
+    expect(performance.now() - started).toBeLessThan(5000);
   });
 
   it('is told of the deadline by its signal', async () => {
@@ -180,5 +210,37 @@ describe('trying again until a deadline', () => {
       const options = { deadlineMs: 60_000, pauseMs: 10_000, signal: parent.signal };
       expect(await thrown(retryUntil('x', options, attempt))).toBe(reason);
     }
+  });
+});
+
+describe('many that wait for one signal', () => {
+  it('are no leak to Node, which prints a warning of more than ten listeners, and leave none behind', async () => {
+    const warnings: Error[] = [];
+    const hear = (warning: Error) => warnings.push(warning);
+    process.on('warning', hear);
+    const { signal } = new AbortController();
+    const waits = Array.from({ length: 64 }, async () => {
+      await Promise.all([sleep(20, signal), withDeadline('x', 1000, (inner) => sleep(30, inner), signal)]);
+    });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    await Promise.all(waits);
+    // Node tells of it later.
+    await delay(20);
+    process.off('warning', hear);
+    expect(warnings).toEqual([]);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('are all told of its abort, each once, but those that wait no more', () => {
+    const stop = new AbortController();
+    const told: string[] = [];
+    const forget = onAbort(stop.signal, () => told.push('gone'));
+    onAbort(stop.signal, () => told.push('first'));
+    onAbort(stop.signal, () => told.push('second'));
+    forget();
+    stop.abort();
+    onAbort(stop.signal, () => told.push('late'));
+    onAbort(undefined, () => told.push('never'))();
+    expect(told).toEqual(['first', 'second', 'late']);
   });
 });

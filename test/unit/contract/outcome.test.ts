@@ -29,7 +29,7 @@ describe('exit codes', () => {
 });
 
 describe('errors as sentences', () => {
-  it('tell all faults of an input', () => {
+  it('tell all errors of an input', () => {
     expect(messageOf(new InputError(['a: is bad', 'b: is worse']))).toBe('a: is bad; b: is worse');
   });
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { EnvironmentError, InputError, together } from '../../../src/contract/errors.ts';
-import { faultsOf } from '../refusal.ts';
+import { errorsOf } from '../refusal.ts';
 
-const refuse = (...faults: string[]) => {
-  throw new InputError(faults);
+const refuse = (...errors: string[]) => {
+  throw new InputError(errors);
 };
 
 describe('pieces of work done together', () => {
@@ -15,9 +15,9 @@ describe('pieces of work done together', () => {
     });
   });
 
-  it('are refused for the faults of all, each told once', () => {
+  it('are refused for the errors of all, each told once', () => {
     expect(
-      faultsOf(() => together({ a: () => refuse('x', 'y'), b: () => 1, c: () => refuse('y', 'z') })),
+      errorsOf(() => together({ a: () => refuse('x', 'y'), b: () => 1, c: () => refuse('y', 'z') })),
     ).toEqual(['x', 'y', 'z']);
   });
 

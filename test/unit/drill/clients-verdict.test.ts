@@ -1,20 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { judgeDrill } from '../../../src/drill/verdict.ts';
-import type { Finding, LedgerVerdict } from '../../../src/evidence/ledger.ts';
+import { judgeDrill } from '../../../src/drill/verdict/verdict.ts';
+import type { LedgerVerdict, WrongRows } from '../../../src/evidence/record.ts';
 import { clientsRecord, passingDrill, watchedDrill } from '../builders.ts';
 
 const times = { lastBefore: -0.02, firstAfter: 9.88, until: 15.4 };
 const with_ = (given: Partial<LedgerVerdict>, record = {}) =>
   judgeDrill(watchedDrill({ clients: clientsRecord(times, given), ...record }));
-const some: Finding = { count: 2, rows: { 'app1.1': [[7, 8]] } };
+const some: WrongRows = { count: 2, rows: { 'app1.1': [[7, 8]] } };
 
 describe('a drill that clients watched', () => {
   it('passes when they lost nothing, and says so', () => {
     const { outcome, message, clientRtoSeconds, lostWrites, dualPrimarySeconds } = judgeDrill(watchedDrill());
     expect(outcome).toBe('pass');
     expect(message).toMatch(
-      /clients wrote again after 9\.880 s, and none of \d+ acknowledged writes was lost/,
+      /clients wrote again after 9\.880 s, and none of 320 writes at risk was lost \(4 more had no answer\)/,
     );
     expect({ clientRtoSeconds, lostWrites, dualPrimarySeconds }).toEqual({
       clientRtoSeconds: 9.88,
@@ -90,6 +90,49 @@ describe('a drill that clients watched', () => {
     expect(message).toMatch(/^the clients' evidence is not whole: the way broke; 2 writes acknowledged/);
   });
 
+  it('tells once what keeps the evidence from being whole, however many reasons there are', () => {
+    const clients = {
+      ...clientsRecord(times, { inconclusive: ['the way broke', 'a witness was blind'] }),
+      unread: ['the rows on pgaf-replica could not be read'],
+    };
+    const { outcome, message } = judgeDrill(watchedDrill({ clients }));
+    expect(outcome).toBe('error');
+    expect(message).toBe(
+      "the clients' evidence is not whole: the way broke; a witness was blind; the rows on pgaf-replica could not be read",
+    );
+  });
+
+  it.each([
+    [0, 'pgaf-primary had acknowledged 0 writes at risk, and fewer than 100 (least-writes-at-risk)'],
+    [99, 'pgaf-primary had acknowledged 99 writes at risk, and fewer than 100 (least-writes-at-risk)'],
+  ])('cannot tell of loss with %i writes at risk, whatever was acknowledged later', (writesAtRisk, says) => {
+    const { outcome, message } = with_({ writesAtRisk, acknowledgedWrites: 10_000 });
+    expect(outcome).toBe('error');
+    expect(message).toContain(says);
+    expect(message).not.toContain('10000');
+  });
+
+  it('shows a loss by however few', () => {
+    expect(with_({ writesAtRisk: 3, lost: some }).outcome).toBe('missed');
+  });
+
+  it('claims no more of loss than was counted, and passes where few were asked for', () => {
+    const of = (leastWritesAtRisk: number | undefined, ledger: Partial<LedgerVerdict>) =>
+      judgeDrill(watchedDrill({ clients: { ...clientsRecord(times, ledger), leastWritesAtRisk } }));
+    expect(of(1, { writesAtRisk: 1, writesInFlight: 0 })).toMatchObject({ outcome: 'pass', writesAtRisk: 1 });
+    expect(of(1, { writesAtRisk: 1, writesInFlight: 0 }).message).toContain(
+      'the one acknowledged write at risk was not lost;',
+    );
+    expect(of(0, { writesAtRisk: 0 }).message).toContain(
+      'there was no acknowledged write at risk to be lost',
+    );
+    // A report from before they were counted, without its journal.
+    const old = of(undefined, { writesAtRisk: undefined, writesInFlight: undefined });
+    expect(old).toMatchObject({ outcome: 'pass', writesAtRisk: undefined });
+    expect(old.message).toContain('no write was found lost, of how many at risk is not known');
+    expect(of(100, { writesAtRisk: undefined }).outcome).toBe('error');
+  });
+
   it('of a fault without a failover is held against the longest that clients waited', () => {
     const staying = {
       fault: 'kill-postgres' as const,
@@ -102,6 +145,10 @@ describe('a drill that clients watched', () => {
     const ledger = { clientRtoSeconds: undefined, writeOutageSeconds: undefined };
     const quick = with_({ ...ledger, longestPauseSeconds: 1.5 }, staying);
     expect(quick).toMatchObject({ outcome: 'pass', writeOutageSeconds: 1.5 });
+    const still = { ...clientsRecord({ ...times, newPrimary: null }) };
+    expect(judgeDrill(watchedDrill({ clients: still, ...staying })).message).toMatch(
+      /and none of \d+ writes from before the fault was lost/,
+    );
     const slow = with_({ ...ledger, longestPauseSeconds: 60.5 }, staying);
     expect(slow.outcome).toBe('missed');
     expect(slow.message).toContain('clients could not write for 60.500 s, without a failover');

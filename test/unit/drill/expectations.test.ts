@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { DrillRecord } from '../../../src/drill/record.ts';
-import { judgeDrill } from '../../../src/drill/verdict.ts';
-import { catalogue, type FaultName, faultNames } from '../../../src/faults/catalogue.ts';
+import { judgeDrill } from '../../../src/drill/verdict/verdict.ts';
+import { type FaultName, faultCatalogue, faultNames } from '../../../src/faults/catalogue.ts';
 import { healthyVerdict, passingDrill, unhealthyVerdict } from '../builders.ts';
 
 const heard = (seconds: number, node: string, goalState: string, reportedState = goalState) => ({
@@ -14,7 +14,7 @@ const heard = (seconds: number, node: string, goalState: string, reportedState =
 
 /** A drill in which everything went as the catalogue says, the primary staying where it may. */
 function drillOf(fault: FaultName, given: Partial<DrillRecord> = {}): DrillRecord {
-  const { expected, hits } = catalogue[fault];
+  const { expected, hits } = faultCatalogue[fault];
   const failedOver = expected === 'failover';
   return passingDrill({
     fault,
@@ -49,7 +49,7 @@ it.each(faultNames)('a drill with %s in which all went as it should passes', (fa
 describe('where no failover should come of a fault', () => {
   it('the verdict tells for how long one was looked out for', () => {
     expect(judged('standby-cut').message).toBe(
-      'pgaf-primary stayed primary in the 10.4 s after pgaf-primary was cut off from its standbys; all nodes healthy 4.250 s after the undo',
+      'pgaf-primary stayed primary in the 10.4 s after pgaf-primary was cut off from its standbys; no clients were watched, so nothing is told of their writes; all nodes healthy 4.250 s after the undo',
     );
     expect(judged('kill-postgres').message).toMatch(/all nodes healthy afterwards$/);
   });

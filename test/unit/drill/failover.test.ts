@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { isFailoverSign } from '../../../src/drill/failover.ts';
+import { isFailoverSign } from '../../../src/drill/verdict/failover.ts';
 
 const says = (node: string, reportedState: string, goalState = reportedState) =>
   isFailoverSign({ node, reportedState, goalState }, 'a');

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { outcomes } from '../../../src/contract/outcome.ts';
 import type { DrillRecord } from '../../../src/drill/record.ts';
-import { judgeDrill } from '../../../src/drill/verdict.ts';
+import { judgeDrill } from '../../../src/drill/verdict/verdict.ts';
 import { healthyVerdict, passingDrill, unhealthyVerdict } from '../builders.ts';
 
 const judged = (given: Partial<DrillRecord>) => judgeDrill(passingDrill(given));
@@ -30,7 +30,7 @@ describe('a drill passes', () => {
     expect(judged({})).toEqual({
       outcome: 'pass',
       message:
-        'pgaf-replica took over from pgaf-primary in 9.800 s (target 60 s); all nodes healthy 4.250 s after its return',
+        'pgaf-replica took over from pgaf-primary in 9.800 s (target 60 s); no clients were watched, so nothing is told of their writes; all nodes healthy 4.250 s after its return',
       rtoSeconds: 9.8,
       rejoinSeconds: 4.25,
     });
@@ -38,6 +38,12 @@ describe('a drill passes', () => {
 
   it('with a promotion exactly at the target', () => {
     expect(judged(promotionAfter(60)).outcome).toBe('pass');
+  });
+});
+
+describe('a drill that an earlier release recorded', () => {
+  it('is held against no deadline, which it does not have', () => {
+    expect(judged({ rejoinDeadlineSeconds: undefined, settledSeconds: 3000 }).outcome).toBe('pass');
   });
 });
 
@@ -54,6 +60,17 @@ describe('a drill on a formation that is not healthy', () => {
   it('that could not be judged is an error', () => {
     const baseline = { ...healthyVerdict(), outcome: 'error' as const, message: 'not read' };
     expect(judged({ ...untouched, target: undefined, baseline }).outcome).toBe('error');
+  });
+});
+
+describe('a drill on a formation whose health could not be told', () => {
+  it('is refused as such', () => {
+    const baseline = { ...healthyVerdict(), outcome: 'error' as const, message: 'too little could be read' };
+    expect(judged({ ...untouched, target: undefined, baseline })).toMatchObject({
+      outcome: 'error',
+      message:
+        'no drill on a formation whose health cannot be told, nothing was stopped: too little could be read',
+    });
   });
 });
 
@@ -75,15 +92,14 @@ describe('a drill misses its objective', () => {
       /did not converge in time/,
     ],
     [
+      'when all nodes were healthy a millisecond after the deadline',
+      { rejoinDeadlineSeconds: 4.249 },
+      /^all nodes were healthy 4\.250 s after the fault was undone; the deadline is 4\.249 s$/,
+    ],
+    [
       'when it converged but is not healthy',
       { final: unhealthyVerdict() },
       /converged but is not healthy: .*catchingup/,
-    ],
-    ['when nobody looked afterwards', { final: undefined }, /not healthy: it was not read/],
-    [
-      'when what was read afterwards tells nothing',
-      { final: { ...healthyVerdict(), outcome: 'error' } },
-      /not healthy/,
     ],
     [
       'when another node than the promoted one is primary in the end',
@@ -122,6 +138,25 @@ describe('a drill that cannot tell is an error', () => {
       'when the fault cannot be shown on this formation',
       { ...untouched, fault: 'disk-full', impossible: 'it has no disk of its own' },
       /^fault not proven: disk-full cannot be shown here: it has no disk of its own$/,
+    ],
+    [
+      'when nobody saw whether the formation was healthy by the deadline',
+      {
+        settledBetween: { least: 13, most: 16 },
+        rejoinDeadlineSeconds: 4.25,
+        blind: [{ from: 13, to: 16, why: 'the monitor did not answer' }],
+      },
+      /^whether the formation was healthy within 4\.25 s cannot be told: all nodes were healthy 4\.250 s \(between .*\) after the fault was undone, as the watch .*\(the monitor did not answer\)$/,
+    ],
+    [
+      'when nobody looked afterwards',
+      { final: undefined },
+      /^whether the formation is healthy afterwards cannot be told: it was not read$/,
+    ],
+    [
+      'when what was read afterwards tells nothing',
+      { final: { ...healthyVerdict(), outcome: 'error', message: 'too little could be read' } },
+      /healthy afterwards cannot be told: too little could be read$/,
     ],
     ['without a fault at all', untouched, /no fault was injected/],
     [
@@ -216,6 +251,7 @@ describe('whatever a record holds', () => {
           record.promotion.seconds <= record.rtoTargetSeconds &&
           record.undoSeconds !== undefined &&
           record.settledSeconds !== undefined &&
+          record.settledSeconds - record.undoSeconds <= 180 &&
           record.final?.outcome === 'pass' &&
           record.final.primary === record.promotion.node &&
           record.impossible === undefined &&

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { costliest, lasts, waterfall } from '../../../src/drill/waterfall.ts';
+import { costliest, lasts, waterfall } from '../../../src/drill/verdict/waterfall.ts';
+import type { FaultName } from '../../../src/faults/catalogue.ts';
 
 type Announced = Parameters<typeof waterfall>[0][number];
 
@@ -41,8 +42,12 @@ describe('the waterfall of a failover', () => {
   });
 
   it('goes on to the first write of a client that was late, and not for one that wrote before the announcement', () => {
-    expect(bounds(waterfall(recorded, 'pgaf-replica', 11.2)).at(-1)).toEqual([9.847, 11.2]);
-    expect(waterfall(recorded, 'pgaf-replica', 9.8)).toEqual(waterfall(recorded, 'pgaf-replica'));
+    expect(bounds(waterfall(recorded, 'pgaf-replica', { clientRtoSeconds: 11.2 })).at(-1)).toEqual([
+      9.847, 11.2,
+    ]);
+    expect(waterfall(recorded, 'pgaf-replica', { clientRtoSeconds: 9.8 })).toEqual(
+      waterfall(recorded, 'pgaf-replica'),
+    );
   });
 
   it('begins an election of several standbys with their reports of position', () => {
@@ -69,6 +74,38 @@ describe('the waterfall of a failover', () => {
     ]);
   });
 
+  it('names the longest step, also one that no setting decides, as of a handover', () => {
+    const handover = waterfall(
+      [
+        ['secondary', 'prepare_promotion', 0.1],
+        ['prepare_promotion', 'stop_replication', 2.4],
+        ['stop_replication', 'wait_primary', 2.6],
+        ['wait_primary', 'wait_primary', 3.1],
+      ].map(([reportedState, goalState, seconds]) => ({
+        node: 'b',
+        reportedState: String(reportedState),
+        goalState: String(goalState),
+        seconds: Number(seconds),
+      })),
+      'b',
+    );
+    expect(costliest(handover)).toMatchObject({ name: expect.stringMatching(/^election/), setting: null });
+  });
+
+  it('lays no time to a setting that did not run: of a monitor that was told, or an old primary that answered', () => {
+    const settingsOf = (fault: FaultName) =>
+      waterfall(recorded, 'pgaf-replica', { fault }).map(({ setting }) => setting !== null);
+    for (const fault of ['switchover', 'kill-postgres', 'disk-full'] as const)
+      expect(settingsOf(fault), fault).toEqual([false, false, false, false, false]);
+    expect(settingsOf('reboot')).toEqual([true, false, false, false, false]);
+    expect(settingsOf('network-cut')).toEqual([true, false, false, true, false]);
+  });
+
+  it('lays the time of steps whose end was not announced to no setting', () => {
+    const [first] = waterfall(recorded.slice(-3), 'pgaf-replica');
+    expect(first).toMatchObject({ from: 0, to: 9.847, setting: null, isMixed: true });
+  });
+
   it('is empty where nobody was promoted', () => {
     expect(waterfall(recorded, undefined)).toEqual([]);
     expect(waterfall([], 'pgaf-replica')).toEqual([]);
@@ -81,7 +118,7 @@ describe('the waterfall of a failover', () => {
         fc.subarray(recorded),
         fc.option(fc.double({ min: 0, max: 20, noNaN: true })),
         (heard, client) => {
-          const steps = waterfall(heard, 'pgaf-replica', client ?? undefined);
+          const steps = waterfall(heard, 'pgaf-replica', { clientRtoSeconds: client ?? undefined });
           for (const [index, { from, to }] of steps.entries()) {
             expect(from).toBe(index === 0 ? 0 : steps[index - 1]?.to);
             expect(to).toBeGreaterThanOrEqual(from);

@@ -1,17 +1,16 @@
 import fc from 'fast-check';
-import type { Actor, History, HistoryEvent } from '../../../src/evidence/history.ts';
-import type { LedgerRead } from '../../../src/evidence/ledger.ts';
-import { type RowKey, rangesOf } from '../../../src/evidence/rows.ts';
-import type { Scene } from '../../../src/evidence/times.ts';
+import type { LedgerRead, Roles, RowRanges } from '../../../src/evidence/record.ts';
+import { partsOf, type RowKey, rangesOf } from '../../../src/evidence/rows.ts';
+import type { Actor, HistoryEvent, WriteHistory } from '../../../src/evidence/write-history.ts';
 
 /**
  * Histories of a failover from alpha to beta as a correct formation makes them, together with what the rows read
  * are, built from a model of the table: a row is committed at one moment, or never.
  */
-export interface Told {
-  history: History;
+export interface ToldFailover {
+  history: WriteHistory;
   reads: [afterPromotion: LedgerRead, afterRejoin: LedgerRead];
-  scene: Scene & { newPrimary: string };
+  scene: Roles & { newPrimary: string };
   /** What was made, for a test to compare with or to break. */
   made: Made[];
   /** The new primary's first acknowledgement to the application. */
@@ -50,7 +49,7 @@ const anyClient = fc.record({
   late: anySteps,
 });
 
-export const anyFailover: fc.Arbitrary<Told> = fc
+export const anyFailover: fc.Arbitrary<ToldFailover> = fc
   .record({
     clients: fc.array(anyClient, { minLength: 1, maxLength: 4 }),
     witness: fc.record({ client: anySteps, local: anySteps }),
@@ -74,7 +73,10 @@ export const anyFailover: fc.Arbitrary<Told> = fc
     const readAt = maker.end() + 10;
     for (const [index, { late }] of clients.entries())
       maker.run('application', `app${index}`, 'beta', readAt + 10, late);
-    const reads = [maker.read(readAt), maker.read(Math.max(readAt, maker.end()) + 10)] as Told['reads'];
+    const reads = [
+      maker.read(readAt),
+      maker.read(Math.max(readAt, maker.end()) + 10),
+    ] as ToldFailover['reads'];
     const firstAt = Math.min(
       ...maker.made
         .filter(({ node, outcome }) => node === 'beta' && outcome === 'acknowledged')
@@ -138,4 +140,9 @@ export function eventsOf(write: Omit<Made, 'committedAt'>, timeline: number): Hi
 
 export function readOf(rows: readonly RowKey[], at: number): LedgerRead {
   return { node: 'beta', startedAt: at, endedAt: at + 3, inRecovery: false, rows: rangesOf(rows) };
+}
+
+export function* rowsIn(ranges: RowRanges): Generator<RowKey> {
+  for (const [connection, [from, to]] of partsOf(ranges))
+    for (let seq = from; seq <= to; seq++) yield { connection, seq };
 }

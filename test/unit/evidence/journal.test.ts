@@ -1,13 +1,15 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EnvironmentError } from '../../../src/contract/errors.ts';
-import type { HistoryEvent } from '../../../src/evidence/history.ts';
 import { Journal, readJournal } from '../../../src/evidence/journal.ts';
+import { judgeLedger } from '../../../src/evidence/ledger/ledger.ts';
+import type { HistoryEvent } from '../../../src/evidence/write-history.ts';
 import { type Compiled, compileSources } from '../../compiled.ts';
 
 let folder = '';
@@ -23,6 +25,7 @@ afterAll(() => {
   compiled.remove();
 });
 
+const roles = { faultAt: 0, oldPrimary: 'alpha', newPrimary: 'beta' };
 const invoked = (seq: number): HistoryEvent => ({ kind: 'invoked', connection: 'app1.1', seq, at: seq / 7 });
 const refused = (why: string): HistoryEvent => ({ kind: 'refused', actor: 'witness', node: 'é', why, at: 1 });
 
@@ -51,8 +54,41 @@ describe('a journal', () => {
     const events = [invoked(1), refused('"no"\n\u2028 entry'), invoked(2)];
     for (const event of events) journal.record(event);
     journal.close();
-    expect(readJournal(path)).toEqual({ run: 'run', events });
+    expect(readJournal(path).history).toEqual({ run: 'run', events });
     expect(journal.history()).toEqual({ run: 'run', events });
+  });
+
+  it('knows the digest of its file once that is whole, by which a changed one is told', () => {
+    const path = nextPath();
+    const journal = Journal.create(path, 'run');
+    for (let seq = 1; seq <= 50; seq++) journal.record(refused(`é${'\u{1f40c}'.repeat(seq)}`));
+    expect(journal.digest).toBeUndefined();
+    journal.close();
+    const text = readFileSync(path, 'utf8');
+    expect(journal.digest).toBe(createHash('sha256').update(text).digest('hex'));
+    expect(readJournal(path).digest).toBe(journal.digest);
+    writeFileSync(path, text.replace('\n', '\n{"kind":"ending","at":14000}\n'));
+    expect(readJournal(path).digest).not.toBe(journal.digest);
+  });
+
+  it('of which many are read in a fraction of the memory that one text of it would take', {
+    timeout: 300_000,
+  }, () => {
+    const path = nextPath();
+    const line = `${JSON.stringify(refused('no room'))}\n`;
+    writeFileSync(path, `{"journal":"pgha","version":1,"run":"run","clockZero":""}\n`);
+    for (let part = 0; part < 64; part++)
+      appendFileSync(path, line.repeat(Math.floor(1024 ** 2 / line.length)));
+    const script = `
+      import { readJournal } from '${compiled.url('evidence/journal')}';
+      const { length } = readJournal(process.argv[1]).history.events;
+      console.log(JSON.stringify({ length, mebibytes: process.resourceUsage().maxRSS / 1024 }));`;
+    const said = execFileSync(process.execPath, ['--input-type=module', '-e', script, path], {
+      encoding: 'utf8',
+    });
+    const { length, mebibytes } = JSON.parse(said) as { length: number; mebibytes: number };
+    expect(length).toBe(64 * Math.floor(1024 ** 2 / line.length));
+    expect(mebibytes).toBeLessThan(250);
   });
 
   it('has every event on disk as soon as it is recorded', () => {
@@ -60,7 +96,7 @@ describe('a journal', () => {
     const journal = Journal.create(path, 'run');
     for (let seq = 1; seq <= 20; seq++) {
       journal.record(invoked(seq));
-      expect(readJournal(path).events).toHaveLength(seq);
+      expect(readJournal(path).history.events).toHaveLength(seq);
     }
     journal.close();
   });
@@ -77,7 +113,7 @@ describe('a journal', () => {
       fc.property(fc.integer({ min: head, max: bytes.length }), (length) => {
         writeFileSync(path, bytes.subarray(0, length));
         const lines = bytes.subarray(head, length).filter((byte) => byte === 10).length;
-        expect(readJournal(path).events).toEqual(events.slice(0, lines));
+        expect(readJournal(path).history.events).toEqual(events.slice(0, lines));
       }),
     );
   });
@@ -109,12 +145,32 @@ describe('a journal', () => {
       child.kill('SIGKILL');
       await once(child, 'close');
       const recorded = Number(printed.split('\n').at(-2));
-      const seqs = readJournal(path).events.map((event) => (event.kind === 'invoked' ? event.seq : 0));
+      const seqs = readJournal(path).history.events.map((event) =>
+        event.kind === 'invoked' ? event.seq : 0,
+      );
       expect(recorded).toBeGreaterThan(0);
       expect(seqs).toEqual(Array.from({ length: seqs.length }, (_, index) => index + 1));
       // One more may be on disk whose number was not printed any more.
       expect(seqs.length - recorded).toBeOneOf([0, 1]);
     }
+  });
+
+  it.each([
+    '{}',
+    '{"kind":"zzz","at":1}',
+    '{"kind":"acknowledged"}',
+    '{"kind":"failing","at":1,"why":{"a":1}}',
+    '{"kind":"refused","at":1,"actor":"application","node":"n"}',
+    '{"kind":"ending","at":"x"}',
+    '{"kind":"looked","witness":"writer"}',
+    '{"kind":"stalled","at":1,"longestMs":null}',
+    '{"kind":"probed","invokedAt":1,"at":2,"connection":"c","row":{"connection":"d"},"present":true}',
+    '[]',
+    'null',
+  ])('is damaged where %s stands, which nobody can judge', (line) => {
+    const path = nextPath();
+    writeFileSync(path, `{"journal":"pgha","version":1,"run":"r"}\n${JSON.stringify(invoked(1))}\n${line}\n`);
+    expect(() => readJournal(path)).toThrow('is damaged in line 3');
   });
 
   it('says so when the disk takes no more, keeps the events in memory, and ends nothing', async () => {
@@ -131,8 +187,40 @@ describe('a journal', () => {
     };
     expect(code).toBe(0);
     expect(why).toContain('the journal could not be written: EFBIG');
-    expect(readJournal(path).events.length).toBeGreaterThan(10);
-    expect(readJournal(path).events.length).toBe(kept - 2);
+    expect(readJournal(path).history.events.length).toBeGreaterThan(10);
+    expect(readJournal(path).history.events.length).toBe(kept - 2);
+  });
+});
+
+describe('a journal of what a server said', () => {
+  const huge = 'no '.repeat(500_000);
+
+  it('keeps of each reason what a person reads of it', () => {
+    const path = nextPath();
+    const journal = Journal.create(path, 'run');
+    for (let seq = 1; seq <= 100; seq++) {
+      journal.record({ kind: 'unknown', connection: 'app1.1', seq, at: seq, why: huge });
+      journal.record(refused(huge));
+    }
+    journal.close();
+    expect(statSync(path).size).toBeLessThan(300_000);
+    expect(readJournal(path).history).toEqual(journal.history());
+    expect(JSON.stringify(journal.history()).length).toBeLessThan(300_000);
+  });
+
+  it('has an end: it says so, takes no more, and ends whoever writes and waits', async () => {
+    const path = nextPath();
+    const journal = Journal.create(path, 'run', 10_000);
+    const waiting = journal.until('what never comes', { deadlineMs: 60_000 }, () => undefined);
+    const ended = expect(waiting).rejects.toThrow('which is all that it takes');
+    for (let seq = 1; seq <= 1000; seq++) journal.record(invoked(seq));
+    await ended;
+    expect(journal.full.aborted).toBe(true);
+    expect(statSync(path).size).toBeLessThan(11_000);
+    const { events } = journal.history();
+    expect(readJournal(path).history.events).toEqual(events);
+    expect(events.at(-1)).toMatchObject({ kind: 'failing' });
+    expect(judgeLedger(journal.history(), [], roles).inconclusive.join()).toContain('all that it takes');
   });
 });
 

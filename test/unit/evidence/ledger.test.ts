@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type History, mergeHistories } from '../../../src/evidence/history.ts';
-import { judgeLedger, type LedgerRead } from '../../../src/evidence/ledger.ts';
-import { type RowKey, rangesOf, rowsIn } from '../../../src/evidence/rows.ts';
-import { anyFailover, eventsOf, type Made, readOf, type Told } from './histories.ts';
+import { judgeLedger } from '../../../src/evidence/ledger/ledger.ts';
+import type { LedgerRead } from '../../../src/evidence/record.ts';
+import { type RowKey, rangesOf } from '../../../src/evidence/rows.ts';
+import { mergeHistories, type WriteHistory } from '../../../src/evidence/write-history.ts';
+import { anyFailover, eventsOf, type Made, readOf, rowsIn, type ToldFailover } from './histories.ts';
 
-const verdictOn = ({ history, reads, scene }: Told) => judgeLedger(history, reads, scene);
+const verdictOn = ({ history, reads, scene }: ToldFailover) => judgeLedger(history, reads, scene);
 const none = { count: 0, rows: {} };
 const exactly = (keys: readonly RowKey[]) => ({ count: keys.length, rows: rangesOf(keys) });
 const clean = {
@@ -85,7 +86,7 @@ describe('a clean failover', () => {
     fc.assert(
       fc.property(anyOrder, ([told, events, cut, overlap]) => {
         const at = cut % (events.length + 1);
-        const part = (some: History['events']): History => ({ run: 'run', events: some });
+        const part = (some: WriteHistory['events']): WriteHistory => ({ run: 'run', events: some });
         const again = events.slice(Math.max(0, at - (overlap % 5)));
         const merged = mergeHistories(part(again), part(events.slice(0, at)));
         const judged = judgeLedger(merged, told.reads.toReversed(), told.scene);
@@ -228,6 +229,65 @@ describe('a planted breach is found, exactly', () => {
   );
 });
 
+describe('writes at risk', () => {
+  it('are those that the old primary acknowledged or left unanswered before the new one took its first', () => {
+    fc.assert(
+      fc.property(anyFailover, (told) => {
+        const { writesAtRisk, writesInFlight, acknowledgedWrites } = verdictOn(told);
+        const asked = told.made.filter((made) => ofClients(made) && made.node === 'alpha');
+        const of = (outcome: Made['outcome']) => asked.filter((made) => made.outcome === outcome).length;
+        expect(writesAtRisk).toBe(of('acknowledged'));
+        expect(writesInFlight).toBe(of('unknown'));
+        expect(writesAtRisk).toBeLessThan(acknowledgedWrites);
+      }),
+    );
+  });
+
+  it('are no more for anything that the new primary takes, or the old one took after its first', () => {
+    fc.assert(
+      fc.property(anyFailover, fc.integer({ min: 1, max: 200 }), (told, count) => {
+        const more = (node: 'alpha' | 'beta'): ToldFailover['history']['events'] => {
+          const connection = `more-${node}`;
+          const of = { actor: 'application', node, server: '', backend: 1 } as const;
+          const writes = Array.from({ length: count }, (_, index) => ({
+            ...{ connection, seq: index + 1, ...of },
+            invokedAt: told.firstAt + 1 + index,
+            endedAt: told.firstAt + 2 + index,
+            outcome: 'acknowledged' as const,
+          }));
+          const opened = { kind: 'connected' as const, at: 1, connection, ...of };
+          return [opened, ...writes.flatMap((write) => eventsOf(write, node === 'alpha' ? 1 : 2))];
+        };
+        const before = verdictOn(told);
+        for (const node of ['alpha', 'beta'] as const) {
+          const events = [...told.history.events, ...more(node)];
+          const after = judgeLedger({ run: 'run', events }, told.reads, told.scene);
+          expect(after.acknowledgedWrites).toBe(before.acknowledgedWrites + count);
+          expect(after.writesAtRisk).toBe(before.writesAtRisk);
+        }
+      }),
+    );
+  });
+
+  it('are those from before the fault where nobody took over', () => {
+    fc.assert(
+      fc.property(anyFailover, fc.nat({ max: 400 }), (told, at) => {
+        const scene = { ...told.scene, newPrimary: undefined, faultAt: at };
+        const { writesAtRisk } = judgeLedger(told.history, told.reads, scene);
+        expect(writesAtRisk).toBe(
+          told.made.filter(
+            (made) =>
+              ofClients(made) &&
+              made.node === 'alpha' &&
+              made.outcome === 'acknowledged' &&
+              made.endedAt <= at,
+          ).length,
+        );
+      }),
+    );
+  });
+});
+
 describe('writes that are no breach', () => {
   it('are those of the local witness that the new primary never got', () => {
     fc.assert(
@@ -288,15 +348,15 @@ describe('writes that are no breach', () => {
 });
 
 describe('a verdict is inconclusive', () => {
-  const sample = () => fc.sample(anyFailover, { numRuns: 1, seed: 7 })[0] as Told;
-  const only = (told: Told, keep: (made: Made) => boolean): History => {
+  const sample = () => fc.sample(anyFailover, { numRuns: 1, seed: 7 })[0] as ToldFailover;
+  const only = (told: ToldFailover, keep: (made: Made) => boolean): WriteHistory => {
     const kept = new Set(told.made.filter(keep).map(({ connection, seq }) => `${connection} ${seq}`));
     const events = told.history.events.filter(
       (event) => !('seq' in event) || kept.has(`${event.connection} ${event.seq}`),
     );
     return { run: 'run', events };
   };
-  const reasons = (history: History, reads: LedgerRead[], { scene }: Told) =>
+  const reasons = (history: WriteHistory, reads: LedgerRead[], { scene }: ToldFailover) =>
     judgeLedger(history, reads, scene).inconclusive;
 
   it('without any write', () => {
@@ -491,7 +551,7 @@ describe('what is told besides', () => {
   it('is by how much the moments may be late', () => {
     const stalled = [40, 310.4, 20].map((longestMs) => ({ kind: 'stalled' as const, at: 9000, longestMs }));
     const read = readAt(3000, rows(['app.1', 1], ['w.1', 1]));
-    const judged = (events: History['events']) => judgeLedger({ run: 'run', events }, [read], scene);
+    const judged = (events: WriteHistory['events']) => judgeLedger({ run: 'run', events }, [read], scene);
     expect(judged([...before, ...stalled]).lateBySeconds).toBe(0.31);
     expect(judged(before).lateBySeconds).toBeUndefined();
   });
@@ -509,5 +569,78 @@ describe('what is told besides', () => {
     };
     const verdict = judgeLedger({ run: 'run', events }, [read], { ...scene, newPrimary: undefined });
     expect(verdict).toMatchObject({ ...clean, longestPauseSeconds: 1.5, clientRtoSeconds: undefined });
+  });
+});
+
+describe('rows that a server told of', () => {
+  const whole = { faultAt: 1000, oldPrimary: 'alpha', newPrimary: 'beta' };
+  const events: WriteHistory['events'] = [
+    {
+      kind: 'connected',
+      at: 0,
+      connection: 'app.2',
+      actor: 'application',
+      node: 'beta',
+      server: 's',
+      backend: 1,
+    },
+    ...[4, 5, 9].flatMap((seq): WriteHistory['events'] => [
+      { kind: 'invoked', connection: 'app.2', seq, at: 2000 + seq },
+      { kind: 'acknowledged', connection: 'app.2', seq, at: 2001 + seq, timeline: 2 },
+    ]),
+  ];
+  const reading = (rows: LedgerRead['rows']): LedgerRead => ({ ...readOf([], 5000), rows });
+  const judged = (rows: LedgerRead['rows']) => judgeLedger({ run: 'run', events }, [reading(rows)], whole);
+
+  it('are judged in no time however many a range holds', () => {
+    const began = performance.now();
+    const { phantoms, lost } = judged({ 'app.2': [[1, 2_000_000_000]], stranger: [[-5, 1_000_000_000]] });
+    expect(performance.now() - began).toBeLessThan(1000);
+    expect(phantoms).toEqual({
+      count: 2_000_000_000 - 3 + 1_000_000_006,
+      rows: {
+        'app.2': [
+          [1, 3],
+          [6, 8],
+          [10, 2_000_000_000],
+        ],
+        stranger: [[-5, 1_000_000_000]],
+      },
+    });
+    expect(lost).toEqual(none);
+  });
+
+  it('are judged in order and once, however the server tells them', () => {
+    const { phantoms, lost } = judged({
+      'app.2': [
+        [8, 12],
+        [3, 5],
+        [4, 4],
+        [9, 10],
+      ],
+    });
+    expect(lost).toEqual(none);
+    expect(phantoms).toEqual({
+      count: 5,
+      rows: {
+        'app.2': [
+          [3, 3],
+          [8, 8],
+          [10, 12],
+        ],
+      },
+    });
+  });
+
+  it('are counted to the last, and told as far as a report can hold them', () => {
+    const apart = Array.from({ length: 20_000 }, (_, index): [number, number] => [
+      10 + 2 * index,
+      10 + 2 * index,
+    ]);
+    const began = performance.now();
+    const { phantoms } = judged({ 'app.2': apart });
+    expect(performance.now() - began).toBeLessThan(1000);
+    expect(phantoms.count).toBe(20_000);
+    expect(phantoms.rows['app.2']).toEqual(apart.slice(0, 1000));
   });
 });

@@ -3,11 +3,13 @@ import { describe, expect, it } from 'vitest';
 import {
   countRows,
   describeRows,
+  firstRanges,
   holdsRow,
   type RowKey,
   rangesOf,
-  rowsIn,
+  rowsWithout,
 } from '../../../src/evidence/rows.ts';
+import { rowsIn } from './histories.ts';
 
 const anyKeys = fc.array(
   fc.record({
@@ -39,6 +41,25 @@ describe('ranges of rows', () => {
         for (const parts of Object.values(ranges))
           for (const [index, [from]] of parts.entries())
             expect(from).toBeGreaterThan((parts[index - 1]?.[1] ?? -1) + 1);
+      }),
+    );
+  });
+
+  it('lack the rows that are taken out of them, and no other', () => {
+    fc.assert(
+      fc.property(anyKeys, anyKeys, (keys, others) => {
+        const left = rowsWithout(rangesOf(keys), others);
+        expect(told(rowsIn(left))).toEqual(told(keys).filter((key) => !told(others).includes(key)));
+        expect(left).toEqual(rangesOf(rowsIn(left)));
+      }),
+    );
+  });
+
+  it('are cut after so many ranges', () => {
+    fc.assert(
+      fc.property(anyKeys, fc.nat(10), (keys, most) => {
+        const first = firstRanges(rangesOf(keys), most);
+        expect(Object.values(first).flat()).toEqual(Object.values(rangesOf(keys)).flat().slice(0, most));
       }),
     );
   });

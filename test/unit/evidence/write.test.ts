@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { DeadlineError, EnvironmentError } from '../../../src/contract/errors.ts';
-import { outcomeOf } from '../../../src/evidence/write.ts';
+import { writeOutcomeOf } from '../../../src/evidence/write.ts';
 
 const answer = (code: string) => {
   const cause = Object.assign(new pg.DatabaseError('no', 2, 'error'), { code });
@@ -10,7 +10,7 @@ const answer = (code: string) => {
 
 describe('a write that ends in an error', () => {
   it.each(['25006', '23505', '23514'])('certainly failed with SQLSTATE %s', (code) => {
-    expect(outcomeOf(answer(code))).toBe('failed');
+    expect(writeOutcomeOf(answer(code))).toBe('failed');
   });
 
   it.each([
@@ -21,6 +21,6 @@ describe('a write that ends in an error', () => {
     ['a full disk', answer('53100')],
     ['whatever else', new Error('23505')],
   ])('may have happened all the same after %s', (_, error) => {
-    expect(outcomeOf(error)).toBe('unknown');
+    expect(writeOutcomeOf(error)).toBe('unknown');
   });
 });

@@ -31,7 +31,7 @@ describe('a mark on a container tells the drill that left it', () => {
 describe('a mark tells how its fault is undone', () => {
   it('for every fault, as it was written', () => {
     for (const fault of faultNames) {
-      const mark = { drill: 'abc', fault, fill: '/srv/pgaf/pgha-drill.fill' };
+      const mark = { drill: 'abc', fault, place: '/srv/pgaf/pgha-drill.fill' };
       expect(readMark(markText(mark, 0))).toMatchObject(mark);
     }
   });
@@ -64,7 +64,7 @@ describe('a mark tells how its fault is undone', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (mark) => {
         expect(
-          Object.keys(readMark(mark)).every((key) => ['drill', 'fault', 'since', 'fill'].includes(key)),
+          Object.keys(readMark(mark)).every((key) => ['drill', 'fault', 'since', 'place'].includes(key)),
         ).toBe(true);
       }),
     );

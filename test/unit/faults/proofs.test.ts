@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { attemptCommand, parseAttempts } from '../../../src/faults/attempts.ts';
-import { tooDangerous } from '../../../src/faults/disk.ts';
-import { cutProof, lossProof } from '../../../src/faults/links.ts';
+import { tooDangerous } from '../../../src/faults/catalogue/disk-full.ts';
+import { lossProof } from '../../../src/faults/catalogue/packet-loss.ts';
+import { attemptCommand, parseAttempts } from '../../../src/faults/connection-attempts.ts';
+import { cutProof } from '../../../src/faults/links.ts';
 import { filterCommand } from '../../../src/faults/packet-filter.ts';
 
 const tried = (answered: number, failed = 0, times = 1) => ({ address: '10.0.0.2', times, answered, failed });

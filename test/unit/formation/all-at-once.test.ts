@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { formationOf } from '../builders.ts';
-import { expectSentences, faultsOf } from '../refusal.ts';
+import { errorsOf, expectSentences } from '../refusal.ts';
 
 const placesOf = (text: string) =>
-  faultsOf(() => formationOf(text)).map((fault) => fault.split(': ').slice(0, 2).join(': ').slice(7));
+  errorsOf(() => formationOf(text)).map((error) => error.split(': ').slice(0, 2).join(': ').slice(7));
 
-describe('a file with several faults tells all of them at once', () => {
+describe('a file with several errors tells all of them at once', () => {
   it('on several keys', () => {
-    const faults = faultsOf(() =>
+    const errors = errorsOf(() =>
       formationOf('formation: 1\npostgres:\n  version: 3\n  role: a\nnodes: [{ name: "" }, b]\nbla: 1\n'),
     );
-    expectSentences(faults);
-    expect(faults.map((fault) => fault.split(': ').slice(0, 2).join(': '))).toEqual([
+    expectSentences(errors);
+    expect(errors.map((error) => error.split(': ').slice(0, 2).join(': '))).toEqual([
       'f.yaml:1: formation',
       'f.yaml:3: postgres.version',
       'f.yaml:4: postgres.role',
@@ -22,17 +22,17 @@ describe('a file with several faults tells all of them at once', () => {
   });
 
   it('of the topology and the policy', () => {
-    const faults = faultsOf(() =>
+    const errors = errorsOf(() =>
       formationOf('replication: { sync-standbys: 5, quorum: false }\nnodes: [{ name: a }, { name: a }]'),
     );
-    expect(faults).toHaveLength(2);
+    expect(errors).toHaveLength(2);
   });
 
   it('of one key, and of several keys together', () => {
-    const faults = faultsOf(() =>
+    const errors = errorsOf(() =>
       formationOf('postgres: { version: 3 }\nnodes: [{ name: a }, { name: a }]\n'),
     );
-    expect(faults).toEqual([
+    expect(errors).toEqual([
       expect.stringMatching(/postgres\.version/),
       expect.stringMatching(/nodes\.1\.name: a is used twice/),
     ]);
@@ -58,7 +58,7 @@ postgres:
   access:
     - { user: nobody, database: app, clients: [10.0.0.0/8], method: cert }
 `;
-    expectSentences(faultsOf(() => formationOf(text)));
+    expectSentences(errorsOf(() => formationOf(text)));
     expect(placesOf(text)).toEqual([
       '3: nodes.0.candidate-priority',
       '4: nodes.1.quorum',

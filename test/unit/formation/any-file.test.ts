@@ -2,21 +2,21 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { InputError } from '../../../src/contract/errors.ts';
-import { loadFormation } from '../../../src/formation/load.ts';
+import { loadFormation } from '../../../src/formation/file/load.ts';
 import { timingsProfiles } from '../../../src/formation/timings.ts';
 import { validFile } from '../../corpus/valid-file.ts';
 import { formationOf } from '../builders.ts';
-import { schemaFaults } from './json-schema.ts';
+import { schemaErrors } from './json-schema.ts';
 
-/** The text is a formation, for the JSON Schema as well, or is refused with faults of one line each. */
+/** The text is a formation, for the JSON Schema as well, or is refused with errors of one line each. */
 function isJudged(text: string): void {
   try {
     formationOf(text);
-    expect(schemaFaults(text)).toEqual([]);
+    expect(schemaErrors(text)).toEqual([]);
   } catch (error) {
     expect(error).toBeInstanceOf(InputError);
     if (error instanceof InputError)
-      for (const fault of error.faults) expect(fault).toMatch(/^f\.yaml[^\n\r]*: [^\n\r]+$/);
+      for (const each of error.errors) expect(each).toMatch(/^f\.yaml[^\n\r]*: [^\n\r]+$/);
   }
 }
 
@@ -93,7 +93,7 @@ describe('every valid file is read as it was written', () => {
   ])('as %s', (_, write) => {
     fc.assert(
       fc.property(validFile, (file) => {
-        expect(schemaFaults(write(file))).toEqual([]);
+        expect(schemaErrors(write(file))).toEqual([]);
         const { replication, postgres } = file;
         const { 'data-directory': dataDirectory, clients, extensions, ...samePostgres } = postgres;
         const container = ({ name, limits: own, target }: (typeof file)['monitor']) => ({

@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { badNames, badPolicies, badReferences } from '../../corpus/combinations.ts';
 import { badTopologies } from '../../corpus/topologies.ts';
 import { formationOf } from '../builders.ts';
-import { expectFault } from '../refusal.ts';
+import { expectOneError } from '../refusal.ts';
 
 const nodes = (count: number) =>
   `nodes: [${Array.from({ length: count }, (_, index) => `{ name: pg${index + 1} }`).join(', ')}]\n`;
 
 describe('a formation has as many nodes as can fail over, named as Incus and DNS can name them', () => {
-  it.each(badTopologies)('%s', (...bad) => expectFault(bad));
+  it.each(badTopologies)('%s', (...bad) => expectOneError(bad));
 
   it.each(['a', 'A1', 'a'.repeat(58), 'pg-ha-1'])('a name such as %s is taken', (name) => {
     expect(formationOf(`nodes: [{ name: ${name} }, { name: other }]`).nodes[0]?.name).toBe(name);
@@ -20,11 +20,11 @@ describe('a formation has as many nodes as can fail over, named as Incus and DNS
 });
 
 describe('every container has a name of its own, which a certificate can hold', () => {
-  it.each(badNames)('%s', (...bad) => expectFault(bad));
+  it.each(badNames)('%s', (...bad) => expectOneError(bad));
 });
 
 describe('a policy that pg_auto_failover cannot keep is refused', () => {
-  it.each(badPolicies)('%s', (...bad) => expectFault(bad));
+  it.each(badPolicies)('%s', (...bad) => expectOneError(bad));
 
   it.each([
     [`replication: { sync-standbys: 1 }\n${nodes(2)}`, { syncStandbys: 1, quorum: true }],
@@ -38,5 +38,5 @@ describe('a policy that pg_auto_failover cannot keep is refused', () => {
 });
 
 describe('what refers to something finds it in the file', () => {
-  it.each(badReferences)('%s', (...bad) => expectFault(bad));
+  it.each(badReferences)('%s', (...bad) => expectOneError(bad));
 });

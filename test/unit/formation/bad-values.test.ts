@@ -1,7 +1,7 @@
 import { describe, it } from 'vitest';
 import { badValues, subtlyBadValues } from '../../corpus/values.ts';
-import { expectFault } from '../refusal.ts';
+import { expectOneError } from '../refusal.ts';
 
 describe('a value that is not allowed is refused with its key, its line and what is allowed', () => {
-  it.each([...badValues, ...subtlyBadValues])('%s', (...bad) => expectFault(bad));
+  it.each([...badValues, ...subtlyBadValues])('%s', (...bad) => expectOneError(bad));
 });

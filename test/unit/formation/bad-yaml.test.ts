@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { badRoots, badYaml } from '../../corpus/yaml.ts';
 import { formationOf } from '../builders.ts';
-import { expectSentences, faultsOf } from '../refusal.ts';
+import { errorsOf, expectSentences } from '../refusal.ts';
 
 describe('a file that is no YAML for a formation is refused in a sentence', () => {
   it.each(badYaml)('%s', (_, text, where) => {
-    const faults = faultsOf(() => formationOf(text));
-    expectSentences(faults);
-    expect(faults[0]).toMatch(where);
+    const errors = errorsOf(() => formationOf(text));
+    expectSentences(errors);
+    expect(errors[0]).toMatch(where);
   });
 });
 
 describe('a file whose root is no map is refused as such', () => {
   it.each(badRoots)('%s', (_, text, found) => {
-    expect(faultsOf(() => formationOf(text))).toEqual([
+    expect(errorsOf(() => formationOf(text))).toEqual([
       `f.yaml:1: the file: must be a map of keys, such as \`formation: default\` (found ${found})`,
     ]);
   });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { parseFormation } from '../../../src/formation/file/load.ts';
 import { membersOf } from '../../../src/formation/formation.ts';
-import { parseFormation } from '../../../src/formation/load.ts';
 import { timingsProfiles } from '../../../src/formation/timings.ts';
-import { key } from '../../corpus/values.ts';
+import { keyLine } from '../../corpus/values.ts';
 import { builtInFormation, formationOf } from '../builders.ts';
 
 const nodeDefaults = { candidatePriority: 50, quorum: true, limits: {}, target: undefined };
@@ -42,7 +42,7 @@ const everyDefault = {
 };
 
 describe('the built-in formation', () => {
-  it('is the topology of the roadmap item, declared a lab', () => {
+  it('is a monitor and two data nodes, declared a lab', () => {
     expect(builtInFormation()).toEqual({ ...everyDefault, environment: 'lab' });
   });
 
@@ -110,7 +110,9 @@ describe('a formation file that leaves something out', () => {
   });
 
   it("takes the main component and the codename's suite of a repository that names neither", () => {
-    const formation = formationOf(`postgres: { packages: { repository: 'https://apt.example/pg', ${key} } }`);
+    const formation = formationOf(
+      `postgres: { packages: { repository: 'https://apt.example/pg', ${keyLine} } }`,
+    );
     expect(formation.postgres.packages).toEqual({
       source: 'repository',
       repository: 'https://apt.example/pg',

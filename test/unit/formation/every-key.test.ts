@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { clientRules, formationUri, membersOf } from '../../../src/formation/formation.ts';
-import { key } from '../../corpus/values.ts';
+import { keyLine } from '../../corpus/values.ts';
 import { formationOf } from '../builders.ts';
 
 /** What the keys beyond the first example mean. */
@@ -78,7 +78,7 @@ describe('packages', () => {
 
   it('come from a repository where there is one', () => {
     expect(
-      packages(`repository: 'http://[fd00::1]:8080/apt', ${key}, suite: noble, component: db/ha`),
+      packages(`repository: 'http://[fd00::1]:8080/apt', ${keyLine}, suite: noble, component: db/ha`),
     ).toMatchObject({
       source: 'repository',
       suite: 'noble',

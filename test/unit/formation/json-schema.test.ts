@@ -2,13 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { keyRows, mapsOf, publishedSchema } from '../../../scripts/schema.mjs';
-import { formationFile } from '../../../src/formation/schema.ts';
+import { formationFile } from '../../../src/formation/file/schema.ts';
 import { unknownKeys } from '../../corpus/keys.ts';
 import { badTopologies } from '../../corpus/topologies.ts';
 import { badValues } from '../../corpus/values.ts';
 import { badRoots } from '../../corpus/yaml.ts';
 import { formationOf } from '../builders.ts';
-import { committed, root, schemaFaults } from './json-schema.ts';
+import { committed, root, schemaErrors } from './json-schema.ts';
 
 /** The published JSON Schema, as an editor takes it, and the documentation made from it. */
 
@@ -32,7 +32,7 @@ it('documents every key', () => {
 describe('takes every formation that is one', () => {
   const labs = readdirSync(join(root, 'lab', 'formations'));
   it.each(labs)('lab/formations/%s', (name) => {
-    expect(schemaFaults(text('lab', 'formations', name))).toEqual([]);
+    expect(schemaErrors(text('lab', 'formations', name))).toEqual([]);
     formationOf(text('lab', 'formations', name));
   });
 
@@ -41,7 +41,7 @@ describe('takes every formation that is one', () => {
     const examples = blocks.filter((block) => /^(?:#.*\n)*formation: /.test(block));
     expect(examples.length).toBeGreaterThan(0);
     for (const example of examples) {
-      expect(schemaFaults(example)).toEqual([]);
+      expect(schemaErrors(example)).toEqual([]);
       formationOf(example);
     }
   });
@@ -49,11 +49,11 @@ describe('takes every formation that is one', () => {
 
 describe('marks every value and key that the actions refuse by themselves', () => {
   it.each([...badValues, ...unknownKeys, ...badTopologies])('%s', (_, bad) => {
-    expect(schemaFaults(bad)).not.toEqual([]);
+    expect(schemaErrors(bad)).not.toEqual([]);
   });
 
   it.each(badRoots)('%s', (_, bad) => {
-    expect(schemaFaults(bad)).not.toEqual([]);
+    expect(schemaErrors(bad)).not.toEqual([]);
   });
 });
 

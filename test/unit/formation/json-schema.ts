@@ -11,7 +11,7 @@ ajv.addKeyword('patternErrorMessage');
 const validate = ajv.compile(JSON.parse(committed) as object);
 
 /** What an editor marks by the published JSON Schema. */
-export function schemaFaults(yaml: string): string[] {
+export function schemaErrors(yaml: string): string[] {
   // An empty file is no map yet; editors do not mark it.
   if (validate(parse(yaml) ?? {})) return [];
   return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);

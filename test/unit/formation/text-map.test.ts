@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { readTextMap } from '../../../src/formation/yaml.ts';
+import { readTextMap } from '../../../src/formation/file/yaml.ts';
 import { expectSentences } from '../refusal.ts';
 
 const textsOf = (yaml: string) =>
@@ -9,8 +9,8 @@ const textsOf = (yaml: string) =>
 
 describe('a map of texts', () => {
   it('is read with its lines', () => {
-    const { entries, faults } = readTextMap('# by hand\na: one\n"b c": |\n  two\n  lines\n');
-    expect(faults).toEqual([]);
+    const { entries, errors } = readTextMap('# by hand\na: one\n"b c": |\n  two\n  lines\n');
+    expect(errors).toEqual([]);
     expect([...entries]).toEqual([
       ['a', { text: 'one', line: 2 }],
       ['b c', { text: 'two\nlines\n', line: 3 }],
@@ -34,7 +34,7 @@ describe('a map of texts', () => {
     ['comments alone', '# nothing yet\n'],
     ['an empty map', '{}'],
   ])('may be empty: %s', (_, yaml) => {
-    expect(readTextMap(yaml)).toEqual({ entries: new Map(), faults: [] });
+    expect(readTextMap(yaml)).toEqual({ entries: new Map(), errors: [] });
   });
 
   it.each([
@@ -55,16 +55,16 @@ describe('a map of texts', () => {
     ['a deep nest', `hunter2: ${'['.repeat(10_000)}`, /^is nested too deeply; at most 50 levels/],
     ['a large text', `a: ${'hunter2'.repeat(40_000)}`, /^280003 bytes; at most 262144 are read/],
   ])('is refused with the line, and without its text: %s', (_, yaml, expected) => {
-    const { faults } = readTextMap(yaml);
-    expectSentences(faults);
-    expect(faults.join('\n')).toMatch(expected);
-    expect(faults.join('\n')).not.toContain('hunter2');
+    const { errors } = readTextMap(yaml);
+    expectSentences(errors);
+    expect(errors.join('\n')).toMatch(expected);
+    expect(errors.join('\n')).not.toContain('hunter2');
   });
 
   it('is read beside what cannot be read', () => {
-    const { entries, faults } = readTextMap('a: one\nb: [x]\nc: three\n');
+    const { entries, errors } = readTextMap('a: one\nb: [x]\nc: three\n');
     expect([...entries.keys()]).toEqual(['a', 'c']);
-    expect(faults).toHaveLength(1);
+    expect(errors).toHaveLength(1);
   });
 
   it('gives back every text, quoted', () => {
@@ -99,9 +99,9 @@ describe('a map of texts', () => {
     );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
-        const { faults } = readTextMap(`Qx${pieces.join('')}Qx`);
-        if (faults.length > 0) expectSentences(faults);
-        expect(faults.join('\n')).not.toContain('Qx');
+        const { errors } = readTextMap(`Qx${pieces.join('')}Qx`);
+        if (errors.length > 0) expectSentences(errors);
+        expect(errors.join('\n')).not.toContain('Qx');
       }),
     );
   });

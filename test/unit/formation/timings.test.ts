@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type Timings, timingsFaults, timingsProfiles } from '../../../src/formation/timings.ts';
+import { timingsErrors } from '../../../src/formation/safe-timings.ts';
+import { type Timings, timingsProfiles } from '../../../src/formation/timings.ts';
 import { formationOf } from '../builders.ts';
-import { expectSentences, faultsOf } from '../refusal.ts';
+import { errorsOf, expectSentences } from '../refusal.ts';
 
 const fullCut = expect.stringMatching(/^two primaries after a full cut: the standby may take writes /);
 const monitorCut = expect.stringMatching(/^two primaries after a cut between primary and monitor: /);
@@ -28,12 +29,12 @@ describe('the profiles', () => {
   it.each(['balanced', 'fast'] as const)(
     '%s fences the old primary before the new one takes writes',
     (name) => {
-      expect(timingsFaults(timingsProfiles[name])).toEqual([]);
+      expect(timingsErrors(timingsProfiles[name])).toEqual([]);
     },
   );
 
   it("upstream's own defaults do not", () => {
-    expect(timingsFaults(timingsProfiles.upstream)).toEqual([fullCut]);
+    expect(timingsErrors(timingsProfiles.upstream)).toEqual([fullCut]);
   });
 
   it.each([
@@ -94,17 +95,17 @@ describe('a full cut: the old primary must be fenced before the new one may take
       }),
       [fullCut, neverSeen],
     ],
-  ])('%s', (_, timings, faults) => {
-    expect(timingsFaults(timings)).toEqual(faults);
+  ])('%s', (_, timings, errors) => {
+    expect(timingsErrors(timings)).toEqual(errors);
   });
 
-  it('the fault spells out the numbers', () => {
-    expect(timingsFaults(cut(8000, 3, 16_000))).toEqual([
+  it('the error spells out the numbers', () => {
+    expect(timingsErrors(cut(8000, 3, 16_000))).toEqual([
       'two primaries after a full cut: the standby may take writes 20 s after it ' +
         '(health checks 8 s + primary-demote-timeout 12 s), the old primary until 20.3 s ' +
         "(wal-sender-timeout 16 s, network-partition-timeout 3 s, and the keeper's rounds)",
     ]);
-    expect(timingsFaults(timingsProfiles.upstream)).toEqual([
+    expect(timingsErrors(timingsProfiles.upstream)).toEqual([
       expect.stringContaining(
         'may take writes 49 s after it (node-considered-unhealthy-timeout 20 s - 1 s + primary-demote-timeout 30 s)',
       ),
@@ -133,23 +134,23 @@ describe('a cut from the monitor alone: D must exceed the rounds of 4 s in which
       }),
       [monitorCut],
     ],
-  ])('%s', (_, timings, faults) => {
-    expect(timingsFaults(timings)).toEqual(faults);
+  ])('%s', (_, timings, errors) => {
+    expect(timingsErrors(timings)).toEqual(errors);
   });
 
-  it('every fault is told when several invariants are broken', () => {
+  it('every error is told when several invariants are broken', () => {
     const timings = clocks({
       primaryDemoteTimeoutMs: 1000,
       walSenderTimeoutMs: 5499,
       nodeConsideredUnhealthyTimeoutMs: 1000,
     });
-    expect(timingsFaults(timings)).toEqual([fullCut, monitorCut, neverSeen]);
+    expect(timingsErrors(timings)).toEqual([fullCut, monitorCut, neverSeen]);
   });
 });
 
 it('the keeper must see its standby once after it lost the monitor: W of at least 5.5 s', () => {
-  expect(timingsFaults(clocks({ walSenderTimeoutMs: 5500 }))).toEqual([]);
-  expect(timingsFaults(clocks({ walSenderTimeoutMs: 5499 }))).toEqual([neverSeen]);
+  expect(timingsErrors(clocks({ walSenderTimeoutMs: 5500 }))).toEqual([]);
+  expect(timingsErrors(clocks({ walSenderTimeoutMs: 5499 }))).toEqual([neverSeen]);
 });
 
 describe('explicit timings in a file', () => {
@@ -187,9 +188,9 @@ describe('explicit timings in a file', () => {
   it.each([{}, { 'accept-dual-primary-risk': false }])(
     'that would leave two primaries are refused with the invariant, its line and what takes the risk: %o',
     (given) => {
-      const faults = faultsOf(() => formationOf(file({ 'wal-sender-timeout': 60, ...given })));
-      expectSentences(faults);
-      expect(faults).toEqual([
+      const errors = errorsOf(() => formationOf(file({ 'wal-sender-timeout': 60, ...given })));
+      expectSentences(errors);
+      expect(errors).toEqual([
         expect.stringMatching(
           /^f\.yaml:2: timings: two primaries after a full cut: .*wal-sender-timeout 60 s.* \(accept-dual-primary-risk: true takes the risk\)$/,
         ),
@@ -201,6 +202,6 @@ describe('explicit timings in a file', () => {
     const formation = formationOf(file({ 'wal-sender-timeout': 60, 'accept-dual-primary-risk': true }));
     expect(formation.timingsName).toBe('explicit');
     expect(formation.timings).toEqual({ ...timings, walSenderTimeoutMs: 60_000 });
-    expect(timingsFaults(formation.timings)).toEqual([fullCut]);
+    expect(timingsErrors(formation.timings)).toEqual([fullCut]);
   });
 });

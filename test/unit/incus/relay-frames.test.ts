@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { FrameReader, frame } from '../../../src/incus/relay-frames.ts';
+import { FrameReader, frame } from '../../../src/incus/relay/relay-frames.ts';
 
 const anyFrame = fc.record({
   id: fc.integer({ min: 0, max: 0xffffffff }),

@@ -52,7 +52,7 @@ describe("the keeper's network_partition_timeout", () => {
 describe('the systemd unit', () => {
   const [monitor, primary] = membersOf(builtInFormation());
 
-  it('restarts pg_autoctl for ever, with enough open files, as the roadmap item asks', () => {
+  it('restarts pg_autoctl for ever, with enough open files', () => {
     if (!primary) throw new Error('the built-in formation has data nodes');
     const lines = unitText(primary, 15).split('\n');
     expect(lines).toEqual(
@@ -115,7 +115,7 @@ describe('connection strings', () => {
   it('lead keepers to the monitor', () => {
     const [monitor] = membersOf(builtInFormation());
     if (!monitor) throw new Error('the built-in formation has a monitor');
-    expect(monitorUri(builtInFormation(), monitor)).toBe(
+    expect(monitorUri(builtInFormation(), monitor, '')).toBe(
       'postgres://autoctl_node@pgaf-monitor.incus:5432/pg_auto_failover?sslmode=require&keepalives_idle=1&keepalives_interval=1&keepalives_count=2&tcp_user_timeout=3000',
     );
   });

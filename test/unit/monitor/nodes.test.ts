@@ -4,6 +4,8 @@ import {
   isConverged,
   isPromoted,
   isSettled,
+  isSucceeded,
+  servingPrimary,
   settledPrimary,
 } from '../../../src/monitor/nodes.ts';
 import { monitorNode } from '../builders.ts';
@@ -61,6 +63,31 @@ describe('the settled primary', () => {
   });
 });
 
+describe('the node that serves on', () => {
+  it.each(['primary', 'wait_primary', 'single'])(
+    'is the only one that is to, also on its way to %s',
+    (goalState) => {
+      const node = monitorNode({ reportedState: 'wait_primary', goalState });
+      expect(servingPrimary([replica, node])).toBe(node);
+    },
+  );
+
+  it.each([
+    ['among secondaries', [replica, third]],
+    [
+      'while the new one is only permitted',
+      [monitorNode({ goalState: 'wait_primary', reportedState: 'secondary' })],
+    ],
+    ['where it is to be demoted', [monitorNode({ goalState: 'demoted', reportedState: 'primary' }), replica]],
+    [
+      'where one is primary and another is to be',
+      [primary, monitorNode({ goalState: 'wait_primary', reportedState: 'secondary' })],
+    ],
+  ])('is nobody %s', (_, nodes) => {
+    expect(servingPrimary(nodes)).toBeUndefined();
+  });
+});
+
 describe('a formation is settled', () => {
   it('with one primary and secondaries, all converged and healthy', () => {
     expect(isSettled([primary, replica])).toBe(true);
@@ -90,5 +117,29 @@ describe('nodes in words', () => {
       'pgaf-primary: primary, pgaf-replica: catchingup → secondary (not healthy)',
     );
     expect(describeNodes([])).toBe('no node is registered');
+  });
+});
+
+describe('a frozen node', () => {
+  const wait = states('wait_primary', 'wait_primary');
+  it.each([
+    ['a primary that is one still', states('primary', 'primary'), states('secondary', 'secondary'), false],
+    ['a standby', states('secondary', 'secondary'), states('primary', 'primary'), false],
+    ['a standby that is given up', states('secondary', 'catchingup'), wait, false],
+    ['a primary in whose place another writes', states('primary', 'demoted'), wait, true],
+    [
+      'a primary while another is promoted',
+      states('primary', 'draining'),
+      states('secondary', 'prepare_promotion'),
+      true,
+    ],
+    ['a primary beside another', states('primary', 'primary'), wait, true],
+  ])('%s', (_, own, other, succeeded) => {
+    const nodes = [monitorNode({ name: 'one', ...own }), monitorNode({ name: 'two', ...other })];
+    expect(isSucceeded('one', nodes)).toBe(succeeded);
+  });
+
+  it('that the monitor does not know is known to nobody', () => {
+    expect(isSucceeded('three', [monitorNode({ name: 'one' })])).toBeUndefined();
   });
 });

@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Frames } from '../../../src/postgres/frames.ts';
 
-/** The first fault that is found in chunks that come one after the other. */
-function faultOf(chunks: Iterable<Buffer>): Error | undefined {
+/** The first refusal of chunks that come one after the other. */
+function refusalOf(chunks: Iterable<Buffer>): Error | undefined {
   const frames = new Frames();
   for (const chunk of chunks) {
-    const fault = frames.fault(chunk);
-    if (fault) return fault;
+    const passed = frames.pass(chunk);
+    if (passed instanceof Error) return passed;
   }
   return undefined;
 }
@@ -45,10 +45,31 @@ describe('the frames of the protocol', () => {
           chunks.push(whole.subarray(at, at + size));
           at += size;
         }
-        expect(faultOf(chunks)).toBeUndefined();
+        const frames = new Frames();
+        const passed = chunks.map((chunk) => frames.pass(chunk));
+        expect(Buffer.concat(passed as Buffer[]).equals(whole)).toBe(true);
       }),
     );
   });
+
+  it.each([1, 7, 4096, 10_000_000])(
+    'of an error or notice that is long are passed on with the beginning of its text, in chunks of %d bytes',
+    (size) => {
+      const long = (type: string) =>
+        message(type, Buffer.from(`SERROR\0VERROR\0CP0001\0M${'ü'.repeat(40_000)}\0Dmore\0\0`));
+      const short = message('E', Buffer.from('SERROR\0C42P01\0Mno such table\0\0'));
+      const row = message('D', Buffer.alloc(30_000));
+      const sent = Buffer.concat([ready, long('N'), row, short, long('E'), ready]);
+      const frames = new Frames();
+      const passed: Buffer[] = [];
+      for (let at = 0; at < sent.length; at += size)
+        passed.push(frames.pass(sent.subarray(at, at + size)) as Buffer);
+      const told = `SERROR\0VERROR\0CP0001\0M${'ü'.repeat(249)}… (80030 bytes in all)\0\0`;
+      const [notice, error] = [message('N', Buffer.from(told)), message('E', Buffer.from(told))];
+      const expected = Buffer.concat([ready, notice, row, short, error, ready]);
+      expect(Buffer.concat(passed).equals(expected)).toBe(true);
+    },
+  );
 
   it.each([
     ['text', Buffer.from('yes\n'.repeat(20))],
@@ -59,18 +80,18 @@ describe('the frames of the protocol', () => {
     ['a notice whose fields have no end', message('N', Buffer.from('SNOTICE\0'))],
     ['text after a message', Buffer.concat([message('Z', Buffer.from('I')), Buffer.from('garbage')])],
   ])('are not %s', (_, given) => {
-    expect(faultOf([given])?.message).toContain('what answers is no Postgres');
+    expect(refusalOf([given])?.message).toContain('what answers is no Postgres');
   });
 
   it('are not an answer without end', () => {
-    expect(faultOf(Array.from({ length: 64 }, () => large('D')))?.message).toContain('no Postgres');
+    expect(refusalOf(Array.from({ length: 64 }, () => large('D')))?.message).toContain('no Postgres');
   });
 
   it.each([
     ['many answers', [large('D'), ready]],
     ['what comes unasked', [large('A'), large('S')]],
   ])('are %s', (_, given) => {
-    expect(faultOf(Array.from({ length: 80 }, () => given).flat())).toBeUndefined();
+    expect(refusalOf(Array.from({ length: 80 }, () => given).flat())).toBeUndefined();
   });
 
   it('are not what goes on without end, by its first bytes', () => {
@@ -81,7 +102,7 @@ describe('the frames of the protocol', () => {
         yield Buffer.alloc(65_536, 'y');
       }
     };
-    expect(faultOf(endless())?.message).toContain('no Postgres');
+    expect(refusalOf(endless())?.message).toContain('no Postgres');
     expect(asked).toBe(1);
   });
 });

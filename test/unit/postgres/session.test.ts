@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream';
 import { describe, expect, it, vi } from 'vitest';
 import { EnvironmentError } from '../../../src/contract/errors.ts';
-import { Session } from '../../../src/postgres/session.ts';
+import { Session, sqlStateOf } from '../../../src/postgres/session.ts';
 
 /** A server that says the same to whoever connects, and what was said to it. */
 function serverThatSays(answer: Buffer) {
@@ -57,6 +57,47 @@ describe('a session', () => {
     await expect(Session.open(stream, options)).rejects.toThrow('asks its superuser for a password');
     expect(heard()).not.toContain('of-somebody-else');
     vi.unstubAllEnvs();
+  });
+
+  it('tells the server at its start what it has set, before anything that others have by default', async () => {
+    const { stream, heard } = serverThatSays(message('E'));
+    await expect(Session.open(stream, { ...options, version: 17 })).rejects.toThrow();
+    for (const setting of [
+      'search_path=pg_catalog,pg_temp',
+      'default_transaction_isolation=read\\ committed',
+      'statement_timeout=0',
+      'transaction_timeout=0',
+    ])
+      expect(heard()).toContain(`-c ${setting}`);
+  });
+
+  it('does not keep an error of megabytes, nor what a terminal would obey', async () => {
+    const long = `SFATAL\0C57P03\0Mno\u001b[2J${'x'.repeat(1_500_000)}\0\0`;
+    const head = Buffer.alloc(5);
+    head.write('E');
+    head.writeUInt32BE(long.length + 4, 1);
+    const { stream } = serverThatSays(Buffer.concat([head, Buffer.from(long)]));
+    const error = await Session.open(stream, options).catch((thrown: unknown) => thrown as Error);
+    expect((error as Error).message.length).toBeLessThan(600);
+    expect((error as Error).message).toMatch(/^no\\u001b\[2Jx+… \(\d+ bytes in all\)$/);
+    expect(sqlStateOf(error)).toBe('57P03');
+  });
+
+  it('says whose Postgres does not answer a statement, and which process there has it', async () => {
+    const greeting = [
+      message('R', 0, 0, 0, 0),
+      message('K', 0, 0, 4, 0xd2, 0, 0, 0, 1),
+      message('Z', 'I'.charCodeAt(0)),
+    ];
+    const { stream } = serverThatSays(Buffer.concat(greeting));
+    const session = await Session.open(stream, { ...options, server: 'pgaf-replica' });
+    expect(session.backend).toBe(1234);
+    await expect(session.query('SELECT 1', [], { deadlineMs: 30 })).rejects.toThrow(
+      /^gave up after 0\.03 s waiting for Postgres in pgaf-replica to answer a query$/,
+    );
+    await expect(session.query('SELECT 1')).rejects.toThrow(
+      /^the session with Postgres in pgaf-replica ended: gave up/,
+    );
   });
 
   it('of the application asks for TLS first, and gives its password to nobody who has none', async () => {

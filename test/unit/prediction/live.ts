@@ -1,5 +1,5 @@
 import { type Timings, timingsProfiles } from '../../../src/formation/timings.ts';
-import type { LiveNode, LiveSettings } from '../../../src/prediction/settings.ts';
+import type { LiveNode, LiveSettings } from '../../../src/prediction/basis.ts';
 
 /** What check-formation would read from a formation that provision-pgaf made. */
 export function liveOf(

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type Timings, timingsProfiles } from '../../../src/formation/timings.ts';
-import { type FaultClass, predict, type Span } from '../../../src/prediction/prediction.ts';
-import type { LiveNode } from '../../../src/prediction/settings.ts';
+import type { LiveNode } from '../../../src/prediction/basis.ts';
+import { predict } from '../../../src/prediction/prediction.ts';
+import type { FaultClass, Span } from '../../../src/prediction/record.ts';
 import { liveOf } from './live.ts';
 
 /** Every figure of docs/timings.md lies inside what is predicted of those settings. */

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Timings, timingsFaults, timingsProfiles } from '../../../src/formation/timings.ts';
-import { type FaultClass, faultClasses, predict, type Span } from '../../../src/prediction/prediction.ts';
-import type { LiveSettings } from '../../../src/prediction/settings.ts';
+import { timingsErrors } from '../../../src/formation/safe-timings.ts';
+import { type Timings, timingsProfiles } from '../../../src/formation/timings.ts';
+import type { LiveSettings } from '../../../src/prediction/basis.ts';
+import { predict } from '../../../src/prediction/prediction.ts';
+import { type FaultClass, faultClasses, type Span } from '../../../src/prediction/record.ts';
 import { liveOf } from './live.ts';
 
 const ms = fc.integer({ min: 1, max: 60_000 });
@@ -89,7 +91,7 @@ describe('whatever the clocks', () => {
         const leaves = (fault: FaultClass) => (prediction[fault].fencing?.margin?.least ?? 0) > 0;
         const sound = leaves('full-cut') && leaves('monitor-cut');
         seen.add(sound);
-        expect(sound).toBe(timingsFaults(timings).length === 0);
+        expect(sound).toBe(timingsErrors(timings).length === 0);
       }),
       { numRuns: 5000 },
     );

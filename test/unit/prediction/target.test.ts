@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Timings, timingsProfiles } from '../../../src/formation/timings.ts';
-import { predict, type Span } from '../../../src/prediction/prediction.ts';
+import { predict } from '../../../src/prediction/prediction.ts';
+import type { Span } from '../../../src/prediction/record.ts';
 import { meetsTarget } from '../../../src/prediction/target.ts';
 import { expectSentences } from '../refusal.ts';
 import { liveOf } from './live.ts';

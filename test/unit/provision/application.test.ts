@@ -11,10 +11,11 @@ import {
   nothingFound,
   type OpenDatabase,
   readApplication,
-} from '../../../src/provision/application.ts';
+} from '../../../src/provision/application/application.ts';
+import { createExtension, type Strangers } from '../../../src/provision/application/extensions.ts';
 import { Steps } from '../../../src/provision/steps.ts';
 import { builtInFormation, formationOf } from '../builders.ts';
-import { expectSentences, faultsOf } from '../refusal.ts';
+import { errorsOf, expectSentences } from '../refusal.ts';
 
 const formation = formationOf(`environment: lab
 postgres:
@@ -229,7 +230,7 @@ describe('what stands already', () => {
   });
 
   it('is refused, all of it, where the server lacks an extension', () => {
-    const faults = faultsOf(() =>
+    const errors = errorsOf(() =>
       stepsOf(
         drift((found) => {
           for (const name of ['cube', 'pgcrypto']) found.available.delete(name);
@@ -238,14 +239,93 @@ describe('what stands already', () => {
         }),
       ),
     );
-    expectSentences(faults);
-    expect(faults).toEqual([
+    expectSentences(errors);
+    expect(errors).toEqual([
       expect.stringMatching(
         /^postgres: database veza .* pgcrypto, .* Postgres 16 .* postgres\.packages\.extra$/,
       ),
       expect.stringMatching(/^postgres: database reports .* cube, .* postgres\.packages\.extra$/),
     ]);
   });
+
+  it('is refused where a superuser would run what is another’s to create an extension', () => {
+    const drifted = (named: string[], footholds: Strangers['footholds'] = []) =>
+      drift((found) => {
+        const veza = databaseOf(found, 'veza');
+        veza.extensions.delete('uuid-ossp');
+        veza.strangers = { named, footholds };
+      });
+    expect(words(drifted([]))).toEqual(['create extension uuid-ossp in veza']);
+    const errors = errorsOf(() => stepsOf(drifted(['function lower(text, VARIADIC integer[])'])));
+    expectSentences(errors);
+    expect(errors).toEqual([
+      expect.stringMatching(
+        /^postgres: database veza is to have the extension uuid-ossp, whose script a superuser runs, .*: function lower\(text, VARIADIC integer\[\]\); drop or rename it/,
+      ),
+    ]);
+    // Schemas that the script sees besides public: a sentence each.
+    const evil = { schema: 'evil', extension: 'cube' };
+    const remedy = 'make a superuser its owner (ALTER SCHEMA evil OWNER TO postgres)';
+    const held = errorsOf(() =>
+      stepsOf(
+        drifted(
+          [],
+          [
+            { ...evil, reason: 'it belongs to veza', remedy },
+            { ...evil, reason: 'it holds function evil.lower(integer) of veza', remedy: 'drop it' },
+            { schema: 'topology', extension: 'postgis_topology', reason: 'it belongs to etl', remedy },
+          ],
+        ),
+      ),
+    );
+    expectSentences(held);
+    expect(held).toEqual([
+      `postgres: database veza is to have the extension uuid-ossp, whose script a superuser runs with schema evil in its path, for cube, and might run what is not a superuser's there: it belongs to veza, it holds function evil.lower(integer) of veza; ${remedy}, drop it, or create the extension by hand`,
+      expect.stringMatching(
+        / with schema topology in its path, for postgis_topology, .*: it belongs to etl; /,
+      ),
+    ]);
+    // Where all extensions are there, none is created.
+    const there = drift((found) =>
+      Object.assign(databaseOf(found, 'veza'), { strangers: { named: ['x'], footholds: [] } }),
+    );
+    expect(words(there)).toEqual([]);
+  });
+
+  it.each([
+    ['none', [], []],
+    ['a function in public', ['function lower(integer)'], []],
+    [
+      'a schema of another',
+      [],
+      [{ schema: 'evil', extension: 'cube', reason: 'it belongs to veza', remedy: 'have its owner changed' }],
+    ],
+  ])(
+    'is created only where nothing of another is in its path, looked for under locks: %s',
+    async (_, named, held) => {
+      const asked: { sql: string; values: readonly unknown[] }[] = [];
+      const session = {
+        query: (sql: string, values: readonly unknown[] = []) => {
+          asked.push({ sql, values });
+          const rows = sql.includes(' AS stranger') ? named.map((stranger) => ({ stranger })) : [];
+          return Promise.resolve(sql.includes(' AS remedy') ? held : rows) as never;
+        },
+      };
+      const harmless = named.length + held.length === 0;
+      const created = createExtension(session, 'veza', 'earthdistance');
+      if (harmless) await created;
+      else
+        await expect(created).rejects.toThrow(
+          /^postgres: database veza is to have the extension earthdistance, /,
+        );
+      expect(asked[0]?.sql).toMatch(
+        /LOCK TABLE pg_catalog\.pg_namespace, pg_catalog\.pg_extension, .*pg_proc/,
+      );
+      expect(asked.find(({ sql }) => sql.includes(' AS remedy'))?.values).toEqual([['earthdistance']]);
+      expect(asked.some(({ sql }) => sql.includes('CREATE EXTENSION'))).toBe(harmless);
+      expect(asked.at(-1)?.sql).toBe(harmless ? 'COMMIT' : 'ROLLBACK');
+    },
+  );
 
   it('is never dropped, whatever was found', () => {
     const name = fc.constantFrom('veza', 'reporter', 'etl', 'reports', 'scratch', 'other');
@@ -282,7 +362,7 @@ function primary(row: Record<string, unknown>, extensions: Record<string, string
     Promise.resolve({
       query: (sql: string, values: readonly unknown[] = []) => {
         asked.push({ database, sql, values });
-        if (sql.includes('pg_extension'))
+        if (sql === 'SELECT extname FROM pg_extension')
           return Promise.resolve((extensions[database] ?? []).map((extname) => ({ extname }))) as never;
         return Promise.resolve(sql.startsWith('SELECT') ? [row] : []) as never;
       },
@@ -312,19 +392,21 @@ describe('a primary', () => {
             publicConnect: true,
             connect: new Set(['veza']),
             extensions: new Set(['plpgsql', 'pgcrypto']),
+            strangers: { named: [], footholds: [] },
           },
         ],
         ['scratch', { owner: 'etl', publicConnect: false, connect: new Set(), extensions: new Set() }],
       ]),
       available: new Set(['pgcrypto']),
     });
-    expect(asked.map(({ database }) => database)).toEqual(['postgres', 'veza']);
+    expect(asked.map(({ database }) => database)).toEqual(['postgres', 'veza', 'veza', 'veza', 'veza']);
+    for (const each of asked.slice(3)) expect(each.values).toEqual([['uuid-ossp']]);
     expect(asked[0]?.values).toEqual([
       ['veza', 'reporter', 'etl'],
       ['veza', 'reports', 'scratch'],
       ['pgcrypto', 'uuid-ossp', 'cube'],
     ]);
-    for (const { sql } of asked) expect(sql).toMatch(/^SELECT/);
+    for (const { sql } of asked) expect(sql).toMatch(/^\s*(?:SELECT|WITH)\b/);
   });
 
   it('is told each step in the database that it is of, in order', async () => {
@@ -334,9 +416,13 @@ describe('a primary', () => {
       available: ['pgcrypto', 'uuid-ossp', 'cube'],
     });
     expect(await ensured(open)).toEqual(words(nothingFound));
-    expect(asked.slice(1).map(({ database }) => database)).toEqual(
+    const told = asked.slice(1).filter(({ sql }) => /^CREATE|CREATE EXTENSION/.test(sql));
+    expect(told.map(({ database }) => database)).toEqual(
       stepsOf(nothingFound).map(({ database }) => database),
     );
+    // An extension is a transaction of its own, in which nobody else makes functions.
+    expect(asked.filter(({ sql }) => sql.includes('LOCK TABLE'))).toHaveLength(3);
+    expect(asked.filter(({ sql }) => sql === 'COMMIT')).toHaveLength(3);
   });
 
   it('is told nothing where one step is impossible', async () => {
@@ -361,7 +447,7 @@ describe('a primary', () => {
       { veza: ['pgcrypto', 'uuid-ossp'], reports: ['cube'] },
     );
     expect(await ensured(open)).toEqual([]);
-    for (const { sql } of asked) expect(sql).toMatch(/^SELECT/);
+    for (const { sql } of asked) expect(sql).toMatch(/^\s*(?:SELECT|WITH)\b/);
   });
 });
 
@@ -369,6 +455,6 @@ describe('a primary', () => {
 async function ensured(open: OpenDatabase): Promise<string[]> {
   const silent = { info: () => {}, warn: () => {}, debug: () => {} };
   const steps = new Steps(silent, 'apply');
-  await ensureApplication(open, formation, passwords, steps);
+  await ensureApplication(open, { formation, steps }, passwords);
   return steps.changes.map(({ what }) => what);
 }

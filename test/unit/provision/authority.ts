@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** A certificate made by openssl, its key, and where they are. */
-export interface Made {
+export interface MadeCertificate {
   pem: string;
   key: string;
   files: { certificate: string; key: string };
@@ -48,8 +48,13 @@ export class Openssl {
       days = 365,
       kind = 'ec',
       key = this.newKey(kind),
-    }: { by?: Made | undefined; days?: number; kind?: KeyKind; key?: { text: string; file: string } } = {},
-  ): Made {
+    }: {
+      by?: MadeCertificate | undefined;
+      days?: number;
+      kind?: KeyKind;
+      key?: { text: string; file: string };
+    } = {},
+  ): MadeCertificate {
     const [request, extra, certificate] = [this.path(), this.path(), this.path()];
     writeFileSync(extra, `${extensions.join('\n')}\n`);
     this.run('req', '-new', '-key', key.file, '-subj', subject, '-out', request);
@@ -67,7 +72,7 @@ export class Openssl {
     };
   }
 
-  authority(name: string, by?: Made, days = 3650, key = this.newKey()): Made {
+  authority(name: string, by?: MadeCertificate, days = 3650, key = this.newKey()): MadeCertificate {
     return this.make(`/O=Veza/CN=${name}`, ['basicConstraints=critical,CA:TRUE', 'keyUsage=keyCertSign'], {
       by,
       days,
@@ -76,7 +81,11 @@ export class Openssl {
   }
 
   /** @param names as subjectAltName takes them: `DNS:a.incus,IP:10.0.0.1`; '' for none */
-  server(by: Made, names: string, options: { days?: number; kind?: KeyKind; more?: string[] } = {}): Made {
+  server(
+    by: MadeCertificate,
+    names: string,
+    options: { days?: number; kind?: KeyKind; more?: string[] } = {},
+  ): MadeCertificate {
     return this.make(
       '/CN=pgaf',
       [

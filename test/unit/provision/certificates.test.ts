@@ -7,11 +7,11 @@ import {
   type Certificates,
   certificatesOf,
   type GivenCertificates,
-} from '../../../src/provision/certificates.ts';
-import { isPem, pemBlocks } from '../../../src/provision/pem.ts';
+} from '../../../src/provision/certificates/certificates.ts';
+import { isPem, pemBlocks } from '../../../src/provision/certificates/pem.ts';
 import { formationOf } from '../builders.ts';
-import { expectSentences, faultsOf } from '../refusal.ts';
-import { type Made, Openssl } from './authority.ts';
+import { errorsOf, expectSentences } from '../refusal.ts';
+import { type MadeCertificate, Openssl } from './authority.ts';
 
 const openssl = new Openssl();
 afterAll(() => openssl.close());
@@ -28,7 +28,7 @@ const good: GivenCertificates = { ca: root.pem, certificate: server.pem, key: se
 
 const dayMs = 86_400_000;
 const now = Date.now() + 60_000;
-const given = (made: Made, ca = root.pem): GivenCertificates => ({
+const given = (made: MadeCertificate, ca = root.pem): GivenCertificates => ({
   ca,
   certificate: made.pem,
   key: made.key,
@@ -46,12 +46,12 @@ const certificateOf = (inputs: GivenCertificates, name = 'pgaf-monitor') => {
 
 /** Refused for these reasons, in sentences, none of which holds a line of a key. */
 function refused(inputs: GivenCertificates, formation = verifyFull, nowMs = now): readonly string[] {
-  const faults = faultsOf(() => certificatesOf(inputs, formation, nowMs));
-  expectSentences(faults);
+  const errors = errorsOf(() => certificatesOf(inputs, formation, nowMs));
+  expectSentences(errors);
   const keyLines = inputs.key.split('\n').map((line) => line.trim());
   for (const line of keyLines.filter((each) => each.length > 20 && !each.includes('-----')))
-    expect(faults.join('\n')).not.toContain(line);
-  return faults;
+    expect(errors.join('\n')).not.toContain(line);
+  return errors;
 }
 
 describe('self-signed', () => {
@@ -61,8 +61,8 @@ describe('self-signed', () => {
 
   it('refuses each that is given', () => {
     expect(refused({ ...good, certificate: '' }, selfSigned)).toEqual([
-      expect.stringMatching(/^input tls-ca: means nothing with tls: self-signed; .*verify-ca/),
-      expect.stringMatching(/^input tls-key: means nothing/),
+      expect.stringMatching(/^input tls-ca: has no meaning with tls: self-signed; .*verify-ca/),
+      expect.stringMatching(/^input tls-key: has no meaning/),
     ]);
   });
 });
@@ -183,13 +183,13 @@ describe('a map of certificates', () => {
 
   it('has every container of the formation and no other; names are told by their line', () => {
     const { 'pgaf-replica': _, ...rest } = mapOf('key');
-    const faults = refused({
+    const errors = refused({
       ...map,
       certificate: stringify({ 'not-there': each[0]?.pem ?? '', ...mapOf('pem') }),
       key: stringify(rest),
     });
-    expect(faults).toEqual([
-      "input tls-certificate: line 1: is none of the formation's containers: pgaf-monitor, pgaf-primary, pgaf-replica",
+    expect(errors).toEqual([
+      "input tls-certificate: line 1: is not one of the formation's containers: pgaf-monitor, pgaf-primary, pgaf-replica",
       'input tls-key: lacks pgaf-replica; a map has every container of the formation',
     ]);
   });
@@ -200,7 +200,7 @@ describe('a map of certificates', () => {
     refused({ ...map, key: `? |\n  ${key.trim().replaceAll('\n', '\n  ')}\n: pgaf-monitor\n` });
   });
 
-  it('tells the member of each fault', () => {
+  it('tells the member of each error', () => {
     const broken = { ...mapOf('key'), 'pgaf-replica': 'nothing', 'pgaf-primary': 'tls-key-from-the-vault' };
     expect(refused({ ...map, key: stringify(broken) })).toEqual([
       expect.stringMatching(/^input tls-key: pgaf-primary: must hold one private key in PEM/),
@@ -233,7 +233,7 @@ describe('what is missing or is no PEM', () => {
     [
       'a damaged key',
       '-----BEGIN PRIVATE KEY-----\nMIIBc2VjcmV0\n-----END PRIVATE KEY-----',
-      /holds a private key; it belongs into tls-key/,
+      /holds a private key; it belongs in tls-key/,
       /cannot be read; it is damaged/,
     ],
     ['two keys', server.key + server.key, /holds a private key/, /must hold one private key/],
@@ -246,18 +246,18 @@ describe('what is missing or is no PEM', () => {
     [
       'a request',
       '-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n-----END CERTIFICATE REQUEST-----',
-      /holds a CERTIFICATE REQUEST, which is no certificate/,
+      /holds a CERTIFICATE REQUEST, which is not a certificate/,
       /must hold one private key/,
     ],
   ])('is told for each input: %s', (_, text, ofCertificates, ofKey) => {
-    const faults = refused({ ca: text, certificate: text, key: text });
+    const errors = refused({ ca: text, certificate: text, key: text });
     for (const [input, expected] of [
       ['tls-ca', ofCertificates],
       ['tls-certificate', ofCertificates],
       ['tls-key', ofKey],
     ] as const)
       expect(
-        faults.filter((fault) => fault.startsWith(`input ${input}: `) && expected.test(fault)),
+        errors.filter((error) => error.startsWith(`input ${input}: `) && expected.test(error)),
       ).toHaveLength(1);
   });
 });
@@ -290,13 +290,13 @@ describe('a key', () => {
     const file = openssl.path();
     openssl.run('genpkey', '-algorithm', 'X25519', '-out', file);
     expect(refused({ ...good, key: readFileSync(file, 'utf8') })).toEqual([
-      expect.stringMatching(/^input tls-key: is of a kind that TLS has no use for/),
+      expect.stringMatching(/^input tls-key: is of a kind that TLS cannot use/),
     ]);
   });
 
   it('that is too short for OpenSSL is refused', () => {
     expect(refused(given(openssl.server(root, hosts, { kind: 'rsa-1024' })))).toEqual([
-      'input tls-certificate: certificate 1 (CN=pgaf) has an RSA key of 1024 bits; OpenSSL takes 2048 and more',
+      'input tls-certificate: certificate 1 (CN=pgaf) has an RSA key of 1024 bits; OpenSSL requires at least 2048',
     ]);
   });
 });
@@ -342,7 +342,7 @@ describe('the chain', () => {
     const own = openssl.server(server, hosts);
     expect(refused({ ...given(own), certificate: own.pem + server.pem })).toHaveLength(1);
     expect(refused({ ...good, ca: root.pem + server.pem })).toEqual([
-      'input tls-ca: certificate 2 (CN=pgaf) is no CA: its basic constraints do not say CA:TRUE',
+      'input tls-ca: certificate 2 (CN=pgaf) is not a CA: its basic constraints do not say CA:TRUE',
     ]);
   });
 });
@@ -526,7 +526,7 @@ describe('everything that is wrong', () => {
       days: 5,
       more: ['extendedKeyUsage=clientAuth'],
     });
-    const faults = refused(
+    const errors = refused(
       { ca: root.pem, certificate: own.pem, key: server.key },
       verifyFull,
       now + 6 * dayMs,
@@ -539,8 +539,8 @@ describe('everything that is wrong', () => {
       /expired on/,
       /is not for servers/,
     ])
-      expect(faults.filter((fault) => expected.test(fault))).toHaveLength(1);
-    expect(faults).toHaveLength(7);
+      expect(errors.filter((error) => expected.test(error))).toHaveLength(1);
+    expect(errors).toHaveLength(7);
   });
 
   it('is told of any text, without anything of the key', () => {
@@ -557,10 +557,10 @@ describe('everything that is wrong', () => {
     fc.assert(
       fc.property(anyText, anyText, anyText, (ca, certificate, key) => {
         refused({ ca, certificate, key: `${key} Qx7#secret` });
-        const faults = faultsOf(() =>
+        const errors = errorsOf(() =>
           certificatesOf({ ca, certificate, key: `${key} Qx7#secret` }, verifyCa, now),
         );
-        expect(faults.join('\n')).not.toContain('Qx7');
+        expect(errors.join('\n')).not.toContain('Qx7');
       }),
     );
   });
@@ -574,7 +574,7 @@ describe('everything that is wrong', () => {
       },
     );
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-    for (const fault of refused(given(own))) expect(fault).not.toMatch(/[\u0000-\u001f]/);
+    for (const error of refused(given(own))) expect(error).not.toMatch(/[\u0000-\u001f]/);
   });
 });
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Image } from '../../../src/incus/incus.ts';
-import { keyOf, outdated } from '../../../src/provision/base-image.ts';
+import type { Image, Profile } from '../../../src/incus/answers.ts';
+import { keptAmong } from '../../../src/provision/image/base-image.ts';
+import { outdated } from '../../../src/provision/image/leftovers.ts';
+import { keyOf } from '../../../src/provision/image/recipe.ts';
 import { formationOf } from '../builders.ts';
 
 const fingerprint = 'f'.repeat(64);
@@ -35,8 +37,30 @@ describe('the key of a base image', () => {
         'packages: { suite: x }',
         'packages: { component: x }',
       ].map((one) => keyWith(`postgres: { ${one} }`)),
+      keyWith('incus: { profiles: [default, ha] }'),
+      keyWith('incus: { profiles: [ha, default] }'),
+      keyWith('incus: { network: other }'),
     ];
     expect(new Set([plain, ...others]).size).toBe(others.length + 1);
+  });
+
+  it('is another for what the profiles hold, in whatever order it is told', () => {
+    const key = (...profiles: Profile[]) => keyOf(formationOf(''), fingerprint, profiles);
+    const nic = { type: 'nic', network: 'incusbr0' };
+    const root = { type: 'disk', path: '/', pool: 'default' };
+    const all = [
+      key(),
+      key({ config: {}, devices: {} }),
+      key({ config: { 'cloud-init.user-data': 'packages: [vim]' }, devices: {} }),
+      key({ config: {}, devices: { eth0: nic } }),
+      key({ config: {}, devices: { eth0: { ...nic, network: 'other' } } }),
+      key({ config: {}, devices: { eth0: nic, root } }),
+    ];
+    expect(new Set(all).size).toBe(all.length);
+    const turned = { network: 'incusbr0', type: 'nic' };
+    expect(key({ config: { a: '1', b: '2' }, devices: { root, eth0: turned } })).toBe(
+      key({ config: { b: '2', a: '1' }, devices: { eth0: nic, root } }),
+    );
   });
 
   it('does not hang on the order in which pins and packages are written', () => {
@@ -80,5 +104,34 @@ describe('base images that a new one makes superfluous', () => {
   it("are none that are not pgha's, whatever their names", () => {
     const named = image('named', undefined, 400 * day, { aliases: ['pgha-0123456789ab'] });
     expect(removed(named, image('bare', undefined, 400 * day, { aliases: [] }))).toEqual([]);
+  });
+});
+
+describe('a base image that is kept, where the image server is away', () => {
+  const formation = formationOf('image: images:debian/12');
+  const profiles = [{ config: {}, devices: { eth0: { type: 'nic' } } }];
+  const made = (source: string, uploadedAt: number, of = profiles): Image => ({
+    fingerprint: `${uploadedAt}`.padStart(64, '0'),
+    aliases: [`pgha-${keyOf(formation, source, of)}`],
+    properties: {
+      'pgha.image': formation.image,
+      'pgha.fingerprint': source,
+      'pgha.baked': `day ${uploadedAt}`,
+    },
+    uploadedAt,
+    usedAt: 0,
+  });
+  const [older, newer] = ['1', '2'].map((digit) => digit.repeat(64)) as [string, string];
+
+  it('is the newest of those that have all that is needed, whatever they were made from', () => {
+    const found = keptAmong([made(newer, 2), made(older, 1)], formation, profiles);
+    expect(found).toEqual({ alias: `pgha-${keyOf(formation, newer, profiles)}`, baked: 'day 2' });
+  });
+
+  it('is none that was made with other profiles, of another formation, or by somebody else', () => {
+    const other = formationOf('image: images:debian/13');
+    const theirs: Image = { ...made(newer, 2), properties: {} };
+    expect(keptAmong([made(newer, 2, []), theirs], formation, profiles)).toBeUndefined();
+    expect(keptAmong([made(newer, 2)], other, profiles)).toBeUndefined();
   });
 });

@@ -4,19 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EnvironmentError, InputError } from '../../../src/contract/errors.ts';
-import type { PackageSource } from '../../../src/formation/formation.ts';
-import {
-  askPgdg,
-  explainUpdate,
-  matchesPin,
-  type PackageFacts,
-  packagesOf,
-  packageWork,
-  parsePackageFacts,
-  parsePgdg,
-  parsePolicies,
-  pinFaults,
-} from '../../../src/provision/packages.ts';
+import type { PackageSource } from '../../../src/formation/file/package-source.ts';
+import { parsePolicies } from '../../../src/provision/packages/apt.ts';
+import { explainUpdate, isLocked } from '../../../src/provision/packages/complaints.ts';
+import { type PackageFacts, parsePackageFacts } from '../../../src/provision/packages/package-facts.ts';
+import { matchesPin, packagesOf, packageWork, pinErrors } from '../../../src/provision/packages/packages.ts';
+import { offeredErrors, releaseErrors } from '../../../src/provision/packages/release.ts';
+import askPgdg from '../../../src/provision/packages/scripts/ask-pgdg.sh';
+import { parsePgdg } from '../../../src/provision/packages/source.ts';
 import { formationOf } from '../builders.ts';
 
 const key = '-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEabc\n=abcd\n-----END PGP PUBLIC KEY BLOCK-----\n';
@@ -96,11 +91,58 @@ describe('what is to be done', () => {
       'the version pins',
       'postgresql-16 16.3*',
     ]);
-    expect(pinFaults(formation, 'pgaf-replica', factsOf())).toEqual([
+    expect(pinErrors(formation, 'pgaf-replica', factsOf())).toEqual([
       expect.stringContaining(
         'postgres.packages.pins: postgresql-16 is pinned to 16.3*, and pgaf-replica, which holds data, runs 16.4-1.pgdg22.04+1',
       ),
     ]);
+  });
+});
+
+describe('a release of pg_auto_failover that is not known', () => {
+  const cli = 'pg-auto-failover-cli';
+  const extension = 'postgresql-16-auto-failover';
+  const withRelease = (version: string) =>
+    factsOf({ versions: new Map([...factsOf().versions, [cli, version], [extension, version]]) });
+  const policy = (name: string, candidate: string, ...others: string[]) =>
+    `${name}:\n  Installed: (none)\n  Candidate: ${candidate}\n  Version table:\n${[candidate, ...others]
+      .map((version) => `     ${version} 500\n        500 http://mirror x Packages\n`)
+      .join('')}`;
+
+  it('is not changed where it is installed', () => {
+    expect(releaseErrors(formationWith('pgdg'), 'pgaf-replica', withRelease('2.2-1.pgdg22.04+1'))).toEqual(
+      [],
+    );
+    expect(releaseErrors(formationWith('pgdg'), 'pgaf-replica', withRelease('2.3-1.pgdg22.04+1'))).toEqual([
+      'pgaf-replica: pg_auto_failover 2.3 is newer than the releases that this pgha knows (2.0 to 2.2), and nothing is changed in it; use a version of pgha that knows that release (docs/versions.md); check-formation and failover-drill go on, with a warning',
+    ]);
+  });
+
+  it('may be replaced by a pin', () => {
+    const formation = formationWith({ pins: { [cli]: '2.2*', [extension]: '2.2*' } });
+    expect(releaseErrors(formation, 'pgaf-replica', withRelease('2.3-1'))).toEqual([]);
+  });
+
+  it('is not installed, and the pin to a known one is told', () => {
+    const policies = parsePolicies(
+      policy(cli, '2.3-1.pgdg12+1', '2.2-1.pgdg12+1', '2.1-1') +
+        policy(extension, '2.3-1.pgdg12+1', '2.2-1.pgdg12+1'),
+    );
+    expect(offeredErrors([...installed], policies, "PGDG's archive")).toEqual([
+      'postgres.packages: PGDG\'s archive offers what is not known: pg_auto_failover 2.3 is newer than the releases that this pgha knows (2.0 to 2.2); say pins: { postgresql-16-auto-failover: "2.2*", pg-auto-failover-cli: "2.2*" } (docs/versions.md)',
+    ]);
+  });
+
+  it('is not installed where there is no other', () => {
+    const policies = parsePolicies(policy(cli, '1.6.4-1') + policy(extension, '1.6.4-1'));
+    expect(offeredErrors([...installed], policies, "the distribution's archive")).toEqual([
+      "postgres.packages: the distribution's archive offers what is not known: pg_auto_failover 1.6 is older than the releases that this pgha knows (2.0 to 2.2); choose another image or package source (docs/versions.md)",
+    ]);
+  });
+
+  it('is none of those that are', () => {
+    const policies = parsePolicies(policy(cli, '2.0-1+b2') + policy(extension, '2.0-1+b2'));
+    expect(offeredErrors([...installed], policies, "the distribution's archive")).toEqual([]);
   });
 });
 
@@ -223,6 +265,42 @@ describe('what apt-get update says of a source', () => {
       'cannot be reached from pgaf-monitor',
     ],
     [
+      'a server that refuses, of which apt says that it is not signed',
+      `E: Failed to fetch http://mirror/pgdg/dists/jammy-pgdg/InRelease  403  Forbidden [IP: 10.0.0.4 80]\nE: The repository '${release}' is not signed.`,
+      EnvironmentError,
+      'http://mirror/pgdg answers pgaf-monitor with 403 Forbidden',
+    ],
+    [
+      'a server with an error of its own',
+      `E: Failed to fetch http://mirror/pgdg/dists/jammy-pgdg/InRelease  503  Service Unavailable [IP: 10.0.0.4 80]\nE: The repository '${release}' is not signed.`,
+      EnvironmentError,
+      'with 503 Service Unavailable',
+    ],
+    [
+      'a proxy that asks for a login',
+      `E: Failed to fetch http://mirror/pgdg/dists/jammy-pgdg/InRelease  407  Proxy Authentication Required\nE: The repository '${release}' is not signed.`,
+      EnvironmentError,
+      'the proxy of pgaf-monitor does not let it through',
+    ],
+    [
+      "another server's certificate",
+      'W: Failed to fetch http://mirror/pgdg/dists/jammy-pgdg/InRelease  Certificate verification failed: The certificate is NOT trusted.  Could not handshake: Error in the certificate verification.',
+      EnvironmentError,
+      'has a certificate that pgaf-monitor does not take',
+    ],
+    [
+      "a portal's page",
+      `E: Failed to fetch http://mirror/pgdg/dists/jammy-pgdg/InRelease  Clearsigned file isn't valid, got 'NOSPLIT' (does the network require authentication?)\nE: The repository '${release}' is not signed.`,
+      EnvironmentError,
+      'is no package archive',
+    ],
+    [
+      'a name with 404 in it, of a source without an answer',
+      'W: Failed to fetch http://mirror/pgdg/pool-404/InRelease  Could not connect to mirror:80',
+      EnvironmentError,
+      'cannot be reached from pgaf-monitor',
+    ],
+    [
       'two keys for one address',
       'E: Conflicting values set for option Signed-By regarding source http://mirror/pgdg jammy-pgdg: /a != /b',
       InputError,
@@ -234,10 +312,31 @@ describe('what apt-get update says of a source', () => {
     expect(error?.message).toContain(message);
   });
 
+  it('a proxy that cannot be reached', () => {
+    const output =
+      'W: Failed to fetch http://mirror/pgdg/dists/jammy-pgdg/InRelease  Could not connect to cache.lan:3142 (10.0.0.9). - connect (111: Connection refused)\n';
+    const error = explainUpdate(output, { ...mirror, proxy: 'http://cache.lan:3142' }, 'pgaf-monitor');
+    expect(error?.message).toMatch(/^the proxy cache\.lan:3142 cannot be reached from pgaf-monitor; check/);
+  });
+
   it("another source's trouble is not ours", () => {
     const output = 'W: Failed to fetch http://other/dists/jammy/InRelease  Could not connect to other:80\n';
     const distribution: PackageSource = { source: 'distribution', component: 'main', pins: {}, extra: [] };
     expect(explainUpdate(output, mirror, 'pgaf-monitor')).toBeUndefined();
     expect(explainUpdate(output, distribution, 'pgaf-monitor')).toBeUndefined();
   });
+});
+
+describe('another apt or dpkg at work', () => {
+  it.each([
+    'Reading package lists...\nE: Could not get lock /var/lib/apt/lists/lock. It is held by process 20524 (apt-get)\nE: Unable to lock directory /var/lib/apt/lists/\n',
+    'E: Unable to lock directory /var/cache/apt/archives/',
+    'E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), is another process using it?',
+    'dpkg: error: dpkg frontend lock was locked by another process with pid 3214\nNote: removing the lock file is always wrong',
+  ])('is told by %j', (said) => expect(isLocked(said)).toBe(true));
+
+  it.each(['', 'E: Unable to locate package lock-frontend', 'W: lock', 'Setting up procps …'])(
+    'is not told by %j',
+    (said) => expect(isLocked(said)).toBe(false),
+  );
 });

@@ -2,9 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Log } from '../../../src/contract/log.ts';
 import type { Formation } from '../../../src/formation/formation.ts';
-import { accountPasswordsOf, passwordsOf, placeholderPassword } from '../../../src/provision/passwords.ts';
+import { placeholderPassword } from '../../../src/postgres/placeholder.ts';
+import { accountPasswordsOf, passwordsOf } from '../../../src/provision/passwords/passwords.ts';
 import { builtInFormation, formationOf, keptLog } from '../builders.ts';
-import { expectSentences, faultsOf } from '../refusal.ts';
+import { errorsOf, expectSentences } from '../refusal.ts';
 
 const lab = builtInFormation();
 const production = formationOf('environment: production');
@@ -31,9 +32,9 @@ describe('the placeholder password', () => {
     (environment) => {
       const formation = formationOf(`environment: ${environment}`);
       for (const given of ['', placeholderPassword]) {
-        const faults = faultsOf(() => applicationPassword(given, formation, keptLog()));
-        expectSentences(faults);
-        expect(faults).toEqual([
+        const errors = errorsOf(() => applicationPassword(given, formation, keptLog()));
+        expectSentences(errors);
+        expect(errors).toEqual([
           expect.stringMatching(
             new RegExp(
               `^input app-password: is .*environment is ${environment}; pass the password from your vault`,
@@ -64,9 +65,9 @@ describe('a password from the vault', () => {
     ['holds a carriage return', 'from-windows\r', /line breaks/],
     ['holds NUL', 'some\0where-long', /NUL/],
   ])('that %s is refused', (_, given, expected) => {
-    const faults = faultsOf(() => applicationPassword(given, production, keptLog()));
-    expectSentences(faults);
-    expect(faults[0]).toMatch(expected);
+    const errors = errorsOf(() => applicationPassword(given, production, keptLog()));
+    expectSentences(errors);
+    expect(errors[0]).toMatch(expected);
   });
 
   it('never shows in a message or in the log', () => {
@@ -96,8 +97,8 @@ describe('the passwords of further users', () => {
   const inProduction = formationOf(`environment: production\n${users}`);
   const inLab = formationOf(`environment: lab\n${users}`);
   const application = 'from-the-vault';
-  const faults = (given: string, formation = inProduction) =>
-    faultsOf(() => passwordsOf({ application, users: given }, formation, keptLog()));
+  const errors = (given: string, formation = inProduction) =>
+    errorsOf(() => passwordsOf({ application, users: given }, formation, keptLog()));
 
   it("come by name, after the application's own", () => {
     const log = keptLog();
@@ -124,7 +125,7 @@ describe('the passwords of further users', () => {
   });
 
   it('are asked for everywhere else, all together', () => {
-    const all = faultsOf(() =>
+    const all = errorsOf(() =>
       passwordsOf({ application: '', users: `etl: ${placeholderPassword}` }, inProduction, keptLog()),
     );
     expectSentences(all);
@@ -136,7 +137,7 @@ describe('the passwords of further users', () => {
   });
 
   it('keep to the same rules, in a lab as well', () => {
-    const all = faults('reporter: short\netl: "two\\nlines-long"\n', inLab);
+    const all = errors('reporter: short\netl: "two\\nlines-long"\n', inLab);
     expectSentences(all);
     expect(all).toEqual([
       'input user-passwords: reporter: must have at least 8 characters',
@@ -145,28 +146,28 @@ describe('the passwords of further users', () => {
   });
 
   it('are of users that the formation has, and an unknown name is not repeated: it may be a password', () => {
-    const all = faults('reporter: long-enough\nhunter2: etl\netl: long-enough\n');
+    const all = errors('reporter: long-enough\nhunter2: etl\netl: long-enough\n');
     expectSentences(all);
     expect(all).toEqual([
-      "input user-passwords: line 2: is none of the formation's further users (postgres.users), which are reporter, etl",
+      "input user-passwords: line 2: is not one of the formation's further users (postgres.users), which are reporter, etl",
     ]);
-    expect(faults('reporter: long-enough', formationOf('environment: lab'))).toEqual([
+    expect(errors('reporter: long-enough', formationOf('environment: lab'))).toEqual([
       expect.stringMatching(/line 1: .* which are none$/),
     ]);
   });
 
   it("do not hold the application's own", () => {
-    expect(faults('veza: long-enough\nreporter: long-enough\netl: long-enough')).toEqual([
+    expect(errors('veza: long-enough\nreporter: long-enough\netl: long-enough')).toEqual([
       expect.stringMatching(/^input user-passwords: line 1: veza is .* the input app-password$/),
     ]);
   });
 
   it('are told of by what is wrong with the map alone where it cannot be read', () => {
-    const all = faults('reporter: @hunter2\n etl: x');
+    const all = errors('reporter: @hunter2\n etl: x');
     expectSentences(all);
-    for (const fault of all)
-      expect(fault).toMatch(/^input user-passwords: line \d: (?:not valid YAML|must be)/);
-    expect(faults('just-a-password')).toEqual(['input user-passwords: must be a map of names']);
+    for (const error of all)
+      expect(error).toMatch(/^input user-passwords: line \d: (?:not valid YAML|must be)/);
+    expect(errors('just-a-password')).toEqual(['input user-passwords: must be a map of names']);
   });
 
   it('never show in a message or in the log', () => {
@@ -216,7 +217,7 @@ describe("the passwords of pg_auto_failover's accounts", () => {
     'line\nbreak',
     'from-a-file\n',
   ])('are refused where pg_auto_failover would have to quote them: %j', (password) => {
-    const all = faultsOf(() => given(password, password));
+    const all = errorsOf(() => given(password, password));
     expectSentences(all);
     expect(all).toEqual([
       expect.stringMatching(/^input autoctl-password: must be 8 to 128 letters, digits, /),
@@ -226,8 +227,18 @@ describe("the passwords of pg_auto_failover's accounts", () => {
   });
 
   it('are not the placeholder outside a lab', () => {
-    expect(faultsOf(() => given(placeholderPassword, ''))).toEqual([
+    expect(errorsOf(() => given(placeholderPassword, ''))).toEqual([
       expect.stringMatching(/^input autoctl-password: is the placeholder, .*environment is production/),
     ]);
   });
+});
+
+it('a password of a further user that was mangled on its way is refused', () => {
+  const formation = formationOf(
+    'environment: production\npostgres: { users: [{ name: reporter, databases: [veza] }] }',
+  );
+  const users = Buffer.from('reporter: "p\u00e4ssword"', 'latin1').toString();
+  expect(
+    errorsOf(() => passwordsOf({ application: 'hunter2-hunter2', users }, formation, keptLog())),
+  ).toEqual(['input user-passwords: reporter: holds what is no UTF-8; store it in that encoding']);
 });

@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { MonitorNode } from '../../../src/monitor/nodes.ts';
 import { type Facts, noFacts } from '../../../src/provision/facts.ts';
-import { type Found, pruneFaults, registrationOf } from '../../../src/provision/registration.ts';
+import {
+  type FoundMembers,
+  pruneErrors,
+  type Registered,
+  registrationOf,
+} from '../../../src/provision/nodes/registration.ts';
 import { builtInFormation, formationOf, monitorNode } from '../builders.ts';
 import { expectSentences } from '../refusal.ts';
 
@@ -29,63 +34,71 @@ function found({
   facts = { 'pgaf-primary': withData(), 'pgaf-replica': withData() },
   gone = [],
 }: {
-  registered?: MonitorNode[] | undefined;
+  registered?: MonitorNode[] | Registered;
   facts?: Record<string, Facts>;
   gone?: string[];
-} = {}): Found {
+} = {}): FoundMembers {
   const containers = ['pgaf-monitor', ...Object.keys(facts)].filter((name) => !gone.includes(name));
-  return { containers: new Set(containers), facts: new Map(Object.entries(facts)), registered };
+  return {
+    containers: new Set(containers),
+    facts: new Map(Object.entries(facts)),
+    registered: Array.isArray(registered) ? { kind: 'asked', nodes: registered } : registered,
+  };
 }
 
-const refused = (given: Found, expected: RegExp, file = formation) => {
-  const { faults } = registrationOf(file, given);
-  expectSentences(faults);
-  expect(faults).toEqual(expect.arrayContaining([expect.stringMatching(expected)]));
+const refused = (given: FoundMembers, expected: RegExp, file = formation) => {
+  const { errors } = registrationOf(file, given);
+  expectSentences(errors);
+  expect(errors).toEqual(expect.arrayContaining([expect.stringMatching(expected)]));
 };
 
 describe('the nodes of the file and those of the monitor', () => {
   it('are in order where both name the same', () => {
-    expect(registrationOf(formation, found())).toEqual({ faults: [], strays: [], gone: [], orphans: [] });
+    expect(registrationOf(formation, found())).toEqual({ errors: [], strays: [], gone: [], orphans: [] });
   });
 
   it('are in order where nothing exists yet', () => {
-    const nothing = { containers: new Set<string>(), facts: new Map(), registered: undefined };
-    expect(registrationOf(formation, nothing)).toEqual({ faults: [], strays: [], gone: [], orphans: [] });
+    const nothing = {
+      containers: new Set<string>(),
+      facts: new Map(),
+      registered: { kind: 'none' as const },
+    };
+    expect(registrationOf(formation, nothing)).toEqual({ errors: [], strays: [], gone: [], orphans: [] });
   });
 
   it('tell a node that the file does not name, and leave it', () => {
     const stray = monitorNode({ nodeId: 3, name: 'old', reportedState: 'secondary', goalState: 'secondary' });
-    const { faults, strays } = registrationOf(formation, found({ registered: [primary, replica, stray] }));
-    expect([faults, strays]).toEqual([[], [stray]]);
+    const { errors, strays } = registrationOf(formation, found({ registered: [primary, replica, stray] }));
+    expect([errors, strays]).toEqual([[], [stray]]);
   });
 
   it('tell a node whose container is gone', () => {
     const facts = { 'pgaf-primary': withData() };
-    expect(registrationOf(formation, found({ facts }))).toMatchObject({ faults: [], gone: [replica] });
+    expect(registrationOf(formation, found({ facts }))).toMatchObject({ errors: [], gone: [replica] });
   });
 
   it('tell a node whose container is another, without its data', () => {
     const facts = { 'pgaf-primary': withData(), 'pgaf-replica': noFacts };
-    expect(registrationOf(formation, found({ facts }))).toMatchObject({ faults: [], gone: [replica] });
+    expect(registrationOf(formation, found({ facts }))).toMatchObject({ errors: [], gone: [replica] });
   });
 
   it('take a creation that was interrupted for what it is', () => {
     const begun = { ...noFacts, keeperConfig: cfg() };
     const facts = { 'pgaf-primary': withData(), 'pgaf-replica': begun };
-    expect(registrationOf(formation, found({ facts }))).toMatchObject({ faults: [], gone: [] });
+    expect(registrationOf(formation, found({ facts }))).toMatchObject({ errors: [], gone: [] });
   });
 
   it('tell nodes with data whose monitor is gone: they register again', () => {
-    const given = { ...found(), registered: undefined };
+    const given = { ...found(), registered: { kind: 'none' as const } };
     expect(registrationOf(formation, given)).toMatchObject({
-      faults: [],
+      errors: [],
       orphans: ['pgaf-primary', 'pgaf-replica'],
     });
   });
 
   it('tell nodes with data whose monitor was made anew, and knows nobody', () => {
     expect(registrationOf(formation, found({ registered: [] }))).toMatchObject({
-      faults: [],
+      errors: [],
       orphans: ['pgaf-primary', 'pgaf-replica'],
     });
   });
@@ -103,6 +116,17 @@ describe('what would lose data is refused, with the way to do it by hand', () =>
       found(),
       /^postgres\.data-directory: pgaf-primary keeps its data in \/var\/lib\/postgresql\/pgaf\/node.*say \/var\/lib\/postgresql\/pgaf,/,
       formationOf('postgres: { data-directory: /srv/pgdata }'),
+    ));
+
+  it('a data directory that no file can name', () =>
+    refused(
+      found({
+        facts: {
+          'pgaf-primary': withData({ dataDirectories: ['/var/lib/postgresql/15/main'] }),
+          'pgaf-replica': withData(),
+        },
+      }),
+      /pgaf-primary keeps its data in \/var\/lib\/postgresql\/15\/main.*: say pgdata: \/var\/lib\/postgresql\/15\/main for it \(docs\/existing-formation\.md\)$/,
     ));
 
   it('another port', () =>
@@ -130,11 +154,11 @@ describe('what would lose data is refused, with the way to do it by hand', () =>
     const moving = [{ ...primary, goalState: 'draining' }, replica];
     const fresh = formationOf('nodes: [{ name: fresh }, { name: other }]');
     const registration = registrationOf(fresh, found({ registered: moving }));
-    expect(registration.faults).toEqual([]);
-    expect(pruneFaults(registration, moving)[0]).toMatch(
+    expect(registration.errors).toEqual([]);
+    expect(pruneErrors(registration, moving)[0]).toMatch(
       /^input prune: the file names none of the registered data nodes \(pgaf-primary, pgaf-replica\)/,
     );
-    expect(pruneFaults(registrationOf(formation, found()), [primary, replica])).toEqual([]);
+    expect(pruneErrors(registrationOf(formation, found()), [primary, replica])).toEqual([]);
   });
 
   it('every registered node without its data', () =>
@@ -148,4 +172,23 @@ describe('what would lose data is refused, with the way to do it by hand', () =>
       found({ registered: [primary] }),
       /^nodes: pgaf-replica holds data, and the monitor does not know it any more;.*incus delete --force pgaf-replica/,
     ));
+});
+
+describe('what could not be read', () => {
+  it('is no monitor that knows nobody: no node is told to forget it', () => {
+    expect(registrationOf(formation, found({ registered: { kind: 'unread' } })).orphans).toEqual([]);
+    expect(registrationOf(formation, found({ registered: { kind: 'none' } })).orphans).toEqual([
+      'pgaf-primary',
+      'pgaf-replica',
+    ]);
+  });
+
+  it('is no node without data: one whose configuration is gone is not dropped', () => {
+    const facts = {
+      'pgaf-primary': withData(),
+      'pgaf-replica': withData({ keeperConfig: '', created: false }),
+    };
+    expect(registrationOf(formation, found({ facts })).gone).toEqual([]);
+    refused(found({ facts }), /^nodes: pgaf-replica holds data .*configuration of it is gone/);
+  });
 });

@@ -4,12 +4,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { stepsOf } from '../../../actions/acceptance/main.ts';
+import { failoverDrill } from '../../../actions/failover-drill/main.ts';
 import { parseFileCommands } from '../../../src/runner/file-commands.ts';
 import { root } from './uses.ts';
 
 /** The committed entry of the root action, as a runner starts it, where there is nothing to provision. */
 
 describe('the root action', () => {
+  it('touches no formation where a report is judged again', () => {
+    expect(stepsOf('')).toHaveLength(3);
+    expect(stepsOf(' ')).toHaveLength(3);
+    expect(stepsOf('pgha-reports/report.json')).toEqual([failoverDrill]);
+  });
+
   it('stops at its first action that does not pass, with all outputs written and no secret shown', () => {
     const folder = mkdtempSync(join(tmpdir(), 'pgha-acceptance-'));
     const output = join(folder, 'output');

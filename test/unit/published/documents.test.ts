@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { actionOf, faultsOfUse, root, type Step } from './uses.ts';
+import { actionOf, errorsOfUse, root, type WorkflowStep } from './uses.ts';
 
 /** The documents say what is there: commands, flags, inputs, outputs, files. */
 
@@ -16,15 +16,15 @@ const blocks = (text: string, language: string) =>
     ([, block = '']) => block,
   );
 
-const actions = ['provision-pgaf', 'check-formation', 'failover-drill'];
+const actions = ['provision-pgaf', 'check-formation', 'failover-drill', 'alert'];
 const terminal = ['outputs', 'summary', 'debug', 'help'];
 /** What `pgha` and `lab/lab` take, and the kinds of tests. */
 const commands = [...textOf('pgha').matchAll(/^ {2}(\w[\w-]*)\) /gm)].map(([, name = '']) => name);
 const kinds = /\[(static[\w|]*)\]/.exec(textOf('test/run'))?.[1]?.split('|') ?? [];
-const labCommands = ['up', 'down', 'exec', 'env', 'status', '--help'];
+const labCommands = ['up', 'down', 'exec', 'env', 'status', 'host', '--help'];
 const scripts = Object.keys((parse(textOf('package.json')) as { scripts: object }).scripts);
 
-function faultOfCommand([command = '', first = '', ...rest]: string[]): string | undefined {
+function errorOfCommand([command = '', first = '', ...rest]: string[]): string | undefined {
   if (actions.includes(command)) {
     const known = Object.keys(actionOf(command).inputs).flatMap((name) => [name, `${name}-file`]);
     const flags = [first, ...rest]
@@ -44,11 +44,11 @@ describe.each(documents)('%s', (path) => {
     const code = [...text.matchAll(/`([^`\n]+)`/g)].map(([, span = '']) => span);
     const lines = [...blocks(text, 'sh'), ...code].join('\n').split('\n');
     const calls = lines.flatMap((line) => [...line.matchAll(/(?:^(?:\.\/)?|[\s("]\.\/)pgha ([^#|;)"]+)/g)]);
-    const faults = calls
+    const errors = calls
       .filter(([, words = '']) => /^[a-z]/.test(words))
-      .map(([, words = '']) => faultOfCommand(words.trim().split(/\s+/)))
-      .filter((fault) => fault !== undefined);
-    expect(faults).toEqual([]);
+      .map(([, words = '']) => errorOfCommand(words.trim().split(/\s+/)))
+      .filter((error) => error !== undefined);
+    expect(errors).toEqual([]);
     const runs = lines.flatMap((line) =>
       [...line.matchAll(/npm run ([\w:]+)/g)].map(([, name = '']) => name),
     );
@@ -57,11 +57,11 @@ describe.each(documents)('%s', (path) => {
 
   it('shows steps that give and read only what is declared', () => {
     for (const block of blocks(text, 'yaml').filter((candidate) => candidate.includes('uses:'))) {
-      const content = parse(block) as Step[] | { jobs: Record<string, { steps?: Step[] }> };
+      const content = parse(block) as WorkflowStep[] | { jobs: Record<string, { steps?: WorkflowStep[] }> };
       const steps = Array.isArray(content)
         ? content
         : Object.values(content.jobs).flatMap((job) => job.steps ?? []);
-      expect(faultsOfUse(steps, block)).toEqual([]);
+      expect(errorsOfUse(steps, block)).toEqual([]);
     }
   });
 

@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 
 export const root = join(import.meta.dirname, '..', '..', '..');
 
-export interface Step {
+export interface WorkflowStep {
   id?: string;
   uses?: string;
   with?: Record<string, string>;
@@ -25,12 +25,12 @@ export function actionOf(path: string): Declared {
 const address = /^(?:https:\/\/[\w.-]+\/)?veza\/pgha((?:\/[\w-]+)*)@(.+)$/;
 
 /** The steps that use an action of ours. */
-export function stepsWithin(steps: readonly Step[]): Step[] {
+export function stepsWithin(steps: readonly WorkflowStep[]): WorkflowStep[] {
   return steps.filter(({ uses }) => uses !== undefined && address.test(uses));
 }
 
 /** Everything that steps say of our actions and that these do not know; `text` is what reads their outputs. */
-export function faultsOfUse(steps: readonly Step[], text: string): string[] {
+export function errorsOfUse(steps: readonly WorkflowStep[], text: string): string[] {
   return stepsWithin(steps).flatMap(({ id, uses = '', with: given = {} }) => {
     const [, path = '', ref = ''] = address.exec(uses) ?? [];
     if (ref !== 'v1') return [`${uses}: the documents say v1`];

@@ -4,7 +4,8 @@ import { Ajv } from 'ajv';
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { describe, expect, it } from 'vitest';
 import type { CampaignRecord, CampaignVerdict } from '../../../src/campaign/campaign-record.ts';
-import type { Finding, LedgerVerdict } from '../../../src/evidence/ledger.ts';
+import { readDrillReport } from '../../../src/campaign/json-report.ts';
+import type { LedgerVerdict, WrongRows } from '../../../src/evidence/record.ts';
 import {
   campaignHtml,
   campaignJunit,
@@ -12,7 +13,6 @@ import {
   campaignMarkdown,
   campaignPicture,
 } from '../../../src/report/campaign-report.ts';
-import { readDrillReport } from '../../../src/report/schema/read-drill-report.ts';
 import {
   builtInFormation,
   campaignOf,
@@ -99,7 +99,9 @@ describe("a campaign's Markdown", () => {
     const text = campaignMarkdown(campaignOf(), passes);
     expect(text).toMatch(/^### ✅ Failover drill: all went well\n/);
     expect(text).toContain('| client RTO: fault to the first write on the new primary | 9.880 s |');
-    expect(text).toContain('| acknowledged writes |');
+    expect(text).toMatch(
+      /\| writes at risk: acknowledged by the old primary before the new one took its first \| \d+ \|.* 100 or more \|/,
+    );
     expect(text).toContain('- stop: still needed to prove the target: 58 more');
     expect(text).not.toContain('| round |');
   });
@@ -121,7 +123,7 @@ describe("a campaign's Markdown", () => {
     expect(text).toContain('| watched, without a failover to be seen | 30.000 s |');
     expect(text).toContain('| longest pause between acknowledged writes | 0.050 s |');
     expect(campaignMarkdown(campaignOf([judgedDrill(passingDrill())]), passes)).not.toMatch(
-      /client RTO|acknowledged writes/,
+      /client RTO|writes at risk/,
     );
   });
 
@@ -226,9 +228,35 @@ describe("a campaign's JUnit", () => {
     ]);
   });
 
+  it('passes nothing that clients might have missed where the evidence is not the whole truth', () => {
+    const clients = clientsRecord(
+      { lastBefore: -0.1, firstAfter: 9.9, until: 15 },
+      { inconclusive: ['the drill itself did not run for 25.0 s'] },
+    );
+    const all = suitesOf(campaignOf([judgedDrill(watchedDrill({ clients }))]), misses);
+    expect(bad(all)).toEqual(['the evidence is conclusive']);
+    for (const name of [
+      'no acknowledged write was lost',
+      'no row that nobody can have written',
+      'one primary at a time',
+    ])
+      expect(caseOf(all.testsuite[0], name)?.skipped?.message, name).toContain('did not run for 25.0 s');
+  });
+
+  it('counts the writes at risk, and is in error where they were too few', () => {
+    const of = (writesAtRisk: number) =>
+      judgedDrill(
+        watchedDrill({
+          clients: clientsRecord({ lastBefore: -0.1, firstAfter: 9.9, until: 15 }, { writesAtRisk }),
+        }),
+      );
+    expect(bad(suitesOf(campaignOf([of(100)]), passes))).toEqual([]);
+    expect(bad(suitesOf(campaignOf([of(9)]), misses))).toEqual(['no acknowledged write was lost']);
+  });
+
   it('fails two primaries', () => {
     const both = { dualPrimarySeconds: 0.3, overlapSeconds: 0.2 };
-    const overlap = { count: 1, rows: { 'app1.1': [[7, 7]] } } satisfies Finding;
+    const overlap = { count: 1, rows: { 'app1.1': [[7, 7]] } } satisfies WrongRows;
     const of = (given: Partial<LedgerVerdict>) =>
       judgedDrill(
         watchedDrill({ clients: clientsRecord({ lastBefore: -0.1, firstAfter: 9.9, until: 15 }, given) }),
@@ -389,25 +417,25 @@ describe('the report of a drill', () => {
     expect(readDrillReport(report)).toEqual({ formation: builtInFormation(), campaign });
   });
 
-  it('is refused with every fault and its path', () => {
+  it('is refused with every error and its path', () => {
     const report = reportOf(campaignOf());
     const [drill] = report.campaign.drills;
     Object.assign(drill?.record ?? {}, { fault: 'meteor', tookSeconds: 'long' });
     expect(validate(report)).toBe(false);
     const read = readDrillReport(report);
-    expect('faults' in read && read.faults).toEqual([
+    expect('errors' in read && read.errors).toEqual([
       expect.stringMatching(/^campaign\.drills\.0\.record\.fault: .*"meteor"/),
       expect.stringMatching(/^campaign\.drills\.0\.record\.tookSeconds: .*number/),
     ]);
   });
 
   it.each([null, 7, 'x', [], {}])('is refused where it is %j', (given) => {
-    expect(readDrillReport(given)).toHaveProperty('faults');
+    expect(readDrillReport(given)).toHaveProperty('errors');
   });
 
   it('without a drill, as of bad input, tells so', () => {
     const report = { action: 'failover-drill', outcome: 'error', exitCode: 3, message: 'm', faults: ['f'] };
     expect(validate(report)).toBe(true);
-    expect(readDrillReport(report)).toEqual({ faults: ['campaign: the report holds no drill'] });
+    expect(readDrillReport(report)).toEqual({ errors: ['campaign: the report holds no drill'] });
   });
 });

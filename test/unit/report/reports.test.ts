@@ -2,16 +2,17 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
-import { catalogue } from '../../../src/check/catalogue/catalogue.ts';
-import { judge } from '../../../src/check/verdict.ts';
+import { checkCatalogue } from '../../../src/check/catalogue/catalogue.ts';
+import type { ObservedLogin } from '../../../src/check/observation.ts';
+import { type JudgeOptions, judge } from '../../../src/check/verdict.ts';
 import type { DrillRecord } from '../../../src/drill/record.ts';
-import { type DrillVerdict, judgeDrill } from '../../../src/drill/verdict.ts';
+import { type DrillVerdict, judgeDrill } from '../../../src/drill/verdict/verdict.ts';
 import { campaignMarkdown } from '../../../src/report/campaign-report.ts';
-import { judgedLines, judgedMarkdown } from '../../../src/report/check-report.ts';
+import { checkMessage, judgedLines, judgedMarkdown } from '../../../src/report/check-report.ts';
 import { eventsTable } from '../../../src/report/drill-events.ts';
 import { drillLines } from '../../../src/report/drill-report.ts';
+import { drillTimeline } from '../../../src/report/pictures/timeline.ts';
 import { provisionMarkdown } from '../../../src/report/provision-report.ts';
-import { drillTimeline } from '../../../src/report/timeline.ts';
 import {
   builtInFormation,
   campaignOf,
@@ -42,7 +43,37 @@ describe("a check's report", () => {
       'pgaf-primary  Running    primary    good    writable  1',
       'pgaf-replica  Running    secondary  good    standby   1         0 B',
     ]);
-    expect(lines.at(-1)).toBe(`${catalogue.length} of ${catalogue.length} checks passed`);
+    expect(lines.slice(-2)).toEqual([
+      `${checkCatalogue.length - 4} of ${checkCatalogue.length - 4} checks passed`,
+      'not judged: application-session (no app-password was given), client-uri (no client-uri was given), rto-target (no rto-target-seconds was given), failure-domains (Incus is no cluster)',
+    ]);
+  });
+
+  it('passes nothing that it was given nothing to judge by', () => {
+    const observation = healthyObservation();
+    const given = { rtoTargetSeconds: 60, clientUri: 'postgres://', withoutFile: true };
+    observation.logins = { 'pgaf-primary': { ok: true, value: {} as ObservedLogin } };
+    const unaskedOf = (asked: JudgeOptions) =>
+      judge(observation, formation, asked).findings.flatMap(({ check, unasked }) =>
+        unasked === undefined ? [] : [check],
+      );
+    expect(unaskedOf(given)).toEqual(['unit-file', 'failure-domains', 'matches-file', 'environment-kept']);
+    expect(unaskedOf({})).toEqual(['client-uri', 'rto-target', 'failure-domains']);
+    expect(judgedMarkdown({ observation, verdict: judge(observation, formation) })).toContain(
+      'not judged: no rto-target-seconds was given',
+    );
+  });
+
+  it('tells formations that could not be judged apart from those that are not healthy', () => {
+    const observation = healthyObservation();
+    nodeOf(observation, 'pgaf-primary').replayPaused = true;
+    Object.assign(rowOf(observation, 'pgaf-replica'), { reportedState: 'catchingup' });
+    const ill = { formation, judged: true, observation, verdict: judge(observation, formation) } as const;
+    const unread = { formation: { ...formation, name: 'b' }, judged: false, failed: 'no incus' } as const;
+    expect(checkMessage([unread, unread])).toBe('2 of 2 formations could not be judged: b, b; no incus');
+    expect(checkMessage([ill, unread])).toBe(
+      '1 of 2 formations is not healthy: default; 1 of 2 formations could not be judged: b; no incus',
+    );
   });
 
   it('is as its published schema says', () => {
@@ -78,7 +109,7 @@ describe("a check's report", () => {
     const text = judgedLines({ observation, verdict: judge(observation, formation) }).join('\n');
     expect(text).toMatch(/pgaf-replica +Running +catchingup → secondary +good +standby/);
     expect(text).toMatch(/pgaf-primary +Running +primary +good +read-only/);
-    expect(text).toContain(`${catalogue.length - 3} of ${catalogue.length} checks passed`);
+    expect(text).toContain(`${checkCatalogue.length - 7} of ${checkCatalogue.length - 4} checks passed`);
     expect(text).toMatch(/FAILED +states-converged +pgaf-replica +reported catchingup.* To do: wait/);
     expect(text).toMatch(/follows +failover-possible .* Follows from states-converged$/m);
   });
@@ -134,7 +165,7 @@ describe("a drill's report", () => {
 
   it('in the job summary is the verdict, the figures and the events', () => {
     expect(drillMarkdown(record, judgeDrill(record))).toMatchInlineSnapshot(`
-      "### ✅ Failover drill: pgaf-replica took over from pgaf-primary in 9.800 s (target 60 s); all nodes healthy 4.250 s after its return
+      "### ✅ Failover drill: pgaf-replica took over from pgaf-primary in 9.800 s (target 60 s); no clients were watched, so nothing is told of their writes; all nodes healthy 4.250 s after its return
 
       | figure | measured | predicted | target |
       | --- | --- | --- | --- |
@@ -146,12 +177,12 @@ describe("a drill's report", () => {
 
       **Where the time went**
 
-      | step | from | took | share | setting |
-      | --- | --- | --- | --- | --- |
-      | demotion wait: the old primary has its time to fence itself | 0.000 s | 9.800 s | 100 % | pgautofailover.primary\\_demote\\_timeout |
-      | the new primary opens for writes and is announced | 9.800 s | 0.000 s | 0 % |  |
+      | step | from | took | share |
+      | --- | --- | --- | --- |
+      | demotion wait: the old primary has its time to fence itself; and what came before | 0.000 s | 9.800 s | 100 % |
+      | the new primary opens for writes and is announced | 9.800 s | 0.000 s | 0 % |
 
-      - costs most: pgautofailover.primary\\_demote\\_timeout, 9.800 s of 9.800 s (100 %)
+      - took longest: demotion wait: the old primary has its time to fence itself; and what came before, 9.800 s of 9.800 s (100 %); which setting decides it was not announced
 
       <details><summary>Events</summary>
 

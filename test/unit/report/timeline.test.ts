@@ -2,11 +2,16 @@ import fc from 'fast-check';
 import { XMLValidator } from 'fast-xml-parser';
 import { describe, expect, it } from 'vitest';
 import type { DrillRecord } from '../../../src/drill/record.ts';
-import type { DrillVerdict } from '../../../src/drill/verdict.ts';
-import type { Finding, LedgerVerdict } from '../../../src/evidence/ledger.ts';
-import { flagHeight, placed } from '../../../src/report/flags.ts';
-import { shortened, shortenedInside, widthOf, wrapped } from '../../../src/report/lettering.ts';
-import { drillTimeline } from '../../../src/report/timeline.ts';
+import type { DrillVerdict } from '../../../src/drill/verdict/verdict.ts';
+import type { LedgerVerdict, WrongRows } from '../../../src/evidence/record.ts';
+import { flagHeight, placed } from '../../../src/report/pictures/flags.ts';
+import {
+  shortenedInside,
+  shortenedToRoom,
+  widthOf,
+  wrapped,
+} from '../../../src/report/pictures/lettering.ts';
+import { drillTimeline } from '../../../src/report/pictures/timeline.ts';
 import { clientsRecord, judgedDrill, passingDrill, watchedDrill } from '../builders.ts';
 
 const drawn = (given: Partial<DrillRecord> = {}, verdict: Partial<DrillVerdict> = {}) => {
@@ -93,7 +98,7 @@ describe("a drill's picture", () => {
     const of = (given: Partial<LedgerVerdict>) =>
       drawn({ clients: clientsRecord({ lastBefore: -0.02, firstAfter: 9.88, until: 15 }, given) });
     expect(of({})).not.toContain('pgha-alarm"');
-    const overlap = { count: 1, rows: { 'app1.1': [[7, 7]] } } satisfies Finding;
+    const overlap = { count: 1, rows: { 'app1.1': [[7, 7]] } } satisfies WrongRows;
     expect(of({ ...both, overlap })).toMatch(/pgha-alarm"[\s\S]*>two primaries for 1\.500 s<\/text>/);
     const onlyWitness = of({ ...both, overlapSeconds: 0 });
     expect(onlyWitness).toContain('>old primary writable for 1.500 s</text>');
@@ -267,10 +272,18 @@ describe('lettering', () => {
   it('shortens to what fits', () => {
     fc.assert(
       fc.property(anyText, fc.integer({ min: 30, max: 400 }), (text, room) => {
-        expect(widthOf(shortened(text, room, 12), 12)).toBeLessThanOrEqual(room);
+        expect(widthOf(shortenedToRoom(text, room, 12), 12)).toBeLessThanOrEqual(room);
         expect(widthOf(shortenedInside(text, room, 12), 12)).toBeLessThanOrEqual(room);
       }),
     );
+  });
+
+  it('takes what fills its room to the last hair', () => {
+    const text = 'ɐ'.repeat(10);
+    expect(widthOf(text, 12)).toBe(126);
+    expect(shortenedToRoom(text, 126, 12)).toBe(text);
+    // With the mark of what is left out, nine and it are as wide.
+    expect(widthOf(shortenedToRoom(`${text}ɐ`, 126, 12), 12)).toBe(126);
   });
 
   it('keeps both ends of a name', () => {
@@ -282,11 +295,14 @@ describe('lettering', () => {
   it('wraps at words, and a word that is too long anywhere', () => {
     fc.assert(
       fc.property(anyText, fc.integer({ min: 30, max: 400 }), (text, room) => {
-        const lines = wrapped(text, room, 12, 3);
+        const lines = wrapped(text, { room, size: 12 }, 3);
         expect(lines.length).toBeLessThanOrEqual(3);
         for (const line of lines) expect(widthOf(line, 12)).toBeLessThanOrEqual(room);
       }),
     );
-    expect(wrapped('one two three', widthOf('one two', 12) + 1, 12, 3)).toEqual(['one two', 'three']);
+    expect(wrapped('one two three', { room: widthOf('one two', 12) + 1, size: 12 }, 3)).toEqual([
+      'one two',
+      'three',
+    ]);
   });
 });

@@ -5,22 +5,22 @@ import {
   choice,
   forgetSecrets,
   type InputSpec,
+  inputSecrets,
+  password,
   rawInput,
   readInputs,
   secondsInput,
-  secret,
   secretOrMap,
-  secretsOf,
   secretUri,
-  text,
+  textInput,
 } from '../../../src/runner/inputs.ts';
-import { expectSentences, faultsOf } from '../refusal.ts';
+import { errorsOf, expectSentences } from '../refusal.ts';
 
 const specs = {
-  formation: text,
+  formation: textInput,
   fault: choice(['stop', 'freeze']),
   'rto-target-seconds': secondsInput(1, 3600),
-  'app-password': secret,
+  'app-password': password,
 };
 const env = {
   INPUT_FORMATION: 'formation.yaml',
@@ -51,28 +51,38 @@ describe('inputs are read', () => {
 
   it('without blanks around, but with every line of inline YAML as it was indented', () => {
     const yaml = '  postgres:\n    version: 15\n';
-    expect(readInputs({ formation: text }, { INPUT_FORMATION: '  a.yaml\t' }).formation).toBe('a.yaml');
-    expect(readInputs({ formation: text }, { INPUT_FORMATION: yaml }).formation).toBe(yaml);
+    expect(readInputs({ formation: textInput }, { INPUT_FORMATION: '  a.yaml\t' }).formation).toBe('a.yaml');
+    expect(readInputs({ formation: textInput }, { INPUT_FORMATION: yaml }).formation).toBe(yaml);
+  });
+
+  it.each([
+    [
+      '\ufeffhunter2-of-an-editor',
+      'begins with a byte order mark, as some editors write one; store it without',
+    ],
+    [Buffer.from('p\u00e4ssword', 'latin1').toString(), 'holds what is no UTF-8; store it in that encoding'],
+  ])('not where a password was mangled on its way: nobody could log in with %j', (given, why) => {
+    expect(errorsOf(() => readInputs({ password }, { INPUT_PASSWORD: given }))).toEqual([
+      `input password: ${why}`,
+    ]);
   });
 
   it('to the letter where they are secret: the log masks just what was given', () => {
-    expect(readInputs({ password: secret }, { INPUT_PASSWORD: ' with blanks ' }).password).toBe(
-      ' with blanks ',
-    );
+    expect(readInputs({ password }, { INPUT_PASSWORD: ' with blanks ' }).password).toBe(' with blanks ');
   });
 
   it('as empty where they are not given', () => {
-    expect(readInputs({ formation: text, password: secret }, {})).toEqual({ formation: '', password: '' });
+    expect(readInputs({ formation: textInput, password }, {})).toEqual({ formation: '', password: '' });
   });
 });
 
-describe('faults of inputs', () => {
+describe('errors of inputs', () => {
   it('are told together, each with its name, what is allowed and what was found', () => {
-    const faults = faultsOf(() =>
+    const errors = errorsOf(() =>
       readInputs(specs, { INPUT_FAULT: 'explode', 'INPUT_RTO-TARGET-SECONDS': 'soon' }),
     );
-    expectSentences(faults);
-    expect(faults).toEqual([
+    expectSentences(errors);
+    expect(errors).toEqual([
       'input fault: must be stop, freeze (found "explode")',
       'input rto-target-seconds: must be seconds from 1 to 3600, such as 60 (found "soon")',
     ]);
@@ -85,31 +95,32 @@ describe('faults of inputs', () => {
         throw new Error('must be longer');
       },
     };
-    expect(faultsOf(() => readInputs({ password: picky }, { INPUT_PASSWORD: 'hunter2' }))).toEqual([
-      'input password: must be longer (found something else)',
+    expect(errorsOf(() => readInputs({ password: picky }, { INPUT_PASSWORD: 'hunter2' }))).toEqual([
+      'input password: must be longer',
     ]);
   });
 });
 
 describe('what the log masks', () => {
   const masked = (spec: InputSpec<unknown>, given: string) =>
-    secretsOf({ given: spec }, { INPUT_GIVEN: given });
+    inputSecrets({ given: spec }, { INPUT_GIVEN: given });
 
   it('is every secret input, however it was passed, and no other', () => {
-    const all = { formation: text, 'app-password': secret, 'other-password': secret };
+    const all = { formation: textInput, 'app-password': password, 'other-password': password };
     expect(
-      secretsOf(all, {
+      inputSecrets(all, {
         INPUT_FORMATION: 'f.yaml',
         'INPUT_APP-PASSWORD': 'hunter2',
         INPUT_OTHER_PASSWORD: ' with blanks ',
       }),
-    ).toEqual(['hunter2', ' with blanks ']);
-    expect(secretsOf(all, { 'INPUT_APP-PASSWORD': ' ' })).toEqual([]);
+    ).toEqual(['hunter2', ' with blanks ', 'with blanks']);
+    expect(inputSecrets(all, { 'INPUT_APP-PASSWORD': ' ' })).toEqual([]);
   });
 
   it('is each line of a secret, since runners mask line by line', () => {
-    expect(masked(secret, 'first line\r\n second\n\nx\n')).toEqual([
+    expect(masked(password, 'first line\r\n second\n\nx\n')).toEqual([
       'first line\r\n second\n\nx\n',
+      'first line\r\n second\n\nx',
       'first line',
       'second',
     ]);
@@ -236,8 +247,85 @@ describe('a connection string', () => {
     ['postgres://veza:p%40ss@a,b/veza', ['postgres://veza:p%40ss@a,b/veza', 'p%40ss', 'p@ss']],
     ['postgres://veza:%zz@a/veza', ['postgres://veza:%zz@a/veza', '%zz']],
     ['postgres://veza@a/veza', ['postgres://veza@a/veza']],
+    ['postgres://veza@a,b:5432/veza?x=y', ['postgres://veza@a,b:5432/veza?x=y']],
     ['', []],
   ])('%j is masked whole, and so is its password', (given, secrets) => {
     expect(secretUri.secrets?.(given)).toEqual(secrets);
+  });
+});
+
+/** Whether a text can be shown without anything of a secret: each of its pieces is masked. */
+const maskedPieces = (given: string) => {
+  const masks = inputSecrets({ uri: secretUri }, { INPUT_URI: given });
+  return (piece: string) =>
+    masks.some((mask) => mask !== given.trim() && mask.includes(piece) && mask.length < given.length);
+};
+
+describe('a connection string that is wrong', () => {
+  it.each([
+    ['an @ in the password', 'postgres://veza:hunter2@S3cretTail@pgaf-primary.incus,b/veza', 'S3cretTail'],
+    ['a / in the password', 'postgres://veza:hunter2/S3cretTail@pgaf-primary.incus/veza', 'S3cretTail'],
+    ['a ? in the password', 'postgres://veza:hunter2?S3cretTail@a/veza', 'S3cretTail'],
+    ['a # in the password', 'postgres://veza:hunter2#S3cretTail@a/veza', 'S3cretTail'],
+    ['a : in the password', 'postgres://veza:hunter2:S3cretTail@a/veza', 'S3cretTail'],
+    ['no scheme', 'veza:S3cretTail@a/veza', 'S3cretTail'],
+    ['another scheme', 'jdbc:postgresql://veza:S3cretTail@a/veza', 'S3cretTail'],
+    ['a password for each host', 'postgres://veza:hunter2@a,veza:S3cretTail@b/veza', 'S3cretTail'],
+    ['no @', 'postgres://veza:S3cretTail/veza', 'S3cretTail'],
+    ['a password in its parameters', 'postgres://a/veza?user=veza&password=S3cretTail', 'S3cretTail'],
+    ['an encoded name of a parameter', 'postgres://a/veza?pass%77ord=S3cretTail', 'S3cretTail'],
+    ['key=value', "host=a user=veza password = 'S3cret Tail' x=y", 'S3cret Tail'],
+    ['a broken quote', "host=a password='S3cretTail", 'S3cretTail'],
+    ['a password in place of the user', 'postgres://S3cretTail@x@a/veza', 'S3cretTail'],
+  ])('has every part masked that may be its password: %s', (_, given, piece) => {
+    expect(maskedPieces(given)(piece)).toBe(true);
+  });
+});
+
+describe('a password', () => {
+  it.each([
+    ['hunter2\n', /^ends in a line break, .*store it in the vault without one$/],
+    ['hunter2\r\n', /^ends in a line break/],
+    ['\n', /^ends in a line break/],
+    ['two\nlines', /^must be one line/],
+    ['two\nlines\n', /^must be one line/],
+    ['a\0b', /^must be one line/],
+  ])('%j is refused by every action alike', (given, says) => {
+    expect(() => password.parse(given)).toThrow(says);
+    const errors = errorsOf(() => readInputs({ 'app-password': password }, { 'INPUT_APP-PASSWORD': given }));
+    for (const word of given.split(/\W/).filter((each) => each.length > 2))
+      expect(errors.join()).not.toContain(word);
+  });
+
+  it('is masked without its line break too', () => {
+    expect(inputSecrets({ p: password }, { INPUT_P: 'hunter2\n' })).toEqual(['hunter2\n', 'hunter2']);
+  });
+});
+
+describe('what was found', () => {
+  it('is told to have been nothing, with the likely cause', () => {
+    const errors = errorsOf(() => readInputs(specs, { ...env, 'INPUT_RTO-TARGET-SECONDS': '' }));
+    expectSentences(errors);
+    expect(errors).toEqual([
+      expect.stringMatching(
+        /^input rto-target-seconds: must be seconds from 1 to 3600, such as 60 \(found nothing: .*`schedule`; leave the input out for its default/,
+      ),
+    ]);
+  });
+
+  it('is told in a few words, however long it was', () => {
+    const errors = errorsOf(() => readInputs(specs, { ...env, INPUT_FAULT: 'x'.repeat(1_000_000) }));
+    expectSentences(errors);
+  });
+
+  it('is masked where it is a private key, whatever the input', () => {
+    const key = '-----BEGIN EC PRIVATE KEY-----\nMIGHAgEAMBMG\n-----END EC PRIVATE KEY-----';
+    expect(inputSecrets({ 'tls-ca': textInput }, { 'INPUT_TLS-CA': `x\n${key}\ny` })).toEqual([
+      key,
+      'MIGHAgEAMBMG',
+    ]);
+    expect(inputSecrets({ 'tls-ca': textInput }, { 'INPUT_TLS-CA': key.slice(0, -20) })).toContain(
+      'MIGHAgEAMBMG',
+    );
   });
 });

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +23,7 @@ appendFileSync(process.env.GITHUB_STEP_SUMMARY, '### summary');
 console.log('::debug::detail');
 console.log('::add-mask::hunter2');
 console.log('the password is hunter2');
+console.log('::warning::the server said%0A::stop-commands::x');
 if (input('do-this') === 'expose') appendFileSync(process.env.GITHUB_STATE, 'exposed=abc\\n');
 if (input('do-this') === 'miss') process.exitCode = 2;
 `;
@@ -65,6 +67,16 @@ describe('an action from a terminal', () => {
     expect(await pgha('demo', '--do-this', 'miss')).toBe(2);
   });
 
+  it('takes what is empty in the environment for empty, as a runner does', async () => {
+    vi.stubEnv('INPUT_COUNT_SECONDS', '');
+    try {
+      await pgha('demo');
+    } finally {
+      vi.unstubAllEnvs();
+    }
+    expect(printed).toMatch(/seen += nothing\|\|/);
+  });
+
   it('takes inputs as flags, from files, and from the environment as a shell names it', async () => {
     vi.stubEnv('INPUT_COUNT_SECONDS', '45');
     try {
@@ -83,11 +95,30 @@ describe('an action from a terminal', () => {
     expect(printed).toContain('debug: detail\n');
   });
 
+  it('passes no order on to a runner that reads what it prints', async () => {
+    await pgha('demo', '--do-this', 'a\n::add-mask::b');
+    expect(printed).toContain('warning: the server said\n: :stop-commands::x\n');
+    expect(printed).toMatch(/seen += a\n: :add-mask::b/);
+    expect(printed).not.toMatch(/^\s*::/m);
+  });
+
   it('runs post when main left something to undo, and the higher code stands', async () => {
     expect(await pgha('demo')).toBe(0);
     expect(printed).not.toContain('post saw');
     expect(await pgha('demo', '--do-this', 'expose')).toBe(3);
     expect(printed).toContain('post saw abc\n');
+  });
+
+  it('says so where there is no folder for what is temporary', async () => {
+    vi.stubEnv('TMPDIR', join(root, 'absent'));
+    try {
+      expect(await pgha('demo')).toBe(3);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+    expect(printed).toBe(
+      `pgha: no folder can be made in ${join(root, 'absent')} (ENOENT: no such file or directory): make it, or name another in TMPDIR\n`,
+    );
   });
 
   it('that does not even start could not run: 3, not the 1 that means an unhealthy formation', async () => {
@@ -121,6 +152,56 @@ describe('a command line that is wrong runs nothing, ends with 3 and says what i
       expect(printed).toMatch(/--app-password would show the secret .*INPUT_APP_PASSWORD/);
       expect(printed).not.toContain('hunter2');
     }
+  });
+
+  it('with a secret behind a flag that is misspelt, which is not repeated', async () => {
+    for (const args of [
+      ['--app-pasword', 'hunter2'],
+      ['--app-pasword=hunter2'],
+      ['--App_Password=hunter2'],
+      ['-app-password', 'hunter2'],
+    ]) {
+      expect(await pgha('demo', ...args)).toBe(3);
+      expect(printed).toMatch(/(?:is --app-password meant\?|would show the secret)/);
+      expect(printed).not.toContain('hunter2');
+    }
+  });
+
+  it('with a secret in place of its file, or behind no flag at all, which is not repeated', async () => {
+    for (const args of [['--app-password-file', 'hunter2'], ['app-password=hunter2']]) {
+      expect(await pgha('demo', ...args)).toBe(3);
+      expect(printed).toMatch(
+        /--app-password-file: cannot read what it names, a path: no such file|app-password=… is not known/,
+      );
+      expect(printed).not.toContain('hunter2');
+    }
+  });
+
+  it('with an input in the environment that is misspelt', async () => {
+    vi.stubEnv('INPUT_COUNT_SECOND', '45');
+    vi.stubEnv('INPUT_METHOD', 'ibus');
+    vi.stubEnv('INPUT_OF_SOMEBODY_ELSE', 'x');
+    try {
+      expect(await pgha('demo')).toBe(3);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+    expect(printed).toMatch(/^pgha: environment: input count_second: .*is count-seconds meant\?/);
+    expect(printed).not.toMatch(/METHOD|somebody/i);
+  });
+
+  it('for outputs that nobody could read is told before anything runs', async () => {
+    execFileSync('mkfifo', [join(root, 'pipe')]);
+    for (const path of [join(root, 'pipe'), join(root, 'no', 'such', 'folder'), root]) {
+      expect(await pgha('demo', '--outputs', path)).toBe(3);
+      expect(printed).toMatch(
+        /--outputs: cannot write .*: (?:it is a pipe that nobody reads|no such file|it is a folder)/,
+      );
+      expect(printed).not.toContain('outputs:\n');
+      printed = '';
+    }
+    expect(await pgha('demo', '--do-this-file', join(root, 'pipe'))).toBe(3);
+    expect(printed).toContain('a pipe that nobody writes to');
   });
 
   it('in several places is told in one go', async () => {

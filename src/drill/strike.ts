@@ -1,0 +1,128 @@
+import { type Moment, now, toSeconds, wallClock } from '../clock/clock.ts';
+import { sleep } from '../clock/deadline.ts';
+import { messageOf } from '../contract/errors.ts';
+import type { Blow } from '../faults/fault.ts';
+import { packetFilter } from '../faults/packet-filter.ts';
+import type { Course } from './course.ts';
+import { outlookMs } from './plan.ts';
+import { takesWrites } from './serving.ts';
+import { followMs } from './time-limits.ts';
+import { failoverSign, promotedSince, promotion } from './verdict/failover.ts';
+import { boundsOf, describeTold } from './verdict/told.ts';
+
+/** From the last look at a brief freeze until its undo has thawed the container, so that it is not longer than meant. */
+const undoLeadMs = 250;
+
+/** Behind a cut the old primary lives: its witnesses have this long to show that it takes writes beside the new one. */
+const besideMs = 1000;
+
+/** The fault, its proof, and what comes of it while it lasts. */
+export class Strike {
+  private readonly course: Course;
+  /** Until when a promotion was waited for. */
+  private waitedUntil: Moment | undefined;
+
+  constructor(course: Course) {
+    this.course = course;
+  }
+
+  /** The fault, its proof, and what should come of it. */
+  async inflict(blow: Blow): Promise<void> {
+    const { record, entry, plan, target } = this.course;
+    const { log } = this.course.options;
+    const faultAt = now();
+    this.course.faultAt = faultAt;
+    record.faultAt = wallClock(faultAt);
+    log.info(`${record.faultAt} fault: ${this.course.options.fault} on ${target.name}`);
+    await blow.inject();
+    const injectedAt = now();
+    record.injectedSeconds = this.course.offset(injectedAt);
+    record.proof = await blow.proof();
+    if (record.proof === undefined) return;
+    log.info(`proof: ${record.proof}`);
+    const isLasting = entry.lasts !== 'a-moment';
+    if (entry.expected === 'failover') {
+      await this.promotion(faultAt);
+      await this.pause(injectedAt + plan.holdMs);
+      return;
+    }
+    const holdMs = entry.lasts === 'briefly' ? plan.holdMs - undoLeadMs : plan.holdMs;
+    const began = await this.failoverBegins(injectedAt + (isLasting ? holdMs : plan.watchMs));
+    if (began && entry.expected === 'either') await this.promotion(faultAt);
+    else if (!began && entry.lasts !== 'briefly') await this.looksAtPrimary();
+    if (!began && entry.expected === 'either' && this.course.record.serving === false)
+      await this.lateFailover(faultAt);
+  }
+
+  /** One that went down late, as by a disk that filled up slowly, is given up as late; or it serves again by then. */
+  private async lateFailover(faultAt: Moment): Promise<void> {
+    if (await this.failoverBegins(now() + outlookMs(this.course.scene.formation.timings)))
+      await this.promotion(faultAt);
+    else await this.looksAtPrimary();
+  }
+
+  private async promotion(faultAt: Moment): Promise<void> {
+    const { record, watch, scene } = this.course;
+    const { promotionDeadlineMs, signal, log } = this.course.options;
+    const options = { deadlineMs: promotionDeadlineMs, signal };
+    this.waitedUntil = now() + promotionDeadlineMs;
+    const promoted = await promotion(watch, faultAt, scene.primary.name, options);
+    record.promotion = promoted;
+    log.info(`${promoted.at} promotion: ${promoted.node} took over after ${describeTold(promoted)}`);
+    if (this.course.clients === undefined) return;
+    const until = Math.max(now() + followMs, faultAt + this.course.options.rtoTargetMs);
+    await this.course.clients.follow(promoted.node, faultAt, until - now(), signal);
+    if (this.course.entry.leaves === packetFilter) await sleep(besideMs, signal);
+  }
+
+  /**
+   * Where none was waited for, one may have come all the same; and where one was, while nobody saw the monitor: the
+   * table of events tells it afterwards.
+   */
+  noticePromotion(): void {
+    const { faultAt, record } = this.course;
+    const { waitedUntil } = this;
+    if (faultAt === undefined || record.promotion !== undefined) return;
+    const found = promotedSince(this.course.watch, faultAt, this.course.scene.primary.name);
+    if (found === undefined) return;
+    const inTime = boundsOf(found).least <= toSeconds((waitedUntil ?? faultAt) - faultAt);
+    if (this.course.entry.expected !== 'failover' || inTime) record.promotion = found;
+  }
+
+  /** Looks out for a failover since the fault, until the given moment. @returns whether one began */
+  async failoverBegins(until: Moment): Promise<boolean> {
+    const { watch, scene, faultAt = now() } = this.course;
+    const { signal, log } = this.course.options;
+    const options = { deadlineMs: Math.max(1, until - now()), signal };
+    const began = await failoverSign(watch, faultAt, scene.primary.name, options);
+    if (began) log.info(`${wallClock(began.at)} a failover began: ${began.name} is to be ${began.goalState}`);
+    return began !== undefined;
+  }
+
+  async looksAtPrimary(): Promise<void> {
+    const { formation, incus, primary } = this.course.scene;
+    this.course.record.serving = await takesWrites(incus, formation, primary, this.course.options.signal);
+  }
+
+  private async pause(until: Moment): Promise<void> {
+    const leftMs = until - now();
+    if (leftMs > 0) await sleep(leftMs, this.course.options.signal);
+  }
+
+  /**
+   * A fault that somebody else ended early proves nothing of one that lasts. An interrupted drill proves nothing
+   * either, and the container comes first.
+   */
+  async stillInForce(blow: Blow): Promise<void> {
+    const { record, target } = this.course;
+    if (record.interrupted !== undefined || record.proof === undefined) return;
+    if (this.course.entry.lasts === 'a-moment') return;
+    try {
+      record.proofAtUndo = await blow.proof();
+      if (record.proofAtUndo === undefined)
+        record.disturbed = `${target.name} was back before the drill undid the fault`;
+    } catch (error) {
+      record.disturbed = `whether the fault was still in force on ${target.name} could not be told: ${messageOf(error)}`;
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import { EnvironmentError } from '../contract/errors.ts';
+import type { Incus } from '../incus/incus.ts';
+import script from './scripts/connection-attempts.pl';
+
+/** What became of the attempts at one address. What is neither answered nor failed met silence. */
+export interface ConnectionAttempts {
+  address: string;
+  times: number;
+  answered: number;
+  /** Ended at once by this side's own system, as where there is no route. */
+  failed: number;
+}
+
+export interface AttemptOptions {
+  port: number;
+  /** Attempts at each address. */
+  times: number;
+  waitMs: number;
+  signal?: AbortSignal | undefined;
+}
+
+export function attemptCommand(
+  addresses: readonly string[],
+  { port, times, waitMs }: AttemptOptions,
+): string[] {
+  return ['perl', '-e', script, String(port), String(times), String(waitMs / 1000), ...addresses];
+}
+
+/** @returns undefined for text that is not the script's */
+export function parseAttempts(text: string, times: number): ConnectionAttempts[] | undefined {
+  const found = text
+    .trim()
+    .split('\n')
+    .map((line) => /^(\S+) (\d+) (\d+)$/.exec(line));
+  if (!found.every((match) => match !== null)) return undefined;
+  return found.map(([, address = '', answered, failed]) => ({
+    address,
+    times,
+    answered: Number(answered),
+    failed: Number(failed),
+  }));
+}
+
+/** @throws EnvironmentError when the container cannot run it; CommandError, DeadlineError as Incus.read */
+export async function attemptConnections(
+  incus: Incus,
+  container: string,
+  addresses: readonly string[],
+  options: AttemptOptions,
+): Promise<ConnectionAttempts[]> {
+  const command = attemptCommand(addresses, options);
+  const { signal, waitMs, times } = options;
+  const said = await incus.read(container, command, { deadlineMs: waitMs + 15_000, signal });
+  const found = parseAttempts(said, times);
+  if (!found)
+    throw new EnvironmentError(
+      `the attempts to connect from ${container} ended with ${JSON.stringify(said.slice(0, 100))}`,
+    );
+  return found;
+}

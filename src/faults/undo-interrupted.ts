@@ -1,0 +1,75 @@
+import { retryUntil } from '../clock/deadline.ts';
+import { EnvironmentError } from '../contract/errors.ts';
+import type { Log } from '../contract/log.ts';
+import { type Formation, membersOf } from '../formation/formation.ts';
+import type { Incus } from '../incus/incus.ts';
+import { drillMarkKey } from '../incus/labels.ts';
+import { isLeaseHeld } from '../incus/lease.ts';
+import { markedBy, readMark } from './mark.ts';
+import { uncertainHoldMs, undoDeadlineMs, undoFault, untold } from './undo.ts';
+
+/**
+ * Undoes what interrupted drills left behind: every container of the formation that bears a mark, or only
+ * those of the drill `onlyDrill`, which is waited for where a command of its may still come to mark one.
+ * @returns the names of the containers it brought back
+ * @throws as undoFault; EnvironmentError where Incus does not tell whether a container bears a mark, once the others are undone
+ */
+export async function undoInterrupted(
+  formation: Formation,
+  incus: Incus,
+  log: Log,
+  onlyDrill?: string,
+): Promise<string[]> {
+  return await undoDrill(
+    membersOf(formation).map(({ name }) => name),
+    incus,
+    log,
+    onlyDrill,
+  );
+}
+
+/** The same of a formation of which no more is known than its containers. */
+export async function undoDrill(
+  containers: readonly string[],
+  incus: Incus,
+  log: Log,
+  onlyDrill: string | undefined,
+): Promise<string[]> {
+  const brought = await repairMarked(containers, incus, log, onlyDrill);
+  if (brought.length > 0 || !(await isLeaseHeld(onlyDrill))) return brought;
+  log.info(
+    `no container bears the mark of drill ${onlyDrill}, but a command of its still runs; waiting for it`,
+  );
+  await retryUntil(
+    `the commands that drill ${onlyDrill} left behind to end`,
+    { deadlineMs: undoDeadlineMs, pauseMs: 500 },
+    async () => ((await isLeaseHeld(onlyDrill)) ? undefined : true),
+  );
+  return await repairMarked(containers, incus, log, onlyDrill);
+}
+
+async function repairMarked(
+  containers: readonly string[],
+  incus: Incus,
+  log: Log,
+  onlyDrill: string | undefined,
+): Promise<string[]> {
+  const instances = await incus.instances();
+  const there = containers.flatMap((name) => instances.get(name) ?? []);
+  const unread = there.filter(({ config }) => config === undefined);
+  const marked = there.flatMap(({ name, config }) => {
+    const mark = config?.[drillMarkKey];
+    const isMeant = mark !== undefined && (onlyDrill === undefined || markedBy(mark) === onlyDrill);
+    return isMeant ? [{ name, mark }] : [];
+  });
+  for (const { name, mark } of marked) {
+    // What another drill has marked since is let stand.
+    const known = readMark(mark);
+    const did = await undoFault(incus, name, { deadlineMs: undoDeadlineMs, holdMs: uncertainHoldMs, known });
+    log.warn(
+      `${name} bore the mark of an interrupted drill; it was brought back (${did}) and the mark removed`,
+    );
+  }
+  if (unread.length > 0) throw new EnvironmentError(unread.map(untold).join('; '));
+  return marked.map(({ name }) => name);
+}

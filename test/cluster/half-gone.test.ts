@@ -1,0 +1,169 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { allContainers, labFormation } from '../lab/formations.ts';
+import {
+  becomesHealthy,
+  eventually,
+  type Finished,
+  figure,
+  incus,
+  loadAverage,
+  root,
+  runAction,
+  statusOf,
+} from '../lab/harness.ts';
+import { tolerable } from '../lab/meter.ts';
+
+/** A cluster that has lost a host, read, checked and left alone. `spread` has a container on each host, `pair` none on m2. */
+
+const spread = formation('spread', { monitor: 'm1', alpha: 'm2', beta: 'm3' });
+const pair = formation('pair', { monitor: 'm3', alpha: 'm3', beta: 'm1' });
+
+function formation(name: string, on: Record<'monitor' | 'alpha' | 'beta', string>) {
+  const of = (role: keyof typeof on) => ({ name: `${name}-${role}`, target: on[role] });
+  const yaml = (remote: string) =>
+    labFormation(12, {
+      ...{ formation: name, incus: { remote }, monitor: of('monitor') },
+      nodes: [of('alpha'), of('beta')],
+    }).yaml;
+  return { yaml: yaml('m1'), by: yaml, alpha: `${name}-alpha` };
+}
+
+const host = async (...args: string[]) =>
+  await promisify(execFile)(join(root, 'lab', 'lab'), ['host', ...args], { timeout: 170_000 });
+const check = (yaml: string) => runAction('check-formation', { formation: yaml });
+const statusOfHost = async (name: string) => {
+  const listed = await incus('query', 'm1:/1.0/cluster/members?recursion=1');
+  const hosts = JSON.parse(listed) as { server_name: string; status: string }[];
+  return hosts.find(({ server_name: each }) => each === name)?.status;
+};
+/** What a check found, of the findings that did not pass. */
+const failed = ({ report }: Finished) =>
+  (
+    report as {
+      formations: {
+        verdict: { findings: { check: string; status: string; faults: { evidence: string }[] }[] };
+      }[];
+    }
+  ).formations[0]?.verdict.findings.filter(({ status }) => status === 'fail');
+
+beforeAll(async () => {
+  const made = await Promise.all(
+    [spread, pair].map(({ yaml }) => runAction('provision-pgaf', { formation: yaml })),
+  );
+  expect(made.map(({ code, log }) => (code === 0 ? 'made' : log))).toEqual(['made', 'made']);
+}, 600_000);
+afterAll(async () => {
+  // Side by side: one after the other they took a busy machine more than a minute.
+  await Promise.all((await allContainers()).map((name) => incus('delete', '--force', name)));
+}, 200_000);
+afterEach(async () => {
+  await host('boot', 'm2').catch(() => host('heal', 'm2').catch(() => {}));
+  await incus('cluster', 'restore', 'm1:m2', '--force').catch(() => {});
+  for (const { yaml } of [spread, pair]) await becomesHealthy(yaml, 120_000);
+}, 300_000);
+
+describe('formations over three hosts', () => {
+  it('are told with their hosts, and with what the loss of one would be', async () => {
+    const [ofSpread, ofPair] = [await check(spread.yaml), await check(pair.yaml)];
+    expect(ofSpread.log).toMatch(/spread-monitor +m1 +Running +monitor/);
+    expect(JSON.parse(ofSpread.outputs['nodes'] ?? '')).toMatchObject([
+      { location: 'm2' },
+      { location: 'm3' },
+    ]);
+    expect(ofSpread.outputs['warnings']).toBe('');
+    expect(ofPair.outputs['warnings']).toBe('failure-domains');
+    expect(failed(ofPair)?.[0]?.faults[0]?.evidence).toBe(
+      'm3 takes the primary, pair-alpha, and the monitor with it: no failover',
+    );
+  });
+});
+
+describe('a host that loses its power', () => {
+  it('is named at every second, while the rest is told and nothing is touched', async () => {
+    await becomesHealthy(spread.yaml, 60_000);
+    await host('kill', 'm2');
+    const began = performance.now();
+    const times: { at: number; took: number; code: number | null }[] = [];
+    for (let round = 0; performance.now() - began < 40_000; round++) {
+      const at = (performance.now() - began) / 1000;
+      const checked = await check(round % 2 === 0 ? spread.yaml : pair.yaml);
+      times.push({ at, took: checked.tookMs / 1000, code: checked.code });
+      if (round % 2 === 0) {
+        expect(checked.outputs['message'], `${at} s after the loss`).toContain('its host m2 does not answer');
+        // So soon after, others have heard from it a moment ago.
+        expect(checked.code).toBe(at < 15 && checked.code === 3 ? 3 : 1);
+      } else
+        expect([checked.code, checked.outputs['message']]).toEqual([0, expect.stringContaining('healthy')]);
+      if (round === 0) await refusedByAll();
+    }
+    await refusedByAll();
+    const longest = Math.max(...times.map(({ took }) => took));
+    figure(`check with a host lost, the longest of ${times.length} in 40 s (load ${loadAverage()})`, longest);
+    expect(longest * 1000).toBeLessThan(tolerable(3000));
+    expect(await statusOf('spread-beta')).toBe('Running');
+  });
+
+  /** Whoever would change something, without a change. */
+  async function refusedByAll(): Promise<void> {
+    const unasked = 'its host m2 does not answer';
+    for (const inputs of [{ mode: 'plan' }, { mode: 'apply' }, { mode: 'destroy', confirm: 'spread' }]) {
+      const refused = await runAction('provision-pgaf', { formation: spread.yaml, ...inputs });
+      expect([refused.code, refused.outputs['message']]).toEqual([3, expect.stringContaining(unasked)]);
+      expect(refused.outputs['message']).toContain('Nothing was touched');
+    }
+    const refused = await runAction('failover-drill', { formation: spread.yaml });
+    expect([1, 3]).toContain(refused.code);
+    expect(refused.outputs['message']).toMatch(/nothing was stopped: .*its host m2 does not answer/);
+  }
+
+  it('is told as that also where it is the one that is asked, with those that answer', async () => {
+    await host('kill', 'm2');
+    const { code, outputs } = await check(spread.by('m2'));
+    expect(code).toBe(3);
+    expect(outputs['message']).toContain(
+      'the Incus server of the remote m2 does not answer; m1, m3 of the same cluster do',
+    );
+  });
+});
+
+it('a host whose Incus alone is gone leaves its node unknown, and nobody says that it is lost', async () => {
+  await becomesHealthy(spread.yaml, 60_000);
+  await host('kill', '--incusd', 'm2');
+  const checked = await check(spread.yaml);
+  expect([checked.code, checked.outputs['warnings']]).toEqual([3, 'hosts-online']);
+  expect(checked.log).toMatch(/its host m2 does not answer.*; the monitor has heard from it [\d.]+ s ago/);
+  expect(checked.log).toMatch(/unknown +nodes-reachable/);
+});
+
+it('no drill begins on a host that is evacuated, which would not let its container start again', async () => {
+  await incus('config', 'set', 'm1:', 'cluster.healing_threshold=25');
+  try {
+    await host('cut', 'm2');
+    await eventually(
+      'Incus to heal the cluster',
+      150_000,
+      async () => (await statusOfHost('m2')) === 'Evacuated',
+    );
+  } finally {
+    await host('heal', 'm2');
+    await incus('config', 'unset', 'm1:', 'cluster.healing_threshold');
+  }
+  await eventually(
+    'm2 to tell of what runs',
+    60_000,
+    async () => (await statusOf(spread.alpha).catch(() => '')) === 'Running',
+  );
+  const refused = await runAction('failover-drill', { formation: spread.yaml });
+  expect([refused.code, refused.outputs['message']]).toEqual([
+    1,
+    expect.stringContaining('nothing was stopped'),
+  ]);
+  const found = await check(spread.yaml);
+  expect(found.log).toContain(
+    'its host m2 is evacuated: it runs, and once it stops it cannot be started there',
+  );
+  expect(await statusOf(spread.alpha)).toBe('Running');
+}, 400_000);

@@ -1,0 +1,103 @@
+import { expect, it, vi } from 'vitest';
+import { exposed } from '../../../src/drill/exposed.ts';
+import { judgeDrill } from '../../../src/drill/verdict/verdict.ts';
+import type { Blow } from '../../../src/faults/fault.ts';
+import { membersOf } from '../../../src/formation/formation.ts';
+import { builtInFormation, monitorNode, passingDrill } from '../builders.ts';
+
+/** That a drill holds the clock since boot against its own: no machine is suspended here (SuspensionWatch has its own tests). */
+
+const kernel = vi.hoisted(() => ({ asleepFor: 0 }));
+vi.mock(import('node:os'), async (importOriginal) => {
+  const os = await importOriginal();
+  return { ...os, uptime: () => os.uptime() + kernel.asleepFor };
+});
+// Nothing is done to any container.
+const blow = vi.hoisted(() => ({
+  inject: async () => {},
+  proof: async () => undefined as string | undefined,
+}));
+vi.mock(import('../../../src/faults/catalogue/stop.ts'), async (importOriginal) => {
+  const { stop } = await importOriginal();
+  return { stop: { ...stop, prepare: async (): Promise<Blow> => blow } };
+});
+vi.mock(import('../../../src/faults/mark.ts'), async (importOriginal) => ({
+  ...(await importOriginal()),
+  setMark: async () => {},
+}));
+vi.mock(import('../../../src/faults/undo.ts'), async (importOriginal) => ({
+  ...(await importOriginal()),
+  undoFault: () => Promise.reject(new Error('nobody looks further')),
+}));
+
+async function drilled(asleepFor: number) {
+  kernel.asleepFor = 0;
+  blow.inject = async () => {
+    kernel.asleepFor = asleepFor;
+  };
+  const formation = builtInFormation();
+  const [monitor, primary, standby] = membersOf(formation);
+  if (primary === undefined || standby === undefined) throw new Error('the formation has two data nodes');
+  const warnings: string[] = [];
+  const record = passingDrill({
+    faultAt: undefined,
+    proof: undefined,
+    promotion: undefined,
+    undoSeconds: undefined,
+    settledSeconds: undefined,
+    announcements: [],
+  });
+  const { signal } = new AbortController();
+  await exposed({
+    scene: {
+      formation,
+      monitor,
+      primary,
+      standbys: [standby],
+      incus: { remote: 'local', project: 'default' },
+    },
+    locks: { places: [], forgo() {}, addNew: async () => {} },
+    watch: {
+      look: async () => true,
+      current: [monitorNode(), monitorNode({ name: standby.name, goalState: 'secondary' })],
+      announcements: [],
+      blindSpots: [],
+    },
+    clients: undefined,
+    guard: { arm: async () => {}, confirm: async () => {}, disarm() {}, lost: signal },
+    lease: { release() {} },
+    record,
+    plan: { holdMs: 0, watchMs: 0 },
+    options: {
+      fault: 'stop',
+      signal,
+      holdBackMs: 0,
+      onExposed() {},
+      log: { info() {}, debug() {}, warn: (line: string) => warnings.push(line) },
+      rtoTargetMs: 60_000,
+      promotionDeadlineMs: 1000,
+      rejoinDeadlineMs: 1000,
+      lockWaitMs: 0,
+      clients: {},
+    },
+  } as never);
+  return { record, warnings };
+}
+
+it('a drill tells of a machine that was suspended after its fault, and proves nothing', async () => {
+  const { record, warnings } = await drilled(60);
+  expect(record.faultAt).toBeDefined();
+  expect(record.disturbed).toMatch(
+    /^this machine was suspended for (?:59\.9|60\.0) s, while its clock stood still \(noticed [\d.]+ s after the fault\)$/,
+  );
+  expect(warnings.join()).toContain('this machine was suspended');
+  expect(judgeDrill(record)).toMatchObject({ outcome: 'error' });
+  expect(judgeDrill(record).message).toContain(`${record.disturbed}, so the drill proves nothing`);
+});
+
+it('and of none that was not', async () => {
+  const { record, warnings } = await drilled(0);
+  expect(record.faultAt).toBeDefined();
+  expect(record.disturbed).toBeUndefined();
+  expect(warnings).toEqual([]);
+});

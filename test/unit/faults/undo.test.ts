@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { markText } from '../../../src/faults/mark.ts';
+import { steadyHoldMs, undoFault } from '../../../src/faults/undo.ts';
+import { undoInterrupted } from '../../../src/faults/undo-interrupted.ts';
+import type { Incus } from '../../../src/incus/incus.ts';
+import { drillMarkKey } from '../../../src/incus/labels.ts';
+import { holdLease } from '../../../src/incus/lease.ts';
+import { builtInFormation } from '../builders.ts';
+
+/** A server with one container, as far as an undo asks. */
+class Server {
+  status = 'Running';
+  config: Record<string, string> = {};
+  readonly calls: string[] = [];
+  readonly name: string;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  instance = () =>
+    Promise.resolve({ name: this.name, status: this.status, config: this.config, devices: {} });
+  instances = async () => new Map([[this.name, await this.instance()]]);
+  isBusy = () => Promise.resolve(false);
+  start = () => {
+    this.calls.push('start');
+    this.status = 'Running';
+    return Promise.resolve();
+  };
+  removeLabel = () => {
+    this.calls.push('unmark');
+    this.config = {};
+    return Promise.resolve();
+  };
+
+  get incus(): Incus {
+    return this as unknown as Incus;
+  }
+}
+
+const passed = (durationMs: number) => new Promise((next) => setTimeout(next, durationMs));
+const log = { info() {}, warn() {}, debug() {} };
+
+describe('the undo of a drill of which a command is left on this machine', () => {
+  it('undoes at once and again, and takes the mark away once nothing can come any more', async () => {
+    const drill = randomBytes(6).toString('hex');
+    const lease = await holdLease(drill);
+    const server = new Server('alpha');
+    server.config = { [drillMarkKey]: markText({ drill, fault: 'stop' }, 0) };
+    server.status = 'Stopped';
+    const undone = undoFault(server.incus, 'alpha', { deadlineMs: 30_000, holdMs: steadyHoldMs });
+    await passed(500);
+    expect(server.calls).toEqual(['start']);
+    await passed(2500);
+    expect(server.calls).toEqual(['start']);
+    // What the command was still to do.
+    server.status = 'Stopped';
+    lease.release();
+    await passed(2500);
+    expect(server.calls).toEqual(['start', 'start']);
+    expect(await undone).toBe('started');
+    expect(server.calls).toEqual(['start', 'start', 'unmark']);
+  });
+
+  it('says what it waited for in vain, and leaves the mark', async () => {
+    const drill = randomBytes(6).toString('hex');
+    const lease = await holdLease(drill);
+    const server = new Server('alpha');
+    const known = { drill, fault: 'stop' as const };
+    await expect(
+      undoFault(server.incus, 'alpha', { deadlineMs: 2500, holdMs: steadyHoldMs, known }),
+    ).rejects.toThrow(`drill ${drill}, or a command that it left behind, still runs on this machine`);
+    expect(server.calls).toEqual([]);
+    lease.release();
+  });
+
+  it('by its id waits for a mark that has yet to be set', async () => {
+    const drill = randomBytes(6).toString('hex');
+    const lease = await holdLease(drill);
+    const [first] = builtInFormation().nodes;
+    const server = new Server(first?.name ?? '');
+    const repaired = undoInterrupted(builtInFormation(), server.incus, log, drill);
+    await passed(1000);
+    server.config = { [drillMarkKey]: markText({ drill, fault: 'stop' }, 0) };
+    lease.release();
+    expect(await repaired).toEqual([server.name]);
+    expect(server.calls).toEqual(['unmark']);
+  });
+});
