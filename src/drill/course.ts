@@ -1,6 +1,6 @@
 import { type Moment, now, toSeconds } from '../clock/clock.ts';
 import { faultCatalogue } from '../faults/catalogue.ts';
-import type { Fault, Scene } from '../faults/fault.ts';
+import type { Fault, MemberRole, Scene, Targets } from '../faults/fault.ts';
 import type { MemberLocks } from '../faults/member-locks.ts';
 import type { Member } from '../formation/formation.ts';
 import type { Lease } from '../incus/lease.ts';
@@ -11,6 +11,7 @@ import type { DrillOptions } from './options.ts';
 import type { Plan } from './plan.ts';
 import type { DrillRecord, RecordedAnnouncement } from './record.ts';
 import { isFailoverSign } from './verdict/failover.ts';
+import { listed } from './verdict/targets.ts';
 import { toldSince } from './verdict/told.ts';
 
 /** A drill of hours hears of some hundred; what goes beyond is somebody else's noise. */
@@ -19,7 +20,7 @@ const mostAnnouncements = 5000;
 /** All that stands ready when the fault is due. */
 export interface Stage {
   scene: Scene;
-  /** In every container; the target's ends where the fault stops it, and is taken again. */
+  /** In every container; a target's ends where the fault stops it, and is taken again. */
   locks: MemberLocks;
   watch: MonitorWatch;
   clients: WatchedClients | undefined;
@@ -42,7 +43,7 @@ export class Course {
   readonly plan: Plan;
   readonly options: DrillOptions;
   readonly entry: Fault;
-  readonly target: Member;
+  readonly targets: Targets;
   readonly asynchronous: boolean;
   /** When the fault was issued. */
   faultAt: Moment | undefined;
@@ -57,9 +58,19 @@ export class Course {
     // Without its guard it goes on no more than when it is told to stop.
     this.options = { ...options, signal: AbortSignal.any([options.signal, guard.lost]) };
     this.entry = faultCatalogue[options.fault];
-    this.target = targetOf(this.entry, scene);
+    this.targets = targetsIn(this.entry, scene);
     record.primary = scene.primary.name;
-    record.target = this.target.name;
+    record.target = this.targets[0].name;
+    record.targets = this.targets.map((member) => ({ container: member.name, role: roleOf(member, scene) }));
+  }
+
+  get targetNames(): string[] {
+    return this.targets.map(({ name }) => name);
+  }
+
+  /** For people. */
+  get targetList(): string {
+    return listed(this.targetNames);
   }
 
   /** Seconds since the fault; 0 while there is none. */
@@ -99,8 +110,12 @@ export function bounded(
   return [...heard.slice(0, most), ...signs.slice(0, most)];
 }
 
-function targetOf({ hits }: Fault, { primary, standbys, monitor }: Scene): Member {
-  if (hits === 'monitor') return monitor;
+function targetsIn({ hits }: Fault, { primary, standbys, monitor }: Scene): Targets {
   // The first standby of the file, where there are several.
-  return hits === 'primary' ? primary : (standbys[0] as Member);
+  return [{ primary, standby: standbys[0] as Member, monitor }[hits]];
+}
+
+function roleOf(member: Member, { primary, monitor }: Scene): MemberRole {
+  if (member === monitor) return 'monitor';
+  return member === primary ? 'primary' : 'standby';
 }

@@ -4,7 +4,7 @@ import { SuspensionWatch } from '../clock/suspensions.ts';
 import { DeadlineError, EnvironmentError, messageOf } from '../contract/errors.ts';
 import type { Blow } from '../faults/fault.ts';
 import { setMark } from '../faults/mark.ts';
-import { steadyHoldMs, uncertainHoldMs, undoDeadlineMs, undoFault } from '../faults/undo.ts';
+import { everyOne, steadyHoldMs, uncertainHoldMs, undoDeadlineMs, undoFaults } from '../faults/undo.ts';
 import { LockHeldError } from '../monitor/lock.ts';
 import { describeNodes, isSettled, settledPrimary } from '../monitor/nodes.ts';
 import { Aftermath } from './aftermath/aftermath.ts';
@@ -12,12 +12,12 @@ import { Course, type Stage } from './course.ts';
 import { Strike } from './strike.ts';
 import { overrunMs } from './time-limits.ts';
 
-/** The part of a drill in which a container is hurt. Never throws: what happens goes into the record. */
+/** The part of a drill in which containers are hurt. Never throws: what happens goes into the record. */
 export async function exposed(stage: Stage): Promise<void> {
   await new Exposure(stage).run();
 }
 
-/** What keeps the container safe: guard and mark before the fault, and the undo after it, whatever came of it. */
+/** What keeps the containers safe: guard and mark before the fault, and the undo after it, whatever came of it. */
 class Exposure {
   private readonly stage: Stage;
   private readonly course: Course;
@@ -56,7 +56,7 @@ class Exposure {
   private async prepared(): Promise<Blow | undefined> {
     const { record, options } = this.course;
     try {
-      return await this.course.entry.prepare(this.course.scene, this.course.target, options.signal);
+      return await this.course.entry.prepare(this.course.scene, this.course.targets, options.signal);
     } catch (error) {
       if (options.signal.aborted) record.interrupted = messageOf(error);
       else record.impossible = messageOf(error);
@@ -65,26 +65,26 @@ class Exposure {
   }
 
   private async underGuard(blow: Blow): Promise<void> {
-    const { record, plan, options, target } = this.course;
-    const { guard } = this.stage;
+    const { record, plan, options, targetNames, targetList } = this.course;
+    const { guard, locks } = this.stage;
     const { incus } = this.course.scene;
     const mark = {
       drill: record.id,
       fault: options.fault,
       ...(blow.place !== undefined && { place: blow.place }),
-      locks: this.stage.locks.places,
+      locks: locks.places,
     };
     await guard.arm({
       remote: incus.remote,
       project: incus.project,
-      container: target.name,
+      containers: targetNames,
       mark,
       overrunMs: overrunMs(plan, options),
     });
     this.tellExposed(record.id);
-    this.stage.locks.forgo(target.name);
+    for (const name of targetNames) locks.forgo(name);
     try {
-      await setMark(incus, target.name, mark);
+      await everyOne(targetNames, (name) => setMark(incus, name, mark));
       await blow.arm?.();
       // What the clients write meanwhile is at risk too.
       await this.course.clients?.enoughAtRisk(this.course.scene.primary.name, options.signal);
@@ -101,8 +101,8 @@ class Exposure {
     const undoAt = now();
     this.stage.lease.release();
     try {
-      options.log.info(`${wallClock(undoAt)} undo: bringing ${target.name} back`);
-      await undoFault(incus, target.name, {
+      options.log.info(`${wallClock(undoAt)} undo: bringing ${targetList} back`);
+      await undoFaults(incus, targetNames, {
         deadlineMs: undoDeadlineMs,
         holdMs: record.injectedSeconds === undefined ? uncertainHoldMs : steadyHoldMs,
         known: mark,
@@ -114,7 +114,7 @@ class Exposure {
       record.undoFailed = messageOf(error);
       // The guard stays armed: it goes on trying when this process has ended.
     }
-    await Promise.all([this.aftermath.see(undoAt), this.lockTarget()]);
+    await Promise.all([this.aftermath.see(undoAt), this.lockTargets()]);
     await this.course.watch.look();
     const before = record.promotion;
     this.strike.noticePromotion();
@@ -123,17 +123,19 @@ class Exposure {
     this.course.noteWatch();
   }
 
-  /** The target has no lock any more where the fault stopped it. */
-  private async lockTarget(): Promise<void> {
-    const { record, target, options } = this.course;
+  /** A target has no lock any more where the fault stopped it. */
+  private async lockTargets(): Promise<void> {
+    const { record, targetNames, options } = this.course;
     const { locks } = this.stage;
     if (record.undoFailed !== undefined) return;
-    try {
-      await locks.addNew(target.name);
-    } catch (error) {
-      if (error instanceof LockHeldError) record.interrupted ??= messageOf(error);
-      else options.log.debug(messageOf(error));
-    }
+    // In the order of their names, as every run takes them.
+    for (const name of [...targetNames].sort())
+      try {
+        await locks.addNew(name);
+      } catch (error) {
+        if (error instanceof LockHeldError) record.interrupted ??= messageOf(error);
+        else options.log.debug(messageOf(error));
+      }
   }
 
   /** For the post step, which is not the only one that undoes: without it the drill goes on. */

@@ -7,7 +7,7 @@ import { sleep, withDeadline } from '../clock/deadline.ts';
 import { CancelledError, EnvironmentError, messageOf } from '../contract/errors.ts';
 import { makeFolder } from '../disk/folder.ts';
 import type { DrillMark } from '../faults/mark.ts';
-import { uncertainHoldMs, undoDeadlineMs, undoFault } from '../faults/undo.ts';
+import { uncertainHoldMs, undoDeadlineMs, undoFaults } from '../faults/undo.ts';
 import { childEnvironment } from '../incus/child-environment.ts';
 import { Incus } from '../incus/incus.ts';
 import { isLeaseHeld } from '../incus/lease.ts';
@@ -23,8 +23,8 @@ import { isLeaseHeld } from '../incus/lease.ts';
 interface Orders {
   remote: string;
   project: string;
-  container: string;
-  /** What the mark on the container says, or would say if the drill was killed before it stood. */
+  containers: readonly string[];
+  /** What the mark on each of them says, or would say if the drill was killed before it stood. */
   mark: Omit<DrillMark, 'since'>;
   /** The fault is undone after this time even if the drill still lives. */
   overrunMs: number;
@@ -195,7 +195,7 @@ export async function keepGuard(): Promise<void> {
   });
   // The drill never came to its fault.
   if (orders === undefined) return process.disconnect?.();
-  // Whatever goes wrong in here, the container comes first.
+  // Whatever goes wrong in here, the containers come first.
   process.on('uncaughtException', (error) => note(orders, messageOf(error)));
   const reason = await new Promise<string | undefined>((resolve) => {
     const overrun = setTimeout(
@@ -233,17 +233,17 @@ function say(what: FromGuard): void {
   if (process.connected) process.send?.(what, () => {});
 }
 
-/** Tries again where it could not, for as long as the drill's commands may hurt the container. */
+/** Tries again where it could not, for as long as the drill's commands may hurt the containers. */
 async function undoForGood(orders: Orders): Promise<void> {
   const giveUpAt = now() + longestWatchMs;
   for (;;) {
     try {
-      const did = await undoFault(new Incus(orders), orders.container, {
+      const did = await undoFaults(new Incus(orders), orders.containers, {
         deadlineMs: guardDeadlineMs,
         holdMs: uncertainHoldMs,
         known: orders.mark,
       });
-      return note(orders, did);
+      return note(orders, did.join('; '));
     } catch (error) {
       note(orders, `could not undo the fault: ${messageOf(error)}`);
     }
@@ -259,10 +259,10 @@ function note(orders: Orders, line: string): void {
     makeFolder(folder);
     appendFileSync(
       join(folder, 'guard.log'),
-      `${wallClock(now())} drill ${orders.mark.drill}, ${orders.mark.fault} on ${orders.container}: ${line}\n`,
+      `${wallClock(now())} drill ${orders.mark.drill}, ${orders.mark.fault} on ${orders.containers.join(', ')}: ${line}\n`,
     );
   } catch {
-    // The log is for people; the container comes first.
+    // The log is for people; the containers come first.
   }
 }
 

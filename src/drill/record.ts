@@ -4,7 +4,7 @@ import { verdict } from '../check/verdict.ts';
 import { count, list, maybe, number, seconds, text } from '../contract/shape.ts';
 import { activity, burst, ledger, ledgerRead, roles } from '../evidence/record.ts';
 import { faultNames } from '../faults/catalogue.ts';
-import { expectations } from '../faults/fault.ts';
+import { expectations, memberRoles } from '../faults/fault.ts';
 
 /**
  * What a drill saw, as plain data: verdict, tables and pictures are pure functions of it, so that a recorded
@@ -104,7 +104,14 @@ export const drillRecord = v.object({
   primary: maybe(text('Who was primary before the fault.')),
   /** Nothing was touched then. */
   impossible: maybe(text('Why the fault cannot be shown on this formation.')),
-  target: maybe(text('The container that the fault hit.')),
+  target: maybe(text('The container that the fault hit; of several the first of `targets`.')),
+  /** Undefined in what earlier releases recorded: they hit one. */
+  targets: maybe(
+    list(
+      v.object({ container: v.string(), role: v.picklist(memberRoles) }),
+      'Every container that the fault hit, with what it was before.',
+    ),
+  ),
   faultAt: maybe(
     text('When the fault was issued, ISO 8601: zero of every offset. Absent: nothing was touched.'),
   ),

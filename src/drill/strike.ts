@@ -28,12 +28,12 @@ export class Strike {
 
   /** The fault, its proof, and what should come of it. */
   async inflict(blow: Blow): Promise<void> {
-    const { record, entry, plan, target } = this.course;
+    const { record, entry, plan, targetList } = this.course;
     const { log } = this.course.options;
     const faultAt = now();
     this.course.faultAt = faultAt;
     record.faultAt = wallClock(faultAt);
-    log.info(`${record.faultAt} fault: ${this.course.options.fault} on ${target.name}`);
+    log.info(`${record.faultAt} fault: ${this.course.options.fault} on ${targetList}`);
     await blow.inject();
     const injectedAt = now();
     record.injectedSeconds = this.course.offset(injectedAt);
@@ -114,15 +114,15 @@ export class Strike {
    * either, and the container comes first.
    */
   async stillInForce(blow: Blow): Promise<void> {
-    const { record, target } = this.course;
+    const { record, targets, targetList } = this.course;
     if (record.interrupted !== undefined || record.proof === undefined) return;
     if (this.course.entry.lasts === 'a-moment') return;
     try {
       record.proofAtUndo = await blow.proof();
       if (record.proofAtUndo === undefined)
-        record.disturbed = `${target.name} was back before the drill undid the fault`;
+        record.disturbed = `${targetList} ${targets.length === 1 ? 'was' : 'were'} back before the drill undid the fault`;
     } catch (error) {
-      record.disturbed = `whether the fault was still in force on ${target.name} could not be told: ${messageOf(error)}`;
+      record.disturbed = `whether the fault was still in force on ${targetList} could not be told: ${messageOf(error)}`;
     }
   }
 }

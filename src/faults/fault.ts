@@ -15,7 +15,10 @@ export interface Scene {
   openMonitor(signal: AbortSignal): Promise<Session>;
 }
 
-/** A fault that is ready to be inflicted on one container. */
+/** Whom a fault hits: one container, or several that go together. The first is the one that it is named after. */
+export type Targets = readonly [Member, ...Member[]];
+
+/** A fault that is ready to be inflicted. */
 export interface Blow {
   /** Where its trace will be, where that depends on the formation: the mark keeps it for the undo. */
   place?: string;
@@ -36,7 +39,7 @@ export interface Blow {
  * Reads what a fault needs to know, and whether it can be shown at all. Touches nothing.
  * @throws EnvironmentError when it cannot, with what to do about it
  */
-export type Prepare = (scene: Scene, target: Member, signal: AbortSignal) => Promise<Blow>;
+export type Prepare = (scene: Scene, targets: Targets, signal: AbortSignal) => Promise<Blow>;
 
 /** What a fault leaves in a container that runs. */
 export interface Trace {
@@ -55,6 +58,10 @@ export interface Trace {
   ): Promise<string | undefined>;
 }
 
+/** What a member is when a drill begins. */
+export const memberRoles = ['primary', 'standby', 'monitor'] as const;
+export type MemberRole = (typeof memberRoles)[number];
+
 /** What should come of a fault: `either` where both are right, and only the return to health is judged. */
 export const expectations = ['failover', 'none', 'either'] as const;
 export type Expected = (typeof expectations)[number];
@@ -66,7 +73,7 @@ export interface Fault {
   expected: Expected;
   /** Why that is to be expected. */
   because: string;
-  hits: 'primary' | 'standby' | 'monitor';
+  hits: MemberRole;
   /**
    * How long it is in force: until the promotion; as long as a failover would take to show; shorter than the
    * formation's timings make a failover of; or it is over as soon as it is done.
@@ -80,9 +87,9 @@ export interface Fault {
   reliesOn?: RelianceName;
   /** What the prediction of check-formation calls it (docs/prediction.md); left out where it does not speak of it. */
   predictedAs?: FaultClass;
-  /** For people, to follow "after": "the power of pgaf-primary was cut". */
-  deed(container: string): string;
-  /** The target's lane in the picture while it is in force, and what its end is called. */
+  /** For people, to follow "after": "the power of pgaf-primary was cut". @param containers all targets' names */
+  deed(containers: string): string;
+  /** The targets' lanes in the picture while it is in force, and what its end is called. */
   state: string;
   end: string;
   prepare: Prepare;

@@ -23,7 +23,7 @@ async function refuseShared(scene: Scene, monitor: Member, signal: AbortSignal):
 /** What is done to a monitor, and only where it serves no other formation. @throws as refuseShared, and as `prepare` */
 export const ofOneFormation =
   (prepare: Prepare): Prepare =>
-  async (scene, monitor, signal) => {
-    await refuseShared(scene, monitor, signal);
-    return await prepare(scene, monitor, signal);
+  async (scene, targets, signal) => {
+    await refuseShared(scene, targets[0], signal);
+    return await prepare(scene, targets, signal);
   };

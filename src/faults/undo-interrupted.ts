@@ -6,7 +6,7 @@ import type { Incus } from '../incus/incus.ts';
 import { drillMarkKey } from '../incus/labels.ts';
 import { isLeaseHeld } from '../incus/lease.ts';
 import { markedBy, readMark } from './mark.ts';
-import { uncertainHoldMs, undoDeadlineMs, undoFault, untold } from './undo.ts';
+import { everyOne, uncertainHoldMs, undoDeadlineMs, undoFault, untold } from './undo.ts';
 
 /**
  * Undoes what interrupted drills left behind: every container of the formation that bears a mark, or only
@@ -57,19 +57,23 @@ async function repairMarked(
   const instances = await incus.instances();
   const there = containers.flatMap((name) => instances.get(name) ?? []);
   const unread = there.filter(({ config }) => config === undefined);
-  const marked = there.flatMap(({ name, config }) => {
-    const mark = config?.[drillMarkKey];
-    const isMeant = mark !== undefined && (onlyDrill === undefined || markedBy(mark) === onlyDrill);
-    return isMeant ? [{ name, mark }] : [];
-  });
-  for (const { name, mark } of marked) {
+  const marks = new Map(
+    there.flatMap(({ name, config }): [string, string][] => {
+      const mark = config?.[drillMarkKey];
+      const isMeant = mark !== undefined && (onlyDrill === undefined || markedBy(mark) === onlyDrill);
+      return isMeant ? [[name, mark]] : [];
+    }),
+  );
+  const marked = [...marks.keys()];
+  // Side by side: a monitor that is started long before its primary gives that up.
+  await everyOne(marked, async (name) => {
     // What another drill has marked since is let stand.
-    const known = readMark(mark);
+    const known = readMark(marks.get(name) ?? '');
     const did = await undoFault(incus, name, { deadlineMs: undoDeadlineMs, holdMs: uncertainHoldMs, known });
     log.warn(
       `${name} bore the mark of an interrupted drill; it was brought back (${did}) and the mark removed`,
     );
-  }
+  });
   if (unread.length > 0) throw new EnvironmentError(unread.map(untold).join('; '));
-  return marked.map(({ name }) => name);
+  return marked;
 }

@@ -1,5 +1,5 @@
 import { retryUntil, sleep } from '../clock/deadline.ts';
-import { DeadlineError, EnvironmentError } from '../contract/errors.ts';
+import { DeadlineError, EnvironmentError, messageOf } from '../contract/errors.ts';
 import type { Instance } from '../incus/answers.ts';
 import type { Incus } from '../incus/incus.ts';
 import { drillMarkKey } from '../incus/labels.ts';
@@ -88,6 +88,34 @@ export async function undoFault(
   if (successor !== undefined) return `left to drill ${successor}, which has marked the container since`;
   await clearMark(incus, container);
   return done.size === 0 ? 'was running' : [...done].join(', ');
+}
+
+/**
+ * The same of several containers, side by side: one that cannot be brought back keeps no other down.
+ * @returns what it found and did, a line for each
+ * @throws what undoFault throws of one; EnvironmentError of several, once all have been tried
+ */
+export async function undoFaults(
+  incus: Incus,
+  containers: readonly string[],
+  options: UndoOptions,
+): Promise<string[]> {
+  return await everyOne(containers, async (name) => `${name}: ${await undoFault(incus, name, options)}`);
+}
+
+/**
+ * Does something to every one side by side, and waits for all of them, whatever becomes of one.
+ * @throws the error of one, or an EnvironmentError that has the messages of several
+ */
+export async function everyOne<T>(
+  names: readonly string[],
+  work: (name: string) => Promise<T>,
+): Promise<T[]> {
+  const settled = await Promise.allSettled(names.map(work));
+  const failures = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+  if (failures.length > 1) throw new EnvironmentError(failures.map(messageOf).join('; '));
+  if (failures.length === 1) throw failures[0];
+  return settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
 }
 
 /** Of an instance that is unheard of. */

@@ -1,4 +1,5 @@
 import type { DrillRecord, RecordedAnnouncement } from '../drill/record.ts';
+import { targetNames } from '../drill/verdict/targets.ts';
 import type { DrillVerdict } from '../drill/verdict/verdict.ts';
 import { faultCatalogue } from '../faults/catalogue.ts';
 import type { Table } from './table.ts';
@@ -25,7 +26,8 @@ export const plainEvents = ({ headings, rows }: Table): Table => ({
 
 /** What happened, in order: the drill's own deeds and what clients saw among what the monitor announced. */
 export function eventsTable(record: DrillRecord, verdict?: DrillVerdict): Table {
-  const { fault, target = '', primary = '', formation, undoSeconds, settledSeconds, handedBack } = record;
+  const { fault, primary = '', formation, undoSeconds, settledSeconds, handedBack } = record;
+  const target = targetNames(record);
   const events: [number, string, string][] = record.announcements
     .filter(({ seconds }) => seconds > 0)
     .map((heard) => [heard.seconds, heard.node, unmarked(`${state(heard)}${unseen(heard)}`)]);

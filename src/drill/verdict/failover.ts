@@ -5,6 +5,7 @@ import type { Announcement } from '../../monitor/chronicle.ts';
 import { isPromoted } from '../../monitor/nodes.ts';
 import type { MonitorWatch } from '../../monitor/watch.ts';
 import type { DrillRecord } from '../record.ts';
+import { targetNames } from './targets.ts';
 import { isBlindAtEnd, toldSince } from './told.ts';
 
 /** What the monitor announced of a node, as far as it matters here. */
@@ -51,14 +52,14 @@ export function signIn({
  * Undefined where it did not, or there was none. Pure.
  */
 export function heldTooLong(record: DrillRecord): string | undefined {
-  const { fault, injectedSeconds, undoSeconds, holdSeconds, target } = record;
+  const { fault, injectedSeconds, undoSeconds, holdSeconds } = record;
   if (faultCatalogue[fault].lasts !== 'briefly') return undefined;
   if (injectedSeconds === undefined || undoSeconds === undefined || holdSeconds === undefined)
     return undefined;
   const lasted = undoSeconds - injectedSeconds;
   if (lasted <= holdSeconds || (record.promotion === undefined && signIn(record) === undefined))
     return undefined;
-  return `${target} was under the fault for at least ${lasted.toFixed(3)} s, and was to be for ${holdSeconds} s, so that a failover proves nothing`;
+  return `${targetNames(record)} was under the fault for at least ${lasted.toFixed(3)} s, and was to be for ${holdSeconds} s, so that a failover proves nothing`;
 }
 
 /** Whether nothing came of the fault for as long as the drill was to look out for a failover. Pure. */

@@ -6,6 +6,7 @@ import type { DrillRecord } from '../record.ts';
 import { clientConclusions, clientWrongs } from './clients-verdict.ts';
 import { heldTooLong, signIn } from './failover.ts';
 import { lostOf, noneLost } from './loss.ts';
+import { targetNames, targetsOf } from './targets.ts';
 import {
   boundsOf,
   cameWithin,
@@ -85,8 +86,8 @@ export function wentWrong(record: DrillRecord): boolean {
 
 function conclusions(record: DrillRecord): Conclusion[] {
   const found = [...trouble(record), ...unfit(record)];
-  const { target } = record;
-  if (record.faultAt === undefined || target === undefined)
+  const target = targetNames(record);
+  if (record.faultAt === undefined || target === '')
     return found.length > 0 ? found : [['error', 'no fault was injected']];
   found.push(...unproven(record, target));
   const asExpected = { failover, none, either }[record.expected];
@@ -100,7 +101,7 @@ function conclusions(record: DrillRecord): Conclusion[] {
 /** What came between the drill and its end. */
 function trouble(record: DrillRecord): Conclusion[] {
   const found: Conclusion[] = [];
-  const { target } = record;
+  const target = targetNames(record);
   if (record.undoFailed !== undefined) {
     const hand =
       record.fault === 'stop'
@@ -113,7 +114,7 @@ function trouble(record: DrillRecord): Conclusion[] {
       record.faultAt === undefined
         ? 'nothing had been stopped'
         : record.undoFailed === undefined
-          ? `${target} was brought back, and a failover that had begun may still complete: run check-formation`
+          ? `${target} ${targetsOf(record).length > 1 ? 'were' : 'was'} brought back, and a failover that had begun may still complete: run check-formation`
           : '';
     found.push(['error', `the drill was interrupted: ${record.interrupted}${undone ? `; ${undone}` : ''}`]);
   }

@@ -7,9 +7,9 @@ import { stop } from './stop.ts';
  * The standbys get nothing more, and after the 1.5 s that it takes to show that, the primary is gone. A commit that
  * waits for a standby is not acknowledged in between; one that does not is, and is lost.
  */
-const prepare: Prepare = async (scene, target, signal) => {
-  const cut = await standbyCut.prepare(scene, target, signal);
-  const power = await stop.prepare(scene, target, signal);
+const prepare: Prepare = async (scene, targets, signal) => {
+  const cut = await standbyCut.prepare(scene, targets, signal);
+  const power = await stop.prepare(scene, targets, signal);
   let silence: string | undefined;
   return {
     async inject() {

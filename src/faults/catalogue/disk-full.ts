@@ -45,7 +45,7 @@ const asPostgres = ['runuser', '-u', 'postgres', '--', 'env', '-C', '/'];
 
 const deadlineMs = 300_000;
 
-const prepare: Prepare = async ({ incus }, { name, pgdata }, signal) => {
+const prepare: Prepare = async ({ incus }, [{ name, pgdata }], signal) => {
   const folder = dirname(pgdata);
   const mount = (
     await incus.read(name, ['stat', '--format=%m', pgdata], { deadlineMs: 15_000, signal })

@@ -1,7 +1,7 @@
 import type { Fault, Prepare } from '../fault.ts';
 
 /** Nothing runs, yet the kernel goes on answering for the container's sockets. */
-const prepare: Prepare = async ({ incus }, { name }) => ({
+const prepare: Prepare = async ({ incus }, [{ name }]) => ({
   inject: () => incus.pause(name),
   proof: async () =>
     (await incus.instance(name))?.status === 'Frozen' ? 'Incus shows the container as Frozen' : undefined,

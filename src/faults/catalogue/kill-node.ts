@@ -22,7 +22,7 @@ const unit: Trace = {
 };
 
 /** Keeper and Postgres, for good: the loss of a node whose container goes on. */
-const prepare: Prepare = async ({ incus }, member) => {
+const prepare: Prepare = async ({ incus }, [member]) => {
   const { name: container } = member;
   const name = unitOf(member);
   return {

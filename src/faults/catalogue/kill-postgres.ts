@@ -8,7 +8,7 @@ import look from '../scripts/look-for-process.sh';
 const deadlineMs = 30_000;
 
 /** Postgres alone. Its keeper finds out by itself and starts it again. */
-const prepare: Prepare = async ({ incus }, { name, pgdata }, signal) => {
+const prepare: Prepare = async ({ incus }, [{ name, pgdata }], signal) => {
   const said = await incus.read(name, ['sh', '-c', identify, 'sh', pgdata], { deadlineMs, signal });
   const identity = /^(\d+) (\d+)$/.exec(said.trim());
   if (!identity) throw new EnvironmentError(`the process of Postgres in ${name} could not be told: ${said}`);

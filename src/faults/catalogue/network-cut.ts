@@ -2,7 +2,7 @@ import type { Fault, Prepare } from '../fault.ts';
 import { cut } from '../links.ts';
 import { packetFilter } from '../packet-filter.ts';
 
-const prepare: Prepare = (scene, target, signal) =>
+const prepare: Prepare = (scene, [target], signal) =>
   cut(scene, { target, peers: [scene.monitor, ...scene.standbys], filterFor: () => 'isolate' }, signal);
 
 export const networkCut = {

@@ -14,7 +14,7 @@ const lossWaitMs = 500;
 export const loseOneIn = 20;
 const leastLost = 3;
 
-const prepare: Prepare = async (scene, target, signal) => {
+const prepare: Prepare = async (scene, [target], signal) => {
   const { incus, monitor } = scene;
   const { addresses } = await incus.state(monitor.name, signal);
   const options = { port: closedPort, times: lossAttempts, waitMs: lossWaitMs };

@@ -2,7 +2,7 @@ import { EnvironmentError } from '../../contract/errors.ts';
 import type { Fault, Prepare } from '../fault.ts';
 
 /** In order: systemd stops pg_autoctl, which stops Postgres; then everything starts again. */
-const prepare: Prepare = async ({ incus }, { name }, signal) => {
+const prepare: Prepare = async ({ incus }, [{ name }], signal) => {
   const before = (await incus.state(name, signal)).pid;
   if (before <= 0) throw new EnvironmentError(`Incus does not tell the first process of ${name}`);
   return {

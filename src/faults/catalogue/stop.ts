@@ -1,7 +1,7 @@
 import type { Fault, Prepare } from '../fault.ts';
 
 /** No shutdown, no flush, every connection gone. */
-const prepare: Prepare = async ({ incus }, { name }) => ({
+const prepare: Prepare = async ({ incus }, [{ name }]) => ({
   inject: () => incus.forceStop(name),
   proof: async () =>
     (await incus.instance(name))?.status === 'Stopped' ? 'Incus shows the container as Stopped' : undefined,

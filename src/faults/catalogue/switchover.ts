@@ -3,7 +3,7 @@ import { performFailover, soonAfterReport } from '../../monitor/switchover.ts';
 import type { Fault, Prepare } from '../fault.ts';
 
 /** What an operator does before planned work on the primary. */
-const prepare: Prepare = async ({ formation, openMonitor }, { name }, signal) => {
+const prepare: Prepare = async ({ formation, openMonitor }, [{ name }], signal) => {
   const session = await openMonitor(signal);
   return {
     moment: async () => await soonAfterReport(session, formation.name, signal),

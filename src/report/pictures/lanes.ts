@@ -1,4 +1,5 @@
 import type { DrillRecord, RecordedAnnouncement } from '../../drill/record.ts';
+import { targetsOf } from '../../drill/verdict/targets.ts';
 import { faultCatalogue } from '../../faults/catalogue.ts';
 import type { TimeRange } from './axis.ts';
 
@@ -16,22 +17,25 @@ export interface Lane {
   segments: Segment[];
 }
 
-/** What each node was in from start to end, as the monitor announced it; the fault's target first. Pure. */
+/** What each node was in from start to end, as the monitor announced it; the fault's targets first. Pure. */
 export function lanesOf(record: DrillRecord, range: TimeRange): Lane[] {
-  const { announcements, baseline, target, primary, promotion } = record;
+  const { announcements, baseline, primary, promotion } = record;
+  const targets = targetsOf(record).map(({ container }) => container);
   const known = [
     ...announcements.map(({ node }) => node),
-    ...[target, primary, promotion?.node].filter((node) => node !== undefined),
+    ...targets,
+    ...[primary, promotion?.node].filter((node) => node !== undefined),
     ...(baseline?.standbys ?? []),
   ];
   return [...new Set(known)]
-    .sort((one, other) => Number(other === target) - Number(one === target))
+    .sort((one, other) => Number(targets.includes(other)) - Number(targets.includes(one)))
     .map((node) => ({ node, segments: segmentsOf(node, record, range) }));
 }
 
 function segmentsOf(node: string, record: DrillRecord, { start, end }: TimeRange): Segment[] {
-  const { state, hits } = faultCatalogue[record.fault];
-  if (node === record.target && hits === 'monitor') return monitorsOwn(state, record, { start, end });
+  const { state } = faultCatalogue[record.fault];
+  const target = targetsOf(record).find(({ container }) => container === node);
+  if (target?.role === 'monitor') return monitorsOwn(state, record, { start, end });
   const heard = record.announcements.filter((announced) => announced.node === node);
   const looks = heard.map((announced, index) => ({
     from: index === 0 && announced.seconds <= 0 ? start : announced.seconds,
@@ -45,7 +49,7 @@ function segmentsOf(node: string, record: DrillRecord, { start, end }: TimeRange
     if (previous?.kind === each.kind && previous.label === each.label) previous.to = to;
     else if (to > start) segments.push({ ...each, from: Math.max(each.from, start), to });
   }
-  return node === record.target && state !== '' ? withFault(segments, state, heard, record) : segments;
+  return target !== undefined && state !== '' ? withFault(segments, state, heard, record) : segments;
 }
 
 /** Nothing was announced of it before the fault: it was what the baseline says. */

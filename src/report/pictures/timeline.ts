@@ -1,5 +1,6 @@
 import type { DrillRecord } from '../../drill/record.ts';
 import { lookedOut, stayedQuiet } from '../../drill/verdict/failover.ts';
+import { targetNames, targetsOf } from '../../drill/verdict/targets.ts';
 import type { DrillVerdict } from '../../drill/verdict/verdict.ts';
 import { faultCatalogue } from '../../faults/catalogue.ts';
 import { axis, type Scale, scaleOf, type TimeRange } from './axis.ts';
@@ -76,7 +77,7 @@ function leftOf(names: readonly string[]): number {
 }
 
 function headOf(record: DrillRecord, verdict: DrillVerdict) {
-  const title = `${record.fault} on ${record.target ?? '?'}, formation ${record.formation}`;
+  const title = `${record.fault} on ${targetNames(record) || '?'}, formation ${record.formation}`;
   const room = width - 2 * edge;
   const titles = wrapped(title, { room, size: 16, bold: true }, 2);
   const messages = wrapped(verdict.message, { room, size: 12 }, 4);
@@ -228,9 +229,7 @@ function legendOf(record: DrillRecord, lanes: readonly Lane[], outage: Outage | 
     ['primary', 'primary'],
     [
       'standby',
-      record.target !== undefined && faultCatalogue[record.fault].hits === 'monitor'
-        ? 'standby, or in order'
-        : 'standby',
+      targetsOf(record).some(({ role }) => role === 'monitor') ? 'standby, or in order' : 'standby',
     ],
     ['changing', 'changing its state'],
     ['down', `under the fault: ${faultCatalogue[record.fault].state}`],

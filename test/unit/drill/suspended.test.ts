@@ -27,7 +27,7 @@ vi.mock(import('../../../src/faults/mark.ts'), async (importOriginal) => ({
 }));
 vi.mock(import('../../../src/faults/undo.ts'), async (importOriginal) => ({
   ...(await importOriginal()),
-  undoFault: () => Promise.reject(new Error('nobody looks further')),
+  undoFaults: () => Promise.reject(new Error('nobody looks further')),
 }));
 
 async function drilled(asleepFor: number) {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { markText } from '../../../src/faults/mark.ts';
-import { steadyHoldMs, undoFault } from '../../../src/faults/undo.ts';
+import { steadyHoldMs, undoFault, undoFaults } from '../../../src/faults/undo.ts';
 import { undoInterrupted } from '../../../src/faults/undo-interrupted.ts';
 import type { Incus } from '../../../src/incus/incus.ts';
 import { drillMarkKey } from '../../../src/incus/labels.ts';
@@ -87,4 +87,56 @@ describe('the undo of a drill of which a command is left on this machine', () =>
     expect(await repaired).toEqual([server.name]);
     expect(server.calls).toEqual(['unmark']);
   });
+});
+
+describe('the undo of a drill that hit several containers', () => {
+  /** Of several, as far as an undo asks. */
+  const host = (...servers: Server[]): Incus => {
+    const of = (name: string) => servers.find((server) => server.name === name) as Server;
+    return {
+      instance: (name: string) => of(name).instance(),
+      instances: async () =>
+        new Map(
+          await Promise.all(servers.map(async (server) => [server.name, await server.instance()] as const)),
+        ),
+      isBusy: () => Promise.resolve(false),
+      start: (name: string) => of(name).start(),
+      removeLabel: (name: string) => of(name).removeLabel(),
+    } as unknown as Incus;
+  };
+  const stopped = (name: string, drill: string) => {
+    const server = new Server(name);
+    server.status = 'Stopped';
+    server.config = { [drillMarkKey]: markText({ drill, fault: 'stop' }, 0) };
+    return server;
+  };
+
+  it('brings every one back side by side, though one of them cannot be', async () => {
+    const [broken, whole] = [stopped('alpha', 'a'), stopped('beta', 'a')];
+    broken.start = () => Promise.reject(new Error('no room for alpha'));
+    const options = { deadlineMs: 3000, holdMs: steadyHoldMs };
+    await expect(undoFaults(host(broken, whole), ['alpha', 'beta'], options)).rejects.toThrow(
+      'no room for alpha',
+    );
+    expect(whole.calls).toEqual(['start', 'unmark']);
+    expect(broken.calls).toEqual([]);
+  });
+
+  it('does so too where nobody is left but who finds the marks', async () => {
+    const formation = builtInFormation();
+    const [broken, whole] = [stopped('pgaf-monitor', 'a'), stopped('pgaf-primary', 'a')];
+    const begun: string[] = [];
+    for (const server of [broken, whole]) {
+      const start = server.start;
+      server.start = async () => {
+        begun.push(server.name);
+        await passed(200);
+        expect(begun).toHaveLength(2);
+        return await start();
+      };
+    }
+    const brought = await undoInterrupted(formation, host(broken, whole), log);
+    expect(brought).toEqual(['pgaf-monitor', 'pgaf-primary']);
+    expect([broken.config, whole.config]).toEqual([{}, {}]);
+  }, 30_000);
 });
