@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { liveSettings } from '../../src/check/live-settings.ts';
+import { observe } from '../../src/check/observe.ts';
 import { type Moment, now } from '../../src/clock/clock.ts';
 import { sleep, withDeadline } from '../../src/clock/deadline.ts';
 import { messageOf } from '../../src/contract/errors.ts';
@@ -11,6 +13,9 @@ import { performFailover, soonAfterReport } from '../../src/monitor/switchover.t
 import { MonitorWatch } from '../../src/monitor/watch.ts';
 import { openMemberSession } from '../../src/postgres/member-session.ts';
 import type { Session } from '../../src/postgres/session.ts';
+import type { LiveSettings } from '../../src/prediction/basis.ts';
+import { predict } from '../../src/prediction/prediction.ts';
+import type { Prediction } from '../../src/prediction/record.ts';
 import { eventually, incus, inside, loadAverage, statusOf } from './harness.ts';
 
 /**
@@ -106,6 +111,13 @@ export async function setScene(yaml: string): Promise<LabScene> {
   await writer.query(`CREATE TABLE IF NOT EXISTS ${table} AS SELECT 0::bigint AS n`);
   writer.close();
   return { formation, monitor, primary, standbys: nodes.filter((node) => node !== primary) };
+}
+
+/** As check-formation predicts it, from what it reads of the formation that runs. */
+export async function predictedNow(yaml: string): Promise<Prediction> {
+  const formation = parseFormation(yaml, 'formation.yml');
+  const observation = await observe(formation, new Incus(formation.incus));
+  return predict(liveSettings(observation, formation) as LiveSettings);
 }
 
 /**

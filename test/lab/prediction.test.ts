@@ -1,15 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { liveSettings } from '../../src/check/live-settings.ts';
-import { observe } from '../../src/check/observe.ts';
-import { parseFormation } from '../../src/formation/file/load.ts';
-import { Incus } from '../../src/incus/incus.ts';
-import type { LiveSettings } from '../../src/prediction/basis.ts';
-import { predict } from '../../src/prediction/prediction.ts';
 import type { FaultClass, FaultPrediction, Span } from '../../src/prediction/record.ts';
 import { markdownTable } from '../../src/report/table.ts';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, loadAverage, runAction } from './harness.ts';
-import { crashPostgres, liftCut, type Measured, measure } from './measured-failover.ts';
+import { crashPostgres, liftCut, type Measured, measure, predictedNow } from './measured-failover.ts';
 
 /**
  * Real faults against what is predicted of them from the settings that the formation has. `PGHA_RUNS=5` for the
@@ -46,7 +40,6 @@ describe.each(profiles)(`predictions hold: %s, ${nodes} data nodes, Debian ${deb
     monitor: { name: `${prefix}-monitor` },
     nodes: names.map((name) => ({ name })),
   });
-  const formation = parseFormation(yaml, 'formation.yml');
   const compared: Compared[] = [];
   const compare = (fault: FaultClass, what: string, predicted: Span, measured: number | undefined) => {
     const one = {
@@ -63,11 +56,7 @@ describe.each(profiles)(`predictions hold: %s, ${nodes} data nodes, Debian ${deb
     );
     return one;
   };
-  /** As check-formation predicts it, from what it reads of the formation that runs. */
-  const predicted = async (fault: FaultClass): Promise<FaultPrediction> => {
-    const observation = await observe(formation, new Incus(formation.incus));
-    return predict(liveSettings(observation, formation) as LiveSettings)[fault];
-  };
+  const predicted = async (fault: FaultClass): Promise<FaultPrediction> => (await predictedNow(yaml))[fault];
 
   beforeAll(async () => {
     for (const name of names) await liftCut(name);

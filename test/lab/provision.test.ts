@@ -188,6 +188,19 @@ describe('provision-pgaf puts right what has drifted', () => {
     expect(again.outputs['changed'], again.log).toBe('false');
   });
 
+  it('a Postgres that could not start, without a signal to what else runs as postgres', async () => {
+    await inside(beta, 'systemd-run', '--quiet', '--uid=postgres', '--unit=bystander', 'sleep', '300');
+    const broken = `chmod 0770 ${pgdata}; sed -i '/clients/,$d' ${pgdata}/pg_hba.conf; kill -INT "$(head -n 1 ${pgdata}/postmaster.pid)"`;
+    await inside(beta, 'sh', '-c', broken);
+    const mended = await provision();
+    expect(mended.code, mended.log).toBe(0);
+    expect(mended.log).toContain('write pg_hba.conf');
+    expect((await inside(beta, 'systemctl', 'is-active', 'bystander')).trim()).toBe('active');
+    await inside(beta, 'systemctl', 'stop', 'bystander');
+    const again = await provision();
+    expect(again.outputs['changed'], again.log).toBe('false');
+  });
+
   it('a stopped monitor, which knows its nodes, and keepers that were told to forget it', async () => {
     await incus('stop', '--force', formation.monitor);
     const started = await provision();

@@ -3,7 +3,14 @@ import { markdownTable } from '../../src/report/table.ts';
 import { everything } from './extent.ts';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, figure, loadAverage, runAction } from './harness.ts';
-import { freezeFor, liftCut, type Measured, type MeasuredFault, measure } from './measured-failover.ts';
+import {
+  freezeFor,
+  liftCut,
+  type Measured,
+  type MeasuredFault,
+  measure,
+  predictedNow,
+} from './measured-failover.ts';
 
 /**
  * What the timings profiles claim, measured. `PGHA_RUNS=5` measures everything five times, upstream as well,
@@ -65,10 +72,12 @@ describe.each(profiles)(`timings: %s, Debian ${debian}`, (profile) => {
   });
 
   for (let run = 1; run <= runs; run++) {
-    it(`promotes in time after a crash-stop, run ${run}`, async () => {
+    // The aim is for the median: at a load of 29 one run in five missed it, by 0.2 s (docs/timings.md). What a single one
+    // has to keep on a busy machine is the prediction.
+    it(`promotes as soon as predicted after a crash-stop, run ${run}`, async () => {
+      const { promotion } = (await predictedNow(yaml))['crash-stop'];
       const { announced, writable } = await take('crash-stop');
-      if (aim)
-        expect(Math.max(announced ?? Number.POSITIVE_INFINITY, writable)).toBeLessThan(aim.promotedWithin);
+      expect(Math.max(announced ?? Number.POSITIVE_INFINITY, writable)).toBeLessThan(promotion?.most ?? 0);
     });
 
     it.each(runs > 1 || everything ? allCuts : mainCuts)(
@@ -100,6 +109,14 @@ describe.each(profiles)(`timings: %s, Debian ${debian}`, (profile) => {
       expect(outage).toBeGreaterThan(frozen - 0.1);
     });
   }
+
+  it.runIf(aim && runs > 1)('promotes in time after a crash-stop, by the median', () => {
+    const taken = measured.filter(({ fault }) => fault === 'crash-stop').map(({ figures }) => figures);
+    const late = taken.map(({ announced, writable }) =>
+      Math.max(announced ?? Number.POSITIVE_INFINITY, writable),
+    );
+    expect(late.sort((a, b) => a - b)[Math.floor(late.length / 2)]).toBeLessThan(aim?.promotedWithin ?? 0);
+  });
 });
 
 /** Rows for docs/timings.md: least, median and greatest. */

@@ -3,6 +3,7 @@ import { asPostgres, programsFolder } from '../../member/programs.ts';
 import { runtimeFolder, runtimeFolderPath, unitOf, unitPathOf, unitText } from '../../member/unit.ts';
 import type { Facts } from '../facts.ts';
 import type { MemberContainer } from '../member-container.ts';
+import reload from './scripts/reload-service.sh';
 import restart from './scripts/restart-service.sh';
 
 export async function ensureRuntimeFolder(container: MemberContainer, facts: Facts): Promise<void> {
@@ -84,9 +85,9 @@ export class Standstill {
   }
 }
 
-/** The keeper, or the monitor's service, reads its configuration again, and so does its Postgres. */
+/** The keeper, or the monitor's service, reads its configuration again, and so does its Postgres where it runs. */
 export async function reloadService(container: MemberContainer): Promise<void> {
-  await systemctl(container, 'reload', unitOf(container.member));
+  await container.exec(['sh', '-c', reload, 'sh', unitOf(container.member)], { deadlineMs: 60_000 });
 }
 
 /**
