@@ -96,38 +96,38 @@ export async function bringDataNodeUp(
   const standstill = new Standstill(container, facts);
   const still = container.preparedBy(() => standstill.begin());
   const wantedHba = nodeHba(formation, ctx.monitor.host, hosts);
+  const seconds = formation.timings.networkPartitionTimeoutSeconds;
+  const clock = partitionTimeoutOf(facts.keeperConfig) !== seconds;
+  const isTold = !(registers && isMonitorDisabled(facts.keeperConfig));
+  const setUri = (within: MemberContainer, keeperConfig: string) =>
+    within.take("set the monitor's connection string", () => setMonitorUri(within, keeperConfig));
+  const isTlsRight = hasTls(formation, facts.keeperConfig);
+  const uri = isTold && isTlsRight && !hasMonitorUri(formation, ctx.monitor, facts.keeperConfig);
   let certificate = false;
   let hba = false;
   try {
     certificate = await layGround(ctx, still, facts);
     await repairStopped(ctx, still, facts, standstill);
     hba = !keeps(formation, 'access') && (await ensureFile(still, 'pg_hba.conf', facts.hba, wantedHba));
+    // Here, since each command that sets something ends with a reload (reload-service.sh says what that does otherwise).
+    if (clock) {
+      const what = `set network_partition_timeout to ${seconds} s`;
+      await still.take(what, () => setPartitionTimeout(still));
+    }
+    if (uri) await setUri(still, facts.keeperConfig);
   } finally {
     await standstill.end();
   }
-  const seconds = formation.timings.networkPartitionTimeoutSeconds;
-  const clock = partitionTimeoutOf(facts.keeperConfig) !== seconds;
-  if (clock) {
-    await container.take(`set network_partition_timeout to ${seconds} s`, () =>
-      setPartitionTimeout(container),
-    );
-  }
-  const isTold = !(registers && isMonitorDisabled(facts.keeperConfig));
-  const setUri = (keeperConfig: string) =>
-    container.take("set the monitor's connection string", () => setMonitorUri(container, keeperConfig));
-  const isTlsRight = hasTls(formation, facts.keeperConfig);
-  const uri = isTold && isTlsRight && !hasMonitorUri(formation, ctx.monitor, facts.keeperConfig);
-  if (uri) await setUri(facts.keeperConfig);
   await ensureRunning(ctx, container, facts, certificate || hba || clock || uri);
   if (isTlsRight || !isTold) return;
   // `enable ssl` has written its parameters into the string; what else was in it stays as it was made.
   if (steps.planning) {
-    if (!isImpatient(facts.keeperConfig)) await setUri(facts.keeperConfig);
+    if (!isImpatient(facts.keeperConfig)) await setUri(container, facts.keeperConfig);
     return;
   }
   const { keeperConfig } = await ctx.readFacts(node);
   if (hasMonitorUri(formation, ctx.monitor, keeperConfig)) return;
-  await setUri(keeperConfig);
+  await setUri(container, keeperConfig);
   await reloadService(container);
 }
 
