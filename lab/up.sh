@@ -24,6 +24,7 @@ up() {
 	check_machine
 	lock_lab
 	use_lab_environment
+	forget_distances
 	examine_lab
 	found=$lab_state
 	settle_size

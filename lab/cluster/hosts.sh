@@ -3,9 +3,16 @@
 
 # host ACTION [--incusd] MEMBER...
 host() {
-	local action=${1:-} each names daemon=''
-	[[ $action =~ ^(kill|cut|heal|boot)$ ]] || bad_usage "host: which of kill, cut, heal and boot?"
+	local action=${1:-} each names daemon='' far=''
+	[[ $action =~ ^(kill|cut|heal|boot|delay)$ ]] || bad_usage "host: which of kill, cut, heal, boot and delay?"
 	shift
+	if [[ $action == delay ]]; then
+		(($#)) && [[ ${*: -1} =~ ^([0-9]{1,4}(\.[0-9]{1,3})?)ms$ ]] ||
+			bad_usage "host delay: how long is a round trip, such as 10ms? It comes last."
+		far=${BASH_REMATCH[1]}
+		[[ ! $far =~ ^[0.]+$ ]] || far=0
+		set -- "${@:1:$#-1}"
+	fi
 	if [[ ${1:-} == --incusd ]]; then
 		[[ $action == kill ]] || bad_usage "host $action takes no --incusd: only kill does."
 		daemon=yes
@@ -66,6 +73,11 @@ host_heal() {
 	await_members "$@"
 }
 
+host_delay() {
+	set_distance "$far" "$@"
+	if [[ $far == 0 ]]; then step "$*: near again"; else step "$*: $far ms away"; fi
+}
+
 host_boot() {
 	local each
 	find_faults
@@ -87,7 +99,10 @@ await_members() {
 
 # For `lab status`, after examine_lab.
 show_members() {
-	local each
+	local each far
 	printf 'members:\n'
-	for each in $(member_names); do printf '  %s,%s,%s\n' "$each" "$(address_of "$each")" "${faults[$each]:-online}"; done
+	for each in $(member_names); do
+		far=$(distance_of "$each")
+		printf '  %s,%s,%s\n' "$each" "$(address_of "$each")" "${faults[$each]:-online}${far:+, $far ms away}"
+	done
 }

@@ -53,6 +53,7 @@ start_member() {
 	power_off "$1"
 	in_member "$1" start_sandbox
 	in_member "$1" wire_member
+	[[ -z $(distance_of "$1") ]] || lay_distances
 	in_member "$1" order incusd
 }
 

@@ -9,7 +9,8 @@ address_of() {
 }
 
 make_switch() {
-	ip -n "$netns" link add "$bridge" type bridge
+	# An address of its own: otherwise it has the lowest of its ports', and another one whenever a host comes or goes.
+	ip -n "$netns" link add "$bridge" address 02:70:67:68:61:01 type bridge
 	ip -n "$netns" link set "$bridge" up
 	ip -n "$netns" addr add "$bridge_address/24" dev "$bridge"
 }

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { withoutPasswords } from '../contract/secrecy.ts';
-import type { Member } from '../formation/formation.ts';
+import { type Formation, type Member, membersOf } from '../formation/formation.ts';
 import {
   lastMonitorContact,
   type StandbyMemory,
@@ -36,6 +36,8 @@ export interface ObservedContainer {
   standbyMemory: StandbyMemory;
   /** When its keeper heard from the monitor last, by the container's own clock; undefined where no keeper tells. */
   monitorContact?: { secondsAgo: number } | undefined;
+  /** A round trip to the monitor's host and back; undefined for the monitor, and where nothing was heard within a second. */
+  monitorRoundTripMs?: number | undefined;
   /** Versions of what is installed, by package. */
   packages: Record<string, string>;
   /** Its own addresses, loopback and link-local left out. */
@@ -59,7 +61,8 @@ export interface ObservedCertificate {
 }
 
 /** argv of the probe in a member's container. */
-export function containerProbe(member: Member, hosts: readonly string[]): string[] {
+export function containerProbe(member: Member, formation: Formation): string[] {
+  const members = membersOf(formation);
   const keeper = [
     stateFileOf(member.pgdata),
     String(stateBytes),
@@ -67,7 +70,8 @@ export function containerProbe(member: Member, hosts: readonly string[]): string
     unitPathOf(member),
     serverPem,
   ];
-  return ['perl', '-e', probe, member.pgdata, ...keeper, ...hosts];
+  const way = member.role === 'data' ? [members[0].host, String(formation.postgres.port)] : ['', ''];
+  return ['perl', '-e', probe, member.pgdata, ...keeper, ...way, ...members.map(({ host }) => host)];
 }
 
 /**
@@ -101,6 +105,7 @@ export function parseContainer(output: string, asked: { fromMs: number; toMs: nu
     keeperConfig: told.has('unread') ? undefined : withoutPasswords(text('keeper')),
     standbyMemory: standbyMemory(bytes('state')),
     ...contactOf(bytes('state'), clockMs),
+    ...(told.has('way') && { monitorRoundTripMs: Math.round(Number(text('way')) * 1000) / 1000 }),
     packages: packagesOf(text('packages')),
     addresses: [...text('addresses').matchAll(/ inet6? ([0-9a-f.:]+)\//g)].map(([, address = '']) => address),
     names: Object.fromEntries(

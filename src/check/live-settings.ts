@@ -40,7 +40,7 @@ function liveNode({ monitor, nodes, containers }: Observation, name: string): Li
   const row = monitor.ok ? monitor.value.nodes.find((each) => each.name === name) : undefined;
   const [node, container] = [nodes[name], containers[name]];
   if (!row || !node?.ok || !container?.ok) return undefined;
-  const { keeperConfig, service, standbyMemory } = container.value;
+  const { keeperConfig, monitorRoundTripMs, service, standbyMemory } = container.value;
   const { settings } = node.value;
   if (keeperConfig === undefined) return undefined;
   return {
@@ -51,6 +51,7 @@ function liveNode({ monitor, nodes, containers }: Observation, name: string): Li
     walSenderTimeoutMs: milliseconds(settings['wal_sender_timeout']),
     walReceiverStatusIntervalMs: milliseconds(settings['wal_receiver_status_interval']),
     walRetrieveRetryIntervalMs: milliseconds(settings['wal_retrieve_retry_interval']),
+    monitorRoundTripMs,
     helpers: {
       quickNameLookups: service.unit.includes(quickNameLookups),
       monitorKeepalives: isImpatient(keeperConfig),

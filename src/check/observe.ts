@@ -171,10 +171,9 @@ class Reader {
 
   /** Has a member's container tell of itself. */
   async container(member: Member): Promise<Read<ObservedContainer>> {
-    const hosts = membersOf(this.formation).map(({ host }) => host);
     return await this.unlessStopped(member, `the container ${member.name}`, async (signal) => {
       const fromMs = Date.now();
-      const command = containerProbe(member, hosts);
+      const command = containerProbe(member, this.formation);
       const options = { deadlineMs: memberDeadlineMs, maxBytes: probeBytes, signal };
       const output = await this.ways.relay(member).read(command, options);
       return parseContainer(output, { fromMs, toMs: Date.now() });

@@ -40,6 +40,16 @@ export function goneChecksFail(t: Detection): Interval {
 
 const addressUnansweredMs = 3000;
 
+/** A health check of a node that is well: TCP, the question whether there is TLS, TLS, and the login (libpq). */
+export function healthCheckMs(roundTripMs: number): number {
+  return 5 * roundTripMs;
+}
+
+/** Half of the time is for a busy machine, and for the packet that comes late. */
+export function leavesTime(checkMs: number, timeoutMs: number): boolean {
+  return checkMs <= timeoutMs / 2;
+}
+
 /**
  * How long after a fault the monitor may give the node up; it does so when a standby next reports.
  *
@@ -71,9 +81,11 @@ export function ridesOutMs(t: Detection): number {
 /**
  * How long after a cut the node is certainly not given up: what its fence may count on. The last delay of the health
  * checks is left out, to be on the safe side.
+ *
+ * @param wayMs what the way to the monitor adds to the age of a report
  */
-export function keptForMs(t: Detection): number {
-  return Math.max(t.nodeConsideredUnhealthyTimeoutMs - reportMs, cautiousChecksMs(t));
+export function keptForMs(t: Detection, wayMs = 0): number {
+  return Math.max(t.nodeConsideredUnhealthyTimeoutMs - reportMs - wayMs, cautiousChecksMs(t));
 }
 
 export function cautiousChecksMs(t: Detection): number {

@@ -27,6 +27,8 @@ const endOfOutput = '\npgha: end of output\n';
 const readOnly = { lease: undefined };
 const readAttempts = 5;
 export const queryDeadlineMs = 15_000;
+/** Of what Incus tells: some 20,000 containers on a list (3 to 4 kB each). */
+const mostAnswerBytes = 64 * 1024 * 1024;
 
 /**
  * The `incus` client with one server and project: its command lines, the REST API, and commands in instances. Every call
@@ -85,7 +87,8 @@ export class IncusClient {
   async query(path: string, signal?: AbortSignal, deadlineMs: number = queryDeadlineMs): Promise<unknown> {
     const url = `${path}${path.includes('?') ? '&' : '?'}project=${encodeURIComponent(this.project)}`;
     try {
-      const text = await this.run(['query', this.prefixed(url)], { ...readOnly, deadlineMs, signal });
+      const args = ['query', this.prefixed(url)];
+      const text = await this.run(args, { ...readOnly, deadlineMs, signal, maxBytes: mostAnswerBytes });
       // Where there is nothing to show, as for operations when none runs, the client prints nothing.
       if (text.trim() === '') return null;
       try {

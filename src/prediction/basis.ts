@@ -25,6 +25,8 @@ export interface LiveNode {
   walReceiverStatusIntervalMs: number;
   /** wal_retrieve_retry_interval of its Postgres; upstream's default is 5 s. */
   walRetrieveRetryIntervalMs: number;
+  /** A round trip from it to the monitor's host and back, where that is known. */
+  monitorRoundTripMs?: number | undefined;
   /** What its keeper needs besides the clocks (docs/timings.md). */
   helpers: {
     /** RES_OPTIONS=timeout:1 attempts:1 in pg_autoctl's environment. */

@@ -10,6 +10,7 @@ import {
   givenUp,
   handedOver,
   nextReport,
+  onTheWayMs,
   opened,
 } from './failover-steps.ts';
 
@@ -17,25 +18,27 @@ import {
 
 /** @param checks how long the health checks of this fault take to fail */
 export function failoverCourse({ monitor, nodes }: LiveSettings, checks: Interval): FailoverStep[] {
+  const wayMs = onTheWayMs(nodes);
   return [
-    givenUp(monitor, checks),
-    nextReport('a standby reports, and the failover begins'),
-    chosen(nodes.length),
+    givenUp(monitor, checks, wayMs),
+    nextReport('a standby reports, and the failover begins', wayMs),
+    chosen(nodes.length, wayMs),
     demotionAwaited(monitor.primaryDemoteTimeoutMs),
-    nextReport('the standby reports, and may take writes'),
-    opened,
-    announced(nodes.length),
+    nextReport('the standby reports, and may take writes', wayMs),
+    opened(wayMs),
+    announced(nodes.length, wayMs),
   ];
 }
 
 export function switchoverCourse(live: LiveSettings, primary: LiveNode): FailoverStep[] {
   const { length } = live.nodes;
+  const wayMs = onTheWayMs(live.nodes);
   return [
     commanded,
-    chosen(length),
-    handedOver(length, slowestRetryMs(live, primary)),
-    opened,
-    announced(length),
+    chosen(length, wayMs),
+    handedOver(length, slowestRetryMs(live, primary), wayMs),
+    opened(wayMs),
+    announced(length, wayMs),
   ];
 }
 
@@ -45,14 +48,15 @@ export function switchoverCourse(live: LiveSettings, primary: LiveNode): Failove
  */
 export function crashCourse(live: LiveSettings, primary: LiveNode): FailoverStep[] {
   const { monitor, nodes } = live;
+  const wayMs = onTheWayMs(nodes);
   return [
-    nextReport('its keeper reports that Postgres does not run'),
-    nextReport('a standby reports, and the failover begins'),
-    chosen(nodes.length),
+    nextReport('its keeper reports that Postgres does not run', wayMs),
+    nextReport('a standby reports, and the failover begins', wayMs),
+    chosen(nodes.length, wayMs),
     demotedAfterCrash(nodes.length, monitor.primaryDemoteTimeoutMs, slowestRetryMs(live, primary)),
-    nextReport('the standby reports, and may take writes'),
-    opened,
-    announced(nodes.length),
+    nextReport('the standby reports, and may take writes', wayMs),
+    opened(wayMs),
+    announced(nodes.length, wayMs),
   ];
 }
 

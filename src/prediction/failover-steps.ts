@@ -1,5 +1,6 @@
 import { exactly, type Interval, inParallel } from '../clock/interval.ts';
 import { type Detection, detection } from '../formation/detection.ts';
+import type { LiveNode } from './basis.ts';
 
 /**
  * The steps from a fault to the announced promotion, in the order in which they come. Figures that no setting
@@ -25,18 +26,31 @@ export interface Cost {
 export const roundMs = 1500;
 
 /**
+ * How often a keeper waits for the monitor's host in one report: it opens a connection each time (TCP, TLS, the login) and
+ * asks more than once. Measured with hosts 50 ms apart: docs/timings.md, "Hosts that are far apart".
+ */
+const reportRoundTrips = 8;
+
+/** What the way between hosts adds to a keeper's report; nothing where it is not known. The slowest node decides. */
+export function onTheWayMs(nodes: readonly Pick<LiveNode, 'monitorRoundTripMs'>[]): number {
+  return reportRoundTrips * Math.max(0, ...nodes.map(({ monitorRoundTripMs = 0 }) => monitorRoundTripMs));
+}
+
+/**
  * The monitor acts on a node's report and on nothing else (ProceedGroupState in group_state_machine.c, called by
  * node_active): whatever has become true waits for the next one.
+ *
+ * @param wayMs what the way to the monitor adds to a report, here and below
  */
-export function nextReport(name: string): FailoverStep {
-  return { name, cost: null, takes: { least: 0, most: roundMs } };
+export function nextReport(name: string, wayMs: number): FailoverStep {
+  return { name, cost: null, takes: { least: 0, most: roundMs + wayMs } };
 }
 
 /** @param checks how long the health checks of this fault take to fail */
-export function givenUp(t: Detection, checks: Interval): FailoverStep {
+export function givenUp(t: Detection, checks: Interval, wayMs: number): FailoverStep {
   return {
     name: 'the monitor may give the primary up',
-    takes: detection(t, checks, roundMs),
+    takes: detection(t, checks, roundMs + wayMs),
     cost: detectionCost(t, checks),
   };
 }
@@ -62,17 +76,17 @@ function detectionCost(t: Detection, checks: Interval): Cost {
  * monitor chooses when the last has (ProceedGroupStateForMSFailover); the chosen one may hear of it at its next round.
  * The slowest of the starts decides: 2.9 to 6.6 s in all as a rule, 9 s once, at a load of 24.
  */
-export function chosen(nodes: number): FailoverStep {
+export function chosen(nodes: number, wayMs: number): FailoverStep {
   return nodes > 2
     ? {
         name: 'the standbys report their positions, and the one that is chosen prepares its promotion',
         cost: null,
-        takes: { least: 2000, most: 10_000 },
+        takes: { least: 2000, most: 10_000 + 2 * wayMs },
       }
     : {
         name: 'the standby prepares its promotion',
         cost: null,
-        takes: { least: 50, most: 1100 },
+        takes: { least: 50, most: 1100 + 2 * wayMs },
       };
 }
 
@@ -93,18 +107,16 @@ export function demotionAwaited(demoteTimeoutMs: number): FailoverStep {
 }
 
 /** default_transaction_read_only goes off, the first thing that wait_primary does. */
-export const opened: FailoverStep = {
-  name: 'the new primary opens for writes',
-  cost: null,
-  takes: { least: 20, most: 500 },
-};
+export function opened(wayMs: number): FailoverStep {
+  return { name: 'the new primary opens for writes', cost: null, takes: { least: 20, most: 500 + wayMs } };
+}
 
 /** Its keeper reports as soon as it has done all that its new state asks for; for other standbys that is more. */
-export function announced(nodes: number): FailoverStep {
+export function announced(nodes: number, wayMs: number): FailoverStep {
   return {
     name: 'the new primary reports and the monitor announces it',
     cost: null,
-    takes: { least: 10, most: nodes > 2 ? 2500 : 900 },
+    takes: { least: 10, most: (nodes > 2 ? 2500 : 900) + wayMs },
   };
 }
 
@@ -131,12 +143,12 @@ function promotedAfterParting(nodes: number, retryMs: number): { most: number; c
  * The old primary answers, so nobody waits for primary_demote_timeout: its Postgres shuts down, with a checkpoint, and
  * its keeper says so; the standby is promoted meanwhile.
  */
-export function handedOver(nodes: number, retryMs: number): FailoverStep {
+export function handedOver(nodes: number, retryMs: number, wayMs: number): FailoverStep {
   const { most, cost } = promotedAfterParting(nodes, retryMs);
   return {
     name: 'the old primary shuts down, while the standby is promoted',
     cost,
-    takes: { least: 300, most: Math.max(3100, most) },
+    takes: { least: 300, most: Math.max(3100, most) + 2 * wayMs },
   };
 }
 

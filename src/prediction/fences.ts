@@ -3,7 +3,7 @@ import { type Interval, inTurn } from '../clock/interval.ts';
 import { keptForMs, silentChecksFail } from '../formation/detection.ts';
 import { connectionEnds, demotingFenced, firstLook, fullCutFenced } from '../formation/fencing.ts';
 import type { LiveNode, LiveSettings } from './basis.ts';
-import { chosen, demotionAwaited, givenUp, opened, roundMs } from './failover-steps.ts';
+import { chosen, demotionAwaited, givenUp, onTheWayMs, opened, roundMs } from './failover-steps.ts';
 
 /** When an old primary takes no more writes, against when the new one takes its first. Milliseconds. */
 export interface Fence {
@@ -69,7 +69,8 @@ export function fullCutFence(live: LiveSettings, primary: LiveNode, writable: In
     );
   const fenced = fullCutFenced(primary, statusMs);
   const margin = {
-    least: keptForMs(live.monitor) + live.monitor.primaryDemoteTimeoutMs - fenced.most,
+    least:
+      keptForMs(live.monitor, onTheWayMs(live.nodes)) + live.monitor.primaryDemoteTimeoutMs - fenced.most,
     most: writable.most - fenced.least,
   };
   const missesWhenLate = ends < firstLook.most + lateMs && !helpers.remembersStandby;
@@ -87,16 +88,23 @@ export function monitorCutFence(live: LiveSettings, primary: LiveNode): Fence {
   const { monitor, nodes } = live;
   const { helpers, name } = primary;
   if (!helpers.monitorKeepalives) return waitsWithoutEnd(name);
-  const given = givenUp(monitor, silentChecksFail(monitor)).takes;
-  const choice = chosen(nodes.length).takes;
+  const wayMs = onTheWayMs(nodes);
+  const given = givenUp(monitor, silentChecksFail(monitor), wayMs).takes;
+  const choice = chosen(nodes.length, wayMs).takes;
   // Of several standbys each leaves before it reports its position; a single one when D begins.
   const leavesLate = nodes.length > 2 ? 0 : choice.least;
-  const leaves = inTurn(given, { least: 0, most: roundMs }, { least: leavesLate, most: choice.most });
+  const leaves = inTurn(given, { least: 0, most: roundMs + wayMs }, { least: leavesLate, most: choice.most });
   const afterwards = demotingFenced(primary);
   const demotionMs = demotionAwaited(monitor.primaryDemoteTimeoutMs).takes.most;
   const margin = {
     least: monitor.primaryDemoteTimeoutMs - afterwards.most,
-    most: (nodes.length > 2 ? choice.most : 0) + demotionMs + roundMs + opened.takes.most - afterwards.least,
+    most:
+      (nodes.length > 2 ? choice.most : 0) +
+      demotionMs +
+      roundMs +
+      wayMs +
+      opened(wayMs).takes.most -
+      afterwards.least,
   };
   const missesWhenLate = given.least < firstLook.most + lateMs && !helpers.remembersStandby;
   return relied(

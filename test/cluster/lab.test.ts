@@ -114,6 +114,9 @@ describe('the lab as a cluster', () => {
     await refused('host', 'kill');
     await refused('host', 'reboot', 'm1');
     await refused('host', 'cut', '--incusd', 'm1');
+    await refused('host', 'delay', 'm1');
+    await refused('host', 'delay', '10ms');
+    await refused('host', 'delay', 'm1', '10s');
   });
 
   it('loses a host without a word, and has it back with what ran there', async () => {
@@ -155,6 +158,30 @@ describe('the lab as a cluster', () => {
     await expect(inside('m1', 'm1', 'ping', '-c', '1', '-W', '1', 'on-m3.incus')).rejects.toThrow();
     await lab('host', 'heal', 'm3');
     await inside('m1', 'm3', 'test', '-e', '/run/before');
+    await everyWayIsOpen();
+  });
+
+  it('has hosts that are far away, also once they have been off, until the next up', async () => {
+    const roundTrips = async () => {
+      const said = await inside('m1', 'm1', 'ping', '-c', '10', '-i', '0.1', 'on-m2.incus');
+      const [, least = 'NaN', mean = 'NaN'] = /= ([\d.]+)\/([\d.]+)\//.exec(said) ?? [];
+      figure('mean round trip', mean, 'ms');
+      return Number(least);
+    };
+    expect(await roundTrips()).toBeLessThan(10);
+    await lab('host', 'delay', 'm1', '5ms');
+    await lab('host', 'delay', 'm2', '15ms');
+    expect(await roundTrips()).toBeGreaterThan(20);
+    expect(await roundTrips()).toBeLessThan(30);
+    await lab('host', 'kill', 'm2');
+    await lab('host', 'boot', 'm2');
+    await everyWayIsOpen();
+    expect(await roundTrips()).toBeGreaterThan(20);
+    expect((await lab('status')).stdout).toContain('m2,10.77.7.12,online, 15 ms away');
+    await lab('host', 'delay', 'm2', '0ms');
+    expect(await roundTrips()).toBeLessThan(15);
+    expect((await lab('up')).stderr).toContain('near again');
+    expect(await roundTrips()).toBeLessThan(5);
     await everyWayIsOpen();
   });
 

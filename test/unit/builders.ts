@@ -155,6 +155,7 @@ function container(formation: Formation, member: Member): ObservedContainer {
         ? `[pg_autoctl]\nrole = monitor\n${tlsSection(formation)}`
         : `[pg_autoctl]\nmonitor = ${monitorUri(formation, members[0], '')}\n${tlsSection(formation)}[timeout]\nnetwork_partition_timeout = ${formation.timings.networkPartitionTimeoutSeconds}\n`,
     standbyMemory: member.role === 'monitor' ? 'unknown' : 'yes',
+    ...(member.role === 'data' && { monitorRoundTripMs: 0.2 }),
     packages: { [`postgresql-${formation.postgres.version}`]: '16.4-1', 'pg-auto-failover-cli': '2.2-1' },
     addresses: [addressOf(member.host)],
     names: Object.fromEntries(

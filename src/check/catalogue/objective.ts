@@ -1,3 +1,4 @@
+import { healthCheckMs, leavesTime } from '../../formation/detection.ts';
 import { type Formation, keeps } from '../../formation/formation.ts';
 import { type TimingsProfile, timingsProfileNames, timingsProfiles } from '../../formation/timings.ts';
 import type { LiveSettings } from '../../prediction/basis.ts';
@@ -119,4 +120,43 @@ const keepersFence: Check = {
       })),
 };
 
-export const objectiveChecks: readonly Check[] = [rtoTarget, oneWriterInCuts, onContainers(keepersFence)];
+const hostsNearEnough: Check = {
+  id: 'hosts-near-enough',
+  meaning: "the way from the monitor's host to a node's leaves health checks the time that they have",
+  severity: 'warning',
+  follows: { 'matches-file': 'any' },
+  problems(observation, formation, asked) {
+    const timeoutMs = observation.monitor.ok
+      ? observation.monitor.value.clocks['health_check_timeout']
+      : undefined;
+    const ways = answeringContainers(observation).flatMap(([name, { monitorRoundTripMs }]) =>
+      monitorRoundTripMs === undefined ? [] : [{ name, roundTripMs: monitorRoundTripMs }],
+    );
+    if (timeoutMs === undefined || ways.length === 0) return undefined;
+    return ways
+      .map((way) => ({ ...way, checkMs: healthCheckMs(way.roundTripMs) }))
+      .filter(({ checkMs }) => !leavesTime(checkMs, timeoutMs))
+      .map(({ name, roundTripMs, checkMs }) => {
+        const enough = timingsProfileNames.filter((profile) =>
+          leavesTime(checkMs, timingsProfiles[profile].healthCheckTimeoutMs),
+        );
+        const wait = enough.length > 0 ? `choose timings: ${enough.join(' or ')}, or` : '';
+        return {
+          subject: name,
+          evidence:
+            `a round trip to the monitor takes ${Math.round(roundTripMs)} ms, and a health check several of them: ` +
+            `${Math.round(checkMs)} ms of the ${timeoutMs} ms that it has, so a little more makes a healthy node look lost`,
+          remedy: new Remedies(formation, asked).provision(
+            `bring them nearer to each other; otherwise ${wait} give clocks of your own with a longer health-check-timeout, and run provision-pgaf`,
+          ),
+        };
+      });
+  },
+};
+
+export const objectiveChecks: readonly Check[] = [
+  rtoTarget,
+  oneWriterInCuts,
+  hostsNearEnough,
+  onContainers(keepersFence),
+];

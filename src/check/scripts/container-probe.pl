@@ -1,9 +1,11 @@
 # Prints `key hex` lines. Constant text in perl-base, which every Debian and Ubuntu has; what varies comes as
 # arguments: data directory, the keeper's state file and how much of it to read, unit, its file, the certificate's file
-# where the keeper names no other, then the members' hosts. Files of postgres are read as postgres: a link in its
+# where the keeper names no other, the monitor's host and port where the way there is to be timed, or two empty ones, then the
+# members' hosts. Files of postgres are read as postgres: a link in its
 # folders leads to nothing but what is its own.
 use strict; use Socket; use Socket qw(getaddrinfo getnameinfo SOCK_STREAM NI_NUMERICHOST NI_NAMEREQD NIx_NOSERV);
-my ($pgdata, $state, $state_bytes, $unit, $unit_path, $pem_path, @hosts) = @ARGV;
+use Errno qw(ECONNREFUSED); use Fcntl; use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
+my ($pgdata, $state, $state_bytes, $unit, $unit_path, $pem_path, $monitor, $port, @hosts) = @ARGV;
 $ENV{LC_ALL} = "C";
 sub report { print "$_[0] ", unpack("H*", $_[1]), "\n" }
 sub start { my @c = @_; my $pid = open(my $out, "-|"); defined $pid or return;
@@ -47,6 +49,28 @@ for my $host (@hosts) {
     push @numbers, $number; push @names, $failed ? "" : $name;
   }
   report("name", join(" ", $host, join(",", @numbers), join(",", @names)));
+}
+# A round trip: how long TCP takes to be answered, if only by a refusal. The least of three, as this machine may be busy,
+# and one where it is next to nothing.
+if ($monitor ne "") {
+  my ($e, $at) = getaddrinfo($monitor, $port, { socktype => SOCK_STREAM });
+  my ($least, $until) = (undef, clock_gettime(CLOCK_MONOTONIC) + 1);
+  for (1 .. ($at ? 3 : 0)) {
+    socket(my $s, $at->{family}, SOCK_STREAM, 0) or last;
+    fcntl($s, F_SETFL, O_NONBLOCK);
+    my $from = clock_gettime(CLOCK_MONOTONIC);
+    if (!connect($s, $at->{addr})) {
+      last if !$!{EINPROGRESS};
+      vec(my $w = "", fileno $s, 1) = 1;
+      last if $until <= $from || !select(undef, $w, undef, $until - $from);
+    }
+    my $took = clock_gettime(CLOCK_MONOTONIC) - $from;
+    my $error = unpack("i", getsockopt($s, SOL_SOCKET, SO_ERROR));
+    last if $error && $error != ECONNREFUSED();
+    $least = $took if !defined $least || $took < $least;
+    last if $least < 0.001;
+  }
+  report("way", 1000 * $least) if defined $least;
 }
 report("addresses", rest($addresses));
 report("service", rest($service));

@@ -929,6 +929,14 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     /under the profile balanced there is no such time: run provision-pgaf/,
   ],
   [
+    'hosts-near-enough',
+    'a host that is far away',
+    on(container, { monitorRoundTripMs: 210 }),
+    'pgaf-replica',
+    /^a round trip to the monitor takes 210 ms, .*: 1050 ms of the 2000 ms that it has/,
+    /choose timings: upstream, or give clocks of your own/,
+  ],
+  [
     'keepers-fence',
     'a keeper that never saw a standby',
     on(container, { standbyMemory: 'no' }),

@@ -57,6 +57,11 @@ function incus(answers: Answers, remote = 'm1'): Incus {
   return new Incus({ remote, project: 'ha' });
 }
 const asked = () => readFileSync(join(folder, 'asked'), 'utf8').trim().split('\n');
+/** Of a list, as the client asked for it: its filter, undefined where it had none. */
+const filterAsked = () => {
+  const [line = ''] = asked().filter((one) => one.includes('/1.0/instances?recursion=1'));
+  return new URL(line.split(' ').at(-1) ?? '', 'unix://incus').searchParams.get('filter') ?? undefined;
+};
 const timesAsked = (what: RegExp) => asked().filter((line) => what.test(line)).length;
 
 const database: Answers = [
@@ -273,3 +278,18 @@ R03JkMtV/ff43tJ80gt/d87S+gIwdPIawHkHUOH/K9ZZV5dk2sXnVXkxd99UGhHB
 1JcW2xf/M5H/nH/ATaZagUHh04Od
 -----END CERTIFICATE-----
 `;
+
+it('what does not matter is left out by the server, unless there is no room to say what does', async () => {
+  const whole: Answers = [["*'instances?recursion=1'*", names.map((name, at) => live(name, `m${at + 1}`))]];
+  await incus(whole).instances(undefined, ['alpha', 'gamma']);
+  expect(filterAsked()).toBe('name eq alpha or name eq gamma');
+  for (const only of [
+    undefined,
+    [],
+    Array.from({ length: 500 }, (_, at) => `a-node-with-a-long-name-${at}`),
+  ]) {
+    writeFileSync(join(folder, 'asked'), '');
+    await incus(whole).instances(undefined, only);
+    expect(filterAsked()).toBeUndefined();
+  }
+});

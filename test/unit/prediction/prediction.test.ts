@@ -266,3 +266,33 @@ describe('a primary that may never fence itself', () => {
     }
   });
 });
+
+describe('hosts that are far apart', () => {
+  it('promote no sooner for it, and may take longer; what is not known adds nothing', () => {
+    fc.assert(
+      fc.property(anyTimings, nodeCounts, fc.integer({ min: 1, max: 200 }), (timings, nodes, roundTripMs) => {
+        const near = predict(liveOf(timings, nodes));
+        const far = predict(liveOf(timings, nodes, { monitorRoundTripMs: roundTripMs }));
+        expect(predict(liveOf(timings, nodes, { monitorRoundTripMs: undefined }))).toEqual(near);
+        for (const fault of ['crash-stop', 'freeze', 'full-cut', 'monitor-cut', 'switchover'] as const)
+          expect((far[fault].promotion as Span).most).toBeGreaterThan((near[fault].promotion as Span).most);
+      }),
+    );
+  });
+
+  it('are as far as the farthest node', () => {
+    const live = liveOf(timingsProfiles.fast);
+    const [first, ...rest] = live.nodes;
+    const one = { ...live, nodes: [{ ...first, monitorRoundTripMs: 50 }, ...rest] } as LiveSettings;
+    const all = liveOf(timingsProfiles.fast, 2, { monitorRoundTripMs: 50 });
+    expect(predict(one)).toEqual(predict(all));
+  });
+
+  it('leave the profiles no second primary at 50 ms', () => {
+    for (const profile of ['fast', 'balanced'] as const)
+      for (const cut of ['full-cut', 'monitor-cut'] as const)
+        expect(
+          predict(liveOf(timingsProfiles[profile], 2, { monitorRoundTripMs: 50 }))[cut].fencing,
+        ).toMatchObject({ overlapSeconds: 0 });
+  });
+});
