@@ -58,11 +58,11 @@ archive_answers() {
 
 start_daemon() {
 	order incusd
-	logged 40 "incusd" incus admin waitready --timeout 30
+	logged 130 "incusd" incus admin waitready --timeout 120
 }
 
 start_archive_server() {
-	local deadline=$((SECONDS + 10))
+	local deadline=$((SECONDS + 60))
 	order archive
 	until archive_answers; do
 		((SECONDS < deadline)) || give_up "the archive's server does not answer on $archive_url." \

@@ -21,7 +21,7 @@ raise_cluster() {
 
 seed_cluster() {
 	step "m1: the cluster's first member"
-	logged 40 "incusd of m1" incus admin waitready --timeout 30
+	logged 130 "incusd of m1" incus admin waitready --timeout 120
 	cat >"$state_dir/preseed.yaml" <<-YAML
 		config: {core.https_address: "$(address_of m1):8443"}
 		storage_pools: [{name: default, driver: dir}]
@@ -38,7 +38,7 @@ seed_cluster() {
 join_cluster() {
 	local token
 	step "$member: joins"
-	logged 40 "incusd of $member" incus admin waitready --timeout 30
+	logged 130 "incusd of $member" incus admin waitready --timeout 120
 	token=$(in_member m1 timeout 20 incus cluster add "local:$member" --quiet | tail -n 1) || true
 	[[ -n $token ]] || give_up "m1 gave no token for $member."
 	cat >"$state_dir/preseed.yaml" <<-YAML
