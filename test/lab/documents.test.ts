@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Webhook } from '../runner/webhook.ts';
+import { onMonitor } from './breakage.ts';
 import { commandsOf, documents, notRun, ofAnExistingFormation } from './documented.ts';
 import { labFormation } from './formations.ts';
-import { becomesHealthy, incus, root, runAction } from './harness.ts';
+import { becomesHealthy, eventually, incus, root, runAction } from './harness.ts';
 
 /**
  * Every command line of every document, as it stands there, on a formation with the names that the documents use. It is
@@ -50,6 +51,7 @@ async function shell(command: string): Promise<string> {
   const options = {
     cwd: folder,
     env: { ...process.env, PATH: `${folder}/bin:${process.env['PATH']}` },
+    // pg_autoctl waits up to two minutes for a notification that it has missed.
     timeout: 170_000,
     maxBuffer: 16 * 1024 * 1024,
   };
@@ -71,6 +73,9 @@ interface Run {
   primary?: string;
   /** Whether it follows one that leaves the formation as it is not to stay. */
   follows?: true;
+  /** The states that nodes must be in before it, where it follows another, and those that they are in after it. */
+  needs?: Record<string, string>;
+  becomes?: Record<string, string>;
 }
 
 const passes = /outcome += pass/;
@@ -121,9 +126,22 @@ const onTheFormation: Run[] = [
       'for container in pgaf-monitor pgaf-primary pgaf-replica; do incus config set "$container" user.pgha.formation=default; done',
   },
   { command: './pgha failover-drill --formation formation.yml --fault switchover', says: passes },
-  { command: 'on_monitor perform switchover', says: /primary/ },
-  { command: 'on_node pgaf-replica enable maintenance', primary: 'pgaf-primary', says: /maintenance/ },
-  { command: 'on_node pgaf-replica disable maintenance', follows: true, says: /secondary/ },
+  {
+    command: 'on_monitor perform switchover',
+    primary: 'pgaf-primary',
+    becomes: { 'pgaf-replica': 'primary', 'pgaf-primary': 'secondary' },
+  },
+  {
+    command: 'on_node pgaf-replica enable maintenance',
+    primary: 'pgaf-primary',
+    becomes: { 'pgaf-replica': 'maintenance' },
+  },
+  {
+    command: 'on_node pgaf-replica disable maintenance',
+    follows: true,
+    needs: { 'pgaf-primary': 'wait_primary' },
+    becomes: { 'pgaf-replica': 'secondary' },
+  },
   {
     command: './pgha check-formation --formation formation.yml --wait-seconds 120',
     follows: true,
@@ -132,9 +150,14 @@ const onTheFormation: Run[] = [
   {
     command: 'on_node pgaf-primary enable maintenance --allow-failover',
     primary: 'pgaf-primary',
-    says: /maintenance/,
+    becomes: { 'pgaf-primary': 'maintenance', 'pgaf-replica': 'wait_primary' },
   },
-  { command: 'on_node pgaf-primary disable maintenance', follows: true, says: /secondary/ },
+  {
+    command: 'on_node pgaf-primary disable maintenance',
+    follows: true,
+    needs: { 'pgaf-replica': 'wait_primary' },
+    becomes: { 'pgaf-primary': 'secondary', 'pgaf-replica': 'primary' },
+  },
   { command: './pgha failover-drill --formation formation.yml', says: passes },
   { command: './pgha failover-drill --formation formation.yml --rto-target-seconds 30', says: passes },
   {
@@ -214,16 +237,63 @@ async function primaryNow(): Promise<string | undefined> {
   return (await runAction('check-formation', { formation })).outputs['primary'];
 }
 
-describe('on a formation', () => {
-  it.each(onTheFormation.map((run) => [run.command, run] as const))('%s', async (_, run) => {
-    if (!run.follows) await becomesHealthy(formation, 60_000);
-    if (run.primary !== undefined && (await primaryNow()) !== run.primary) {
-      await shell('on_monitor perform switchover');
-      await becomesHealthy(formation, 60_000);
-      expect(await primaryNow()).toBe(run.primary);
-    }
-    expect(await shell(filled(run))).toMatch(run.says ?? /(?:)/);
+/** Waits until the monitor has these nodes in these states, reported and assigned: as `on_monitor show state` shows it. */
+async function untilStates(wanted: Record<string, string>): Promise<void> {
+  const columns = "nodename || ' ' || reportedstate || ' ' || goalstate";
+  const query = `SELECT string_agg(${columns}, ', ' ORDER BY nodename) FROM pgautofailover.node`;
+  let states = '';
+  await eventually(`the states ${JSON.stringify(wanted)}`, 60_000, async () => {
+    states = await onMonitor('pgaf-monitor', query);
+    return Object.entries(wanted).every(([node, state]) =>
+      states.split(', ').includes(`${node} ${state} ${state}`),
+    );
+  }).catch((error: Error) => {
+    throw new Error(`${error.message}; the monitor has: ${states}`);
   });
+}
+
+/**
+ * Runs a command that changes what a node is, as docs/operations.md tells it: what the monitor refuses is given again once
+ * the formation is healthy, and where pg_autoctl waited for its end in vain, the states tell.
+ */
+async function changed(command: string): Promise<void> {
+  const isRefused = (said: string) =>
+    /cannot start maintenance|is not currently possible|primary node is not in a stable state/.test(said);
+  const until = performance.now() + 60_000;
+  for (;;) {
+    const said = await shell(command).then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
+    if (said === undefined) return;
+    console.log(`not ended well: ${said}`);
+    if (/Failed to wait until/.test(said)) return;
+    if (!isRefused(said) || performance.now() > until) throw new Error(said);
+    await becomesHealthy(formation, 60_000);
+  }
+}
+
+/** A command that pg_autoctl waits with, for up to two minutes, and what comes before and after it. */
+const patience = 400_000;
+
+describe('on a formation', () => {
+  it.each(onTheFormation.map((run) => [run.command, run] as const))(
+    '%s',
+    { timeout: patience },
+    async (_, run) => {
+      if (!run.follows) await becomesHealthy(formation, 60_000);
+      if (run.primary !== undefined && (await primaryNow()) !== run.primary) {
+        await changed('on_monitor perform switchover');
+        await becomesHealthy(formation, 60_000);
+        expect(await primaryNow()).toBe(run.primary);
+      }
+      if (run.needs) await untilStates(run.needs);
+      if (run.becomes) {
+        await changed(filled(run));
+        await untilStates(run.becomes);
+      } else expect(await shell(filled(run))).toMatch(run.says ?? /(?:)/);
+    },
+  );
 });
 
 describe('on the lab', () => {
