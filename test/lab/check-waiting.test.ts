@@ -7,7 +7,7 @@ import { openMemberSession } from '../../src/postgres/member-session.ts';
 import { allRun, writtenFormation } from './breakage.ts';
 import { containersOf, labFormation } from './formations.ts';
 import { figure, incus, loadAverage, runAction, startAction } from './harness.ts';
-import { tolerable } from './meter.ts';
+import { watchPace } from './meter.ts';
 
 /** wait-seconds: told what is waited for, and passed as soon as there is nothing left to wait for. */
 
@@ -30,6 +30,7 @@ describe('a standby that is started five seconds later', () => {
     await waiting.says(/waiting, for \d+ s at most: nodes-reachable of /);
     await new Promise((next) => setTimeout(next, 5000));
     expect(waiting.child.exitCode).toBeNull();
+    const pace = watchPace();
     await incus('start', standby);
     const settledAt = await settled();
     const { code, log } = await waiting.finished;
@@ -41,7 +42,7 @@ describe('a standby that is started five seconds later', () => {
       'check-formation passes after the monitor shows health',
       `${lateSeconds.toFixed(3)} (load ${loadAverage()})`,
     );
-    expect(lateSeconds).toBeLessThan(tolerable(1.5));
+    expect(lateSeconds).toBeLessThan(pace.tolerable(1.5));
   });
 });
 
@@ -49,6 +50,7 @@ describe('what does not become healthy', () => {
   it('ends the wait at its time, with the last verdict', async () => {
     await incus('stop', '--force', standby);
     try {
+      const pace = watchPace();
       const { code, outputs, log, tookMs } = await runAction('check-formation', {
         formation: path,
         'wait-seconds': '4',
@@ -56,7 +58,7 @@ describe('what does not become healthy', () => {
       expect(code, log).toBe(1);
       expect(outputs['message']).toContain('the container is Stopped');
       expect(tookMs).toBeGreaterThan(4000);
-      expect(tookMs).toBeLessThan(4000 + 8000);
+      expect(tookMs).toBeLessThan(4000 + pace.tolerable(2500));
     } finally {
       await incus('start', standby);
     }

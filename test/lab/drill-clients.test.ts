@@ -10,7 +10,7 @@ import { readJournal } from '../../src/evidence/journal.ts';
 import { everything } from './extent.ts';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, eventually, figure, inside, runAction, startAction, statusOf } from './harness.ts';
-import { tolerable } from './meter.ts';
+import { watchPace } from './meter.ts';
 import { incusShim } from './shim.ts';
 
 /** The drill as its users run it, with the application's clients watched; evidence.test.ts has what these are made of. */
@@ -53,6 +53,7 @@ const campaignOf = (report: Record<string, unknown> | undefined) =>
 
 describe("a drill with the application's clients", () => {
   it('measures what they saw, and is judged and rendered again from its files to the same', async () => {
+    const pace = watchPace();
     const { code, outputs, log, report, summary, tookMs } = await drill({
       'require-client-evidence': 'true',
     });
@@ -74,7 +75,7 @@ describe("a drill with the application's clients", () => {
     figure('client RTO', seconds('client-rto'));
     figure('write outage', seconds('write-outage'));
     figure("drill's own overhead with clients (wall − RTO − rejoin)", overhead);
-    expect(overhead).toBeLessThan(tolerable(2));
+    expect(overhead).toBeLessThan(pace.tolerable(2));
     meetTheFaultAtTheirOwnPace(campaignOf(report).drills[0]?.record, outputs['report'] ?? '');
     expect(summary).toContain('writes at risk');
 

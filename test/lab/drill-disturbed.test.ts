@@ -8,7 +8,7 @@ import { sleep } from '../../src/clock/deadline.ts';
 import { onMonitor, sql } from './breakage.ts';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, drilled, figure, root, runAction, startAction } from './harness.ts';
-import { tolerable } from './meter.ts';
+import { watchPace } from './meter.ts';
 import { hasTraces } from './traces.ts';
 
 /** Drills whose surroundings change while the fault is in force: they tell what they can, and say so where they cannot. */
@@ -113,6 +113,7 @@ describe('an Incus daemon that is killed and comes back', () => {
     // The placeholder does not do then: the way of clients breaks with the daemon, and the drill would tell that.
     await sql(await primaryOf(), "ALTER ROLE veza PASSWORD 'none of yours'");
     const drilling = startAction('failover-drill', { formation: balanced, 'rto-target-seconds': '30' });
+    const pace = watchPace();
     try {
       await drilling.says('fault: stop');
       await sleep(13_000);
@@ -138,7 +139,7 @@ describe('an Incus daemon that is killed and comes back', () => {
       );
       const offMs = Date.parse(promotion?.at ?? '') - Number(wrote);
       figure("promotion: told, against the monitor's own table", offMs, 'ms');
-      expect(Math.abs(offMs)).toBeLessThanOrEqual(500 + tolerable(10));
+      expect(Math.abs(offMs)).toBeLessThanOrEqual(500 + pace.tolerable(10) + pace.worstMs());
       expect(log).toMatch(/the watch on the monitor was blind from \S+ to \S+, for .* s: /);
       expect(await hasTraces(formation)).toEqual([]);
     } finally {

@@ -19,8 +19,9 @@ import {
   runAction,
   startAction,
   statusOf,
+  staysHealthy,
 } from './harness.ts';
-import { tolerable } from './meter.ts';
+import { watchPace } from './meter.ts';
 import { type IncusShim, incusShim } from './shim.ts';
 
 /** `PGHA_RUNS=20` for the closing note. */
@@ -42,7 +43,10 @@ describe.each(debians)('failover-drill with the fault stop, Debian %i', (debian)
     async () => {
       const listener = await listenIndependently(formation.monitor);
       const shim = stopwatchClient();
+      const pace = watchPace();
       const { code, outputs, log, report, summary, tookMs } = await drill({}, shim.env);
+      // What the machine does of an instant takes so long here; and no stamp is later than it kept anything back meanwhile.
+      const latenessMs = pace.tolerable(10) + pace.worstMs();
       await listener.end();
       expect(code, log).toBe(0);
       const [oldPrimary = '', newPrimary = ''] = [outputs['old-primary'], outputs['new-primary']];
@@ -75,14 +79,13 @@ describe.each(debians)('failover-drill with the fault stop, Debian %i', (debian)
       // The drill's clock starts before its client, a shell and `date` do.
       const startUpMs = stoppedAt - Date.parse(faultAt);
       expect(startUpMs).toBeGreaterThanOrEqual(-1);
-      const latenessMs = tolerable(10);
       expect(startUpMs).toBeLessThanOrEqual(3 * latenessMs);
       expect(atPromotion).toBeLessThanOrEqual(latenessMs);
       // Of three stamps, each may be late by that much.
       expect(Math.abs(rto - ((promotedAt ?? 0) - stoppedAt) - startUpMs)).toBeLessThanOrEqual(3 * latenessMs);
       expect(summary).toContain('Failover drill');
       expect(await labelsOf(oldPrimary)).not.toHaveProperty('user.pgha.drill');
-      await becomesHealthy(formation.yaml, 1000);
+      await staysHealthy(formation.yaml);
     },
   );
 
@@ -92,7 +95,7 @@ describe.each(debians)('failover-drill with the fault stop, Debian %i', (debian)
     expect(outputs['outcome']).toBe('missed');
     expect(Number(outputs['rto-seconds'])).toBeGreaterThan(1);
     expect(outputs['message']).toContain('the target is 1 s');
-    await becomesHealthy(formation.yaml, 1000);
+    await staysHealthy(formation.yaml);
   });
 
   it('has the time of a promotion that it could not see from what the monitor wrote down', async () => {
@@ -102,16 +105,22 @@ describe.each(debians)('failover-drill with the fault stop, Debian %i', (debian)
     await sql(primary, "ALTER ROLE veza PASSWORD 'none of yours'");
     const listener = await listenIndependently(formation.monitor);
     const drilling = startAction('failover-drill', { formation: formation.yaml }, { env: blindfold.env });
-    await drilling.says('proof:');
-    blindfold.put();
     const isPromotion = ({ name, goalState, reportedState }: Heard) =>
       name !== drilling.log().match(/fault: stop on (\S+)/)?.[1] &&
       reportedState === 'wait_primary' &&
       goalState === 'wait_primary';
-    await eventually('the promotion', 60_000, () => Promise.resolve(listener.heard.some(isPromotion)));
+    const pace = watchPace();
+    try {
+      await drilling.says('proof:');
+      blindfold.put();
+      await eventually('the promotion', 60_000, () => Promise.resolve(listener.heard.some(isPromotion)));
+      await new Promise((next) => setTimeout(next, 5000));
+    } finally {
+      // Blindfolded for good, it would keep the primary down for the tests that follow.
+      blindfold.takeOff();
+    }
+    const latenessMs = pace.tolerable(10) + pace.worstMs();
     const promotedAt = listener.heard.find(isPromotion)?.at ?? 0;
-    await new Promise((next) => setTimeout(next, 5000));
-    blindfold.takeOff();
     const { code, outputs, log, report } = await drilling.finished;
     await listener.end();
     await sql(outputs['new-primary'] ?? '', "ALTER ROLE veza PASSWORD 'changeme-DEV-ONLY'");
@@ -125,7 +134,7 @@ describe.each(debians)('failover-drill with the fault stop, Debian %i', (debian)
       'ms',
     );
     expect(promotion?.heardBy).toBe('event');
-    expect(Math.abs(offMs)).toBeLessThanOrEqual(500 + tolerable(10));
+    expect(Math.abs(offMs)).toBeLessThanOrEqual(500 + latenessMs);
     expect(blind).toHaveLength(1);
     expect((blind[0]?.to ?? 0) - Number(outputs['rto-seconds'])).toBeGreaterThan(4);
     expect(log).toMatch(/the watch on the monitor was blind from \S+ to \S+, for .* s: /);
@@ -313,7 +322,7 @@ case "$*" in exec*${container}*) echo $$ >>"$shim/pids" ;; esac`);
         if (commandOf(Number(pid)).includes(container)) process.kill(Number(pid), 'SIGKILL');
       }
     },
-    takeOff: () => rmSync(sign),
+    takeOff: () => rmSync(sign, { force: true }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Moment, now } from '../../src/clock/clock.ts';
@@ -30,9 +30,9 @@ import {
   type TestedFormation,
 } from './clients.ts';
 import { everything } from './extent.ts';
-import { labFormation } from './formations.ts';
+import { containersOf, labFormation } from './formations.ts';
 import { becomesHealthy, eventually, figure, incus, inside, runAction, statusOf } from './harness.ts';
-import { tolerable } from './meter.ts';
+import { tolerable, watchPace } from './meter.ts';
 
 /** `PGHA_DEBIAN=13` runs this file on Debian 13. */
 const debian = process.env['PGHA_DEBIAN'] === '13' ? 13 : 12;
@@ -49,6 +49,8 @@ afterAll(async () => {
   await provision(formation.yaml);
 });
 
+const isCancelled = (why: string) => /^canceling wait for synchronous replication/.test(why);
+
 function median(values: number[]): number {
   return values.sort((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
@@ -63,15 +65,19 @@ function latencies(history: WriteHistory): number[] {
     .map(({ connection, seq, at }) => at - (sent.get(`${connection} ${seq}`) ?? Number.NaN));
 }
 
-/** What the whole machine does over so many milliseconds, containers included, in percent of a core. */
-async function machineLoad(overMs: number): Promise<number> {
-  const used = () =>
-    cpus()
-      .map(({ times }) => times.user + times.nice + times.sys + times.irq)
-      .reduce((sum, one) => sum + one, 0);
-  const [before, began] = [used(), now()];
+/** What this process and the formation's containers do over so many milliseconds, in percent of a core. */
+async function loadOver(overMs: number): Promise<number> {
+  const used = async () => {
+    const own = process.cpuUsage();
+    const states = await Promise.all(
+      containersOf(formation).map((name) => incus('query', `/1.0/instances/${name}/state`)),
+    );
+    const nanoseconds = states.map((state) => (JSON.parse(state) as { cpu: { usage: number } }).cpu.usage);
+    return (own.user + own.system) / 1000 + nanoseconds.reduce((sum, one) => sum + one, 0) / 1e6;
+  };
+  const [before, began] = [await used(), now()];
   await sleep(overMs);
-  return (100 * (used() - before)) / (now() - began);
+  return (100 * ((await used()) - before)) / (now() - began);
 }
 
 describe('clients of a healthy formation', () => {
@@ -79,20 +85,21 @@ describe('clients of a healthy formation', () => {
 
   it('write at their rate, cost little, and leave no rows behind', async () => {
     const roles = await rolesIn(formation.yaml);
-    const idle = await machineLoad(4000);
+    const idle = await loadOver(4000);
     const { evidence, remove } = await startClients(roles);
     const began = { at: now(), cpu: process.cpuUsage(), events: evidence.journal.events.length };
-    const busy = await machineLoad(4000);
+    const busy = await loadOver(4000);
     const [tookMs, cpu] = [now() - began.at, process.cpuUsage(began.cpu)];
     const written = evidence.journal.events.slice(began.events).filter(({ kind }) => kind === 'acknowledged');
     const history = await evidence.stop();
     const read = await evidence.read(roles.primary.name);
     figure('clients: load of this process', (100 * (cpu.user + cpu.system)) / 1000 / tookMs, '% of a core');
-    figure('clients: load of the whole machine without them', idle, '% of a core');
-    figure('clients: load of the whole machine with them', busy, '% of a core');
+    figure('clients: load of this process and the containers without them', idle, '% of a core');
+    figure('clients: load of this process and the containers with them', busy, '% of a core');
     figure('clients: acknowledged writes, witnesses included', (written.length * 1000) / tookMs, 'a second');
     figure('clients: a write by the vantage', median(latencies(history)), 'ms');
     figure('clients: what the vantage adds to a round trip', evidence.route.addedMs, 'ms');
+    // Whatever else the machine does is not in it.
     expect(busy - idle).toBeLessThan(tolerable(50));
     expect(evidence.route.via).toBe('vantage');
     expect(written.length).toBeGreaterThan(100);
@@ -316,13 +323,14 @@ describe('clients of a healthy formation', () => {
     const cutAt = now();
     try {
       await cutBetween(roles.primary, roles.standby);
-      // Every commit waits for a moment; one that has waited for long is not about to be let go.
-      await eventually('commits that wait', 5000, async () => {
-        const cancelled = await session.query(
+      // Every commit waits for a moment; one that has waited for long is not about to be let go. On a busy machine it may
+      // be all the same: what is asked for is there once a client was told of it.
+      await eventually('a commit whose wait was cancelled', 10_000, async () => {
+        await session.query(
           `SELECT pg_cancel_backend(pid) FROM pg_stat_activity
             WHERE usename = 'veza' AND wait_event = 'SyncRep' AND query_start < clock_timestamp() - interval '300 ms'`,
         );
-        return cancelled.length > 0;
+        return evidence.journal.events.some((event) => event.kind === 'unknown' && isCancelled(event.why));
       });
     } finally {
       await joinAgain();
@@ -332,9 +340,7 @@ describe('clients of a healthy formation', () => {
     const history = await evidence.stop();
     const read = await evidence.read(roles.primary.name);
     await remove();
-    const warned = eventsOfKind(history, 'unknown').filter(({ why }) =>
-      /^canceling wait for synchronous replication/.test(why),
-    );
+    const warned = eventsOfKind(history, 'unknown').filter(({ why }) => isCancelled(why));
     expect(warned.length).toBeGreaterThan(0);
     for (const key of warned) expect(holdsRow(read.rows, key)).toBe(true);
     const scene = { faultAt: cutAt, oldPrimary: roles.primary.name, newPrimary: undefined };
@@ -343,13 +349,15 @@ describe('clients of a healthy formation', () => {
 
   it('end by themselves at their limit, which no verdict takes for an outage', async () => {
     const { primary, ...others } = await rolesIn(formation.yaml);
+    const pace = watchPace();
     const { evidence, remove } = await startClients({ primary, ...others }, { limitMs: 1000 });
     await sleep(2500);
     const writes = evidence.journal.events.filter(
       (event) => event.kind === 'invoked' && event.connection.startsWith('app'),
     );
     const [first, last] = [writes[0]?.at ?? Number.NaN, writes.at(-1)?.at ?? Number.NaN];
-    expect(last - first).toBeLessThan(1100);
+    // A timer is as late as this process was kept from running.
+    expect(last - first).toBeLessThan(1100 + pace.worstMs());
     const history = await evidence.stop();
     const read = await evidence.read(primary.name);
     await remove();
@@ -362,7 +370,12 @@ describe('clients of a healthy formation', () => {
   it('come back when the way through the monitor breaks, and say that the evidence is not whole', async () => {
     const roles = await rolesIn(formation.yaml);
     const { evidence, remove } = await startClients(roles);
-    const relay = (await inside(roles.monitor.name, 'pgrep', '-u', 'nobody', 'perl')).trim();
+    // That of the clients before may be about to end.
+    let relay = '';
+    await eventually('one relay in the monitor', 5000, async () => {
+      relay = (await perlsIn(roles.monitor.name)).trim();
+      return /^\d+$/.test(relay);
+    });
     const brokenAt = now();
     await inside(roles.monitor.name, 'kill', relay);
     await evidence.firstAcknowledged(brokenAt + 1000, roles.primary.name, { deadlineMs: 15_000 });
@@ -427,6 +440,7 @@ describe('clients see a failover', () => {
 
   it('after a freeze: silence ends by the deadline, and what the thawed primary takes it acknowledges to no client', async () => {
     const roles = await rolesIn(formation.yaml);
+    const pace = watchPace();
     await failOver(roles, {
       fault: () => incus('pause', roles.primary.name),
       seen: (evidence, faultAt) =>
@@ -454,7 +468,8 @@ describe('clients see a failover', () => {
         expect(silent.length).toBeGreaterThanOrEqual(1);
         for (const { why } of silent)
           expect(why).toBe('gave up after 2 s waiting for Postgres to answer a query');
-        expect(Math.max(...latencies(history))).toBeLessThan(2000);
+        // An answer is read as late as this process was kept from running.
+        expect(Math.max(...latencies(history))).toBeLessThan(2000 + pace.worstMs());
         expect(verdict).toMatchObject({
           lost: { count: 0 },
           phantoms: { count: 0 },
@@ -578,7 +593,8 @@ describe('clients in a process of their own', () => {
     // A network of its own, in which there is no way to anywhere.
     const { child, route, closed } = startProcess(['unshare', '--net'], journalPath, primary.name);
     expect(await route).toMatchObject({ via: 'vantage' });
-    await sleep(1000);
+    const written = () => eventsOfKind(readJournal(journalPath).history, 'acknowledged').length;
+    await eventually('some writes', 10_000, () => Promise.resolve(written() > 20));
     child.kill('SIGKILL');
     await closed;
     const gone = async () => {
@@ -588,7 +604,7 @@ describe('clients in a process of their own', () => {
       return Number(row?.['n']) === 0;
     };
     await eventually('the sessions to end', 5000, gone);
-    expect(await perlsIn(monitor.name)).toBe('');
+    await eventually('no relay in the monitor', 5000, async () => (await perlsIn(monitor.name)) === '');
     const { history } = readJournal(journalPath);
     const read = { ...(await readAgain(primary.name, 'process')), startedAt: 1e12, endedAt: 1e12 };
     const verdict = judgeLedger(history, [read], {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { incus, root } from './harness.ts';
+import { eventually, incus, root } from './harness.ts';
 
 /** The lab's own formation files, with quick timings, and names of their own per Debian release. */
 export interface LabFormation {
@@ -40,8 +40,21 @@ export async function allContainers(): Promise<string[]> {
   return listed.split('\n').filter((name) => name !== '');
 }
 
-/** Deletes all containers of the lab, in whatever state they are, but those of these names. */
+/**
+ * Deletes all containers of the lab, in whatever state they are, but those of these names. A disk that is busy takes its
+ * time, and Incus goes on deleting for a client that has given up: what counts is that they are gone.
+ */
 export async function removeContainers(except: readonly string[] = []): Promise<void> {
-  const left = (await allContainers()).filter((name) => !except.includes(name));
-  if (left.length > 0) await incus('delete', '--force', ...left);
+  let last = '';
+  const gone = async () => {
+    const left = (await allContainers()).filter((name) => !except.includes(name));
+    if (left.length === 0) return true;
+    await incus('delete', '--force', ...left).catch((error: Error) => {
+      last = error.message;
+    });
+    return false;
+  };
+  await eventually('the containers of other tests to be gone', 240_000, gone).catch((error: Error) => {
+    throw new Error(`${error.message}; the last attempt: ${last}`);
+  });
 }

@@ -14,7 +14,7 @@ import {
   startAction,
   statusOf,
 } from './harness.ts';
-import { tolerable } from './meter.ts';
+import { watchPace } from './meter.ts';
 import { incusShim } from './shim.ts';
 
 const formation = labFormation(12);
@@ -98,7 +98,7 @@ describe('a drill whose whole process group is killed', () => {
 
 describe('a drill that is killed alone, while its client of Incus has yet to send the order', () => {
   const slowly = (subcommand: string) =>
-    incusShim(`if [ "$1" = ${subcommand} ]; then touch "$shim/asked"; sleep 14; fi`);
+    incusShim(`if [ "$1" = ${subcommand} ]; then touch "$shim/asked"; sleep 20; fi`);
 
   it('is outlived by its guard until the client has ended, and all is undone', async () => {
     const shim = slowly('stop');
@@ -258,6 +258,7 @@ describe('what even a killed guard leaves behind', () => {
 
 describe('the post step', () => {
   it('does nothing when there is nothing to do', async () => {
+    const pace = watchPace();
     const { code, log, tookMs } = await startAction(
       'failover-drill',
       { formation: formation.yaml },
@@ -265,7 +266,7 @@ describe('the post step', () => {
     ).finished;
     expect(code, log).toBe(0);
     expect(log).toContain('nothing to undo');
-    expect(tookMs).toBeLessThan(tolerable(500));
+    expect(tookMs).toBeLessThan(pace.tolerable(500));
   });
 
   it('does nothing after a drill that ended by itself', async () => {

@@ -9,7 +9,16 @@ import { autoctl } from './breakage.ts';
 import { lab, rolesIn } from './clients.ts';
 import { some } from './extent.ts';
 import { containersOf, labFormation } from './formations.ts';
-import { becomesHealthy, eventually, figure, incus, inside, runAction, startAction } from './harness.ts';
+import {
+  becomesHealthy,
+  eventually,
+  figure,
+  incus,
+  inside,
+  runAction,
+  startAction,
+  staysHealthy,
+} from './harness.ts';
 import { tolerable } from './meter.ts';
 import { incusShim } from './shim.ts';
 
@@ -276,7 +285,7 @@ describe('provision-pgaf that would harm what is there', () => {
     expect(outputs['message']).toContain(
       `postgres.version: 16 asked for, and ${formation.monitor} holds data of 15`,
     );
-    await becomesHealthy(formation.yaml, 1000);
+    await staysHealthy(formation.yaml);
   });
 
   it('leaves pg_hba.conf whole when it is killed while it writes it', async () => {

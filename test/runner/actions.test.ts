@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { becomesHealthy, eventually, figure, incus, runAction } from '../lab/harness.ts';
+import { eventually, figure, incus, runAction, staysHealthy } from '../lab/harness.ts';
 import { chosenRunner, tellsOutputsOfFailedJobs } from './chosen-runner.ts';
 import { containers, nodes, provisioned, runnerFormation, slowFormation } from './formation.ts';
 import { type Ended, reporterPassword, secrets, told } from './runner.ts';
@@ -42,7 +42,7 @@ describe(`on ${runner.name}`, () => {
     expect([outputs['old-primary'], outputs['new-primary']]).toEqual(nodes);
     expect(outputs['formation-uri']).toContain('r-alpha.incus');
     figure('the whole acceptance, RTO', Number(outputs['rto-seconds']));
-    await becomesHealthy(runnerFormation, 1000);
+    await staysHealthy(runnerFormation);
   });
 
   it('check and drill pass at the addresses that users write, on Node 24', async () => {
@@ -60,7 +60,7 @@ describe(`on ${runner.name}`, () => {
       `the drill of ${drill?.outputs['old-primary']} passed in ${drill?.outputs['rto-seconds']} s`,
     );
     figure('a drill on Node 24, RTO', Number(drill?.outputs['rto-seconds']));
-    await becomesHealthy(runnerFormation, 1000);
+    await staysHealthy(runnerFormation);
   });
 
   it('a failing exit leaves its outputs to later steps and jobs, at the nested addresses', async () => {
@@ -86,7 +86,7 @@ describe(`on ${runner.name}`, () => {
         message: missed?.outputs['message'],
         'rto-seconds': missed?.outputs['rto-seconds'],
       });
-    await becomesHealthy(runnerFormation, 1000);
+    await staysHealthy(runnerFormation);
   });
 
   it('of two jobs on one formation one drills, and the other says why not', async () => {
@@ -98,7 +98,7 @@ describe(`on ${runner.name}`, () => {
       /another drill or provisioning run is at work on formation default|nothing was stopped/,
     );
     expect(second).toMatchObject({ 'rto-seconds': '' });
-    await becomesHealthy(runnerFormation, 1000);
+    await staysHealthy(runnerFormation);
   });
 });
 

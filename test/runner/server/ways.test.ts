@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { becomesHealthy, figure, root } from '../../lab/harness.ts';
+import { becomesHealthy, figure, root, staysHealthy } from '../../lab/harness.ts';
 import { provisioned, runnerFormation, slowFormation, unhurriedFormation } from '../formation.ts';
 import { type Runner, secrets, told } from '../runner.ts';
 import { allRunUnmarked, stopped } from '../under-drill.ts';
@@ -83,7 +83,7 @@ describe(`on ${runner.name}`, () => {
     const planned = await (await repository.newRun('provision.yml', 'pull_request')).ended;
     expect(planned.succeeded, told(planned.log)).toBe(true);
     expect(planned.log).toMatch(/primary.demote.timeout.*90/);
-    await becomesHealthy(runnerFormation, 1000);
+    await staysHealthy(runnerFormation);
   });
 
   it('of three runs in one group the first is never cancelled, and the last one runs after it', async () => {
