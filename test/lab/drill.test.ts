@@ -19,10 +19,10 @@ import {
   runAction,
   startAction,
   statusOf,
-  staysHealthy,
 } from './harness.ts';
 import { watchPace } from './meter.ts';
 import { type IncusShim, incusShim } from './shim.ts';
+import { staysHealthy } from './stays-healthy.ts';
 
 /** `PGHA_RUNS=20` for the closing note. */
 const counted = Array.from({ length: Number(process.env['PGHA_RUNS'] ?? 1) }, (_, index) => index + 1);

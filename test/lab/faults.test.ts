@@ -13,9 +13,9 @@ import {
   runAction,
   startAction,
   statusOf,
-  staysHealthy,
 } from './harness.ts';
 import { tolerable } from './meter.ts';
+import { staysHealthy } from './stays-healthy.ts';
 import { hasTraces, isCut, isOpen, processOf, serviceState } from './traces.ts';
 
 /**

@@ -7,8 +7,6 @@ import { Ajv } from 'ajv';
 import { parse } from 'yaml';
 import type { CampaignRecord } from '../../src/campaign/campaign-record.ts';
 import type { DrillRecord } from '../../src/drill/record.ts';
-import { reportMs, silentChecksFail } from '../../src/formation/detection.ts';
-import { timingsProfiles } from '../../src/formation/timings.ts';
 import { Incus } from '../../src/incus/incus.ts';
 import { parseFileCommands } from '../../src/runner/file-commands.ts';
 
@@ -222,14 +220,6 @@ export async function becomesHealthy(formation: string, deadlineMs: number): Pro
     throw new Error(`${(error as Error).message}; last verdict: ${last}`);
   }
   return performance.now() - started;
-}
-
-/**
- * After an action that left the formation healthy: it is so still. On a busy machine the monitor may doubt a node for a
- * moment, until the next round of its health checks: a round of checks that fail is over by then, and a report.
- */
-export async function staysHealthy(formation: string): Promise<void> {
-  await becomesHealthy(formation, silentChecksFail(timingsProfiles.fast).most + reportMs);
 }
 
 /** Whether a process of that id runs: one that nobody has reaped yet does not. */

@@ -9,18 +9,10 @@ import { autoctl } from './breakage.ts';
 import { lab, rolesIn } from './clients.ts';
 import { some } from './extent.ts';
 import { containersOf, labFormation } from './formations.ts';
-import {
-  becomesHealthy,
-  eventually,
-  figure,
-  incus,
-  inside,
-  runAction,
-  startAction,
-  staysHealthy,
-} from './harness.ts';
+import { becomesHealthy, eventually, figure, incus, inside, runAction, startAction } from './harness.ts';
 import { tolerable } from './meter.ts';
 import { incusShim } from './shim.ts';
+import { staysHealthy } from './stays-healthy.ts';
 
 const pgdata = '/var/lib/postgresql/pgaf/node';
 

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eventually, figure, incus, runAction, staysHealthy } from '../lab/harness.ts';
+import { eventually, figure, incus, runAction } from '../lab/harness.ts';
+import { staysHealthy } from '../lab/stays-healthy.ts';
 import { chosenRunner, tellsOutputsOfFailedJobs } from './chosen-runner.ts';
 import { containers, nodes, provisioned, runnerFormation, slowFormation } from './formation.ts';
 import { type Ended, reporterPassword, secrets, told } from './runner.ts';

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { becomesHealthy, figure, root, staysHealthy } from '../../lab/harness.ts';
+import { becomesHealthy, figure, root } from '../../lab/harness.ts';
+import { staysHealthy } from '../../lab/stays-healthy.ts';
 import { provisioned, runnerFormation, slowFormation, unhurriedFormation } from '../formation.ts';
 import { type Runner, secrets, told } from '../runner.ts';
 import { allRunUnmarked, stopped } from '../under-drill.ts';
