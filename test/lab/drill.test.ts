@@ -135,8 +135,10 @@ describe.each(debians)('failover-drill with the fault stop, Debian %i', (debian)
     );
     expect(promotion?.heardBy).toBe('event');
     expect(Math.abs(offMs)).toBeLessThanOrEqual(500 + latenessMs);
-    expect(blind).toHaveLength(1);
-    expect((blind[0]?.to ?? 0) - Number(outputs['rto-seconds'])).toBeGreaterThan(4);
+    // A busy machine may have had it blind at other times as well.
+    const rto = Number(outputs['rto-seconds']);
+    const spot = blind.find(({ from, to }) => from < rto && rto < (to ?? 0));
+    expect((spot?.to ?? 0) - rto, JSON.stringify(blind)).toBeGreaterThan(4);
     expect(log).toMatch(/the watch on the monitor was blind from \S+ to \S+, for .* s: /);
   });
 
