@@ -298,7 +298,7 @@ async function listenIndependently(monitor: string): Promise<{ heard: Heard[]; e
   return {
     heard,
     async end() {
-      await eventually('the last notifications', 1000, () => Promise.resolve(heard.length > 0));
+      await eventually('the last notifications', 30_000, () => Promise.resolve(heard.length > 0));
       relay.close();
     },
   };

@@ -372,7 +372,7 @@ describe('clients of a healthy formation', () => {
     const { evidence, remove } = await startClients(roles);
     // That of the clients before may be about to end.
     let relay = '';
-    await eventually('one relay in the monitor', 5000, async () => {
+    await eventually('one relay in the monitor', 30_000, async () => {
       relay = (await perlsIn(roles.monitor.name)).trim();
       return /^\d+$/.test(relay);
     });
@@ -391,7 +391,11 @@ describe('clients of a healthy formation', () => {
     expect(verdict.inconclusive).toEqual([
       expect.stringMatching(/^the clients' way through d1.-monitor broke/),
     ]);
-    await eventually('no relay in the monitor', 5000, async () => (await perlsIn(roles.monitor.name)) === '');
+    await eventually(
+      'no relay in the monitor',
+      30_000,
+      async () => (await perlsIn(roles.monitor.name)) === '',
+    );
   });
 });
 
@@ -603,8 +607,8 @@ describe('clients in a process of their own', () => {
       session.close();
       return Number(row?.['n']) === 0;
     };
-    await eventually('the sessions to end', 5000, gone);
-    await eventually('no relay in the monitor', 5000, async () => (await perlsIn(monitor.name)) === '');
+    await eventually('the sessions to end', 30_000, gone);
+    await eventually('no relay in the monitor', 30_000, async () => (await perlsIn(monitor.name)) === '');
     const { history } = readJournal(journalPath);
     const read = { ...(await readAgain(primary.name, 'process')), startedAt: 1e12, endedAt: 1e12 };
     const verdict = judgeLedger(history, [read], {

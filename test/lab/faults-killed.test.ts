@@ -120,7 +120,7 @@ describe('what is left where the guard was killed as well', { timeout: 300_000 }
     process.kill(guard, 'SIGKILL');
     process.kill(-(drill.child.pid ?? 0), 'SIGKILL');
     const { state } = await drill.finished;
-    await eventually('the guard to be dead', 5000, () => Promise.resolve(!isAlive(guard)));
+    await eventually('the guard to be dead', 30_000, () => Promise.resolve(!isAlive(guard)));
     expect(await hasTraces(formation)).not.toEqual([]);
     return state;
   };

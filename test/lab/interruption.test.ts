@@ -105,7 +105,7 @@ describe('a drill that is killed alone, while its client of Incus has yet to sen
     const target = await primary();
     const drill = startAction('failover-drill', { formation: formation.yaml }, { env: shim.env });
     await drill.says('fault: stop');
-    await eventually('the client to run', 5000, () =>
+    await eventually('the client to run', 30_000, () =>
       Promise.resolve(existsSync(join(shim.folder, 'asked'))),
     );
     const guard = await newestGuard();
@@ -129,7 +129,7 @@ describe('a drill that is killed alone, while its client of Incus has yet to sen
     const target = await primary();
     const drill = startAction('failover-drill', { formation: formation.yaml }, { env: shim.env });
     await drill.says('fault: stop');
-    await eventually('the client to run', 5000, () =>
+    await eventually('the client to run', 30_000, () =>
       Promise.resolve(existsSync(join(shim.folder, 'asked'))),
     );
     process.kill(await newestGuard(), 'SIGKILL');
@@ -221,7 +221,7 @@ describe('what even a killed guard leaves behind', () => {
     process.kill(guard, 'SIGKILL');
     process.kill(-(drill.child.pid ?? 0), 'SIGKILL');
     const { state } = await drill.finished;
-    await eventually('the guard to be dead', 5000, () => Promise.resolve(!isAlive(guard)));
+    await eventually('the guard to be dead', 30_000, () => Promise.resolve(!isAlive(guard)));
     expect(await statusOf(target)).toBe('Stopped');
     expect(await labelsOf(target)).toHaveProperty('user.pgha.drill');
     return { target, state };

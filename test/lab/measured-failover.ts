@@ -143,8 +143,8 @@ export async function measure(
   const candidates = standbys.map((standby) => new Writer(formation, standby));
   const writers = [old, ...candidates];
   try {
-    await eventually('writes on the primary', 5000, () => Promise.resolve(old.acknowledged.length > 10));
-    await eventually('refusals on the standbys', 5000, () =>
+    await eventually('writes on the primary', 30_000, () => Promise.resolve(old.acknowledged.length > 10));
+    await eventually('refusals on the standbys', 30_000, () =>
       Promise.resolve(candidates.every(({ refusedAt }) => refusedAt !== undefined)),
     );
     await fault.moment?.();
@@ -283,7 +283,7 @@ async function rideOut(
   );
   const writer = new Writer(formation, primary);
   try {
-    await eventually('writes on the primary', 5000, () => Promise.resolve(writer.acknowledged.length > 10));
+    await eventually('writes on the primary', 30_000, () => Promise.resolve(writer.acknowledged.length > 10));
     const before = watch.announcements.length;
     await inflict(scene, watch);
     await sleep(afterMs);

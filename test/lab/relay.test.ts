@@ -106,7 +106,7 @@ describe('sessions with Postgres', () => {
     for (const session of sessions) session.close();
     const left =
       "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgha' AND datname = 'template1'";
-    await eventually('its session to end', 5000, async () => (await sql(node, left)) === '0');
+    await eventually('its session to end', 30_000, async () => (await sql(node, left)) === '0');
   });
 
   it('say where there is no Postgres, and where it goes on answering', async () => {
@@ -152,10 +152,10 @@ describe('a relay', () => {
   it('takes what it runs with it when it is closed', async () => {
     const other = new ContainerRelay(host, node, 'root');
     const running = other.read(['sleep', '4712'], options).catch((error: unknown) => error);
-    await eventually('it to run', 5000, () => runs('sleep 4712'));
+    await eventually('it to run', 30_000, () => runs('sleep 4712'));
     other.close();
     expect(await running).toBeInstanceOf(EnvironmentError);
-    await eventually('it to be gone', 5000, async () => !(await runs('sleep 4712')));
+    await eventually('it to be gone', 30_000, async () => !(await runs('sleep 4712')));
     await expect(other.read(['true'], options)).rejects.toThrow('closed');
   });
 
