@@ -83,6 +83,7 @@ export async function checkFormations(
 interface SharedServer {
   instances: Promise<Map<string, Instance>>;
   hosts(): Promise<Hosts | undefined>;
+  healing(): Promise<number | undefined>;
 }
 
 function sharedServer(
@@ -99,11 +100,16 @@ function sharedServer(
   );
   const only = here.flatMap(({ formation }) => namesOf(formation));
   let hosts: Promise<Hosts | undefined> | undefined;
+  let healing: Promise<number | undefined> | undefined;
   const server: SharedServer = {
     instances: incus.instances(signal, only),
     hosts() {
       hosts ??= incus.hosts(signal);
       return hosts;
+    },
+    healing() {
+      healing ??= incus.healingSeconds(signal);
+      return healing;
     },
   };
   server.instances.catch(() => {});

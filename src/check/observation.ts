@@ -18,6 +18,11 @@ export interface Observation {
   instances: Record<string, ObservedInstance>;
   /** By name: the members of the Incus cluster; undefined where it is none, and in older records. */
   hosts?: Read<Record<string, ObservedHost>> | undefined;
+  /**
+   * The cluster's healing_threshold in seconds, 0 where it heals nothing; its value is undefined where this user may not read
+   * it. Undefined where Incus is no cluster, and in older records.
+   */
+  healing?: Read<number | undefined> | undefined;
   /** By name: what the containers themselves say, that of the monitor among them. */
   containers: Record<string, Read<ObservedContainer>>;
   monitor: Read<ObservedMonitor>;
@@ -66,6 +71,8 @@ export interface ObservedInstance {
   limits: { cpu: string | undefined; memory: string | undefined; disk: string | undefined };
   /** The member of the cluster that it is on; undefined where Incus is no cluster. */
   location?: string | undefined;
+  /** Its `cluster.evacuate`, or that of a profile; undefined where neither sets it. */
+  evacuation?: string | undefined;
   /** What provisioning noted on it of its formation's environment; undefined where it noted nothing. */
   environment: string | undefined;
 }

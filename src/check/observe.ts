@@ -30,6 +30,8 @@ export interface ObserveOptions {
   instances?: Promise<Map<string, Instance>>;
   /** The members of the Incus cluster, where they are read for several formations at once. */
   hosts?: () => Promise<Hosts | undefined>;
+  /** The seconds after which the cluster heals itself, where they are read for several formations at once. */
+  healing?: () => Promise<number | undefined>;
   /** With them every node is logged in on as the application does. */
   credentials?: Credentials | undefined;
   /** Ways into the members that are open already, or are opened; without them new ones are, and closed. */
@@ -47,6 +49,7 @@ export async function observe(
     signal,
     instances = incus.instances(signal, namesOf(formation)),
     hosts = () => incus.hosts(signal),
+    healing = () => incus.healingSeconds(signal),
     credentials,
     ways,
   }: ObserveOptions = {},
@@ -59,9 +62,10 @@ export async function observe(
     const members = membersOf(formation);
     const [monitorMember, ...dataMembers] = members;
     const salt = randomUUID();
-    const [found, clusterHosts, monitor, nodes, containers, logins] = await Promise.all([
+    const [found, clusterHosts, healed, monitor, nodes, containers, logins] = await Promise.all([
       instances,
-      reader.hosts(hosts),
+      reader.ofCluster(hosts),
+      reader.ofCluster(healing),
       reader.sql(monitorMember, (session) => observeMonitor(session, formation)),
       Promise.all(
         dataMembers.map((member) => reader.sql(member, (session) => observeNode(session, formation, salt))),
@@ -93,7 +97,8 @@ export async function observe(
         members,
         members.map(({ name }) => observedInstance(found.get(name), formation.name)),
       ),
-      ...(clusterHosts !== undefined && { hosts: clusterHosts }),
+      ...(isTold(clusterHosts) && { hosts: clusterHosts }),
+      ...(healed !== undefined && { healing: healed }),
       containers: byName<Read<ObservedContainer>>(members, containers),
       monitor,
       nodes: observed,
@@ -107,18 +112,23 @@ export async function observe(
   }
 }
 
+const isTold = <T>(read: Read<T | undefined> | undefined): read is Read<T> =>
+  read !== undefined && !(read.ok && read.value === undefined);
+
 export const namesOf = (formation: Formation): string[] => membersOf(formation).map(({ name }) => name);
 
 const byName = <T>(of: readonly Member[], values: readonly T[]): Record<string, T> =>
   Object.fromEntries(of.map(({ name }, index) => [name, values[index] as T]));
 
 function observedInstance(instance: Instance | undefined, formation: string): ObservedInstance {
+  const evacuation = instance?.expandedConfig['cluster.evacuate'];
   return {
     status: instance?.status ?? 'missing',
     ...(instance?.unheard !== undefined && { unheard: instance.unheard }),
     // Where Incus does not tell it the status is none that passes.
     drillMark: instance?.config?.[drillMarkKey],
     ...(instance?.location !== undefined && { location: instance.location }),
+    ...(evacuation !== undefined && { evacuation }),
     limits: {
       cpu: instance?.config?.['limits.cpu'],
       memory: instance?.config?.['limits.memory'],
@@ -148,14 +158,13 @@ class Reader {
     this.signal = signal;
   }
 
-  /** The hosts of the cluster; undefined where the members' containers are on none. */
-  async hosts(ask: () => Promise<Hosts | undefined>): Promise<Read<Hosts> | undefined> {
+  /** What the cluster tells of itself; undefined where the members' containers are on no hosts of one. */
+  async ofCluster<T>(ask: () => Promise<T>): Promise<Read<T> | undefined> {
     const found = await this.instances;
     const isOnHost = ({ name }: Member) => found.get(name)?.location !== undefined;
     if (!membersOf(this.formation).some(isOnHost)) return undefined;
     try {
-      const value = await ask();
-      return value && { ok: true, value };
+      return { ok: true, value: await ask() };
     } catch (error) {
       this.signal?.throwIfAborted();
       return { ok: false, failed: messageOf(error) };

@@ -4,6 +4,7 @@ import { rootDiskOf } from '../incus/answers.ts';
 import { runCommand } from '../incus/command.ts';
 import type { Incus } from '../incus/incus.ts';
 import { devicesOfProfiles } from '../incus/profiles.ts';
+import { configOfProject, projectPath } from '../incus/project.ts';
 import type { Seen } from './doctor-finding.ts';
 import { after, lookIfAllowed, lookSafely } from './look-safely.ts';
 
@@ -82,7 +83,6 @@ const serverShape = {
     ),
   }),
 };
-const projectShape = { is: 'a project', schema: v.object({ config: v.nullish(texts) }) };
 const resourcesShape = {
   is: "a project's use of resources",
   schema: v.object({ resources: v.record(v.string(), v.object({ Limit: v.number(), Usage: v.number() })) }),
@@ -152,11 +152,10 @@ async function askServer(incus: Incus, signal?: AbortSignal): Promise<Server> {
 async function askProject(incus: Incus, signal?: AbortSignal): Promise<Project> {
   // Says by itself that there is no such project, or that this user may not see it.
   const instances = [...(await incus.instances(signal, [])).keys()];
-  const path = `/1.0/projects/${encodeURIComponent(incus.project)}`;
-  const [{ config }, resources] = await Promise.all([
-    incus.ask(path, projectShape, signal),
+  const [config, resources] = await Promise.all([
+    configOfProject(incus, signal),
     lookIfAllowed(async () => {
-      const { resources: found } = await incus.ask(`${path}/state`, resourcesShape, signal);
+      const { resources: found } = await incus.ask(`${projectPath(incus)}/state`, resourcesShape, signal);
       const named = Object.entries(found).map(([name, { Limit: limit, Usage: usage }]) => [
         name,
         { limit, usage },
@@ -164,7 +163,7 @@ async function askProject(incus: Incus, signal?: AbortSignal): Promise<Project> 
       return Object.fromEntries(named) as Record<string, { limit: number; usage: number }>;
     }, signal),
   ]);
-  return { config: config ?? {}, instances, resources };
+  return { config, instances, resources };
 }
 
 async function askProfiles(incus: Incus, formation: Formation, signal?: AbortSignal): Promise<Profiles> {

@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { sleep } from '../clock/deadline.ts';
 import { EnvironmentError, messageOf } from '../contract/errors.ts';
+import { listCommand } from '../formation/command-line.ts';
 import type { Member } from '../formation/formation.ts';
+import { matchingHosts } from '../formation/hosts.ts';
 import type { Instance } from '../incus/answers.ts';
+import { doesHostAnswer, shownMessage } from '../incus/cluster/hosts.ts';
 import { type ContainerLock, lockInContainer } from '../incus/container-lock.ts';
 import type { Incus } from '../incus/incus.ts';
 import { doctorKey } from '../incus/labels.ts';
@@ -62,10 +65,9 @@ export class Throwaways {
    */
   async launch(letter: Letter, container: MemberContainer): Promise<void> {
     const { formation, incus, signal } = this.run;
+    const target = await hostOf(this.run, container.member);
     this.begun.add(letter);
-    await launch(container, {
-      ...{ image: formation.image, target: container.member.target, labels: { [doctorKey]: this.id } },
-    });
+    await launch(container, { image: formation.image, target, labels: { [doctorKey]: this.id } });
     if (letter !== 'a') return;
     this.lock = await lockInContainer(incus, container.name, lockName, signal);
     this.keeping = setInterval(() => void this.takeAgain(), seeToLockMs);
@@ -123,6 +125,35 @@ export class Throwaways {
     );
     return left;
   }
+}
+
+/** A host that is there answers in a tenth of a second; Incus would wait for one that is lost for a quarter of a minute. */
+const hostDeadlineMs = 3000;
+
+/**
+ * A host of those on which the file wants the member; undefined where it says nothing of it, or Incus is no cluster.
+ * @throws EnvironmentError where none of them takes containers; as Incus.hosts
+ */
+async function hostOf({ formation, incus, signal }: Run, { target }: Member): Promise<string | undefined> {
+  const words = target === undefined ? formation.hosts : [target];
+  const hosts = words && (await incus.hosts(signal));
+  if (words === undefined || hosts === undefined) return target;
+  const all = Object.entries(hosts).map(([name, host]) => ({ name, ...host }));
+  const wanted = words.flatMap((word) => matchingHosts(word, all));
+  const online = wanted.filter(({ status }) => status === 'Online');
+  const answers = await Promise.all(
+    online.map(({ name }) => doesHostAnswer(incus, name, hostDeadlineMs, signal)),
+  );
+  const found = online.find((_, at) => answers[at]);
+  if (found !== undefined) return found.name;
+  const why = wanted.map((host) =>
+    host.status === 'Online'
+      ? `${host.name} does not answer`
+      : `${host.name} is ${host.status.toLowerCase()} (${shownMessage(host)})`,
+  );
+  throw new EnvironmentError(
+    `${target === undefined ? 'hosts' : 'target'}: no host of ${words.join(', ')} takes containers: ${why.join(', ') || 'the cluster has none of them'}; \`${listCommand(formation, 'cluster')}\` shows the hosts`,
+  );
 }
 
 /**

@@ -1,10 +1,13 @@
 import { CommandError, EnvironmentError, InputError } from '../contract/errors.ts';
 import { type Instance, instanceShape, toInstance } from './answers.ts';
 import { IncusClient } from './client.ts';
-import { askHosts, type Hosts } from './cluster/hosts.ts';
+import { askHealing, askHosts, type Hosts } from './cluster/hosts.ts';
 import { Listing } from './cluster/listing.ts';
+import { projectPath } from './project.ts';
 
 const hostsDeadlineMs = 5000;
+/** Little depends on it: nobody waits for it where Incus is slow to answer. */
+const healingDeadlineMs = 2500;
 
 /** What instances there are on an Incus server, and on which hosts. */
 export class IncusInstances extends IncusClient {
@@ -26,9 +29,14 @@ export class IncusInstances extends IncusClient {
     return await askHosts(this, hostsDeadlineMs, signal);
   }
 
+  /** As askHealing. */
+  async healingSeconds(signal?: AbortSignal): Promise<number | undefined> {
+    return await askHealing(this, healingDeadlineMs, signal);
+  }
+
   private async requireProject(signal?: AbortSignal): Promise<void> {
     try {
-      await this.query(`/1.0/projects/${encodeURIComponent(this.project)}`, signal);
+      await this.query(projectPath(this), signal);
     } catch (error) {
       if (!(error instanceof CommandError && /not found/i.test(error.stderr))) throw error;
       throw new InputError([

@@ -71,6 +71,15 @@ export async function readOtherHosts(session: Session, formation: string): Promi
   return rows.map((row) => String(row['nodehost']));
 }
 
+/** Names of the other formations that have nodes on the monitor, in order. */
+export async function readOtherFormations(session: Session, formation: string): Promise<string[]> {
+  const rows = await session.query(
+    'SELECT DISTINCT formationid FROM pgautofailover.node WHERE formationid <> $1 ORDER BY formationid',
+    [formation],
+  );
+  return rows.map((row) => String(row['formationid']));
+}
+
 /** States in which a node's Postgres takes the application's writes, reported by its own keeper. */
 export const writableStates: readonly string[] = ['primary', 'wait_primary', 'single'];
 

@@ -97,6 +97,7 @@ export const notRun: Readonly<Record<string, string>> = {
   'incus restart': 'named only',
   'incus remote add': 'named only',
   'incus cluster edit': 'named only',
+  'incus cluster evacuate': 'named only',
   'incus cluster remove --force': 'named only',
   'incus cluster restore': 'named only',
   'pg_autoctl do …': 'named only',

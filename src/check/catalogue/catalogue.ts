@@ -1,5 +1,6 @@
 import type { Check } from '../check.ts';
 import { clientChecks } from './clients.ts';
+import { clusterSettings } from './cluster-settings.ts';
 import { failureDomains, hostsOnline, placementMatchesFile } from './hosts.ts';
 import { walAgrees } from './lineage.ts';
 import { fileChecks } from './matches-file.ts';
@@ -25,5 +26,6 @@ export const checkCatalogue: readonly Check[] = [
   ...objectiveChecks,
   failureDomains,
   placementMatchesFile,
+  clusterSettings,
   ...fileChecks,
 ];

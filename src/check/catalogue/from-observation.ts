@@ -81,17 +81,25 @@ const recentContactSeconds = 10;
 
 /**
  * How others know that a member lives whose host cannot be asked about it, to follow what Incus says; undefined where
- * nobody does. The monitor tells of nodes, and the nodes' keepers of the monitor.
+ * nobody does. The monitor tells of nodes, and the nodes' keepers of the monitor. A node whose monitor cannot be asked either
+ * may live where that monitor does, on the same host: then Incus alone is away there.
  */
 export function lifeSign(observation: Observation, formation: Formation, name: string): string | undefined {
-  if (observation.instances[name]?.unheard === undefined) return undefined;
-  if (name === formation.monitor.name) {
+  const { instances } = observation;
+  if (instances[name]?.unheard === undefined) return undefined;
+  const monitor = formation.monitor.name;
+  if (name === monitor) {
     const heard = answeringContainers(observation).flatMap(([from, { monitorContact }]) =>
       monitorContact !== undefined && monitorContact.secondsAgo <= recentContactSeconds
         ? [`${from} has heard from it ${monitorContact.secondsAgo.toFixed(0)} s ago`]
         : [],
     );
     return heard[0];
+  }
+  const host = instances[name]?.location;
+  if (!observation.monitor.ok && host !== undefined && host === instances[monitor]?.location) {
+    const sign = lifeSign(observation, formation, monitor);
+    return sign?.replace('from it', `from ${monitor}, which is on the same host,`);
   }
   const row = monitorNodes(observation)?.find((node) => node.name === name);
   return row?.health === 1 && !isSilent(observation, row)

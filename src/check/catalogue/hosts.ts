@@ -2,7 +2,7 @@ import type { Formation } from '../../formation/formation.ts';
 import { hostsFor, isHostAsked } from '../../formation/hosts.ts';
 import { settledPrimary } from '../../monitor/nodes.ts';
 import type { Check, Problem } from '../check.ts';
-import type { Observation } from '../observation.ts';
+import type { Observation, ObservedHost } from '../observation.ts';
 import { Remedies } from '../remedies/remedies.ts';
 import { answeringNodes, lifeSign, monitorNodes } from './from-observation.ts';
 
@@ -68,52 +68,88 @@ export const hostsOnline: Check = {
   problems(observation, formation, asked) {
     const { instances, hosts } = observation;
     const remedies = new Remedies(formation, asked);
-    const problems: Problem[] = [];
+    // What follows of a host's loss is said once a host.
     const told = new Set<string>();
-    for (const [name, { unheard, location }] of Object.entries(instances)) {
+    const problems = Object.entries(instances).flatMap(([subject, { unheard, location }]): Problem[] => {
       const host = location === undefined || !hosts?.ok ? undefined : hosts.value[location];
-      if (unheard !== undefined) {
-        const alive = lifeSign(observation, formation, name);
-        const taken = location === undefined ? [] : (membersByHost(observation).get(location) ?? []);
-        // What follows is said once a host, and not where its members live on.
-        const loss =
-          alive === undefined && !told.has(location ?? '')
-            ? lossOf(taken, observation, formation)
-            : undefined;
-        if (loss !== undefined) told.add(location ?? '');
-        const evidence = [unheard, alive, loss && `${location} takes ${loss}`].filter(Boolean).join('; ');
-        problems.push({
-          ...{ subject: name, evidence },
-          remedy: {
-            say:
-              alive === undefined
-                ? `bring ${location ?? 'its host'} back (power, network, incusd); where it is lost for good, take it out of the cluster, and have provision-pgaf make what was on it anew. This shows the hosts`
-                : `check again in half a minute: if it is heard of still, it lives, and Incus on ${location ?? 'its host'} alone does not answer: start incusd there, or mend the network to it. This shows the hosts`,
-            look: remedies.hosts(),
-          },
-          ...(alive !== undefined && { severity: 'warning' as const }),
-        });
-      } else if (host !== undefined && location !== undefined && host.status !== 'Online') {
-        const isEvacuated = host.status === 'Evacuated';
-        problems.push({
-          subject: name,
-          evidence: isEvacuated
-            ? `its host ${location} is evacuated: it runs, and once it stops it cannot be started there`
-            : `its host ${location} counts as ${host.status.toLowerCase()} (${host.message})`,
-          remedy: isEvacuated
-            ? {
-                say: `once the work on ${location} is done, have the cluster use it again: \`${remedies.restoreHost(location)}\`. This shows the hosts`,
-                look: remedies.hosts(),
-              }
-            : { say: `see why the others do not hear from ${location}`, look: remedies.hosts() },
-          ...(!isEvacuated && { severity: 'warning' as const }),
-        });
-      }
-    }
+      const found =
+        unheard !== undefined
+          ? silent(observation, formation, { name: subject, unheard, told }, remedies)
+          : location === undefined
+            ? undefined
+            : isStarting(observation, subject)
+              ? starting(location, remedies)
+              : host && host.status !== 'Online'
+                ? shown(location, host, remedies)
+                : undefined;
+      return found === undefined ? [] : [{ subject, ...found }];
+    });
     // An evacuated host looks like any other where nobody tells of it.
     return problems.length === 0 && hosts !== undefined && !hosts.ok ? undefined : problems;
   },
 };
+
+/** A member on a host that does not answer. */
+function silent(
+  observation: Observation,
+  formation: Formation,
+  { name, unheard, told }: { name: string; unheard: string; told: Set<string> },
+  remedies: Remedies,
+): Omit<Problem, 'subject'> {
+  const location = observation.instances[name]?.location;
+  const host = location ?? 'its host';
+  const alive = lifeSign(observation, formation, name);
+  const taken = location === undefined ? [] : (membersByHost(observation).get(location) ?? []);
+  const loss = told.has(host) ? undefined : lossOf(taken, observation, formation);
+  if (loss !== undefined) told.add(host);
+  // A sign of life is some seconds old: where the host has just been lost, this is what comes of it.
+  const follows =
+    loss && (alive === undefined ? `${host} takes ${loss}` : `if ${host} is lost, it takes ${loss}`);
+  return {
+    evidence: [unheard, alive, follows].filter(Boolean).join('; '),
+    remedy: {
+      say:
+        alive === undefined
+          ? `bring ${host} back (power, network, incusd); where it is lost for good, take it out of the cluster, and have provision-pgaf make what was on it anew. This shows the hosts`
+          : `check again in half a minute: if it is heard of still, it lives, and Incus on ${host} alone does not answer: start incusd there, or mend the network to it. This shows the hosts`,
+      look: remedies.hosts(),
+    },
+    ...(alive !== undefined && { severity: 'warning' as const }),
+  };
+}
+
+/** What an Incus that is starting says (`Server isn't ready yet`, of Incus 6.0; `Daemon setup in progress` of its daemon.go). */
+const notReady = /server isn't ready yet|daemon setup in progress/i;
+
+function isStarting({ containers, monitor, nodes }: Observation, name: string): boolean {
+  const reads = [containers[name], nodes[name] ?? monitor];
+  return reads.some((read) => read !== undefined && !read.ok && notReady.test(read.failed));
+}
+
+const starting = (location: string, remedies: Remedies): Omit<Problem, 'subject'> => ({
+  evidence: `Incus on its host ${location} is starting, and is not ready yet`,
+  remedy: {
+    say: 'check again in half a minute: it starts its containers first. This shows the hosts',
+    look: remedies.hosts(),
+  },
+});
+
+/** A host that answers, and is not in order. */
+function shown(location: string, host: ObservedHost, remedies: Remedies): Omit<Problem, 'subject'> {
+  if (host.status === 'Evacuated')
+    return {
+      evidence: `its host ${location} is evacuated: it runs, and once it stops it cannot be started there`,
+      remedy: {
+        say: `once the work on ${location} is done, have the cluster use it again: \`${remedies.restoreHost(location)}\`. This shows the hosts`,
+        look: remedies.hosts(),
+      },
+    };
+  return {
+    evidence: `its host ${location} counts as ${host.status.toLowerCase()} (${host.message})`,
+    remedy: { say: `see why the others do not hear from ${location}`, look: remedies.hosts() },
+    severity: 'warning',
+  };
+}
 
 export const failureDomains: Check = {
   id: 'failure-domains',

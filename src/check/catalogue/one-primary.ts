@@ -1,5 +1,7 @@
+import type { Formation } from '../../formation/formation.ts';
 import { isConverged, writableStates } from '../../monitor/nodes.ts';
-import type { Check } from '../check.ts';
+import type { Check, Problem } from '../check.ts';
+import type { Observation } from '../observation.ts';
 import { Remedies, word } from '../remedies/remedies.ts';
 import { answeringNodes, lifeSign, monitorNodes } from './from-observation.ts';
 
@@ -10,6 +12,7 @@ export const oneWritablePrimary: Check = {
   meaning: 'exactly one node takes writes, and it is the one the monitor names',
   severity: 'error',
   follows: {
+    'hosts-online': 'any',
     'monitor-reachable': 'any',
     'nodes-reachable': 'any',
     'services-run': 'any',
@@ -20,7 +23,7 @@ export const oneWritablePrimary: Check = {
   },
   problems(observation, formation, asked) {
     const nodes = monitorNodes(observation);
-    if (!nodes) return undefined;
+    if (!nodes) return nobodyLeft(observation, formation, new Remedies(formation, asked));
     const named = nodes
       .filter((node) => writableStates.includes(node.goalState) && isConverged(node))
       .map((node) => node.name);
@@ -72,3 +75,28 @@ export const oneWritablePrimary: Check = {
     ];
   },
 };
+
+/** Without a monitor: no node that answers takes writes, and the others went with their hosts, by all that can be asked. */
+function nobodyLeft(
+  observation: Observation,
+  formation: Formation,
+  remedies: Remedies,
+): Problem[] | undefined {
+  const answering = answeringNodes(observation);
+  const lost = formation.nodes
+    .map(({ name }) => name)
+    .filter(
+      (name) =>
+        observation.instances[name]?.unheard !== undefined &&
+        lifeSign(observation, formation, name) === undefined,
+    );
+  const isTold = answering.length + lost.length === formation.nodes.length;
+  if (lost.length === 0 || !isTold || answering.some(([, { inRecovery }]) => !inRecovery)) return undefined;
+  return [
+    {
+      subject: formation.name,
+      evidence: `no node that can be asked takes writes, and ${lost.join(' and ')} cannot be asked`,
+      remedy: { say: 'bring back the host, which this shows', look: remedies.hosts() },
+    },
+  ];
+}

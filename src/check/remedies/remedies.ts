@@ -37,6 +37,16 @@ export class Remedies {
     return `incus cluster restore ${word(remote === 'local' ? host : `${remote}:${host}`)}`;
   }
 
+  /** Sets a key of the server, or of all of its cluster. */
+  setServer(setting: string): string {
+    return `incus config set ${word(`${this.formation.incus.remote}:`)} ${word(setting)}`;
+  }
+
+  /** Sets a key of a container's own. */
+  setOn(container: string, setting: string): string {
+    return `${this.incus('config set', container)} ${word(setting)}`;
+  }
+
   /** A command in a container, as root, in a folder that postgres may enter as well. */
   inside(container: string, command: string): string {
     return `incus exec ${this.target(container)} --cwd / -- ${command}`;

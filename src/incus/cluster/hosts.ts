@@ -55,6 +55,26 @@ export async function askHosts(
   }
 }
 
+const settingsShape = {
+  is: 'a description of itself',
+  schema: v.object({ config: v.nullish(v.record(v.string(), v.unknown())) }),
+};
+
+/**
+ * The cluster's `cluster.healing_threshold` in seconds, 0 where it is off.
+ * @returns undefined where this user is told no settings, as one with a restricted certificate
+ * @throws as IncusClient.ask
+ */
+export async function askHealing(
+  client: IncusClient,
+  deadlineMs: number,
+  signal?: AbortSignal,
+): Promise<number | undefined> {
+  const { config } = await client.ask('/1.0', settingsShape, { signal, deadlineMs });
+  if (config === undefined || config === null) return undefined;
+  return Number(config['cluster.healing_threshold'] ?? 0) || 0;
+}
+
 /** What keeps one from what is on a host that does not answer. */
 export function unheardOn(host: string | undefined, hosts: Hosts | undefined): string {
   if (host === undefined) return 'its host does not answer';

@@ -31,7 +31,7 @@ export async function launch(
     await incus.launch(name, image, { profiles, network, target, config, rootDisk }, signal);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    throw explainLaunch(error, formation, name);
+    throw explainLaunch(error, formation, name, target);
   }
 }
 
@@ -61,12 +61,30 @@ function noRootDisk({ incus: { profiles, project } }: Formation): string {
   return `incus.profiles: ${profiles.join(', ') || 'no profile'} has no root disk (a device of the type disk with the path / and a pool); add it to a profile, \`incus profile device add PROFILE root disk path=/ pool=POOL --project ${project}\`, or name a profile that has one`;
 }
 
-/** What a failed launch is about, of the formation file or of the host, and what to do. Pure but for the names in it. */
-export function explainLaunch(error: CommandError, formation: Formation, name: string): Error {
+/** The host of a container that is to be made, with the key that wants it there, or why it was chosen. */
+function hostOf(formation: Formation, name: string, host: string): string {
+  const target = membersOf(formation).find((member) => member.name === name)?.target;
+  if (target === host) return `target of ${name}: ${host}`;
+  if (target !== undefined) return `target of ${name}: ${host}, chosen of ${target}`;
+  const among = formation.hosts?.join(', ');
+  return among === undefined
+    ? `the host of ${name}: ${host}, chosen to keep the formation's members apart`
+    : `hosts: ${host}, chosen for ${name} of ${among}`;
+}
+
+/**
+ * What a failed launch is about, of the formation file or of the host, and what to do. Pure but for the names in it.
+ * @param host the member of the cluster that it was launched on; undefined where Incus chose it
+ */
+export function explainLaunch(
+  error: CommandError,
+  formation: Formation,
+  name: string,
+  host: string | undefined,
+): Error {
   const { stderr } = error;
   const said = messageOf(error);
   const { profiles, network, project } = formation.incus;
-  const target = membersOf(formation).find((member) => member.name === name)?.target;
   if (/already exists|instance is busy/i.test(stderr))
     return new EnvironmentError(
       `another run has launched ${name} meanwhile; let it finish, then run this again (${said})`,
@@ -99,14 +117,14 @@ export function explainLaunch(error: CommandError, formation: Formation, name: s
       `image: ${formation.image} is not available`,
       'image',
     ],
-    ...(target === undefined
+    ...(host === undefined
       ? []
       : [
-          [/cluster member|--target|target.*cluster|not clustered/i, `target of ${name}`, 'cluster'] as [
-            RegExp,
-            string,
-            string,
-          ],
+          [
+            /cluster member|--target|target.*cluster|not clustered|no route to host|connection refused|i\/o timeout|event connection/i,
+            hostOf(formation, name, host),
+            'cluster',
+          ] as [RegExp, string, string],
         ]),
   ];
   const complaint = known.find(([pattern]) => pattern.test(stderr));

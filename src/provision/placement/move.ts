@@ -1,5 +1,6 @@
 import { EnvironmentError } from '../../contract/errors.ts';
 import type { Member } from '../../formation/formation.ts';
+import { readOtherFormations } from '../../monitor/nodes.ts';
 import { waitForNetwork } from '../containers/network.ts';
 import type { Context } from '../context.ts';
 import { namedPrimary, untilPrimary } from '../nodes/primary.ts';
@@ -55,12 +56,9 @@ export async function moveInTurn(
 async function moveOne(ctx: Context, member: Member, { from, to }: Move, survey: Survey): Promise<void> {
   const container = ctx.container(member);
   const { incus, signal } = ctx;
-  const what =
-    member === ctx.monitor
-      ? `move from ${from} to ${to}; nobody can fail over meanwhile`
-      : `move from ${from} to ${to}`;
+  const besides = member === ctx.monitor ? `; ${await withoutMonitor(ctx, survey)}` : '';
   await container.take(
-    what,
+    `move from ${from} to ${to}${besides}`,
     async () => {
       survey.locks?.forgo(member.name);
       ctx.closeSession(member);
@@ -73,4 +71,24 @@ async function moveOne(ctx: Context, member: Member, { from, to }: Move, survey:
     },
     'pg_autoctl and Postgres',
   );
+}
+
+/**
+ * What it means that the monitor is away, also to other formations that it serves: they are warned of, and not asked. Their own
+ * files may want it elsewhere.
+ */
+export async function withoutMonitor(
+  ctx: Pick<Context, 'formation' | 'monitor' | 'steps'>,
+  survey: Pick<Survey, 'openMonitor'>,
+): Promise<string> {
+  const session = await survey.openMonitor(false);
+  if (session === undefined)
+    return 'nobody can fail over meanwhile, and which other formations it serves is not known';
+  const others = await readOtherFormations(session, ctx.formation.name);
+  if (others.length === 0) return 'nobody can fail over meanwhile';
+  const names = others.join(', ');
+  ctx.steps.warn(
+    `${ctx.monitor.name} serves ${names} too: while it is moved, none of these can fail over; their files must want it on the same host (monitor.target, hosts), or say keep: [monitor]`,
+  );
+  return `nobody can fail over meanwhile, nor in ${names}`;
 }

@@ -1,10 +1,10 @@
-import * as v from 'valibot';
 import { EnvironmentError, InputError } from '../../contract/errors.ts';
 import { listCommand } from '../../formation/command-line.ts';
 import { membersOf } from '../../formation/formation.ts';
 import { isHostAsked } from '../../formation/hosts.ts';
 import type { Instance } from '../../incus/answers.ts';
 import { doesHostAnswer, type Hosts, shownMessage } from '../../incus/cluster/hosts.ts';
+import { configOfProject } from '../../incus/project.ts';
 import type { Context } from '../context.ts';
 import { ownBridge } from './own-bridge.ts';
 import { type HostPlan, type PlaceHost, place } from './place.ts';
@@ -71,16 +71,10 @@ async function refuseSilent({ incus, signal, formation }: Context, hosts: readon
     );
 }
 
-const projectShape = {
-  is: 'a project',
-  schema: v.object({ config: v.nullish(v.record(v.string(), v.string())) }),
-};
-
 /** Why the project's containers cannot be given a host; undefined where they can (restricted.cluster.target of Incus' projects). */
 async function targetRefusal({ formation, incus, signal }: Context): Promise<string | undefined> {
   const { project } = formation.incus;
-  const path = `/1.0/projects/${encodeURIComponent(project)}`;
-  const config = (await incus.ask(path, projectShape, signal)).config ?? {};
+  const config = await configOfProject(incus, signal);
   if (config['restricted'] !== 'true' || config['restricted.cluster.target'] === 'allow') return undefined;
   return `the project ${project} is restricted, and does not let its users choose a host; its administrator can permit that: incus project set ${project} restricted.cluster.target=allow`;
 }

@@ -1155,6 +1155,7 @@ describe('one problem fails its own check and no other, and names where, what an
       'client-uri',
       'rto-target',
       'placement-matches-file',
+      'cluster-settings',
     ];
     expect(checkCatalogue.map((check) => check.id).filter((id) => !broken.has(id))).toEqual(others);
   });

@@ -130,13 +130,54 @@ describe('a host that does not answer', () => {
     const { formation, observation } = observed(two, { mon: 'm2', a: 'm2', b: 'm3' });
     lose(observation, 'mon', 'a');
     observedContainer(observation, 'b').monitorContact = { secondsAgo: 40 };
-    const { outcome, message } = judge(observation, formation);
+    const { outcome, message, findings } = judge(observation, formation);
     expect([outcome, message]).toEqual([
       'unhealthy',
       expect.stringContaining(
         'mon: its host m2 does not answer; m2 takes the primary, a, and the monitor with it: no failover',
       ),
     ]);
+    expect(findings.find(({ check }) => check === 'one-writable-primary')).toMatchObject({
+      status: 'follows',
+      because: expect.arrayContaining(['hosts-online']),
+      faults: [{ evidence: 'no node that can be asked takes writes, and a cannot be asked' }],
+    });
+  });
+
+  it('and has monitor and primary on it is not told as lost while a node hears from the monitor there', () => {
+    const { formation, observation } = observed(two, { mon: 'm2', a: 'm2', b: 'm3' });
+    lose(observation, 'mon', 'a');
+    observedContainer(observation, 'b').monitorContact = { secondsAgo: 2 };
+    const { outcome, findings } = judge(observation, formation);
+    expect(outcome).toBe('error');
+    expect(findings.filter(({ status }) => status !== 'pass' && status !== 'unknown')).toMatchObject([
+      {
+        check: 'hosts-online',
+        severity: 'warning',
+        faults: [
+          {
+            evidence:
+              'its host m2 does not answer; b has heard from it 2 s ago; if m2 is lost, it takes the primary, a, and the monitor with it: no failover',
+          },
+          {
+            evidence: 'its host m2 does not answer; b has heard from mon, which is on the same host, 2 s ago',
+          },
+        ],
+      },
+    ]);
+  });
+
+  it('whose Incus is starting is the cause of what cannot be asked there', () => {
+    const { formation, observation } = observed(two, own);
+    const failed = "Error: Server isn't ready yet";
+    observation.nodes['a'] = { ok: false, failed };
+    observation.containers['a'] = { ok: false, failed };
+    const { message, findings } = judge(observation, formation);
+    expect(message).toContain('a: Incus on its host m2 is starting, and is not ready yet');
+    expect(findings.find(({ check }) => check === 'nodes-reachable')).toMatchObject({
+      status: 'follows',
+      because: ['hosts-online'],
+    });
   });
 
   it('with a node that the monitor hears from is no proof that the node is lost: it is unknown', () => {
@@ -252,5 +293,67 @@ describe('where the file wants them', () => {
     };
     expect(found(`${two}\nhosts: ["@data"]`, unread)?.status).toBe('unknown');
     expect(found(two, unread)?.status).toBe('pass');
+  });
+});
+
+describe("what the cluster's settings would do", () => {
+  const found = (change: (observation: Observation) => void) => {
+    const { formation, observation } = observed(two, { mon: 'm1', a: 'm2', b: 'm3' });
+    change(observation);
+    const verdict = judge(observation, formation);
+    return { verdict, settings: verdict.findings.find(({ check }) => check === 'cluster-settings') };
+  };
+  const healing = (value: number | undefined) => (observation: Observation) => {
+    observation.healing = { ok: true, value };
+  };
+
+  it('is nothing by default', () => {
+    const { settings } = found(healing(0));
+    expect([settings?.status, settings?.unasked]).toEqual(['pass', undefined]);
+  });
+
+  it('is a warning where Incus evacuates hosts by itself', () => {
+    const { verdict, settings } = found(healing(25));
+    expect(verdict.message).toMatch(/; warnings: cluster-settings$/);
+    expect(settings?.faults).toMatchObject([
+      {
+        evidence: expect.stringMatching(/^cluster\.healing_threshold is 25: /),
+        remedy: { run: 'incus config set local: cluster.healing_threshold=0' },
+      },
+    ]);
+  });
+
+  it.each(['live-migrate', 'stateful-stop'])('is a warning where a container is to %s', (evacuation) => {
+    const { settings } = found((observation) => {
+      healing(0)(observation);
+      Object.assign(observation.instances['b'] ?? {}, { evacuation });
+    });
+    expect(settings?.faults).toMatchObject([
+      {
+        subject: 'b',
+        evidence: expect.stringContaining(`its cluster.evacuate is ${evacuation}`),
+        remedy: { run: 'incus config set b --project default cluster.evacuate=stop' },
+      },
+    ]);
+  });
+
+  it.each(['auto', 'migrate', 'stop', 'force-stop'])('is none where it is to %s', (evacuation) => {
+    const { settings } = found((observation) => {
+      healing(0)(observation);
+      Object.assign(observation.instances['b'] ?? {}, { evacuation });
+    });
+    expect(settings?.status).toBe('pass');
+  });
+
+  it('is not judged, and hides nothing else, where this user may not read them, or nobody answers', () => {
+    const unread = found((observation) => {
+      observation.healing = { ok: false, failed: 'no answer' };
+    });
+    for (const { verdict, settings } of [found(healing(undefined)), unread])
+      expect([verdict.outcome, settings?.status, settings?.unasked]).toEqual([
+        'pass',
+        'pass',
+        expect.stringMatching(/may not read|could not be read/),
+      ]);
   });
 });

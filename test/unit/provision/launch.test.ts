@@ -9,9 +9,9 @@ import { Steps } from '../../../src/provision/steps.ts';
 import { formationOf, keptLog } from '../builders.ts';
 
 const formation = formationOf('incus: { profiles: [default, ha], project: pgha }');
-const explained = (stderr: string, given = formation) => {
+const explained = (stderr: string, given = formation, host?: string) => {
   const error = new CommandError(['incus', 'launch'], 'failed with exit code 1', `Error: ${stderr}`);
-  return messageOf(explainLaunch(error, given, 'pgaf-primary'));
+  return messageOf(explainLaunch(error, given, 'pgaf-primary', host));
 };
 
 describe('a launch that fails', () => {
@@ -55,8 +55,20 @@ describe('a launch that fails', () => {
     const stderr =
       'Failed instance creation: Target only allowed when not clustered: cluster member not found';
     const placed = formationOf('nodes: [{ name: pgaf-primary, target: host-2 }, { name: b }]');
-    expect(explained(stderr, placed)).toMatch(/^target of pgaf-primary/);
+    expect(explained(stderr, placed, 'host-2')).toMatch(/^target of pgaf-primary: host-2: /);
     expect(explained(stderr)).not.toMatch(/target of/);
+  });
+
+  it.each([
+    ['', 'the host of pgaf-primary: m2, chosen to keep the formation'],
+    ['hosts: [m2, "@data"]', 'hosts: m2, chosen for pgaf-primary of m2, @data: '],
+    [
+      'nodes: [{ name: pgaf-primary, target: "@data" }, { name: b }]',
+      'target of pgaf-primary: m2, chosen of @data: ',
+    ],
+  ])('says which host was chosen, and why, where the file says "%s"', (yaml, told) => {
+    const stderr = 'Failed instance creation: Missing event connection with target cluster member';
+    expect(explained(stderr, formationOf(yaml), 'm2')).toContain(told);
   });
 });
 
