@@ -91,7 +91,12 @@ const breakages: Breakage[] = [
   {
     check: 'no-maintenance',
     what: 'the standby is in maintenance',
-    breakIt: () => autoctl(formation.standby, 'enable', 'maintenance'),
+    // pg_autoctl, which waits for what comes of it, may miss that.
+    breakIt: () =>
+      onMonitor(
+        monitor,
+        `SELECT pgautofailover.start_maintenance(nodeid) FROM pgautofailover.node WHERE nodename = '${formation.standby}'`,
+      ),
   },
   {
     check: 'nodes-healthy',

@@ -61,8 +61,10 @@ describe("a drill with the application's clients", () => {
     const seconds = (name: string) => Number(outputs[`${name}-seconds`]);
     for (const name of ['rto', 'client-rto', 'write-outage', 'rejoin', 'predicted-rto'])
       expect(outputs[`${name}-seconds`], name).toMatch(/^\d+\.\d{3}$/);
-    expect(seconds('client-rto')).toBeGreaterThan(seconds('rto') - 1);
-    expect(seconds('client-rto')).toBeLessThan(seconds('rto') + 2);
+    // The one is late by what kept the drill from hearing the monitor, the other by what kept clients from connecting.
+    const lateSeconds = pace.worstMs() / 1000;
+    expect(seconds('client-rto')).toBeGreaterThan(seconds('rto') - 1 - lateSeconds);
+    expect(seconds('client-rto')).toBeLessThan(seconds('rto') + 2 + lateSeconds);
     expect(seconds('write-outage')).toBeGreaterThan(seconds('client-rto') - 1);
     const writes = (name: string) => Number(outputs[`${name}-writes`] ?? outputs[`writes-${name}`]);
     expect(writes('acknowledged')).toBeGreaterThan(200);

@@ -137,7 +137,7 @@ const noMaintenance: Check = {
       ?.filter(isInMaintenance)
       .map((node) => {
         const status = observation.instances[node.name]?.status ?? 'Running';
-        const end = remedies.autoctl(node.name, 'disable maintenance');
+        const end = remedies.endMaintenance(node);
         // Nothing can be run in a container that does not run itself.
         const first = { Stopped: 'start', Frozen: 'resume' }[status];
         const isAway = status !== 'Running' && first === undefined;

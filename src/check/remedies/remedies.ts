@@ -104,6 +104,14 @@ export class Remedies {
     };
   }
 
+  /**
+   * Ends a node's maintenance. `pg_autoctl disable maintenance` may miss that it worked, and then fails after a minute or two
+   * (monitor_process_notifications, pg_auto_failover 2.0 to 2.2: its LISTEN reads the last notification away).
+   */
+  endMaintenance({ nodeId }: MonitorNode): string {
+    return this.sql(this.monitor, `SELECT pgautofailover.stop_maintenance(${nodeId})`, monitorDatabase);
+  }
+
   /** A formation's monitor by name. */
   get monitor(): string {
     return this.formation.monitor.name;

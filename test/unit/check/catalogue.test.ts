@@ -312,7 +312,7 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
     on(replicaRow, { reportedState: 'maintenance', goalState: 'maintenance' }),
     'pgaf-replica',
     /in maintenance for 121 s/,
-    /incus exec pgaf-replica .*disable maintenance/,
+    /incus exec pgaf-monitor .*stop_maintenance\(\d+\)/,
   ],
   [
     'no-stuck-transition',

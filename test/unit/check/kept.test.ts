@@ -186,17 +186,17 @@ describe('an election that does not end', () => {
 
 describe('maintenance of a node whose container does not run', () => {
   it.each([
-    ['Stopped', 'start', /start its container, and when it is up end its maintenance/],
-    ['Frozen', 'resume', /resume its container/],
+    ['Stopped', 'start pgaf-replica', /start its container, and when it is up end its maintenance/],
+    ['Frozen', 'resume pgaf-replica', /resume its container/],
     ['Error', '', /once that work is done and its container runs again/],
-    ['Running', 'exec', /disable maintenance/],
-  ])('that is %s', (status, verb, told) => {
+    ['Running', 'exec pgaf-monitor .*stop_maintenance', /once that work is done/],
+  ])('that is %s', (status, run, told) => {
     const { remedy, runs } = found(lab, (o) => {
       Object.assign(rowOf(o, 'pgaf-replica'), { reportedState: 'maintenance', goalState: 'maintenance' });
       o.instances['pgaf-replica'] = observedInstance({ status });
     })('no-maintenance');
     expect(remedy).toMatch(told);
-    expect(runs).toMatch(verb === '' ? /^$/ : new RegExp(`^incus ${verb} pgaf-replica`));
+    expect(runs).toMatch(run === '' ? /^$/ : new RegExp(`^incus ${run}`));
   });
 });
 
