@@ -51,7 +51,7 @@ async function run(given: Given, context: ActionContext): Promise<ActionResult> 
   log.info(`formation file: ${formationSource(given.formation)}`);
   const formation = loadFormation(given.formation, folder);
   const options = optionsOf(given, formation, context);
-  const incus = new Incus(formation.incus, log);
+  const incus = Incus.byAny(formation.incus, log);
   if (isLab(formation))
     await requireLab(formation, incus, given['self-test'] ? 'input self-test' : undefined, context.signal);
   const record = await campaign(formation, incus, options);

@@ -16,7 +16,7 @@ export async function failoverDrillPost(): Promise<Outcome> {
     const brought =
       left === undefined
         ? await undoByFile(state, log)
-        : await undoDrill(left.containers, new Incus(left, log), log, left.drill);
+        : await undoDrill(left.containers, Incus.byAny(left, log), log, left.drill);
     if (brought.length === 0) log.info('the fault was undone already');
   });
 }
@@ -24,5 +24,5 @@ export async function failoverDrillPost(): Promise<Outcome> {
 async function undoByFile(drill: string, log: Log): Promise<string[]> {
   const folder = process.env['GITHUB_WORKSPACE'] || process.cwd();
   const formation = loadFormation(rawInput('formation', process.env), folder);
-  return await undoInterrupted(formation, new Incus(formation.incus, log), log, drill);
+  return await undoInterrupted(formation, Incus.byAny(formation.incus, log), log, drill);
 }

@@ -57,7 +57,7 @@ export async function checkFormations(
   return await Promise.all(
     subjects.map(({ formation, asked, credentials }) =>
       limit(async (): Promise<Checked> => {
-        const incus = new Incus(formation.incus, log);
+        const incus = Incus.byAny(formation.incus, log);
         const shared = waitMs === 0 && !alone;
         const server = shared ? sharedServer(servers, incus, subjects, signal) : undefined;
         try {
@@ -129,7 +129,7 @@ export async function formationsBeside(
   log: Log,
   signal: AbortSignal,
 ): Promise<Formation[]> {
-  const incus = new Incus(formation.incus, log);
+  const incus = Incus.byAny(formation.incus, log);
   const [monitor] = membersOf(formation);
   const session = await openMemberSession(incus, formation, monitor, { signal });
   try {

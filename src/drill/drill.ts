@@ -46,6 +46,7 @@ export async function drill(formation: Formation, incus: Incus, options: DrillOp
       startedAt = now();
       record.startedAt = wallClock(startedAt);
     };
+    await incus.endpoints.learn(options.signal);
     await carryOut(formation, incus.leased(lease), options, { plan, record, guard, lease, beginAnew });
   } finally {
     lease?.release();

@@ -12,6 +12,10 @@ import { Course, type Stage } from './course.ts';
 import { Strike } from './strike.ts';
 import { overrunMs } from './time-limits.ts';
 
+/** Where the server that the drill goes through is lost, it is on its way again by another within this time. */
+const otherWayMs = 15_000;
+const lookAgainMs = 300;
+
 /** The part of a drill in which containers are hurt. Never throws: what happens goes into the record. */
 export async function exposed(stage: Stage): Promise<void> {
   await new Exposure(stage).run();
@@ -76,6 +80,7 @@ class Exposure {
     };
     await guard.arm({
       remote: incus.remote,
+      others: incus.endpoints.known,
       project: incus.project,
       containers: targetNames,
       mark,
@@ -159,8 +164,15 @@ class Exposure {
    * @throws EnvironmentError where it is not
    */
   private async isStillWhole(): Promise<void> {
-    const { watch, scene } = this.course;
-    const seen = await watch.look();
+    const { watch, scene, options } = this.course;
+    const mendsUntil = now() + (scene.incus.endpoints.known.length > 0 ? otherWayMs : 0);
+    let seen = await watch.look();
+    while (!seen && now() < mendsUntil) {
+      await sleep(lookAgainMs, options.signal);
+      seen = await watch.look();
+    }
+    // Those that were lost with the way to their containers.
+    await this.stage.locks.stand();
     const primary = settledPrimary(watch.current)?.name;
     if (seen && isSettled(watch.current) && primary === scene.primary.name) return;
     throw new EnvironmentError(

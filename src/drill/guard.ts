@@ -22,6 +22,8 @@ import { isLeaseHeld } from '../incus/lease.ts';
  */
 interface Orders {
   remote: string;
+  /** Other remotes of the same cluster: the drill has looked for them, and its folders may be gone. */
+  others: readonly string[];
   project: string;
   containers: readonly string[];
   /** What the mark on each of them says, or would say if the drill was killed before it stood. */
@@ -236,9 +238,12 @@ function say(what: FromGuard): void {
 /** Tries again where it could not, for as long as the drill's commands may hurt the containers. */
 async function undoForGood(orders: Orders): Promise<void> {
   const giveUpAt = now() + longestWatchMs;
+  const told = (line: string) => note(orders, line);
+  const log = { debug() {}, info: told, warn: told };
+  const incus = Incus.byAny(orders, log, orders.others);
   for (;;) {
     try {
-      const did = await undoFaults(new Incus(orders), orders.containers, {
+      const did = await undoFaults(incus, orders.containers, {
         deadlineMs: guardDeadlineMs,
         holdMs: uncertainHoldMs,
         known: orders.mark,

@@ -34,9 +34,12 @@ export class Strike {
     this.course.faultAt = faultAt;
     record.faultAt = wallClock(faultAt);
     log.info(`${record.faultAt} fault: ${this.course.options.fault} on ${targetList}`);
+    const { remote } = this.course.scene.incus;
     await blow.inject();
     const injectedAt = now();
     record.injectedSeconds = this.course.offset(injectedAt);
+    if (this.course.scene.incus.remote !== remote)
+      record.disturbed ??= `the Incus server of the remote ${remote} was lost while the fault was inflicted, which took ${record.injectedSeconds} s: when it began cannot be told`;
     record.proof = await blow.proof();
     if (record.proof === undefined) return;
     log.info(`proof: ${record.proof}`);

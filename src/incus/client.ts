@@ -2,8 +2,9 @@ import type { GenericSchema, InferOutput } from 'valibot';
 import { CommandError, EnvironmentError, InputError } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
 import { answerOf, operationsShape } from './answers.ts';
+import { Endpoints } from './cluster/endpoints.ts';
 import { runCommand } from './command.ts';
-import { explainImageServer, explainSurroundings } from './explanations.ts';
+import { explainImageServer, explainSurroundings, mayBeUnheard } from './explanations.ts';
 import type { Lease } from './lease.ts';
 import linger from './scripts/linger.sh';
 
@@ -26,25 +27,42 @@ const endOfOutput = '\npgha: end of output\n';
 /** What changes nothing holds no lease. */
 const readOnly = { lease: undefined };
 const readAttempts = 5;
+/** A call that takes longer may be to a server that is gone. */
+const slowMs = 1500;
+/** That many are tried for one call. */
+const mostRemotes = 3;
 export const queryDeadlineMs = 15_000;
 /** Of what Incus tells: some 20,000 containers on a list (3 to 4 kB each). */
 const mostAnswerBytes = 64 * 1024 * 1024;
+
+/** What the client is run with: as it is, or by whichever remote. */
+export type Args = readonly string[] | ((remote: string) => readonly string[]);
 
 /**
  * The `incus` client with one server and project: its command lines, the REST API, and commands in instances. Every call
  * has a deadline. Messages of failures name the command and what mends it.
  */
 export class IncusClient {
-  readonly remote: string;
   readonly project: string;
+  readonly endpoints: Endpoints;
   protected readonly log: Log | undefined;
   private readonly lease: Pick<Lease, 'fd'> | undefined;
 
-  constructor(where: { remote: string; project: string }, log?: Log, lease?: Pick<Lease, 'fd'>) {
-    this.remote = where.remote;
+  /** @param where without `endpoints` it stays with the remote, whatever becomes of that */
+  constructor(
+    where: { remote: string; project: string; endpoints?: Endpoints },
+    log?: Log,
+    lease?: Pick<Lease, 'fd'>,
+  ) {
     this.project = where.project;
+    this.endpoints = where.endpoints ?? Endpoints.only(where.remote);
     this.log = log;
     this.lease = lease;
+  }
+
+  /** By which it is asked just now. */
+  get remote(): string {
+    return this.endpoints.current;
   }
 
   /** Always with the remote: without one the client takes its user's default, which need not be `local`. */
@@ -54,7 +72,12 @@ export class IncusClient {
 
   /** argv (without `incus`) of a subcommand on an instance of this project. */
   argv(subcommand: string, instance: string, ...rest: string[]): string[] {
-    return [subcommand, '--project', this.project, this.prefixed(instance), ...rest];
+    return this.argvBy(subcommand, instance, ...rest)(this.remote);
+  }
+
+  /** The same by whichever remote. */
+  protected argvBy(subcommand: string, instance: string, ...rest: string[]): (remote: string) => string[] {
+    return (remote) => [subcommand, '--project', this.project, `${remote}:${instance}`, ...rest];
   }
 
   /**
@@ -71,15 +94,41 @@ export class IncusClient {
     }
   }
 
-  /** Runs the client and explains failures that lie in the surroundings. Throws as runCommand does. */
-  async run(
+  /**
+   * Runs the client and explains failures that lie in the surroundings. Throws as runCommand does.
+   * @param args argv without `incus`; as a function of the remote, of what may be run twice: it is run once more by another
+   *   remote where the first does not answer any more, and has its deadline again
+   */
+  async run(args: Args, options: ExecOptions & { until?: string; lease?: undefined }): Promise<string> {
+    for (let left = mostRemotes; ; left--) {
+      const { remote, endpoints } = this;
+      const lost = endpoints.leaving;
+      try {
+        return await this.watched(typeof args === 'function' ? args(remote) : args, options);
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        const isLost = lost.aborted || (mayBeUnheard(error) && (await endpoints.suspect(remote, 'failure')));
+        options.signal?.throwIfAborted();
+        if (isLost && typeof args === 'function' && left > 1) continue;
+        throw explainSurroundings(error, remote);
+      }
+    }
+  }
+
+  /** Ends when its remote is left, and has it looked at where there is no answer for long. */
+  private async watched(
     args: readonly string[],
-    options: ExecOptions & { until?: string; lease?: undefined },
+    { signal, ...options }: ExecOptions & { until?: string; lease?: undefined },
   ): Promise<string> {
+    const { endpoints, remote, log, lease } = this;
+    const run = async (inner?: AbortSignal) =>
+      await runCommand('incus', args, { lease, ...options, signal: inner, log });
+    if (!endpoints.hasOthers) return await run(signal);
+    const doubting = setInterval(() => void endpoints.suspect(remote), slowMs);
     try {
-      return await runCommand('incus', args, { lease: this.lease, ...options, log: this.log });
-    } catch (error) {
-      throw explainSurroundings(error, this.remote);
+      return await run(AbortSignal.any([endpoints.leaving, ...(signal ? [signal] : [])]));
+    } finally {
+      clearInterval(doubting);
     }
   }
 
@@ -87,7 +136,7 @@ export class IncusClient {
   async query(path: string, signal?: AbortSignal, deadlineMs: number = queryDeadlineMs): Promise<unknown> {
     const url = `${path}${path.includes('?') ? '&' : '?'}project=${encodeURIComponent(this.project)}`;
     try {
-      const args = ['query', this.prefixed(url)];
+      const args = (remote: string) => ['query', `${remote}:${url}`];
       const text = await this.run(args, { ...readOnly, deadlineMs, signal, maxBytes: mostAnswerBytes });
       // Where there is nothing to show, as for operations when none runs, the client prints nothing.
       if (text.trim() === '') return null;
@@ -127,7 +176,7 @@ export class IncusClient {
 
   /** Runs a command in a container as root, without a terminal. Secrets go by `stdin`. Throws as run does. */
   async exec(instance: string, command: readonly string[], options: ExecOptions): Promise<void> {
-    await this.runInside(instance, command, options);
+    await this.runInside(instance, command, options, 'once');
   }
 
   /**
@@ -136,7 +185,7 @@ export class IncusClient {
    */
   async read(instance: string, command: readonly string[], options: ExecOptions): Promise<string> {
     for (let attempt = 0; attempt < readAttempts; attempt++) {
-      const output = await this.runInside(instance, command, { ...readOnly, ...options });
+      const output = await this.runInside(instance, command, { ...readOnly, ...options }, 'again');
       if (output.endsWith(endOfOutput)) return output.slice(0, -endOfOutput.length);
       this.log?.debug(`incus exec lost the output of a command in ${instance}; once more`);
     }
@@ -149,9 +198,14 @@ export class IncusClient {
     instance: string,
     command: readonly string[],
     options: ExecOptions & { lease?: undefined },
+    how: 'once' | 'again',
   ): Promise<string> {
-    const args = this.argv('exec', instance, '-T', '--', 'sh', '-c', linger, 'sh', ...command);
+    const args = this.argvBy('exec', instance, '-T', '--', 'sh', '-c', linger, 'sh', ...command);
     const shownArgs = options.shownArgs ?? this.argv('exec', instance, '--', ...command);
-    return await this.run(args, { ...options, shownArgs, until: endOfOutput });
+    return await this.run(how === 'again' ? args : args(this.remote), {
+      ...options,
+      shownArgs,
+      until: endOfOutput,
+    });
   }
 }

@@ -20,6 +20,14 @@ const untrusted = /x509: |tls: |certificate (?:has expired|is not trusted|signed
 const status = /(?:https?:\/\/\S+: |status(?: code)?:? |Proxy )?\b(40[0-9]|50[0-9]) [A-Z][a-z]+/;
 const notIn = /not authorized|Missing TLS client certificate/i;
 
+/** Of a client that its server left alone, also in the middle of what it does. Others say such words too. */
+const alone = /websocket: close|unexpected EOF|use of closed network connection|broken pipe/i;
+
+/** Whether what became of a command may be that its server is gone: a reason to look, and no more. */
+export const mayBeUnheard = (error: unknown): boolean =>
+  error instanceof CommandError &&
+  [unreachable, socketIsDead, alone].some((words) => words.test(error.stderr));
+
 /** A server was asked, and nothing came back. */
 export class UnansweredError extends EnvironmentError {}
 

@@ -1,5 +1,6 @@
 import { retryUntil, sleep } from '../clock/deadline.ts';
 import { CommandError, InputError } from '../contract/errors.ts';
+import type { Log } from '../contract/log.ts';
 import {
   type Instance,
   type InstanceDisk,
@@ -10,6 +11,8 @@ import {
   profileShape,
   stateShape,
 } from './answers.ts';
+import type { Args } from './client.ts';
+import { Endpoints } from './cluster/endpoints.ts';
 import { Images } from './images.ts';
 import { IncusInstances } from './instances.ts';
 import type { Lease } from './lease.ts';
@@ -34,6 +37,14 @@ const deleteAttempts = 2;
  */
 export class Incus extends IncusInstances {
   readonly images = new Images(this);
+
+  /**
+   * One whose server is asked by another remote of the same cluster where the first does not answer any more.
+   * @param others those remotes, where they are known already
+   */
+  static byAny(where: { remote: string; project: string }, log?: Log, others?: readonly string[]): Incus {
+    return new Incus({ ...where, endpoints: Endpoints.from(where.remote, log, others) }, log);
+  }
 
   /** The same server, whose commands hold a lease for as long as they may still change something. */
   leased(lease: Pick<Lease, 'fd'>): Incus {
@@ -167,7 +178,8 @@ export class Incus extends IncusInstances {
   }
 
   async setConfig(instance: string, key: string, value: string, signal?: AbortSignal): Promise<void> {
-    const args = ['config', 'set', '--project', this.project, this.prefixed(instance), `${key}=${value}`];
+    const where = ['--project', this.project];
+    const args = (remote: string) => ['config', 'set', ...where, `${remote}:${instance}`, `${key}=${value}`];
     await this.configure(args, 30_000, signal);
   }
 
@@ -175,7 +187,7 @@ export class Incus extends IncusInstances {
    * Runs a `config` command. The client reads the instance and writes it back, which Incus refuses where somebody else has
    * changed it in between (an ETag that doesn't match): then it is run again.
    */
-  private async configure(args: readonly string[], deadlineMs: number, signal?: AbortSignal): Promise<void> {
+  private async configure(args: Args, deadlineMs: number, signal?: AbortSignal): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
         await this.run(args, { deadlineMs, signal });
@@ -202,12 +214,12 @@ export class Incus extends IncusInstances {
 
   /** One that another starts at the same time is started. */
   async start(instance: string, signal?: AbortSignal): Promise<void> {
-    await this.unlessItRuns(instance, this.argv('start', instance), 60_000, signal);
+    await this.unlessItRuns(instance, this.argvBy('start', instance), 60_000, signal);
   }
 
   private async unlessItRuns(
     instance: string,
-    args: readonly string[],
+    args: Args,
     deadlineMs: number,
     signal?: AbortSignal,
   ): Promise<void> {
@@ -222,7 +234,23 @@ export class Incus extends IncusInstances {
 
   /** Cuts the power: no shutdown, no flush. */
   async forceStop(instance: string, signal?: AbortSignal): Promise<void> {
-    await this.run(this.argv('stop', instance, '--force'), { deadlineMs: 60_000, signal });
+    const args = this.argvBy('stop', instance, '--force');
+    await this.bring(instance, 'Stopped', { args, deadlineMs: 60_000, signal });
+  }
+
+  /** Of an order that another remote was given once more, the first may have been carried out. */
+  private async bring(
+    instance: string,
+    status: 'Stopped' | 'Frozen',
+    { args, deadlineMs, signal }: { args: Args; deadlineMs: number; signal?: AbortSignal | undefined },
+  ): Promise<void> {
+    const { remote } = this;
+    try {
+      await this.run(args, { deadlineMs, signal });
+    } catch (error) {
+      if (this.remote === remote || !(error instanceof CommandError)) throw error;
+      if ((await this.settledInstance(instance, signal, deadlineMs))?.status !== status) throw error;
+    }
   }
 
   /** Shuts it down in order. Throws as run does, also when that takes more than a minute. */
@@ -237,7 +265,8 @@ export class Incus extends IncusInstances {
 
   /** Freezes every process. */
   async pause(instance: string, signal?: AbortSignal): Promise<void> {
-    await this.run(this.argv('pause', instance), { deadlineMs: 30_000, signal });
+    const args = this.argvBy('pause', instance);
+    await this.bring(instance, 'Frozen', { args, deadlineMs: 30_000, signal });
   }
 
   /** In order. Throws as run does, also when it does not shut down within a minute. */
@@ -246,7 +275,7 @@ export class Incus extends IncusInstances {
   }
 
   async resume(instance: string, signal?: AbortSignal): Promise<void> {
-    await this.unlessItRuns(instance, this.argv('resume', instance), 30_000, signal);
+    await this.unlessItRuns(instance, this.argvBy('resume', instance), 30_000, signal);
   }
 
   /** Sets a `user.*` key on an instance: a note that survives whatever happens to the runner. */
@@ -257,7 +286,8 @@ export class Incus extends IncusInstances {
   /** Removes a `user.*` key; does nothing when it is not set. */
   async removeLabel(instance: string, key: Label, signal?: AbortSignal): Promise<void> {
     try {
-      const args = ['config', 'unset', '--project', this.project, this.prefixed(instance), key];
+      const where = ['--project', this.project];
+      const args = (remote: string) => ['config', 'unset', ...where, `${remote}:${instance}`, key];
       await this.configure(args, 15_000, signal);
     } catch (error) {
       if (!(error instanceof CommandError && /not currently set/i.test(error.stderr))) throw error;

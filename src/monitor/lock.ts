@@ -1,3 +1,4 @@
+import { now } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
 import { EnvironmentError } from '../contract/errors.ts';
 import type { Session } from '../postgres/session.ts';
@@ -45,6 +46,7 @@ async function tryLock(session: Session, formation: string): Promise<boolean> {
 /** Longer than an owner needs to retake a lock that it lost with the monitor's Postgres. */
 export const ownerReturnsMs = 5000;
 const retakePauseMs = 300;
+const partingMs = 1000;
 
 /** The formation's lock, kept over restarts of the monitor's Postgres until it is released. */
 export class FormationLock {
@@ -100,7 +102,11 @@ export class FormationLock {
       try {
         await sleep(retakePauseMs, signal);
         const session = await this.openSession(signal);
-        if (await tryLock(session, this.formation)) {
+        const isTaken = await this.tryPatiently(session).catch((error: unknown) => {
+          session.close();
+          throw error;
+        });
+        if (isTaken) {
           this.session = session;
           this.keep();
         } else {
@@ -111,6 +117,18 @@ export class FormationLock {
       } catch {
         // The monitor is not back yet.
       }
+    }
+  }
+
+  /** Postgres may not have seen the end of our last session yet. Throws as Session.query. */
+  private async tryPatiently(session: Session): Promise<boolean> {
+    const until = now() + partingMs;
+    for (;;) {
+      // The last try begins after the moment has passed, however long this process did not get to run.
+      const isLast = now() > until;
+      if (await tryLock(session, this.formation)) return true;
+      if (isLast) return false;
+      await sleep(retakePauseMs, this.released.signal);
     }
   }
 }

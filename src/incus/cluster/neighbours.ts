@@ -1,5 +1,5 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -22,36 +22,49 @@ const remotesShape = {
   schema: v.record(v.string(), v.object({ Protocol: v.string(), Public: v.optional(v.boolean(), false) })),
 };
 
-/** Remotes of the same cluster that answer, by name. Never throws but what the signal says. */
-export async function answeringNeighbours(remote: string, signal?: AbortSignal): Promise<string[]> {
+/**
+ * Remotes of the same cluster, by name, as the client's own files tell: no server is asked, and the client itself only where
+ * another remote shows the same certificate. Never throws but what the signal says.
+ */
+export async function neighboursOf(remote: string, signal?: AbortSignal): Promise<string[]> {
   try {
     const own = await certificateOf(remote);
     if (own === undefined) return [];
+    const kept = await withDeadline(serverCertificates(), listDeadlineMs, () =>
+      readdir(serverCertificates()),
+    );
+    const named = kept.flatMap((file) => (file.endsWith('.crt') ? [file.slice(0, -'.crt'.length)] : []));
+    const others = await Promise.all(
+      named.map(async (name) => (name !== remote && (await certificateOf(name)) === own ? [name] : [])),
+    );
+    const certified = others.flat();
+    if (certified.length === 0) return [];
     const options = { deadlineMs: listDeadlineMs, signal };
     const text = await runCommand('incus', ['remote', 'list', '--format', 'json'], options);
-    const remotes = Object.entries(answerOf('remotes', remotesShape, JSON.parse(text)));
-    const others = remotes.filter(
-      ([name, { Protocol, Public }]) => name !== remote && Protocol === 'incus' && !Public,
-    );
-    const certified = await Promise.all(
-      others.map(async ([name]) => ((await certificateOf(name)) === own ? [name] : [])),
-    );
-    const asked = certified.flat().slice(0, most);
-    const answers = await Promise.all(
-      asked.map(async (name) => ((await doesAnswer(name, signal)) ? [name] : [])),
-    );
-    return answers.flat().sort();
+    const remotes = answerOf('remotes', remotesShape, JSON.parse(text));
+    return certified
+      .filter((name) => remotes[name]?.Protocol === 'incus' && !remotes[name].Public)
+      .sort()
+      .slice(0, most);
   } catch {
     signal?.throwIfAborted();
     return [];
   }
 }
 
+/** Those that answer. Never throws but what the signal says. */
+export async function answeringNeighbours(remote: string, signal?: AbortSignal): Promise<string[]> {
+  const asked = await neighboursOf(remote, signal);
+  const answers = await Promise.all(
+    asked.map(async (name) => ((await doesAnswer(name, answerDeadlineMs, signal)) ? [name] : [])),
+  );
+  return answers.flat();
+}
+
 /** A certificate's fingerprint; undefined where the client keeps none, as for one that a public authority has signed. */
 async function certificateOf(remote: string): Promise<string | undefined> {
-  const folder = process.env['INCUS_CONF'] || join(homedir(), '.config', 'incus');
   try {
-    const path = join(folder, 'servercerts', `${remote}.crt`);
+    const path = join(serverCertificates(), `${remote}.crt`);
     const pem = await withDeadline(path, listDeadlineMs, (signal) => readFile(path, { signal }));
     return createHash('sha256').update(new X509Certificate(pem).raw).digest('hex');
   } catch {
@@ -59,12 +72,16 @@ async function certificateOf(remote: string): Promise<string | undefined> {
   }
 }
 
-async function doesAnswer(remote: string, signal?: AbortSignal): Promise<boolean> {
+/** Whether the server of a remote answers in time. Never throws but what the signal says. */
+export async function doesAnswer(remote: string, deadlineMs: number, signal?: AbortSignal): Promise<boolean> {
   try {
-    await runCommand('incus', ['query', `${remote}:/1.0`], { deadlineMs: answerDeadlineMs, signal });
+    await runCommand('incus', ['query', `${remote}:/1.0`], { deadlineMs, signal });
     return true;
   } catch {
     signal?.throwIfAborted();
     return false;
   }
 }
+
+const serverCertificates = () =>
+  join(process.env['INCUS_CONF'] || join(homedir(), '.config', 'incus'), 'servercerts');

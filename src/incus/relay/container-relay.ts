@@ -1,9 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { type Moment, now } from '../../clock/clock.ts';
 import { withDeadline } from '../../clock/deadline.ts';
 import { CommandError, EnvironmentError, lastLines, messageOf } from '../../contract/errors.ts';
 import { startClient, unstartable, withoutHints } from '../command.ts';
 import type { Incus } from '../incus.ts';
+import { watchEndpoint } from './endpoint-watch.ts';
 import { FrameReader, frame } from './relay-frames.ts';
 import { RelayedSocket } from './relayed-socket.ts';
 import relayScript from './scripts/relay.pl';
@@ -39,6 +41,8 @@ export class ContainerRelay {
   private pings: { sentAt: Moment; answered(tookMs: number): void; failed(error: Error): void }[] = [];
   /** Called once when it ends, unless it was closed. */
   onLost: ((why: string) => void) | undefined;
+  private readonly onAlive: () => void;
+  private readonly onEnded: () => void;
   private onReady: (() => void) | undefined;
   private onFailed: ((error: Error) => void) | undefined;
 
@@ -48,9 +52,18 @@ export class ContainerRelay {
    * @param user whose rights it has in the container: root to run commands and to reach Postgres as its superuser
    */
   constructor(incus: Incus, instance: string, user: keyof typeof userIds) {
-    const args = incus.argv('exec', instance, '-T', '--user', userIds[user], '--', 'perl', '-e', relayScript);
-    const child = startClient(args);
+    const { endpoints, remote } = incus;
+    const id = randomBytes(8).toString('hex');
+    const abandoned = endpoints.abandonedIn(instance);
+    const command = ['perl', '-e', relayScript, id, ...abandoned];
+    const child = startClient(incus.argv('exec', instance, '-T', '--user', userIds[user], '--', ...command));
     this.child = child;
+    this.onAlive = () => user === 'root' && endpoints.settled(instance, abandoned);
+    const forget = watchEndpoint(endpoints, this);
+    this.onEnded = () => {
+      forget();
+      endpoints.abandon(instance, id);
+    };
     child.stderr.setEncoding('utf8');
     child.stderr.on('data', (text: string) => {
       this.stderr = (this.stderr + text).slice(-shownErrorCharacters);
@@ -65,7 +78,10 @@ export class ContainerRelay {
     // A relay that is gone shows by its end; what was written to it last is lost with it.
     child.stdin.on('error', () => {});
     child.on('error', (error) => this.end(unstartable('incus', error).message));
-    child.on('close', () => this.end(lastLines(withoutHints(this.stderr), 2) || 'the connection ended'));
+    child.on('close', () => {
+      if (this.ended === undefined && endpoints.known.length > 0) void endpoints.suspect(remote, 'failure');
+      this.end(lastLines(withoutHints(this.stderr), 2) || 'the connection ended');
+    });
   }
 
   /** Starts one, and waits for it. @throws EnvironmentError or DeadlineError when it does not come to life within 10 s */
@@ -244,12 +260,19 @@ export class ContainerRelay {
     });
   }
 
+  /** Ends it as one whose client was lost. */
+  lose(why: string): void {
+    this.end(why);
+    this.child.kill('SIGKILL');
+  }
+
   private send(id: number, kind: string, body: string | Buffer = ''): void {
     if (this.ended === undefined) this.child.stdin?.write(frame(id, kind, body));
   }
 
   private hear(id: number, kind: string, body: Buffer): void {
     if (id === 0) {
+      if (kind === 'o') this.onAlive();
       if (kind === 'o') this.onReady?.();
       const ping = kind === 'p' ? this.pings.shift() : undefined;
       ping?.answered(now() - ping.sentAt);
@@ -284,6 +307,7 @@ export class ContainerRelay {
   private end(why: string): void {
     if (this.ended !== undefined) return;
     this.ended = why;
+    this.onEnded();
     const error = new EnvironmentError(why);
     this.onFailed?.(error);
     for (const ping of this.pings.splice(0)) ping.failed(error);

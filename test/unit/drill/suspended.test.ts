@@ -1,6 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import { exposed } from '../../../src/drill/exposed.ts';
 import { judgeDrill } from '../../../src/drill/verdict/verdict.ts';
+import { Endpoints } from '../../../src/incus/cluster/endpoints.ts';
 import type { Blow } from '../../../src/faults/fault.ts';
 import { membersOf } from '../../../src/formation/formation.ts';
 import { builtInFormation, monitorNode, passingDrill } from '../builders.ts';
@@ -54,7 +55,7 @@ async function drilled(asleepFor: number) {
       monitor,
       primary,
       standbys: [standby],
-      incus: { remote: 'local', project: 'default' },
+      incus: { remote: 'local', project: 'default', endpoints: Endpoints.only('local') },
     },
     locks: { places: [], forgo() {}, addNew: async () => {} },
     watch: {

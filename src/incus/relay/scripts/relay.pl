@@ -6,6 +6,8 @@
 # To it: o address port (open TCP), u path (open Postgres' socket), r argv (run, with NUL between arguments),
 # l how path (flock a file, s for shared, e for alone, until the relay ends or u), d (data), c (close, kill), p (ping). From it: o (opened), d (data, or what the command printed), e (what it
 # printed on standard error), x code (it ended), c reason, p.
+# Its arguments: a name of its own, and those of others that were started in this container and whose clients are gone without
+# that Incus has noticed; it ends them, with what they hold.
 # It takes addresses and no names, as a look-up would hold up every connection. At the end of its input it ends.
 #
 # Postgres' socket is opened as the user postgres: peer authentication, no password. The relay stays away from a
@@ -18,6 +20,14 @@ use Errno qw(EINPROGRESS EAGAIN EINTR);
 my ($in, %socket, %opening, %out, %pid, %pipe, %lock) = ('');
 $SIG{PIPE} = 'IGNORE';
 sub leave { kill(-9, $_) for values %pid; exit 0 }
+$SIG{TERM} = \&leave;
+sub end_others { my %name = map { $_ => 1 } @_;
+  my @found = grep { my $pid = $_; local $/; $pid != $$ && open(my $file, '<', "/proc/$pid/cmdline") && do {
+    my @argv = split /\0/, <$file> // ''; ($argv[0] // '') eq 'perl' && $name{$argv[3] // ''} } }
+    map { m{(\d+)} } glob '/proc/[0-9]*';
+  for my $signal ('TERM', 'KILL') { for (1 .. 10) {
+    @found = grep { kill(0, $_) } @found or return;
+    kill($signal, $_) for @found; select(undef, undef, undef, 0.05) } } }
 sub tell_ { my ($id, $kind, $body) = @_;
   my $bytes = pack('NaN/a*', $id, $kind, $body // '');
   for (my $o = 0; $o < length $bytes; ) {
@@ -76,6 +86,8 @@ sub flush_ { my $id = $_[0]; my $w = syswrite($socket{$id}, $out{$id});
   if (defined $w) { substr($out{$id}, 0, $w) = '' } elsif (!$!{EAGAIN} && !$!{EINTR}) { drop($id, "$!") } }
 sub take { my $id = $_[0]; my $n = sysread($socket{$id}, my $bytes, 65536);
   if ($n) { tell_($id, 'd', $bytes) } elsif (defined $n) { drop($id, '') } elsif (!$!{EAGAIN} && !$!{EINTR}) { drop($id, "$!") } }
+my (undef, @others) = @ARGV;
+end_others(@others) if @others;
 tell_(0, 'o');
 while (1) {
   my ($r, $w) = ('', ''); vec($r, 0, 1) = 1;
