@@ -72,6 +72,7 @@ class Exposure {
     const { record, plan, options, targetNames, targetList } = this.course;
     const { guard, locks } = this.stage;
     const { incus } = this.course.scene;
+    const { remote } = incus;
     const mark = {
       drill: record.id,
       fault: options.fault,
@@ -79,7 +80,7 @@ class Exposure {
       locks: locks.places,
     };
     await guard.arm({
-      remote: incus.remote,
+      remote,
       others: incus.endpoints.known,
       project: incus.project,
       containers: targetNames,
@@ -109,8 +110,11 @@ class Exposure {
       options.log.info(`${wallClock(undoAt)} undo: bringing ${targetList} back`);
       await undoFaults(incus, targetNames, {
         deadlineMs: undoDeadlineMs,
-        holdMs: record.injectedSeconds === undefined ? uncertainHoldMs : steadyHoldMs,
+        // What a server that was lost had been told, it may have passed on at the last moment.
+        holdMs:
+          record.injectedSeconds === undefined || incus.remote !== remote ? uncertainHoldMs : steadyHoldMs,
         known: mark,
+        warn: options.log.warn.bind(options.log),
       });
       if (this.course.faultAt !== undefined) record.undoSeconds = this.course.offset(undoAt);
       guard.disarm();

@@ -247,6 +247,7 @@ async function undoForGood(orders: Orders): Promise<void> {
         deadlineMs: guardDeadlineMs,
         holdMs: uncertainHoldMs,
         known: orders.mark,
+        warn: told,
       });
       return note(orders, did.join('; '));
     } catch (error) {

@@ -69,7 +69,10 @@ async function repairMarked(
   await everyOne(marked, async (name) => {
     // What another drill has marked since is let stand.
     const known = readMark(marks.get(name) ?? '');
-    const did = await undoFault(incus, name, { deadlineMs: undoDeadlineMs, holdMs: uncertainHoldMs, known });
+    const did = await undoFault(incus, name, {
+      ...{ deadlineMs: undoDeadlineMs, holdMs: uncertainHoldMs, known },
+      warn: log.warn.bind(log),
+    });
     log.warn(
       `${name} bore the mark of an interrupted drill; it was brought back (${did}) and the mark removed`,
     );

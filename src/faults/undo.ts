@@ -30,6 +30,8 @@ export interface UndoOptions {
    * another drill has marked since is let stand.
    */
   known?: ReadMark;
+  /** Is told at once why a container cannot be brought back just now, each reason once: it goes on trying. */
+  warn?: (line: string) => void;
 }
 
 /**
@@ -45,7 +47,7 @@ export interface UndoOptions {
 export async function undoFault(
   incus: Incus,
   container: string,
-  { deadlineMs, holdMs, known = {} }: UndoOptions,
+  { deadlineMs, holdMs, known = {}, warn }: UndoOptions,
 ): Promise<string> {
   const done = new Set<string>();
   let successor: string | undefined;
@@ -53,7 +55,7 @@ export async function undoFault(
   // What was seen to be on its way may have been sent at the last moment.
   const hold = { ms: holdMs };
   const what = `${container} to be as before the fault`;
-  await retryUntil(what, { deadlineMs, pauseMs: 300 }, async (signal) => {
+  const attempt = async (signal: AbortSignal) => {
     for (;;) {
       const instance = await incus.instance(container, signal);
       if (!instance) {
@@ -79,7 +81,9 @@ export async function undoFault(
         done.add('started');
       }
     }
-  }).catch(async (error: unknown) => {
+  };
+  const aloud = toldOnce(attempt, (why) => warn?.(`${container} is not brought back yet: ${why}`));
+  await retryUntil(what, { deadlineMs, pauseMs: 300 }, aloud).catch(async (error: unknown) => {
     if (!(error instanceof DeadlineError) || !(await isLeaseHeld(known.drill))) throw error;
     const still = `drill ${known.drill}, or a command that it left behind, still runs on this machine and may hurt it again`;
     throw new DeadlineError(`${what}: ${still}`, deadlineMs);
@@ -89,6 +93,27 @@ export async function undoFault(
   await clearMark(incus, container);
   return done.size === 0 ? 'was running' : [...done].join(', ');
 }
+
+/** Each reason for which an attempt fails is told once, whatever moments and figures it names. */
+export function toldOnce<T>(
+  attempt: (signal: AbortSignal) => Promise<T>,
+  tell: (why: string) => void,
+): (signal: AbortSignal) => Promise<T> {
+  const told = new Set<string>();
+  return async (signal) => {
+    try {
+      return await attempt(signal);
+    } catch (error) {
+      const why = messageOf(error);
+      const kind = why.replaceAll(/\d+/g, '#');
+      if (!signal.aborted && !told.has(kind) && told.size < mostReasons) tell(why);
+      told.add(kind);
+      throw error;
+    }
+  };
+}
+
+const mostReasons = 10;
 
 /**
  * The same of several containers, side by side: one that cannot be brought back keeps no other down.

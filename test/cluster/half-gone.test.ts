@@ -121,13 +121,19 @@ describe('a host that loses its power', () => {
     expect(refused.outputs['message']).toMatch(/nothing was stopped: .*its host m2 does not answer/);
   }
 
-  it('is told as that also where it is the one that is asked, with those that answer', async () => {
+  it('is told as that also where it is the one that is asked: a check goes on by another, a change does not', async () => {
     await host('kill', 'm2');
-    const { code, outputs } = await check(spread.by('m2'));
-    expect(code).toBe(3);
-    expect(outputs['message']).toContain(
-      'the Incus server of the remote m2 does not answer; m1, m3 of the same cluster do',
-    );
+    const { code, outputs, log } = await check(spread.by('m2'));
+    expect([1, 3]).toContain(code);
+    expect(outputs['message']).toContain('its host m2 does not answer');
+    expect(log).toMatch(/the Incus server of the remote m2 does not answer; going on by m[13],/);
+    const plan = await runAction('provision-pgaf', { formation: spread.by('m2'), mode: 'plan' });
+    expect([plan.code, plan.outputs['message']]).toEqual([
+      3,
+      expect.stringContaining(
+        'the Incus server of the remote m2 does not answer; m1, m3 of the same cluster do',
+      ),
+    ]);
   });
 });
 

@@ -1,9 +1,9 @@
 import { expect, it, vi } from 'vitest';
 import { exposed } from '../../../src/drill/exposed.ts';
 import { judgeDrill } from '../../../src/drill/verdict/verdict.ts';
-import { Endpoints } from '../../../src/incus/cluster/endpoints.ts';
 import type { Blow } from '../../../src/faults/fault.ts';
 import { membersOf } from '../../../src/formation/formation.ts';
+import { Endpoints } from '../../../src/incus/cluster/endpoints.ts';
 import { builtInFormation, monitorNode, passingDrill } from '../builders.ts';
 
 /** That a drill holds the clock since boot against its own: no machine is suspended here (SuspensionWatch has its own tests). */
@@ -57,7 +57,7 @@ async function drilled(asleepFor: number) {
       standbys: [standby],
       incus: { remote: 'local', project: 'default', endpoints: Endpoints.only('local') },
     },
-    locks: { places: [], forgo() {}, addNew: async () => {} },
+    locks: { places: [], forgo() {}, stand: async () => {}, addNew: async () => {} },
     watch: {
       look: async () => true,
       current: [monitorNode(), monitorNode({ name: standby.name, goalState: 'secondary' })],

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { EnvironmentError } from '../../../src/contract/errors.ts';
 import { markText } from '../../../src/faults/mark.ts';
 import { steadyHoldMs, undoFault, undoFaults } from '../../../src/faults/undo.ts';
 import { undoInterrupted } from '../../../src/faults/undo-interrupted.ts';
@@ -139,4 +140,26 @@ describe('the undo of a drill that hit several containers', () => {
     expect(brought).toEqual(['pgaf-monitor', 'pgaf-primary']);
     expect([broken.config, whole.config]).toEqual([{}, {}]);
   }, 30_000);
+});
+
+it('an undo that Incus refuses tells each of its words at once, and goes on until its deadline', async () => {
+  const server = new Server('alpha');
+  server.status = 'Stopped';
+  let started = 0;
+  server.start = () => {
+    const why =
+      ++started < 3 ? `Failed to start device "data": no such file (try ${started})` : 'start is not allowed';
+    return Promise.reject(new EnvironmentError(why));
+  };
+  const told: { line: string; at: number }[] = [];
+  const began = performance.now();
+  const warn = (line: string) => told.push({ line, at: performance.now() - began });
+  const undone = undoFault(server.incus, 'alpha', { deadlineMs: 3000, holdMs: steadyHoldMs, warn });
+  await expect(undone).rejects.toThrow(/last error: start is not allowed/);
+  expect(started).toBeGreaterThan(3);
+  expect(told.map(({ line }) => line)).toEqual([
+    'alpha is not brought back yet: Failed to start device "data": no such file (try 1)',
+    'alpha is not brought back yet: start is not allowed',
+  ]);
+  expect(told[0]?.at).toBeLessThan(1000);
 });

@@ -21,10 +21,12 @@ my ($in, %socket, %opening, %out, %pid, %pipe, %lock) = ('');
 $SIG{PIPE} = 'IGNORE';
 sub leave { kill(-9, $_) for values %pid; exit 0 }
 $SIG{TERM} = \&leave;
+sub is_one { my ($pid, $names) = @_;
+  open(my $file, '<', "/proc/$pid/cmdline") or return 0;
+  local $/; my @argv = split /\0/, <$file> // '';
+  return ($argv[0] // '') eq 'perl' && $names->{$argv[3] // ''} }
 sub end_others { my %name = map { $_ => 1 } @_;
-  my @found = grep { my $pid = $_; local $/; $pid != $$ && open(my $file, '<', "/proc/$pid/cmdline") && do {
-    my @argv = split /\0/, <$file> // ''; ($argv[0] // '') eq 'perl' && $name{$argv[3] // ''} } }
-    map { m{(\d+)} } glob '/proc/[0-9]*';
+  my @found = grep { $_ != $$ && is_one($_, \%name) } map { m{(\d+)} } glob '/proc/[0-9]*';
   for my $signal ('TERM', 'KILL') { for (1 .. 10) {
     @found = grep { kill(0, $_) } @found or return;
     kill($signal, $_) for @found; select(undef, undef, undef, 0.05) } } }

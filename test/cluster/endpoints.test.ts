@@ -1,0 +1,175 @@
+import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { stateFolder } from '../../src/drill/guard.ts';
+import { drillMarkKey } from '../../src/incus/labels.ts';
+import { allContainers, labFormation } from '../lab/formations.ts';
+import {
+  becomesHealthy,
+  drilled,
+  eventually,
+  type Finished,
+  figure,
+  incus,
+  loadAverage,
+  root,
+  runAction,
+  startAction,
+} from '../lab/harness.ts';
+import { random } from '../lab/random.ts';
+
+/**
+ * The server that a run goes through is lost, with the host or alone, at any moment. The formation has nothing on that
+ * host, so that all of it can be brought back by another.
+ */
+
+const [monitor, alpha, beta] = ['ends-monitor', 'ends-alpha', 'ends-beta'];
+const { yaml } = labFormation(12, {
+  formation: 'ends',
+  incus: { remote: 'm1' },
+  monitor: { name: monitor, target: 'm3' },
+  nodes: [
+    { name: alpha, target: 'm2' },
+    { name: beta, target: 'm3' },
+  ],
+});
+
+const seed = Number(process.env['PGHA_SEED'] ?? Date.now() % 1_000_000);
+/** Kills of the drill in all; raised for the closing note. */
+const kills = Number(process.env['PGHA_KILLS'] ?? 1);
+const next = random(seed);
+
+const host = async (...args: string[]) =>
+  await promisify(execFile)(join(root, 'lab', 'lab'), ['host', ...args], { timeout: 170_000 });
+const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
+const instance = async (name: string) =>
+  JSON.parse(await incus('query', `m2:/1.0/instances/${name}`)) as {
+    status: string;
+    config: Record<string, string>;
+  };
+const isWhole = async () => {
+  const found = await Promise.all([monitor, alpha, beta].map(instance)).catch(() => []);
+  return (
+    found.length === 3 &&
+    found.every(({ status, config }) => status === 'Running' && config[drillMarkKey] === undefined)
+  );
+};
+const guardLog = () => {
+  try {
+    return readFileSync(join(stateFolder(), 'guard.log'), 'utf8');
+  } catch {
+    return '';
+  }
+};
+const leftAt = 'the Incus server of the remote m1 does not answer; going on by m';
+
+beforeAll(async () => {
+  const made = await runAction('provision-pgaf', { formation: yaml });
+  expect(made.code, made.log).toBe(0);
+}, 600_000);
+afterAll(async () => {
+  await Promise.all((await allContainers()).map((name) => incus('delete', '--force', name)));
+}, 200_000);
+afterEach(async () => {
+  await host('heal', 'm1').catch(() => host('boot', 'm1'));
+  await becomesHealthy(yaml, 120_000);
+}, 300_000);
+
+/** How the server goes away, and when: after which line of the drill, and how much later. */
+const losses: [string, string[], RegExp, number][] = [
+  ['cut off before the fault', ['cut', 'm1'], /baseline:/, 3000],
+  ['cut off while the fault is in force', ['cut', 'm1'], /proof:/, 9000],
+  ['cut off after the promotion', ['cut', 'm1'], /promotion:/, 3000],
+  ['killed while the fault is in force', ['kill', '--incusd', 'm1'], /proof:/, 9000],
+  ['without power while the fault is in force', ['kill', 'm1'], /proof:/, 9000],
+];
+
+describe(`a drill whose server is lost (seed ${seed})`, { timeout: 300_000 }, () => {
+  it.each(losses)('%s', async (what, loss, line, mostMs) => {
+    await becomesHealthy(yaml, 60_000);
+    const started = startAction('failover-drill', { formation: yaml });
+    await started.says(line, 120_000);
+    const after = Math.round(next() * mostMs);
+    await pause(after);
+    await host(...loss);
+    const lostAt = performance.now();
+    let noticed: number | undefined;
+    const noticing = started.says(leftAt, 60_000).then(
+      () => {
+        noticed = (performance.now() - lostAt) / 1000;
+      },
+      () => {},
+    );
+    const ended = await started.finished;
+    const tookMs = performance.now() - lostAt;
+    await noticing;
+    tell(`${what}, ${after} ms later`, ended, { noticed, ended: tookMs / 1000 });
+    expect(await isWhole(), ended.log).toBe(true);
+    // It may have ended before it needed the server.
+    if (tookMs > 10_000) expect(noticed, ended.log).toBeLessThan(15);
+    const { disturbed, interrupted } = drilled(ended.report);
+    if (ended.code !== 0) {
+      expect(ended.code, ended.log).toBe(3);
+      expect(`${disturbed} ${interrupted}`, ended.log).toMatch(/remote m1/);
+    }
+    expect(tookMs, ended.log).toBeLessThan(90_000);
+  });
+});
+
+describe(`a drill that is killed with its server (seed ${seed})`, { timeout: 300_000 }, () => {
+  it.each(Array.from({ length: kills }, (_, index) => index + 1))(
+    '%i: its guard undoes the fault by another',
+    async () => {
+      await becomesHealthy(yaml, 60_000);
+      const before = guardLog().length;
+      const started = startAction('failover-drill', { formation: yaml });
+      await started.says(/baseline:/, 120_000);
+      const after = Math.round(next() * 20_000);
+      await Promise.race([pause(after), started.finished]);
+      // One of the two comes first.
+      const gapMs = Math.round(next() * 4000 - 2000);
+      const lose = async () => {
+        await pause(Math.max(0, gapMs));
+        await host('cut', 'm1');
+      };
+      const kill = async () => {
+        await pause(Math.max(0, -gapMs));
+        if (started.child.exitCode === null) process.kill(-(started.child.pid ?? 0), 'SIGKILL');
+      };
+      const killedAt = performance.now();
+      await Promise.all([lose(), kill()]);
+      await started.finished;
+      await eventually('the containers to be whole', 120_000, isWhole);
+      const took = (performance.now() - killedAt) / 1000;
+      // What was seen whole may not have been hit yet.
+      await pause(8000);
+      await eventually('the containers to be whole', 60_000, isWhole);
+      const said = guardLog().slice(before).trim();
+      figure(
+        `killed ${after} ms after the baseline, m1 cut ${gapMs} ms after it (load ${loadAverage()}); guard: ${said}; whole again after`,
+        took,
+      );
+      expect(took).toBeLessThan(60);
+    },
+  );
+});
+
+it('a check whose server is lost goes on by another, and says so', async () => {
+  await becomesHealthy(yaml, 60_000);
+  await host('kill', 'm1');
+  const checked = await runAction('check-formation', { formation: yaml });
+  figure('check by a host without power', checked.tookMs / 1000);
+  expect(checked.log).toContain(leftAt);
+  expect([checked.code, checked.outputs['message']]).toEqual([0, expect.stringContaining('healthy')]);
+});
+
+function tell(what: string, ended: Finished, seconds: Record<string, number | undefined>): void {
+  const { clients, promotion, disturbed, interrupted } = drilled(ended.report);
+  figure(
+    `${what} (load ${loadAverage()}): code ${ended.code}, noticed after ${seconds['noticed']?.toFixed(1)} s, promotion ${promotion?.seconds} s, client RTO ${clients?.ledger.clientRtoSeconds} s, ${disturbed ?? interrupted ?? 'undisturbed'}; ended after`,
+    seconds['ended'] ?? 0,
+  );
+  if (process.env['PGHA_LOGS']) writeFileSync(join(process.env['PGHA_LOGS'], `${Date.now()}.log`), ended.log);
+}
