@@ -61,6 +61,8 @@ export const notRun: Readonly<Record<string, string>> = {
   './pgha lab down': 'other tests need this lab; test/lab/lab.test.ts takes one down',
   'lab/lab up --members 3': onACluster,
   'incus cluster list': onACluster,
+  './pgha check-formation --formation lab/formations/debian-12-hosts.yml':
+    'test/cluster/half-gone.test.ts runs its like, in a cluster',
   'lab/lab host kill m2': onACluster,
   'lab/lab host boot m2': onACluster,
   'lab/lab host cut m3': onACluster,
