@@ -22,18 +22,24 @@ const remotesShape = {
   schema: v.record(v.string(), v.object({ Protocol: v.string(), Public: v.optional(v.boolean(), false) })),
 };
 
+const serverShape = {
+  is: 'what a server says of itself',
+  schema: v.object({ environment: v.object({ certificate_fingerprint: v.string() }) }),
+};
+
 /**
- * Remotes of the same cluster, by name, as the client's own files tell: no server is asked, and the client itself only where
- * another remote shows the same certificate. Never throws but what the signal says.
+ * Remotes of the same cluster, by name, as the client's own files tell. The server is asked only where these have others and
+ * none of its own, as for the socket of this machine; the client only where another remote shows the same certificate. Never
+ * throws but what the signal says.
  */
 export async function neighboursOf(remote: string, signal?: AbortSignal): Promise<string[]> {
   try {
-    const own = await certificateOf(remote);
-    if (own === undefined) return [];
     const kept = await withDeadline(serverCertificates(), listDeadlineMs, () =>
       readdir(serverCertificates()),
     );
     const named = kept.flatMap((file) => (file.endsWith('.crt') ? [file.slice(0, -'.crt'.length)] : []));
+    if (!named.some((name) => name !== remote)) return [];
+    const own = (await certificateOf(remote)) ?? (await certificateBy(remote, signal));
     const others = await Promise.all(
       named.map(async (name) => (name !== remote && (await certificateOf(name)) === own ? [name] : [])),
     );
@@ -70,6 +76,13 @@ async function certificateOf(remote: string): Promise<string | undefined> {
   } catch {
     return undefined;
   }
+}
+
+/** The same as its server tells it. Throws as runCommand, and where that tells none. */
+async function certificateBy(remote: string, signal?: AbortSignal): Promise<string> {
+  const options = { deadlineMs: answerDeadlineMs, signal };
+  const text = await runCommand('incus', ['query', `${remote}:/1.0`], options);
+  return answerOf('/1.0', serverShape, JSON.parse(text)).environment.certificate_fingerprint;
 }
 
 /** Whether the server of a remote answers in time. Never throws but what the signal says. */

@@ -1,7 +1,9 @@
+import { createHash, X509Certificate } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { neighboursOf } from '../../../src/incus/cluster/neighbours.ts';
 import { Incus } from '../../../src/incus/incus.ts';
 
 /**
@@ -253,6 +255,21 @@ describe('a remote that does not answer', () => {
     expect(seconds).toBeLessThan(withinSeconds);
   });
 
+  it.each([
+    ['one of them', () => certifiedBy, ['m1', 'm2', 'm3']],
+    ['another server', () => '00'.repeat(32), []],
+  ])(
+    'the socket of this machine, which has no certificate here, is known by what it says: %s',
+    async (_, said, found) => {
+      certificate('m1', 'm2', 'm3');
+      incus([
+        ['query?local:/1.0', { environment: { certificate_fingerprint: said() } }],
+        ['remote?list*', remotes],
+      ]);
+      expect(await neighboursOf('local')).toEqual(found);
+    },
+  );
+
   it('and is in no cluster is told as it was', async () => {
     rmSync(join(folder, 'servercerts'), { recursive: true });
     const failed = incus(dead(refused), 'm2').instances();
@@ -293,3 +310,4 @@ it('what does not matter is left out by the server, unless there is no room to s
     expect(filterAsked()).toBeUndefined();
   }
 });
+const certifiedBy = createHash('sha256').update(new X509Certificate(clusterCertificate).raw).digest('hex');
