@@ -40,14 +40,20 @@ export function goneChecksFail(t: Detection): Interval {
 
 const addressUnansweredMs = 3000;
 
+/**
+ * How often a keeper waits for the monitor's host in one round: it opens four connections, each with TCP, TLS and a login, and
+ * asks the name server for each. Measured with hosts up to 50 ms apart: docs/timings.md, "Hosts that are far apart".
+ */
+const reportRoundTrips = 60;
+
+/** How much later a node's reports are for the way to the monitor's host. */
+export function reportWayMs(roundTripMs: number): number {
+  return reportRoundTrips * roundTripMs;
+}
+
 /** A health check of a node that is well: TCP, the question whether there is TLS, TLS, and the login (libpq). */
 export function healthCheckMs(roundTripMs: number): number {
   return 5 * roundTripMs;
-}
-
-/** Half of the time is for a busy machine, and for the packet that comes late. */
-export function leavesTime(checkMs: number, timeoutMs: number): boolean {
-  return checkMs <= timeoutMs / 2;
 }
 
 /**

@@ -25,7 +25,7 @@ export function failoverCourse({ monitor, nodes }: LiveSettings, checks: Interva
     chosen(nodes.length, wayMs),
     demotionAwaited(monitor.primaryDemoteTimeoutMs),
     nextReport('the standby reports, and may take writes', wayMs),
-    opened(wayMs),
+    opened,
     announced(nodes.length, wayMs),
   ];
 }
@@ -37,7 +37,7 @@ export function switchoverCourse(live: LiveSettings, primary: LiveNode): Failove
     commanded,
     chosen(length, wayMs),
     handedOver(length, slowestRetryMs(live, primary), wayMs),
-    opened(wayMs),
+    opened,
     announced(length, wayMs),
   ];
 }
@@ -55,7 +55,7 @@ export function crashCourse(live: LiveSettings, primary: LiveNode): FailoverStep
     chosen(nodes.length, wayMs),
     demotedAfterCrash(nodes.length, monitor.primaryDemoteTimeoutMs, slowestRetryMs(live, primary)),
     nextReport('the standby reports, and may take writes', wayMs),
-    opened(wayMs),
+    opened,
     announced(nodes.length, wayMs),
   ];
 }

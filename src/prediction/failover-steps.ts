@@ -1,5 +1,5 @@
 import { exactly, type Interval, inParallel } from '../clock/interval.ts';
-import { type Detection, detection } from '../formation/detection.ts';
+import { type Detection, detection, reportWayMs } from '../formation/detection.ts';
 import type { LiveNode } from './basis.ts';
 
 /**
@@ -25,15 +25,9 @@ export interface Cost {
 /** A keeper's round is a second of waiting (PG_AUTOCTL_KEEPER_SLEEP_TIME), and its work, up to 0.5 s on a busy machine. */
 export const roundMs = 1500;
 
-/**
- * How often a keeper waits for the monitor's host in one report: it opens a connection each time (TCP, TLS, the login) and
- * asks more than once. Measured with hosts 50 ms apart: docs/timings.md, "Hosts that are far apart".
- */
-const reportRoundTrips = 8;
-
 /** What the way between hosts adds to a keeper's report; nothing where it is not known. The slowest node decides. */
 export function onTheWayMs(nodes: readonly Pick<LiveNode, 'monitorRoundTripMs'>[]): number {
-  return reportRoundTrips * Math.max(0, ...nodes.map(({ monitorRoundTripMs = 0 }) => monitorRoundTripMs));
+  return reportWayMs(Math.max(0, ...nodes.map(({ monitorRoundTripMs = 0 }) => monitorRoundTripMs)));
 }
 
 /**
@@ -81,12 +75,12 @@ export function chosen(nodes: number, wayMs: number): FailoverStep {
     ? {
         name: 'the standbys report their positions, and the one that is chosen prepares its promotion',
         cost: null,
-        takes: { least: 2000, most: 10_000 + 2 * wayMs },
+        takes: { least: 2000, most: 10_000 + wayMs },
       }
     : {
         name: 'the standby prepares its promotion',
         cost: null,
-        takes: { least: 50, most: 1100 + 2 * wayMs },
+        takes: { least: 50, most: 1100 + wayMs },
       };
 }
 
@@ -107,9 +101,11 @@ export function demotionAwaited(demoteTimeoutMs: number): FailoverStep {
 }
 
 /** default_transaction_read_only goes off, the first thing that wait_primary does. */
-export function opened(wayMs: number): FailoverStep {
-  return { name: 'the new primary opens for writes', cost: null, takes: { least: 20, most: 500 + wayMs } };
-}
+export const opened: FailoverStep = {
+  name: 'the new primary opens for writes',
+  cost: null,
+  takes: { least: 20, most: 500 },
+};
 
 /** Its keeper reports as soon as it has done all that its new state asks for; for other standbys that is more. */
 export function announced(nodes: number, wayMs: number): FailoverStep {

@@ -103,7 +103,7 @@ export function monitorCutFence(live: LiveSettings, primary: LiveNode): Fence {
       demotionMs +
       roundMs +
       wayMs +
-      opened(wayMs).takes.most -
+      opened.takes.most -
       afterwards.least,
   };
   const missesWhenLate = given.least < firstLook.most + lateMs && !helpers.remembersStandby;

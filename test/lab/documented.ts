@@ -68,6 +68,7 @@ export const notRun: Readonly<Record<string, string>> = {
   'lab/lab host cut m3': onACluster,
   'lab/lab host heal m3': onACluster,
   'lab/lab host kill --incusd m1': onACluster,
+  'lab/lab host delay m2 10ms': onACluster,
   'lab/lab down': 'other tests need this lab; test/lab/lab.test.ts takes one down',
   'PGHA_TEST_RUNNER=gitea ./pgha test runner': 'it needs a runner that is not on this machine',
   "PGHA_TEST_RUNNER='act_runner exec --event {event} --workflows {workflow} --image=-self-hosted --debug --default-actions-url {server} --secret APP_PASSWORD --secret USER_PASSWORDS --secret ALERT_WEBHOOK' ./pgha test runner":

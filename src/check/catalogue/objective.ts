@@ -1,6 +1,12 @@
-import { healthCheckMs, leavesTime } from '../../formation/detection.ts';
+import { toSeconds } from '../../clock/clock.ts';
+import { healthCheckMs, reportMs, reportWayMs } from '../../formation/detection.ts';
 import { type Formation, keeps } from '../../formation/formation.ts';
-import { type TimingsProfile, timingsProfileNames, timingsProfiles } from '../../formation/timings.ts';
+import {
+  type Timings,
+  type TimingsProfile,
+  timingsProfileNames,
+  timingsProfiles,
+} from '../../formation/timings.ts';
 import type { LiveSettings } from '../../prediction/basis.ts';
 import { predict } from '../../prediction/prediction.ts';
 import { meetsTarget } from '../../prediction/target.ts';
@@ -76,6 +82,21 @@ function underProfile(live: LiveSettings, name: TimingsProfile): LiveSettings {
   return { ...live, monitor, nodes };
 }
 
+const cuts = ['full-cut', 'monitor-cut'] as const;
+
+function asIfNear(live: LiveSettings): LiveSettings {
+  return { ...live, nodes: live.nodes.map((node) => ({ ...node, monitorRoundTripMs: 0 })) };
+}
+
+/** How long two primaries may take writes in a cut only because hosts are as far apart as they are, in seconds. */
+function overlapByDistance(live: LiveSettings): number {
+  const overlap = (of: LiveSettings) => {
+    const predicted = predict(of);
+    return Math.max(...cuts.map((cut) => predicted[cut].fencing?.overlapSeconds ?? 0));
+  };
+  return overlap(asIfNear(live)) > 0 ? 0 : overlap(live);
+}
+
 const oneWriterInCuts: Check = {
   id: 'one-writer-in-cuts',
   meaning: 'a primary that is cut off stops taking writes before another one starts',
@@ -84,8 +105,9 @@ const oneWriterInCuts: Check = {
   problems(observation, formation, asked) {
     const live = liveSettings(observation, formation);
     if (live === undefined) return [];
-    const predicted = predict(live);
-    return (['full-cut', 'monitor-cut'] as const).flatMap((cut): Problem[] => {
+    // What the distance adds is told by hosts-near-enough, with what mends it.
+    const predicted = predict(asIfNear(live));
+    return cuts.flatMap((cut): Problem[] => {
       const { fencing } = predicted[cut];
       if (fencing === null || fencing.overlapSeconds === 0) return [];
       const howLong =
@@ -122,37 +144,68 @@ const keepersFence: Check = {
 
 const hostsNearEnough: Check = {
   id: 'hosts-near-enough',
-  meaning: "the way from the monitor's host to a node's leaves health checks the time that they have",
+  meaning:
+    "the way between the monitor's host and a node's leaves reports and health checks the time that they have",
   severity: 'warning',
   follows: { 'matches-file': 'any' },
   problems(observation, formation, asked) {
-    const timeoutMs = observation.monitor.ok
-      ? observation.monitor.value.clocks['health_check_timeout']
-      : undefined;
+    const clocks = observation.monitor.ok ? observation.monitor.value.clocks : {};
+    const given = {
+      nodeConsideredUnhealthyTimeoutMs: clocks['node_considered_unhealthy_timeout'],
+      healthCheckTimeoutMs: clocks['health_check_timeout'],
+    };
     const ways = answeringContainers(observation).flatMap(([name, { monitorRoundTripMs }]) =>
       monitorRoundTripMs === undefined ? [] : [{ name, roundTripMs: monitorRoundTripMs }],
     );
-    if (timeoutMs === undefined || ways.length === 0) return undefined;
-    return ways
-      .map((way) => ({ ...way, checkMs: healthCheckMs(way.roundTripMs) }))
-      .filter(({ checkMs }) => !leavesTime(checkMs, timeoutMs))
-      .map(({ name, roundTripMs, checkMs }) => {
-        const enough = timingsProfileNames.filter((profile) =>
-          leavesTime(checkMs, timingsProfiles[profile].healthCheckTimeoutMs),
+    if (!isKnown(given) || ways.length === 0) return undefined;
+    const live = liveSettings(observation, formation);
+    const overlapSeconds = live === undefined ? 0 : overlapByDistance(live);
+    const farthest = Math.max(...ways.map(({ roundTripMs }) => roundTripMs));
+    return ways.flatMap(({ name, roundTripMs }) => {
+      const tight = tightFor(roundTripMs, given);
+      if (overlapSeconds > 0 && roundTripMs === farthest)
+        tight.push(
+          `after a cut two nodes may take writes for ${overlapSeconds} s, as the last report may be so old`,
         );
-        const wait = enough.length > 0 ? `choose timings: ${enough.join(' or ')}, or` : '';
-        return {
-          subject: name,
-          evidence:
-            `a round trip to the monitor takes ${Math.round(roundTripMs)} ms, and a health check several of them: ` +
-            `${Math.round(checkMs)} ms of the ${timeoutMs} ms that it has, so a little more makes a healthy node look lost`,
-          remedy: new Remedies(formation, asked).provision(
-            `bring them nearer to each other; otherwise ${wait} give clocks of your own with a longer health-check-timeout, and run provision-pgaf`,
-          ),
-        };
-      });
+      if (tight.length === 0) return [];
+      const enough = timingsProfileNames.filter(
+        (profile) => tightFor(roundTripMs, timingsProfiles[profile]).length === 0,
+      );
+      const choose = enough.length > 0 ? `choose timings: ${enough.join(' or ')}, or ` : '';
+      return {
+        subject: name,
+        evidence: `a round trip to the monitor takes ${Math.round(roundTripMs)} ms: ${tight.join(', and ')}; a little more, and a healthy node counts as lost`,
+        remedy: new Remedies(formation, asked).provision(
+          `bring them nearer to each other; otherwise ${choose}give longer clocks of your own (docs/timings.md), and run provision-pgaf`,
+        ),
+      };
+    });
   },
 };
+
+type Patience = Pick<Timings, 'nodeConsideredUnhealthyTimeoutMs' | 'healthCheckTimeoutMs'>;
+
+const isKnown = (given: Record<keyof Patience, number | undefined>): given is Patience =>
+  given.nodeConsideredUnhealthyTimeoutMs !== undefined && given.healthCheckTimeoutMs !== undefined;
+
+/** What takes more than half of its time, as the other half is for a busy machine and for what comes late. */
+function tightFor(roundTripMs: number, patience: Patience): string[] {
+  const parts: [string, number, string, number][] = [
+    [
+      'reports come',
+      reportMs + reportWayMs(roundTripMs),
+      'apart, of the',
+      patience.nodeConsideredUnhealthyTimeoutMs,
+    ],
+    ['a health check takes', healthCheckMs(roundTripMs), 'of the', patience.healthCheckTimeoutMs],
+  ];
+  return parts
+    .filter(([, takesMs, , mostMs]) => takesMs > mostMs / 2)
+    .map(
+      ([what, takesMs, of, mostMs]) =>
+        `${what} ${toSeconds(Math.round(takesMs))} s ${of} ${toSeconds(mostMs)} s that the monitor waits`,
+    );
+}
 
 export const objectiveChecks: readonly Check[] = [
   rtoTarget,
