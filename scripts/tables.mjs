@@ -12,7 +12,12 @@ const table = (rows) => rows.map((cells) => `| ${cells.map(cell).join(' | ')} |`
 
 // Of a description of several lines the first is for tables; what follows is told in full elsewhere.
 const firstLine = (text) => text.split('\n')[0];
-const expectations = { failover: 'failover', none: 'no failover', either: 'either' };
+const expectations = {
+  failover: 'failover',
+  none: 'no failover',
+  either: 'either',
+  'by-placement': 'by the placement',
+};
 
 export function tableOf(action, kind, { faults, checks }) {
   if (kind === 'faults') {

@@ -1,4 +1,8 @@
+import * as v from 'valibot';
+import { hostsByRole } from '../../src/drill/casualties.ts';
 import { type FaultName, faultNames } from '../../src/faults/catalogue.ts';
+import { incusName } from '../../src/formation/file/words.ts';
+import { commandInput } from '../../src/runner/command-input.ts';
 import {
   choice,
   type InputSpec,
@@ -16,9 +20,22 @@ import { reportFolderInput } from '../../src/runner/run-action.ts';
 /** Several are drilled in turn. */
 const faults: InputSpec<[FaultName, ...FaultName[]]> = listOf(choice(faultNames));
 
+/** Of a formation's primary, its first standby or its monitor; or a member of the Incus cluster. */
+const host: InputSpec<string> = {
+  parse(given) {
+    const read = v.safeParse(incusName, given);
+    if (!read.success)
+      throw new Error(`must be ${hostsByRole.join(', ')}, or the name of a host of the Incus cluster`);
+    return read.output;
+  },
+};
+
 export const inputs = {
   formation: textInput,
   fault: faults,
+  host,
+  'power-off-command': commandInput,
+  'power-on-command': commandInput,
   'hold-seconds': optional(secondsInput(0.5, 3600)),
   'rto-target-seconds': secondsInput(0.001, 86_400),
   'promotion-deadline-seconds': secondsInput(1, 86_400),

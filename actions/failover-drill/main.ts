@@ -11,6 +11,7 @@ import { InputError } from '../../src/contract/errors.ts';
 import type { Outcome } from '../../src/contract/outcome.ts';
 import { mostOfEach, shortened } from '../../src/contract/size.ts';
 import { type ClientsOptions, preludeSeconds } from '../../src/drill/clients.ts';
+import { faultCatalogue } from '../../src/faults/catalogue.ts';
 import { formationSource, loadFormation } from '../../src/formation/file/load.ts';
 import { type Formation, isAsynchronous, isLab } from '../../src/formation/formation.ts';
 import { requireLab } from '../../src/incus/environment.ts';
@@ -75,6 +76,8 @@ function optionsOf(
     ...('access' in access ? tooSlowForTheLeast(given) : []),
     ...(given['self-test'] ? unfitForSelfTest(given, formation, access) : []),
   ];
+  const [off, on] = [given['power-off-command'], given['power-on-command']];
+  errors.push(...unfitForHosts(given));
   const drilled = given['self-test'] ? (['cut-then-stop'] as const) : given.fault;
   const rounds = given.rounds ?? drilled.length;
   if (new Set(drilled).size < drilled.length)
@@ -94,6 +97,8 @@ function optionsOf(
     regressionPercent: given['regression-percent'],
     selfTest: given['self-test'],
     drill: {
+      host: given.host,
+      power: off === undefined || on === undefined ? undefined : { off, on },
       rtoTargetMs: targetMs,
       promotionDeadlineMs: Math.max(given['promotion-deadline-seconds'] * 1000, targetMs),
       rejoinDeadlineMs: given['rejoin-deadline-seconds'] * 1000,
@@ -115,6 +120,30 @@ function optionsOf(
       onExposed: (id) => saveState(exposedState, id === undefined ? '' : exposedText(id, formation)),
     },
   };
+}
+
+/** A host is lost by one fault alone, and what takes its power is no use without what brings it back. */
+function unfitForHosts(given: Given): string[] {
+  const [off, on] = [given['power-off-command'], given['power-on-command']];
+  const losesHost = given.fault.some((name) => faultCatalogue[name].hits === 'host');
+  const named = [
+    ...(given.host === 'primary' ? [] : ['host']),
+    ...(off === undefined ? [] : ['power-off-command']),
+    ...(on === undefined ? [] : ['power-on-command']),
+  ];
+  return [
+    ...(losesHost || given['self-test']
+      ? []
+      : named.map((name) => `input ${name}: it is of the fault host-loss, which is not drilled`)),
+    ...(off !== undefined && on === undefined
+      ? ['input power-off-command: give power-on-command as well, or nobody could bring the host back']
+      : []),
+    ...(on !== undefined && off === undefined
+      ? [
+          'input power-on-command: give power-off-command as well; without it containers are stopped, and started again',
+        ]
+      : []),
+  ];
 }
 
 /** Nobody should wait longer for the fault. */

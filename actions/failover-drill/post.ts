@@ -3,6 +3,7 @@ import type { Outcome } from '../../src/contract/outcome.ts';
 import { undoDrill, undoInterrupted } from '../../src/faults/undo-interrupted.ts';
 import { loadFormation } from '../../src/formation/file/load.ts';
 import { Incus } from '../../src/incus/incus.ts';
+import { commandInput } from '../../src/runner/command-input.ts';
 import { rawInput } from '../../src/runner/inputs.ts';
 import { runPost } from '../../src/runner/run-post.ts';
 import { inputs } from '../acceptance/contract.ts';
@@ -16,9 +17,21 @@ export async function failoverDrillPost(): Promise<Outcome> {
     const brought =
       left === undefined
         ? await undoByFile(state, log)
-        : await undoDrill(left.containers, Incus.byAny(left, log), log, left.drill);
+        : await undoDrill(left.containers, Incus.byAny(left, log), log, {
+            onlyDrill: left.drill,
+            powerOn: powerOn(),
+          });
     if (brought.length === 0) log.info('the fault was undone already');
   });
+}
+
+/** Main has read it, or was given none. */
+function powerOn(): readonly string[] | undefined {
+  try {
+    return commandInput.parse(rawInput('power-on-command', process.env));
+  } catch {
+    return undefined;
+  }
 }
 
 async function undoByFile(drill: string, log: Log): Promise<string[]> {

@@ -20,6 +20,8 @@ export interface Conditions {
   load: { sessions: number; writesPerSecond: number; via: string } | null;
   /** The member of the cluster that each container was on. */
   locations: Record<string, string>;
+  /** What a host had that was lost, where one was. */
+  lost?: string[];
   /** Where the formation was not what its file says: what was read of it. */
   drift?: string[] | undefined;
   /** When a failover of it comes, by the clocks in force: those of a monitor that is kept are not in the file. */
@@ -38,6 +40,7 @@ export function conditionsOf(record: DrillRecord): Conditions {
     watchSeconds,
     load: isLoaded ? { sessions, writesPerSecond, via } : null,
     locations,
+    ...(record.host !== undefined && { lost: (record.targets ?? []).map(({ role }) => role).sort() }),
     ...(drift.length > 0 && { drift }),
     inForce: predictedFor(record)?.promotion ?? undefined,
   };

@@ -1,6 +1,5 @@
 import type { DrillRecord } from '../drill/record.ts';
 import { wentWrong } from '../drill/verdict/verdict.ts';
-import { faultCatalogue } from '../faults/catalogue.ts';
 import type { Formation } from '../formation/formation.ts';
 import type { JudgedDrill } from './campaign-record.ts';
 import type { HistoryEntry } from './drill-history.ts';
@@ -28,7 +27,7 @@ export function entryWith({ record, verdict }: JudgedDrill, configuration: strin
     formation: record.formation,
     fault: record.fault,
     outcome: verdict.outcome,
-    failover: faultCatalogue[record.fault].expected === 'failover',
+    failover: record.expected === 'failover',
     rtoSeconds: measured(verdict.rtoSeconds),
     rtoAtMostSeconds: measured(record.promotion?.between?.most),
     unpromotedSeconds: measured(unpromotedSeconds(record)),
@@ -39,7 +38,8 @@ export function entryWith({ record, verdict }: JudgedDrill, configuration: strin
     writesAtRisk: orNull(verdict.writesAtRisk),
     lostWrites: orNull(verdict.lostWrites),
     dualPrimarySeconds: orNull(ledger?.overlapSeconds),
-    longestPauseSeconds: seen(ledger?.longestPauseSeconds),
+    // Nobody asked that anybody could write.
+    longestPauseSeconds: record.expected === 'outage' ? null : seen(ledger?.longestPauseSeconds),
     // For another reason than its target.
     wrong: wentWrong(record),
   };

@@ -14,6 +14,7 @@ import type { Scene } from '../faults/fault.ts';
 import type { Member } from '../formation/formation.ts';
 import type { ContainerRelay } from '../incus/relay/container-relay.ts';
 import type { ClientsRecord, DrillRecord } from './record.ts';
+import { askWithoutPower } from './without-power.ts';
 
 /** How the application's clients are watched. */
 export interface ClientsOptions {
@@ -126,6 +127,7 @@ export class WatchedClients {
       burst,
       limitMs,
       relayOf,
+      ask: await askWithoutPower(scene, vantage, signal),
     });
     try {
       await evidence.everyKindAcknowledged({ deadlineMs: readyDeadlineMs, signal });

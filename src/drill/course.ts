@@ -1,10 +1,11 @@
 import { type Moment, now, toSeconds } from '../clock/clock.ts';
 import { faultCatalogue } from '../faults/catalogue.ts';
-import type { Fault, MemberRole, Scene, Targets } from '../faults/fault.ts';
+import type { Fallen, Fault, MemberRole, Scene, Targets } from '../faults/fault.ts';
 import type { MemberLocks } from '../faults/member-locks.ts';
 import type { Member } from '../formation/formation.ts';
 import type { Lease } from '../incus/lease.ts';
 import type { MonitorWatch } from '../monitor/watch.ts';
+import type { Casualties } from './casualties.ts';
 import type { WatchedClients } from './clients.ts';
 import type { Guard } from './guard.ts';
 import type { DrillOptions } from './options.ts';
@@ -20,6 +21,7 @@ const mostAnnouncements = 5000;
 /** All that stands ready when the fault is due. */
 export interface Stage {
   scene: Scene;
+  casualties: Casualties;
   /** In every container; a target's ends where the fault stops it, and is taken again. */
   locks: MemberLocks;
   watch: MonitorWatch;
@@ -48,7 +50,7 @@ export class Course {
   /** When the fault was issued. */
   faultAt: Moment | undefined;
 
-  constructor({ scene, watch, clients, guard, record, plan, options, asynchronous }: Stage) {
+  constructor({ scene, casualties, watch, clients, guard, record, plan, options, asynchronous }: Stage) {
     this.scene = scene;
     this.watch = watch;
     this.clients = clients;
@@ -58,7 +60,7 @@ export class Course {
     // Without its guard it goes on no more than when it is told to stop.
     this.options = { ...options, signal: AbortSignal.any([options.signal, guard.lost]) };
     this.entry = faultCatalogue[options.fault];
-    this.targets = targetsIn(this.entry, scene);
+    this.targets = casualties.targets;
     record.primary = scene.primary.name;
     record.target = this.targets[0].name;
     record.targets = this.targets.map((member) => ({ container: member.name, role: roleOf(member, scene) }));
@@ -76,6 +78,21 @@ export class Course {
   /** Seconds since the fault; 0 while there is none. */
   offset(moment: Moment): number {
     return toSeconds(moment - (this.faultAt ?? moment));
+  }
+
+  /** Of containers that were to go at one moment. */
+  noteFallen({ at, apartMs }: Fallen): void {
+    const { record } = this;
+    record.targets = (record.targets ?? []).map((target) => {
+      const fellAt = at.get(target.container);
+      return fellAt === undefined ? target : { ...target, fellSeconds: this.offset(fellAt) };
+    });
+    // Of one there is nothing to be told.
+    if (apartMs === undefined || at.size < 2) return;
+    record.fellApartMs = Math.round(apartMs * 1000) / 1000;
+    this.options.log.info(
+      `${this.targetList} fell ${record.fellApartMs} ms apart, by the clock of their host`,
+    );
   }
 
   /** All that the monitor announced, each at its time, and when nobody saw what it did. */
@@ -108,11 +125,6 @@ export function bounded(
 ): RecordedAnnouncement[] {
   const signs = heard.slice(most).filter((each) => each.seconds >= 0 && isFailoverSign(each, primary));
   return [...heard.slice(0, most), ...signs.slice(0, most)];
-}
-
-function targetsIn({ hits }: Fault, { primary, standbys, monitor }: Scene): Targets {
-  // The first standby of the file, where there are several.
-  return [{ primary, standby: standbys[0] as Member, monitor }[hits]];
 }
 
 function roleOf(member: Member, { primary, monitor }: Scene): MemberRole {

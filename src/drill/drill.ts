@@ -4,7 +4,7 @@ import type { Observation } from '../check/observation.ts';
 import { judge } from '../check/verdict.ts';
 import { type Moment, now, toSeconds, wallClock } from '../clock/clock.ts';
 import { InputError, messageOf } from '../contract/errors.ts';
-import { faultCatalogue } from '../faults/catalogue.ts';
+import { type FaultName, faultCatalogue } from '../faults/catalogue.ts';
 import type { Scene } from '../faults/fault.ts';
 import { type Formation, type Member, membersOf } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
@@ -13,6 +13,7 @@ import type { ContainerRelay } from '../incus/relay/container-relay.ts';
 import { onceFree } from '../monitor/lock-wait.ts';
 import { MonitorWatch } from '../monitor/watch.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
+import { type Casualties, casualtiesOf } from './casualties.ts';
 import { WatchedClients } from './clients.ts';
 import { waitsForNobody } from './commits.ts';
 import { exposed } from './exposed.ts';
@@ -62,11 +63,11 @@ async function carryOut(
   incus: Incus,
   options: DrillOptions,
   {
-    plan,
     record,
     guard,
     lease,
     beginAnew,
+    ...before
   }: { plan: Plan; record: DrillRecord; guard: Guard; lease: Lease; beginAnew: () => void },
 ): Promise<void> {
   const { log, signal } = options;
@@ -92,11 +93,20 @@ async function carryOut(
     if (warning !== undefined) log.warn(warning);
     record.impossible = refused;
     if (refused !== undefined) return;
-    const scene = sceneOf(formation, incus, record.baseline.primary, openMonitor);
+    const scene = sceneOf(formation, incus, record.baseline.primary, {
+      ...{ openMonitor, locations: record.locations ?? {}, power: options.power },
+    });
+    const casualties = casualtiesIn(scene, observed, record, options);
+    if (casualties === undefined) return;
+    const plan = planned(casualties, { formation, record, options, ...before });
     if (options.handBack) refuseImpossibleHandBack(observed, scene);
     const [watching, watched] = await Promise.allSettled([
       MonitorWatch.start(formation, openMonitor, log),
-      clientsOf(scene, record, { limitMs: longestMs(plan, options), relayOf: lock.members.relayOf }, options),
+      clientsOf(
+        { scene, casualties, record },
+        { limitMs: longestMs(plan, options), relayOf: lock.members.relayOf },
+        options,
+      ),
     ]);
     // What was opened is closed, whatever became of the other.
     watch = fulfilled(watching);
@@ -105,11 +115,12 @@ async function carryOut(
     if (watch === undefined) return;
     record.load = clients?.load;
     // Without clients nobody else finds out whether every node lets them in.
-    if (clients === undefined) record.baseline = judge(observed, formation, fitness(false, record.expected));
+    if (clients === undefined || casualties.host !== undefined)
+      record.baseline = judge(observed, formation, fitness(clients !== undefined, record.expected));
     if (record.baseline.outcome !== 'pass') return;
     if (lock.lost === undefined)
       await exposed({
-        ...{ scene, locks: lock.members, watch, clients, guard, lease, record, plan, options },
+        ...{ scene, casualties, locks: lock.members, watch, clients, guard, lease, record, plan, options },
         asynchronous: waitsForNobody(observed, formation),
       });
     record.interrupted ??= lock.lost;
@@ -125,8 +136,7 @@ const fulfilled = <T>(settled: PromiseSettledResult<T>): T | undefined =>
 
 /** @throws as Clients.start, where the password was given */
 async function clientsOf(
-  scene: Scene,
-  record: DrillRecord,
+  { scene, casualties, record }: { scene: Scene; casualties: Casualties; record: DrillRecord },
   ways: { limitMs: number; relayOf: (name: string) => ContainerRelay },
   { clients: { access, required, ...options }, log, signal }: DrillOptions,
 ): Promise<WatchedClients | undefined> {
@@ -135,8 +145,7 @@ async function clientsOf(
     return undefined;
   }
   try {
-    const [standby] = scene.standbys;
-    const vantage = faultCatalogue[record.fault].clientsOnStandby && standby ? standby : scene.monitor;
+    const vantage = vantageOf(scene, casualties, record.fault);
     return await WatchedClients.start(scene, {
       ...options,
       ...ways,
@@ -152,6 +161,52 @@ async function clientsOf(
     log.warn(record.clientsMissing);
     return undefined;
   }
+}
+
+/** @returns undefined where the fault cannot be shown. @throws InputError as casualtiesOf */
+function casualtiesIn(
+  scene: Scene,
+  observation: Observation,
+  record: DrillRecord,
+  { host, log }: DrillOptions,
+): Casualties | undefined {
+  try {
+    const found = casualtiesOf(faultCatalogue[record.fault], scene, observation, host);
+    record.expected = found.expected;
+    record.host = found.host;
+    record.because = found.because;
+    if (found.because !== undefined) log.info(`to be expected: ${found.expected}, as ${found.because}`);
+    return found;
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    record.impossible = messageOf(error);
+    return undefined;
+  }
+}
+
+/** What is expected of the loss of a host is known only now, and how long to look out with it. */
+function planned(
+  { host, expected }: Casualties,
+  {
+    formation,
+    record,
+    options,
+    plan,
+  }: { formation: Formation; record: DrillRecord; options: DrillOptions; plan: Plan },
+): Plan {
+  if (host === undefined) return plan;
+  const now = planOf(options.fault, formation.timings, options.holdMs, expected);
+  record.watchSeconds = toSeconds(now.watchMs);
+  record.holdSeconds = toSeconds(now.holdMs);
+  return now;
+}
+
+/** Where clients stand that have no route of their own: where they see what comes of the fault. */
+function vantageOf({ monitor, standbys, primary }: Scene, { targets }: Casualties, fault: FaultName): Member {
+  const inOrder = faultCatalogue[fault].clientsOnStandby
+    ? [...standbys, monitor]
+    : [monitor, ...standbys, primary];
+  return inOrder.find((each) => !targets.includes(each)) ?? monitor;
 }
 
 /** @throws InputError where the monitor would never make it primary again */
@@ -188,12 +243,13 @@ function emptyRecord(
   plan: Plan,
   startedAt: Moment,
 ): DrillRecord {
+  const fixed = faultCatalogue[fault].expected;
   return {
     ...blank,
     id: randomBytes(6).toString('hex'),
     formation: formation.name,
     fault,
-    expected: faultCatalogue[fault].expected,
+    expected: fixed === 'by-placement' ? 'either' : fixed,
     startedAt: wallClock(startedAt),
     rtoTargetSeconds: toSeconds(rtoTargetMs),
     promotionDeadlineSeconds: toSeconds(promotionDeadlineMs),
@@ -211,10 +267,10 @@ function sceneOf(
   formation: Formation,
   incus: Incus,
   primaryName: string,
-  openMonitor: Scene['openMonitor'],
+  known: Pick<Scene, 'openMonitor' | 'locations' | 'power'>,
 ): Scene {
   const [monitor, ...nodes] = membersOf(formation);
   const primary = nodes.find(({ name }) => name === primaryName) as Member;
   const standbys = nodes.filter((node) => node !== primary);
-  return { formation, incus, monitor, primary, standbys, openMonitor };
+  return { formation, incus, monitor, primary, standbys, ...known };
 }

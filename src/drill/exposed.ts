@@ -1,10 +1,11 @@
 import { type Moment, now, toSeconds, wallClock } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
+import { everyOne } from '../clock/every-one.ts';
 import { SuspensionWatch } from '../clock/suspensions.ts';
 import { DeadlineError, EnvironmentError, messageOf } from '../contract/errors.ts';
 import type { Blow } from '../faults/fault.ts';
 import { setMark } from '../faults/mark.ts';
-import { everyOne, steadyHoldMs, uncertainHoldMs, undoDeadlineMs, undoFaults } from '../faults/undo.ts';
+import { steadyHoldMs, uncertainHoldMs, undoDeadlineMs, undoFaults } from '../faults/undo.ts';
 import { LockHeldError } from '../monitor/lock.ts';
 import { describeNodes, isSettled, settledPrimary } from '../monitor/nodes.ts';
 import { Aftermath } from './aftermath/aftermath.ts';
@@ -71,7 +72,7 @@ class Exposure {
   private async underGuard(blow: Blow): Promise<void> {
     const { record, plan, options, targetNames, targetList } = this.course;
     const { guard, locks } = this.stage;
-    const { incus } = this.course.scene;
+    const { incus, power } = this.course.scene;
     const { remote } = incus;
     const mark = {
       drill: record.id,
@@ -85,6 +86,7 @@ class Exposure {
       project: incus.project,
       containers: targetNames,
       mark,
+      ...(power !== undefined && { powerOn: power.on }),
       overrunMs: overrunMs(plan, options),
     });
     this.tellExposed(record.id);
@@ -103,6 +105,7 @@ class Exposure {
     } catch (error) {
       this.heard(error);
     }
+    blow.disarm?.();
     await this.strike.stillInForce(blow);
     const undoAt = now();
     this.stage.lease.release();
@@ -115,6 +118,7 @@ class Exposure {
           record.injectedSeconds === undefined || incus.remote !== remote ? uncertainHoldMs : steadyHoldMs,
         known: mark,
         warn: options.log.warn.bind(options.log),
+        ...(power !== undefined && { powerOn: power.on }),
       });
       if (this.course.faultAt !== undefined) record.undoSeconds = this.course.offset(undoAt);
       guard.disarm();

@@ -12,6 +12,6 @@ const besides = ['no-placeholder-password'];
  * what the drill finds out: told before as a warning, and after as what came of it. Without a failover they show nothing of the standbys.
  */
 export function fitness(clientsWatched: boolean, expected: Expected): JudgeOptions {
-  const shown = clientsWatched && expected !== 'none' ? shownByClients : [];
+  const shown = clientsWatched && expected !== 'none' && expected !== 'outage' ? shownByClients : [];
   return { onlyWarn: [...shown, ...besides] };
 }

@@ -28,6 +28,8 @@ interface Orders {
   containers: readonly string[];
   /** What the mark on each of them says, or would say if the drill was killed before it stood. */
   mark: Omit<DrillMark, 'since'>;
+  /** What brings their host's power back, which is on no mark: it may hold what lets one in at a switch. */
+  powerOn?: readonly string[];
   /** The fault is undone after this time even if the drill still lives. */
   overrunMs: number;
 }
@@ -248,6 +250,7 @@ async function undoForGood(orders: Orders): Promise<void> {
         holdMs: uncertainHoldMs,
         known: orders.mark,
         warn: told,
+        powerOn: orders.powerOn,
       });
       return note(orders, did.join('; '));
     } catch (error) {

@@ -1,9 +1,14 @@
 import type { Log } from '../contract/log.ts';
 import type { FaultName } from '../faults/catalogue.ts';
+import type { PowerSwitch } from '../faults/power-switch.ts';
 import type { ClientsOptions } from './clients.ts';
 
 export interface DrillOptions {
   fault: FaultName;
+  /** Whose host is lost (`primary`, `standby`, `monitor`), or which, where a fault is of a host. */
+  host: string;
+  /** What takes a host's power; undefined: its containers are stopped. */
+  power: PowerSwitch | undefined;
   rtoTargetMs: number;
   /** How long to wait for a promotion; beyond the target, so that a miss is measured and not guessed. */
   promotionDeadlineMs: number;

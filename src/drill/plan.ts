@@ -1,6 +1,7 @@
 import { toSeconds } from '../clock/clock.ts';
 import { InputError } from '../contract/errors.ts';
 import { type FaultName, faultCatalogue } from '../faults/catalogue.ts';
+import type { Fault } from '../faults/fault.ts';
 import { decidesWithinMs, ridesOutMs } from '../formation/detection.ts';
 import { unknownRelease, unreliedOn } from '../formation/releases.ts';
 import type { Timings } from '../formation/timings.ts';
@@ -21,14 +22,21 @@ export const outlookMs = (timings: Timings): number => decidesWithinMs(timings) 
 
 /**
  * @param heldMs how long the caller wants the fault held; undefined: what the timings call for
+ * @param expected what should come of it
  * @throws InputError when a freeze that is meant to be ridden out would not be
  */
-export function planOf(fault: FaultName, timings: Timings, heldMs: number | undefined): Plan {
-  const { expected, lasts } = faultCatalogue[fault];
+export function planOf(
+  fault: FaultName,
+  timings: Timings,
+  heldMs: number | undefined,
+  // Where it follows from the placement, that is known when the formation has been read.
+  expected: Fault['expected'] = faultCatalogue[fault].expected,
+): Plan {
+  const { lasts } = faultCatalogue[fault];
   const watchMs = expected === 'failover' ? 0 : outlookMs(timings);
   switch (lasts) {
     case 'until-promotion':
-      return { holdMs: heldMs ?? 0, watchMs };
+      return { holdMs: heldMs ?? (expected === 'failover' ? 0 : watchMs), watchMs };
     case 'a-moment':
       return { holdMs: 0, watchMs };
     case 'while-watched':

@@ -108,9 +108,18 @@ export const drillRecord = v.object({
   /** Undefined in what earlier releases recorded: they hit one. */
   targets: maybe(
     list(
-      v.object({ container: v.string(), role: v.picklist(memberRoles) }),
+      v.object({
+        container: v.string(),
+        role: v.picklist(memberRoles),
+        fellSeconds: maybe(seconds('When it fell, where several were to fall at one moment.')),
+      }),
       'Every container that the fault hit, with what it was before.',
     ),
+  ),
+  host: maybe(text('The host that was lost.')),
+  because: maybe(text('Why that was expected, where it follows from where the containers were.')),
+  fellApartMs: maybe(
+    number('From the first that fell to the last, by a clock that they share. Milliseconds.'),
   ),
   faultAt: maybe(
     text('When the fault was issued, ISO 8601: zero of every offset. Absent: nothing was touched.'),

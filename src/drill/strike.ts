@@ -37,6 +37,8 @@ export class Strike {
     const { remote } = this.course.scene.incus;
     await blow.inject();
     const injectedAt = now();
+    const fallen = blow.fell?.();
+    if (fallen !== undefined) this.course.noteFallen(fallen);
     record.injectedSeconds = this.course.offset(injectedAt);
     if (this.course.scene.incus.remote !== remote)
       record.disturbed ??= `the Incus server of the remote ${remote} was lost while the fault was inflicted, which took ${record.injectedSeconds} s: when it began cannot be told`;
@@ -44,16 +46,17 @@ export class Strike {
     if (record.proof === undefined) return;
     log.info(`proof: ${record.proof}`);
     const isLasting = entry.lasts !== 'a-moment';
-    if (entry.expected === 'failover') {
+    const { expected } = record;
+    if (expected === 'failover') {
       await this.promotion(faultAt);
       await this.pause(injectedAt + plan.holdMs);
       return;
     }
     const holdMs = entry.lasts === 'briefly' ? plan.holdMs - undoLeadMs : plan.holdMs;
     const began = await this.failoverBegins(injectedAt + (isLasting ? holdMs : plan.watchMs));
-    if (began && entry.expected === 'either') await this.promotion(faultAt);
-    else if (!began && entry.lasts !== 'briefly') await this.looksAtPrimary();
-    if (!began && entry.expected === 'either' && this.course.record.serving === false)
+    if (began && expected === 'either') await this.promotion(faultAt);
+    else if (!began && entry.lasts !== 'briefly' && expected !== 'outage') await this.looksAtPrimary();
+    if (!began && expected === 'either' && this.course.record.serving === false)
       await this.lateFailover(faultAt);
   }
 
@@ -89,7 +92,7 @@ export class Strike {
     const found = promotedSince(this.course.watch, faultAt, this.course.scene.primary.name);
     if (found === undefined) return;
     const inTime = boundsOf(found).least <= toSeconds((waitedUntil ?? faultAt) - faultAt);
-    if (this.course.entry.expected !== 'failover' || inTime) record.promotion = found;
+    if (record.expected !== 'failover' || inTime) record.promotion = found;
   }
 
   /** Looks out for a failover since the fault, until the given moment. @returns whether one began */

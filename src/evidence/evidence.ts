@@ -48,6 +48,8 @@ export interface EvidenceOptions {
   burst?: Burst | undefined;
   /** Ways into the containers that are open already, for what is done before anybody writes. */
   relayOf?: ((name: string) => ContainerRelay) | undefined;
+  /** How the old primary is asked after where Incus may not tell of it. */
+  ask?: ((signal: AbortSignal) => Promise<void>) | undefined;
   statementDeadlineMs?: number;
   connectDeadlineMs?: number;
   /** The workload ends by itself after this time. */

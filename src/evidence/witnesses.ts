@@ -29,7 +29,14 @@ export function witnessesOn(
     incus,
     writesPerSecond,
     localWay,
-  }: { formation: Formation; incus: Incus; writesPerSecond: number; localWay?: ContainerRelay },
+    ask = (signal) => asked(incus, node, signal),
+  }: {
+    formation: Formation;
+    incus: Incus;
+    writesPerSecond: number;
+    localWay?: ContainerRelay;
+    ask?: ((signal: AbortSignal) => Promise<void>) | undefined;
+  },
 ): WitnessOptions[] {
   let waiting = localWay;
   const client = {
@@ -54,7 +61,7 @@ export function witnessesOn(
       // Each of its sessions is an incus exec, which costs 180 ms of processor time in the lab.
       reconnectEveryMs: 1000,
       // Its way is ours: a client of Incus that is gone says nothing of the node.
-      ask: (signal) => asked(incus, node, signal),
+      ask,
       open: (signal, deadlineMs = localDeadlineMs) => {
         const relay = waiting;
         waiting = undefined;

@@ -2,6 +2,7 @@ import { briefFreeze } from './catalogue/brief-freeze.ts';
 import { cutThenStop } from './catalogue/cut-then-stop.ts';
 import { diskFull } from './catalogue/disk-full.ts';
 import { freeze } from './catalogue/freeze.ts';
+import { hostLoss } from './catalogue/host-loss.ts';
 import { killNode } from './catalogue/kill-node.ts';
 import { killPostgres } from './catalogue/kill-postgres.ts';
 import { monitorCut } from './catalogue/monitor-cut.ts';
@@ -15,7 +16,7 @@ import { standbyFreeze } from './catalogue/standby-freeze.ts';
 import { standbyStop } from './catalogue/standby-stop.ts';
 import { stop } from './catalogue/stop.ts';
 import { switchover } from './catalogue/switchover.ts';
-import type { Expected, Fault, Trace } from './fault.ts';
+import type { Fault, Trace } from './fault.ts';
 
 /**
  * The faults that a drill can inflict, in the order in which they are shown. Each is a file in catalogue/. States and
@@ -39,6 +40,7 @@ const faults = {
   'disk-full': diskFull,
   'brief-freeze': briefFreeze,
   'packet-loss': packetLoss,
+  'host-loss': hostLoss,
 } as const satisfies Record<string, Fault>;
 
 export type FaultName = keyof typeof faults;
@@ -53,10 +55,12 @@ export function isFaultName(name: unknown): name is FaultName {
   return typeof name === 'string' && Object.hasOwn(faults, name);
 }
 
-const outcomes: Record<Expected, string> = {
+const outcomes: Record<Fault['expected'], string> = {
   failover: 'A failover is expected',
   none: 'No failover is expected',
   either: 'A failover may come of it or not',
+  outage: 'An outage is expected',
+  'by-placement': 'What is expected follows from where the containers are',
 };
 
 /** A fault for people, two sentences: what is done, and what is expected of it. */

@@ -1,8 +1,10 @@
+import type { Moment } from '../clock/clock.ts';
 import type { Formation, Member } from '../formation/formation.ts';
 import type { RelianceName } from '../formation/releases.ts';
 import type { Incus } from '../incus/incus.ts';
 import type { Session } from '../postgres/session.ts';
 import type { FaultClass } from '../prediction/record.ts';
+import type { PowerSwitch } from './power-switch.ts';
 
 /** Who is who when a drill begins, and the ways to reach them. None of these is touched by a fault. */
 export interface Scene {
@@ -11,12 +13,24 @@ export interface Scene {
   monitor: Member;
   primary: Member;
   standbys: Member[];
+  /** The host of each container, by name; none where Incus is no cluster. */
+  locations: Readonly<Record<string, string>>;
+  /** What takes a host's power and brings it back, where it is not for Incus to stop containers. */
+  power: PowerSwitch | undefined;
   /** A session on the monitor's database, under a deadline of its own. */
   openMonitor(signal: AbortSignal): Promise<Session>;
 }
 
 /** Whom a fault hits: one container, or several that go together. The first is the one that it is named after. */
 export type Targets = readonly [Member, ...Member[]];
+
+/** When containers fell that were to go at one moment. */
+export interface Fallen {
+  /** By name. */
+  at: ReadonlyMap<string, Moment>;
+  /** From the earliest to the latest, by a clock that they share; undefined where there was none. */
+  apartMs: number | undefined;
+}
 
 /** A fault that is ready to be inflicted. */
 export interface Blow {
@@ -31,6 +45,10 @@ export interface Blow {
    * @throws CommandError, DeadlineError, EnvironmentError: the fault may be in force all the same
    */
   inject(): Promise<void>;
+  /** When each container fell, once it is in force; where that can be told. */
+  fell?(): Fallen | undefined;
+  /** Lets go of what was armed: called before the undo, whatever became of the fault. */
+  disarm?(): void;
   /** What shows that the fault is in force (or was inflicted, where it is over at once); undefined when nothing does. */
   proof(): Promise<string | undefined>;
 }
@@ -62,18 +80,21 @@ export interface Trace {
 export const memberRoles = ['primary', 'standby', 'monitor'] as const;
 export type MemberRole = (typeof memberRoles)[number];
 
-/** What should come of a fault: `either` where both are right, and only the return to health is judged. */
-export const expectations = ['failover', 'none', 'either'] as const;
+/**
+ * What should come of a fault: `either` where both are right, and only the return to health is judged; `outage` where
+ * nobody can take over and nobody serves until it is undone.
+ */
+export const expectations = ['failover', 'none', 'either', 'outage'] as const;
 export type Expected = (typeof expectations)[number];
 
 /** A fault that a drill can inflict: what is done to whom, for how long, what should come of it and why, and how. */
 export interface Fault {
   /** What is done, in words that follow the fault's name and a colon. */
   does: string;
-  expected: Expected;
+  expected: Expected | 'by-placement';
   /** Why that is to be expected. */
   because: string;
-  hits: MemberRole;
+  hits: MemberRole | 'host';
   /**
    * How long it is in force: until the promotion; as long as a failover would take to show; shorter than the
    * formation's timings make a failover of; or it is over as soon as it is done.

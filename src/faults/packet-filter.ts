@@ -1,6 +1,7 @@
 import type { Incus } from '../incus/incus.ts';
 import type { Trace } from './fault.ts';
 import script from './scripts/packet-filter.pl';
+import waiting from './scripts/wait-then-isolate.pl';
 
 const deadlineMs = 15_000;
 
@@ -14,6 +15,9 @@ export function filterCommand(filter: Filter): string[] {
   if ('block' in filter) return [...perl, 'block', ...filter.block];
   return [...perl, 'lose', String(filter.loseOneIn)];
 }
+
+/** The same of `isolate`, which waits for its moment (scripts/wait-then-isolate.pl). */
+export const armedFilterCommand = (): string[] => ['perl', '-e', `${script}\n${waiting}`, 'isolate-at'];
 
 /** @throws CommandError when the kernel refuses it, with what it said */
 export async function setFilter(incus: Incus, container: string, filter: Filter): Promise<void> {

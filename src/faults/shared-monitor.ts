@@ -7,7 +7,7 @@ import type { Prepare, Scene } from './fault.ts';
  * A monitor that serves other formations too is theirs as well.
  * @throws EnvironmentError where it does; as Scene.openMonitor where it cannot be asked
  */
-async function refuseShared(scene: Scene, monitor: Member, signal: AbortSignal): Promise<void> {
+export async function refuseShared(scene: Scene, monitor: Member, signal: AbortSignal): Promise<void> {
   const session = await scene.openMonitor(signal);
   try {
     const others = await readOtherHosts(session, scene.formation.name);

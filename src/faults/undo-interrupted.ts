@@ -1,4 +1,5 @@
 import { retryUntil } from '../clock/deadline.ts';
+import { everyOne } from '../clock/every-one.ts';
 import { EnvironmentError } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
 import { type Formation, membersOf } from '../formation/formation.ts';
@@ -6,7 +7,7 @@ import type { Incus } from '../incus/incus.ts';
 import { drillMarkKey } from '../incus/labels.ts';
 import { isLeaseHeld } from '../incus/lease.ts';
 import { markedBy, readMark } from './mark.ts';
-import { everyOne, uncertainHoldMs, undoDeadlineMs, undoFault, untold } from './undo.ts';
+import { powerBack, uncertainHoldMs, undoDeadlineMs, undoFault, untold } from './undo.ts';
 
 /**
  * Undoes what interrupted drills left behind: every container of the formation that bears a mark, or only
@@ -24,17 +25,21 @@ export async function undoInterrupted(
     membersOf(formation).map(({ name }) => name),
     incus,
     log,
-    onlyDrill,
+    { onlyDrill },
   );
 }
 
-/** The same of a formation of which no more is known than its containers. */
+/**
+ * The same of a formation of which no more is known than its containers.
+ * @param powerOn what brings the power of a host back, where one is not heard of
+ */
 export async function undoDrill(
   containers: readonly string[],
   incus: Incus,
   log: Log,
-  onlyDrill: string | undefined,
+  { onlyDrill, powerOn }: { onlyDrill: string | undefined; powerOn?: readonly string[] | undefined },
 ): Promise<string[]> {
+  if (powerOn !== undefined) await untilHeard(containers, incus, log, powerOn);
   const brought = await repairMarked(containers, incus, log, onlyDrill);
   if (brought.length > 0 || !(await isLeaseHeld(onlyDrill))) return brought;
   log.info(
@@ -46,6 +51,28 @@ export async function undoDrill(
     async () => ((await isLeaseHeld(onlyDrill)) ? undefined : true),
   );
   return await repairMarked(containers, incus, log, onlyDrill);
+}
+
+/** A container whose host has no power does not show its mark. */
+async function untilHeard(
+  containers: readonly string[],
+  incus: Incus,
+  log: Log,
+  powerOn: readonly string[],
+): Promise<void> {
+  const areHeard = async (signal?: AbortSignal) =>
+    [...(await incus.instances(signal, containers))].every(
+      ([name, { unheard }]) => unheard === undefined || !containers.includes(name),
+    );
+  if (await areHeard()) return;
+  log.warn('a container is not heard of; having the power of its host brought back');
+  const trouble = await powerBack(incus, containers, powerOn);
+  if (trouble !== undefined) log.warn(trouble);
+  await retryUntil(
+    'every container to be heard of',
+    { deadlineMs: undoDeadlineMs, pauseMs: 1000 },
+    async (signal) => (await areHeard(signal)) || undefined,
+  );
 }
 
 async function repairMarked(

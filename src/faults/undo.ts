@@ -1,4 +1,5 @@
 import { retryUntil, sleep } from '../clock/deadline.ts';
+import { everyOne } from '../clock/every-one.ts';
 import { DeadlineError, EnvironmentError, messageOf } from '../contract/errors.ts';
 import type { Instance } from '../incus/answers.ts';
 import type { Incus } from '../incus/incus.ts';
@@ -6,6 +7,7 @@ import { drillMarkKey } from '../incus/labels.ts';
 import { isLeaseHeld } from '../incus/lease.ts';
 import { faultCatalogue, traces } from './catalogue.ts';
 import { clearMark, type ReadMark, readMark } from './mark.ts';
+import { runSwitch } from './power-switch.ts';
 
 /** Undoing has its own deadline: it happens whatever became of the drill. */
 export const undoDeadlineMs = 120_000;
@@ -33,6 +35,9 @@ export interface UndoOptions {
   /** Is told at once why a container cannot be brought back just now, each reason once: it goes on trying. */
   warn?: (line: string) => void;
 }
+
+/** @param powerOn what brings their host's power back */
+export type UndoManyOptions = UndoOptions & { powerOn?: readonly string[] | undefined };
 
 /**
  * Takes back whatever a drill did to a container, and removes the drill's mark: the mark alone tells what
@@ -123,24 +128,38 @@ const mostReasons = 10;
 export async function undoFaults(
   incus: Incus,
   containers: readonly string[],
-  options: UndoOptions,
+  { powerOn, ...options }: UndoManyOptions,
 ): Promise<string[]> {
-  return await everyOne(containers, async (name) => `${name}: ${await undoFault(incus, name, options)}`);
+  const trouble = powerOn === undefined ? undefined : await powerBack(incus, containers, powerOn);
+  try {
+    return await everyOne(containers, async (name) => `${name}: ${await undoFault(incus, name, options)}`);
+  } catch (error) {
+    if (trouble === undefined) throw error;
+    throw new EnvironmentError(`${messageOf(error)}; the host's power did not come back: ${trouble}`);
+  }
 }
 
 /**
- * Does something to every one side by side, and waits for all of them, whatever becomes of one.
- * @throws the error of one, or an EnvironmentError that has the messages of several
+ * Has the power of their host brought back, unless all of them run. Never throws: whether they come back is for who undoes
+ * to see. @returns what went wrong
  */
-export async function everyOne<T>(
-  names: readonly string[],
-  work: (name: string) => Promise<T>,
-): Promise<T[]> {
-  const settled = await Promise.allSettled(names.map(work));
-  const failures = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
-  if (failures.length > 1) throw new EnvironmentError(failures.map(messageOf).join('; '));
-  if (failures.length === 1) throw failures[0];
-  return settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+export async function powerBack(
+  incus: Incus,
+  containers: readonly string[],
+  powerOn: readonly string[],
+): Promise<string | undefined> {
+  try {
+    const instances = await incus.instances(undefined, containers);
+    if (containers.every((name) => instances.get(name)?.status === 'Running')) return undefined;
+  } catch {
+    // Who does not tell may be the host itself.
+  }
+  try {
+    await runSwitch(powerOn);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 /** Of an instance that is unheard of. */

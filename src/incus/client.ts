@@ -46,7 +46,7 @@ export class IncusClient {
   readonly project: string;
   readonly endpoints: Endpoints;
   protected readonly log: Log | undefined;
-  private readonly lease: Pick<Lease, 'fd'> | undefined;
+  protected readonly lease: Pick<Lease, 'fd'> | undefined;
 
   /** @param where without `endpoints` it stays with the remote, whatever becomes of that */
   constructor(

@@ -121,7 +121,7 @@ class Output {
   }
 }
 
-type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+export type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
 /** Its messages are read by us, so they come untranslated. @param more descriptors that it holds */
 function started(file: string, args: readonly string[], more: readonly number[]): Child {
@@ -168,5 +168,9 @@ export function withoutHints(text: string): string {
 const clientHints =
   /^(?:If this is your first time running Incus|To start your first container|Or for a virtual machine|pgha: end of output)/;
 
-/** An `incus` client that goes on: connections and locks in a container. @param args without `incus` */
-export const startClient = (args: readonly string[]): Child => started('incus', args, []);
+/**
+ * An `incus` client that goes on: connections and locks in a container. @param args without `incus`
+ * @param lease held by it for as long as it, or what it started, runs
+ */
+export const startClient = (args: readonly string[], lease?: Pick<Lease, 'fd'>): Child =>
+  started('incus', args, lease?.fd === undefined ? [] : [lease.fd]);

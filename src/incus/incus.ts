@@ -13,6 +13,7 @@ import {
 } from './answers.ts';
 import type { Args } from './client.ts';
 import { Endpoints } from './cluster/endpoints.ts';
+import { type Child, startClient } from './command.ts';
 import { Images } from './images.ts';
 import { IncusInstances } from './instances.ts';
 import type { Lease } from './lease.ts';
@@ -175,6 +176,16 @@ export class Incus extends IncusInstances {
         (await this.isBusy(name, inner)) ? undefined : { instance: await this.instance(name, inner) },
     );
     return instance;
+  }
+
+  /** What a command has that is no client of Incus, and belongs to what is done here. */
+  get leaseAndLog(): { lease: Pick<Lease, 'fd'> | undefined; log: Log | undefined } {
+    return { lease: this.lease, log: this.log };
+  }
+
+  /** A command in a container as root that goes on, with its input open; what it may still change holds the lease. */
+  startIn(instance: string, command: readonly string[]): Child {
+    return startClient(this.argv('exec', instance, '-T', '--', ...command), this.lease);
   }
 
   async setConfig(instance: string, key: string, value: string, signal?: AbortSignal): Promise<void> {

@@ -1,5 +1,5 @@
 import type { DrillRecord, RecordedAnnouncement } from '../drill/record.ts';
-import { targetNames } from '../drill/verdict/targets.ts';
+import { targetNames, targetsOf } from '../drill/verdict/targets.ts';
 import type { DrillVerdict } from '../drill/verdict/verdict.ts';
 import { faultCatalogue } from '../faults/catalogue.ts';
 import type { Table } from './table.ts';
@@ -36,6 +36,8 @@ export function eventsTable(record: DrillRecord, verdict?: DrillVerdict): Table 
     if (to !== undefined) events.push([to, formation, '**the monitor was seen again**']);
   }
   if (record.faultAt !== undefined) events.push([0, target, `**fault**: ${fault}`]);
+  for (const { container, fellSeconds } of targetsOf(record))
+    if (fellSeconds !== undefined) events.push([fellSeconds, container, '**fell**']);
   if (undoSeconds !== undefined && faultCatalogue[fault].lasts !== 'a-moment')
     events.push([undoSeconds, target, '**undo**']);
   if (settledSeconds !== undefined)

@@ -44,6 +44,13 @@ export function figuresTable(record: DrillRecord, verdict: DrillVerdict): Table 
       '',
       '',
     ]);
+  if (record.fellApartMs !== undefined)
+    rows.push([
+      'apart: first container that fell to the last',
+      `${record.fellApartMs.toFixed(1)} ms`,
+      '',
+      '',
+    ]);
   rows.push(['whole drill', shownSeconds(record.tookSeconds), '', '']);
   return withoutEmptyColumns({ headings: ['figure', 'measured', 'predicted', 'target'], rows });
 }
@@ -58,7 +65,10 @@ function promotionRows(record: DrillRecord, { rtoSeconds }: DrillVerdict): Row[]
         '',
       ],
     ];
-  const target = record.expected === 'none' ? 'no promotion' : shownSeconds(record.rtoTargetSeconds);
+  const target =
+    record.expected === 'none' || record.expected === 'outage'
+      ? 'no promotion'
+      : shownSeconds(record.rtoTargetSeconds);
   return [
     [
       'RTO: fault to promotion as the monitor announced it',
@@ -79,7 +89,7 @@ function clientRows(record: DrillRecord, ledger: LedgerVerdict, verdict: DrillVe
       'longest pause between acknowledged writes',
       shownSeconds(ledger.longestPauseSeconds),
       outage,
-      record.expected === 'failover' ? '' : shownSeconds(record.rtoTargetSeconds),
+      ['failover', 'outage'].includes(record.expected) ? '' : shownSeconds(record.rtoTargetSeconds),
     ]);
   else
     rows.push(

@@ -29,8 +29,8 @@ const formation = labFormation(12);
 const kills = Number(process.env['PGHA_KILLS'] ?? 2);
 const seed = Number(process.env['PGHA_SEED'] ?? Date.now() % 1_000_000);
 
-/** Not what disk-full would say in this lab. */
-const faults = faultNames.filter((name) => name !== 'disk-full');
+/** Not what disk-full and host-loss would say in this lab. */
+const faults = faultNames.filter((name) => name !== 'disk-full' && name !== 'host-loss');
 
 beforeAll(async () => {
   const { code, log } = await runAction('provision-pgaf', { formation: formation.yaml });

@@ -14,6 +14,7 @@ import type { Log } from '../../src/contract/log.ts';
 import type { ClientsRecord, DrillRecord } from '../../src/drill/record.ts';
 import { type DrillVerdict, judgeDrill } from '../../src/drill/verdict/verdict.ts';
 import type { LedgerVerdict } from '../../src/evidence/record.ts';
+import { type FaultName, faultCatalogue } from '../../src/faults/catalogue.ts';
 import { loadFormation, parseFormation } from '../../src/formation/file/load.ts';
 import { type Formation, type Member, membersOf, sslMode } from '../../src/formation/formation.ts';
 import { monitorUri } from '../../src/member/keeper-config.ts';
@@ -28,6 +29,12 @@ import type { HbaRule } from '../../src/postgres/hba-rules.ts';
 export const builtInFormation = (): Formation => loadFormation('', '/nowhere');
 
 export const formationOf = (yaml: string): Formation => parseFormation(yaml, 'f.yaml');
+
+/** What should come of a fault; of the loss of a host, of one that has the primary alone. */
+export function expectedOf(fault: FaultName): DrillRecord['expected'] {
+  const { expected } = faultCatalogue[fault];
+  return expected === 'by-placement' ? 'failover' : expected;
+}
 
 export function monitorNode(given: Partial<MonitorNode> = {}): MonitorNode {
   const state = given.goalState ?? 'primary';

@@ -9,7 +9,7 @@ import { answeringNodes, lifeSign, monitorNodes } from './from-observation.ts';
 /** The hosts that the containers are on: members of an Incus cluster. */
 
 /** What the loss of a host amounts to, to follow "m2 takes". Undefined where the formation gets over it. */
-function lossOf(
+export function lossOf(
   taken: readonly string[],
   observation: Observation,
   formation: Formation,
@@ -23,18 +23,23 @@ function lossOf(
   if (primary === undefined) return undefined;
   if (taken.includes(primary)) {
     if (takesMonitor) return `the primary, ${primary}, and the monitor with it: no failover`;
-    return left.some((name) => mayTakeOver(observation, formation, name))
-      ? undefined
-      : `the primary, ${primary}, and every node that may take over with it: no failover`;
+    if (!left.some((name) => mayTakeOver(observation, formation, name)))
+      return `the primary, ${primary}, and every node that may take over with it: no failover`;
+    // An election among several standbys needs number_sync_standbys + 1 of them (group_state_machine.c).
+    return nodes.length > 2 && left.length <= neededOf(observation)
+      ? `the primary, ${primary}, and more standbys with it than an election can do without (number_sync_standbys ${neededOf(observation)}): no failover`
+      : undefined;
   }
   // in_network_partition of service_keeper.c: a primary that has lost the monitor and every standby stops itself.
   if (takesMonitor && left.length === 1)
     return `the monitor and every standby with it: ${primary}, cut off from them all, stops taking writes`;
-  const needed = observation.monitor.ok ? observation.monitor.value.numberSyncStandbys : 0;
+  const needed = neededOf(observation);
   return left.length - 1 < needed
     ? `more standbys with it than commits can do without (number_sync_standbys ${needed}): they wait`
     : undefined;
 }
+
+const neededOf = ({ monitor }: Observation): number => (monitor.ok ? monitor.value.numberSyncStandbys : 0);
 
 /** As the monitor has it; where it does not answer, the one that takes writes, or the only one that is not a standby. */
 function primaryOf(observation: Observation, nodes: readonly string[]): string | undefined {

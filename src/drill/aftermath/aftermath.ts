@@ -60,7 +60,7 @@ export class Aftermath {
         record.settledUntold = `the monitor was not seen since ${wallClock(spot.from)}: ${spot.why}`;
       throw error;
     }
-    if (faultAt !== undefined && record.proof !== undefined && entry.expected === 'none') {
+    if (faultAt !== undefined && record.proof !== undefined && ['none', 'outage'].includes(record.expected)) {
       const began = await this.strike.failoverBegins(faultAt + plan.watchMs);
       if (!began && entry.lasts === 'briefly') await this.strike.looksAtPrimary();
     }
@@ -95,7 +95,7 @@ export class Aftermath {
     const { record } = this.course;
     const { formation, incus } = this.course.scene;
     const { signal } = this.course.options;
-    const judging = fitness(this.course.clients !== undefined, this.course.entry.expected);
+    const judging = fitness(this.course.clients !== undefined, record.expected);
     const { verdict, unhealthyAt } = await untilHealthy(formation, incus, { waitMs, judging, signal });
     record.final = verdict;
     this.unwholeAt = unhealthyAt;

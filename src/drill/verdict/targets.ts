@@ -8,7 +8,8 @@ type Hit = Pick<DrillRecord, 'fault' | 'target' | 'targets'>;
 /** Whom a drill's fault hit, the one first that it is named after; earlier releases had no more than that one. Pure. */
 export function targetsOf({ fault, target, targets }: Hit): readonly RecordedTarget[] {
   if (targets !== undefined) return targets;
-  return target === undefined ? [] : [{ container: target, role: faultCatalogue[fault].hits }];
+  const { hits } = faultCatalogue[fault];
+  return target === undefined ? [] : [{ container: target, role: hits === 'host' ? 'primary' : hits }];
 }
 
 /** For people: `a`, `a and b`, `a, b and c`. '' where nothing was to be hit. */

@@ -90,7 +90,7 @@ function conclusions(record: DrillRecord): Conclusion[] {
   if (record.faultAt === undefined || target === '')
     return found.length > 0 ? found : [['error', 'no fault was injected']];
   found.push(...unproven(record, target));
-  const asExpected = { failover, none, either }[record.expected];
+  const asExpected = { failover, none, either, outage }[record.expected];
   found.push(...asExpected(record, faultCatalogue[record.fault].deed(target)));
   found.push(...clientConclusions(record));
   // Of a formation that nobody watched any more nothing is told.
@@ -189,7 +189,16 @@ function late(record: DrillRecord, deed: string): Conclusion[] {
 }
 
 function none(record: DrillRecord, deed: string): Conclusion[] {
-  const { promotion, primary = '' } = record;
+  const found = outage(record, deed);
+  if (found.length > 0) return found;
+  return record.serving === false
+    ? [['missed', `${record.primary} took no writes any more after ${deed}`]]
+    : [];
+}
+
+/** Nobody can have taken over, and nothing is asked of whoever was primary while the fault lasted. */
+function outage(record: DrillRecord, deed: string): Conclusion[] {
+  const { promotion } = record;
   const tooLong = heldTooLong(record);
   if (tooLong !== undefined) return [['error', tooLong]];
   if (promotion !== undefined)
@@ -207,7 +216,7 @@ function none(record: DrillRecord, deed: string): Conclusion[] {
         `a failover began ${describeTold(sign)} after ${deed}, where none should have come of it: ${sign.node} was to be ${sign.goalState}`,
       ],
     ];
-  return record.serving === false ? [['missed', `${primary} took no writes any more after ${deed}`]] : [];
+  return [];
 }
 
 function either(record: DrillRecord, deed: string): Conclusion[] {
@@ -255,6 +264,8 @@ function praise(record: DrillRecord, target: string): string {
   const { deed, lasts } = faultCatalogue[fault];
   const told = rejoinOf(record);
   const rejoin = told === undefined ? '–' : describeTold(told);
+  if (promotion === undefined && record.expected === 'outage')
+    return `nobody took over in the ${watchSeconds} s after ${deed(target)}, as was to be expected (${record.because ?? ''}): the service was out until the undo${kept(record)}; all nodes healthy ${rejoin} after it`;
   if (promotion === undefined) {
     const healthy = lasts === 'a-moment' ? 'afterwards' : `${rejoin} after the undo`;
     return `${primary} stayed primary in the ${watchSeconds} s after ${deed(target)}${kept(record)}; all nodes healthy ${healthy}`;

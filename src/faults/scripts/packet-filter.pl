@@ -10,6 +10,8 @@
 # a keeper that need not wait for its time-outs fences itself by another clock (docs/timings.md, link down).
 use strict; use Socket qw(:DEFAULT inet_pton);
 my ($order, @args) = @ARGV;
+my $waits = $order eq "isolate-at";
+$order = "isolate" if $waits;
 my ($table, $sequence, @batch, %asked) = ("pgha_drill", 0);
 # What is printed just before the end may get lost, so the end comes a little later.
 sub fail { print STDERR "packet filter: @_\n"; select(undef, undef, undef, 0.1); exit 1 }
@@ -78,6 +80,8 @@ else {
   }
 }
 message(0x11, 0, 0, 10);
+wait_for_the_moment() if $waits;
+my $before = $waits ? told() : "";
 send($netlink, join("", @batch), 0) or fail("$!");
 while (%asked) {
   defined recv($netlink, my $answer, 65536, 0) or fail("the kernel did not answer: $!");
@@ -92,5 +96,10 @@ while (%asked) {
     exit 0 if $order eq "lift" && ($! == 2 || $! == 95);
     fail("the host's kernel refused (step $of): $!");
   }
+}
+if ($waits) {
+  print "fell $before ", told(), "\n";
+  # Until whoever ordered it has read that.
+  1 while defined <STDIN>;
 }
 print "lifted\n" if $order eq "lift";

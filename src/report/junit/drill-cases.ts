@@ -101,7 +101,8 @@ function promotion(record: DrillRecord, { rtoSeconds }: DrillVerdict): Result {
   if (tooLong !== undefined) return error(tooLong);
   if (heard !== undefined && rtoSeconds !== undefined) {
     const took = `${heard.node} took over ${describeTold(heard)} after the fault`;
-    if (expected === 'none') return failed(`${took}, where no failover should have come of it`);
+    if (expected === 'none' || expected === 'outage')
+      return failed(`${took}, where no failover should have come of it`);
     const held = `${took}; the target is ${rtoTargetSeconds} s`;
     const inTime = boundsOf(heard).least < 0 ? undefined : cameWithin(heard, rtoTargetSeconds);
     if (inTime === undefined) return error(`${held}: ${describeBlindness(record)}`);
@@ -160,6 +161,8 @@ function clientWrites(record: DrillRecord): Result {
       heard === undefined
         ? pause && `the longest pause was ${shownSeconds(pause)}`
         : `from the fault to the first write it took ${shownSeconds(first)}`;
+    if (expected === 'outage')
+      return passed(`${what ?? 'no client wrote'}; nobody could serve until the undo, as was to be expected`);
     return what === undefined
       ? skipped('no client wrote')
       : passed(`${what}; the target is ${rtoTargetSeconds} s`);

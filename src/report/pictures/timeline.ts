@@ -120,7 +120,7 @@ function figureFlags(record: DrillRecord, verdict: DrillVerdict, x: Scale, { end
     });
   else if (rtoSeconds === undefined && expected === 'failover' && lookedOut(record))
     flags.push({ x: x(end), label: 'no promotion', ink: 'bad', pole: 'none' });
-  if (expected !== 'none' && !stayedQuiet(record)) {
+  if (expected !== 'none' && expected !== 'outage' && !stayedQuiet(record)) {
     const inside = rtoTargetSeconds <= end;
     flags.push({
       x: x(rtoTargetSeconds),

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { DrillRecord } from '../../../src/drill/record.ts';
 import { judgeDrill } from '../../../src/drill/verdict/verdict.ts';
 import { type FaultName, faultCatalogue, faultNames } from '../../../src/faults/catalogue.ts';
-import { healthyVerdict, passingDrill, unhealthyVerdict } from '../builders.ts';
+import { expectedOf, healthyVerdict, passingDrill, unhealthyVerdict } from '../builders.ts';
 
 const heard = (seconds: number, node: string, goalState: string, reportedState = goalState) => ({
   seconds,
@@ -14,12 +14,16 @@ const heard = (seconds: number, node: string, goalState: string, reportedState =
 
 /** A drill in which everything went as the catalogue says, the primary staying where it may. */
 function drillOf(fault: FaultName, given: Partial<DrillRecord> = {}): DrillRecord {
-  const { expected, hits } = faultCatalogue[fault];
+  const { hits } = faultCatalogue[fault];
+  const expected = expectedOf(fault);
   const failedOver = expected === 'failover';
   return passingDrill({
     fault,
     expected,
-    target: { primary: 'pgaf-primary', standby: 'pgaf-replica', monitor: 'pgaf-monitor' }[hits],
+    target: {
+      ...{ primary: 'pgaf-primary', host: 'pgaf-primary' },
+      ...{ standby: 'pgaf-replica', monitor: 'pgaf-monitor' },
+    }[hits],
     watchSeconds: failedOver ? 0 : 10.4,
     ...(!failedOver && {
       promotion: undefined,

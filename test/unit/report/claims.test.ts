@@ -3,12 +3,13 @@ import { describe, expect, it } from 'vitest';
 import type { Verdict } from '../../../src/check/verdict.ts';
 import type { DrillRecord } from '../../../src/drill/record.ts';
 import { judgeDrill } from '../../../src/drill/verdict/verdict.ts';
-import { type FaultName, faultCatalogue } from '../../../src/faults/catalogue.ts';
+import type { FaultName } from '../../../src/faults/catalogue.ts';
 import { drillSections } from '../../../src/report/drill-report.ts';
 import { drillCases } from '../../../src/report/junit/drill-cases.ts';
 import { drillTimeline } from '../../../src/report/pictures/timeline.ts';
 import {
   clientsRecord,
+  expectedOf,
   healthyVerdict,
   judgedDrill,
   passingDrill,
@@ -33,7 +34,7 @@ const pictureOf = (record: DrillRecord) => drillTimeline(record, judgeDrill(reco
 const quiet = (given: Partial<DrillRecord> = {}, fault: FaultName = 'standby-stop') =>
   passingDrill({
     fault,
-    expected: faultCatalogue[fault].expected,
+    expected: expectedOf(fault),
     promotion: undefined,
     serving: true,
     watchSeconds: 10.4,
@@ -247,7 +248,7 @@ describe("JUnit's cases and the verdict", () => {
     );
     return passingDrill({
       fault,
-      expected: faultCatalogue[fault].expected,
+      expected: expectedOf(fault),
       watchSeconds: 10.4,
       holdSeconds: 3,
       promotion: promoted ? { ...promotion, seconds: given.rtoSeconds } : undefined,

@@ -1,0 +1,253 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { DrillRecord } from '../../src/drill/record.ts';
+import { allContainers, labFormation } from '../lab/formations.ts';
+import { newestGuard } from '../lab/guards.ts';
+import {
+  becomesHealthy,
+  eventually,
+  type Finished,
+  figure,
+  incus,
+  loadAverage,
+  root,
+  runAction,
+  startAction,
+  statusOf,
+} from '../lab/harness.ts';
+import { random } from '../lab/random.ts';
+import { hasTraces } from '../lab/traces.ts';
+
+/**
+ * Drills that take a whole host away. `apart` has a container on each host; of `near` the monitor and alpha are on m1.
+ * `PGHA_HOST_LOSSES` has each repeated, `PGHA_KILLS` says how many are killed, `PGHA_SEED` repeats when.
+ */
+const losses = Number(process.env['PGHA_HOST_LOSSES'] ?? 1);
+const kills = Number(process.env['PGHA_KILLS'] ?? 1);
+const seed = Number(process.env['PGHA_SEED'] ?? Date.now() % 1_000_000);
+
+const apart = formation('apart', { monitor: 'm1', alpha: 'm2', beta: 'm3' });
+const near = formation('near', { monitor: 'm1', alpha: 'm1', beta: 'm3' });
+
+function formation(name: string, on: Record<'monitor' | 'alpha' | 'beta', string>) {
+  const of = (role: keyof typeof on) => ({ name: `${name}-${role}`, target: on[role] });
+  const made = labFormation(12, {
+    ...{ formation: name, monitor: of('monitor') },
+    nodes: [of('alpha'), of('beta')],
+  });
+  return {
+    ...made,
+    monitor: `${name}-monitor`,
+    nodes: [`${name}-alpha`, `${name}-beta`] as [string, string],
+  };
+}
+
+const host = async (...args: string[]) =>
+  await promisify(execFile)(join(root, 'lab', 'lab'), ['host', ...args], { timeout: 170_000 });
+
+const drilled = ({ report }: Finished) =>
+  (report as { campaign: { drills: { record: DrillRecord }[] } }).campaign.drills[0]?.record as DrillRecord;
+
+async function lose(yaml: string, inputs: Record<string, string> = {}): Promise<Finished> {
+  return await runAction('failover-drill', { formation: yaml, fault: 'host-loss', ...inputs });
+}
+
+beforeAll(async () => {
+  const made = await Promise.all(
+    [apart, near].map(({ yaml }) => runAction('provision-pgaf', { formation: yaml })),
+  );
+  expect(made.map(({ code, log }) => (code === 0 ? 'made' : log))).toEqual(['made', 'made']);
+}, 600_000);
+beforeEach(async () => {
+  for (const { yaml } of [apart, near]) await becomesHealthy(yaml, 120_000);
+}, 250_000);
+afterAll(async () => {
+  await Promise.all((await allContainers()).map((name) => incus('delete', '--force', name)));
+}, 200_000);
+
+const rounds = Array.from({ length: losses }, (_, index) => index + 1);
+
+describe('a drill that takes a host away', { timeout: 300_000 }, () => {
+  it('is refused before anything is touched, where what it is given fits nothing', async () => {
+    for (const [inputs, says] of [
+      [{ host: 'm9' }, /m9 is no host of the cluster; it has m1, m2, m3/],
+      [{ host: 'm 1' }, /input host: must be primary, standby, monitor, or the name of a host/],
+      [{ 'power-off-command': '[true]' }, /input power-off-command: give power-on-command as well/],
+      [{ 'power-on-command': 'true' }, /input power-on-command: must be a list/],
+      [{ 'power-off-command': '[true]', 'power-on-command': '[true]' }, /has containers that are not the/],
+    ] as const) {
+      const { code, log } = await lose(apart.yaml, { host: 'm1', ...inputs });
+      expect(code, log).toBe(3);
+      expect(log).toMatch(says);
+      expect(await hasTraces(apart)).toEqual([]);
+    }
+    const other = await runAction('failover-drill', { formation: apart.yaml, fault: 'stop', host: 'm2' });
+    expect([other.code, other.log]).toEqual([3, expect.stringContaining('input host: it is of the fault')]);
+  });
+
+  it.each(rounds)('is survived where the monitor is elsewhere (%i)', async (round) => {
+    const drill = await lose(apart.yaml);
+    expect(drill.code, drill.log).toBe(0);
+    const record = drilled(drill);
+    expect(record.expected).toBe('failover');
+    expect(record.targets).toEqual([
+      { container: record.primary, role: 'primary', fellSeconds: expect.any(Number) },
+    ]);
+    expect(record.proof).toMatch(/was answered within 1\.5 s, and Incus shows it as Stopped$/);
+    expect(record.proofAtUndo).toBe(record.proof);
+    expect(await hasTraces(apart)).toEqual([]);
+    told(drill, `host of the primary lost, ${round} of ${losses}`);
+  });
+
+  it.each(rounds)('ends the service until it is undone where the monitor goes too (%i)', async (round) => {
+    await isPrimary(near.yaml, 'near-alpha');
+    const drill = await lose(near.yaml);
+    expect(drill.code, drill.log).toBe(0);
+    const record = drilled(drill);
+    expect(record.expected).toBe('outage');
+    expect(record.because).toBe('m1 takes the primary, near-alpha, and the monitor with it: no failover');
+    expect(record.targets).toEqual([
+      { container: 'near-alpha', role: 'primary', fellSeconds: expect.any(Number) },
+      { container: 'near-monitor', role: 'monitor', fellSeconds: expect.any(Number) },
+    ]);
+    expect(drill.log).toMatch(/near-alpha and near-monitor fell [\d.]+ ms apart, by the clock of their host/);
+    expect(record.promotion).toBeUndefined();
+    expect(drill.outputs['lost-writes']).toBe('0');
+    expect(await statusOf('apart-monitor')).toBe('Running');
+    expect(await hasTraces(near)).toEqual([]);
+    told(drill, `host of monitor and primary lost, ${round} of ${losses}`);
+  });
+
+  it('takes nothing that is needed where it is the host of the standby', async () => {
+    const drill = await lose(apart.yaml, { host: 'standby' });
+    expect(drill.code, drill.log).toBe(0);
+    expect(drilled(drill)).toMatchObject({ expected: 'none', targets: [{ role: 'standby' }] });
+    expect(await hasTraces(apart)).toEqual([]);
+  });
+
+  it('takes its power by the commands that are given, and brings it back', async () => {
+    await isPrimary(apart.yaml, 'apart-alpha');
+    const lab = join(root, 'lab', 'lab');
+    const command = (order: string) => JSON.stringify([lab, 'host', order, 'm2', '--password=hunter22']);
+    const wrong = await lose(apart.yaml, {
+      'power-off-command': command('kill'),
+      'power-on-command': command('boot'),
+    });
+    // The lab knows no such option: nothing goes, and nothing is left.
+    expect(wrong.code, wrong.log).toBe(3);
+    expect(wrong.log).not.toContain('hunter22');
+    await becomesHealthy(apart.yaml, 60_000);
+    const drill = await lose(apart.yaml, {
+      'power-off-command': `[${lab}, host, kill, m2]`,
+      'power-on-command': `[${lab}, host, boot, m2]`,
+    });
+    expect(drill.code, drill.log).toBe(0);
+    expect(drilled(drill)).toMatchObject({ expected: 'failover', host: 'm2' });
+    expect(drilled(drill).proof).toMatch(/^no TCP connection from .* to apart-alpha was answered/);
+    expect(await hasTraces(apart)).toEqual([]);
+    told(drill, 'power of the host of the primary lost');
+  });
+});
+
+/** It hands over where it is not. */
+async function isPrimary(yaml: string, name: string): Promise<void> {
+  const { outputs } = await runAction('check-formation', { formation: yaml });
+  if (outputs['primary'] === name) return;
+  const moved = await runAction('failover-drill', { formation: yaml, fault: 'switchover' });
+  expect(moved.code, moved.log).toBe(0);
+  await becomesHealthy(yaml, 120_000);
+}
+
+function told({ outputs, ...drill }: Finished, what: string): void {
+  const { fellApartMs, targets = [], rtoTargetSeconds: _, ...record } = drilled({ outputs, ...drill });
+  const about = `${what} (${record.primary}, load ${loadAverage()})`;
+  for (const name of ['rto', 'client-rto', 'write-outage', 'rejoin'] as const) {
+    const value = outputs[`${name}-seconds`];
+    if (value) figure(`${about}: ${name}`, Number(value));
+  }
+  if (fellApartMs !== undefined) figure(`${about}: ${targets.length} fell apart by, ms`, fellApartMs);
+}
+
+const victims = ['group', 'drill', 'guard', 'both'] as const;
+
+describe(`a drill of a host's loss that is killed (seed ${seed})`, { timeout: 400_000 }, () => {
+  const next = random(seed);
+  const killed = Array.from({ length: kills }, (_, index) => {
+    const victim = victims[index % victims.length] as (typeof victims)[number];
+    return [index + 1, victim, index % 2 === 0 ? near : apart, Math.round(next() * 18_000)] as const;
+  });
+
+  it.each(killed)('%i: %s leaves nothing behind', async (_, victim, { yaml, ...its }, afterMs) => {
+    const drill = startAction('failover-drill', { formation: yaml, fault: 'host-loss' });
+    await drill.says('baseline:');
+    const ended = await Promise.race([
+      drill.finished.then(() => true),
+      new Promise<boolean>((done) => setTimeout(() => done(false), afterMs)),
+    ]);
+    const lastWord = drill.log().trim().split('\n').at(-1) ?? '';
+    if (!ended) await killThem(victim, drill);
+    const killedAt = performance.now();
+    await drill.finished;
+    if (victim === 'both') {
+      const { code, log } = await runAction('provision-pgaf', { formation: yaml });
+      expect(code, log).toBe(0);
+    }
+    await eventually(
+      'nothing to be left of it',
+      180_000,
+      async () => (await hasTraces({ yaml, ...its })).length === 0,
+    );
+    const what = `${victim}, ${ended ? 'ended by itself' : `killed after ${afterMs} ms`} (${lastWord.slice(0, 60)})`;
+    figure(`${what}: nothing left of it`, (performance.now() - killedAt) / 1000);
+    await becomesHealthy(yaml, 120_000);
+    figure(`${what}: healthy`, (performance.now() - killedAt) / 1000);
+  });
+});
+
+/** As the kernel's OOM killer might. A drill that has no guard yet has nothing to undo. */
+async function killThem(
+  victim: (typeof victims)[number],
+  { child }: ReturnType<typeof startAction>,
+): Promise<void> {
+  const drill = child.pid ?? 0;
+  const guard =
+    victim === 'guard' || victim === 'both' ? await newestGuard(root).catch(() => undefined) : undefined;
+  if (guard !== undefined) process.kill(guard, 'SIGKILL');
+  if (victim === 'drill') process.kill(drill, 'SIGKILL');
+  if (victim === 'group' || victim === 'both') process.kill(-drill, 'SIGKILL');
+}
+
+it('is undone after its power was taken by who finds the drill dead', async () => {
+  await isPrimary(apart.yaml, 'apart-alpha');
+  const lab = join(root, 'lab', 'lab');
+  const inputs = {
+    ...{ formation: apart.yaml, fault: 'host-loss' },
+    'power-off-command': `[${lab}, host, kill, m2]`,
+    'power-on-command': `[${lab}, host, boot, m2]`,
+  };
+  for (const victim of ['group', 'both'] as const) {
+    await isPrimary(apart.yaml, 'apart-alpha');
+    const drill = startAction('failover-drill', inputs);
+    await drill.says(/^proof:/m);
+    await killThem(victim, drill);
+    const killedAt = performance.now();
+    const { state } = await drill.finished;
+    if (victim === 'both') {
+      const post = await startAction('failover-drill', inputs, { step: 'post', state }).finished;
+      expect(post.code, post.log).toBe(0);
+    }
+    await eventually(
+      'the host to be back, and nothing left',
+      180_000,
+      async () => (await hasTraces(apart).catch(() => ['silent'])).length === 0,
+    );
+    figure(`${victim} killed with the power off: nothing left`, (performance.now() - killedAt) / 1000);
+    await becomesHealthy(apart.yaml, 120_000);
+  }
+}, 600_000);
+
+afterAll(async () => {
+  await host('boot', 'm2').catch(() => {});
+}, 200_000);
