@@ -94,8 +94,8 @@ export function lateForClients(record: DrillRecord): Late[] {
     `clients could not write for ${longestPauseSeconds.toFixed(3)} s${promotion === undefined ? ', without a failover' : ''}`,
   );
   // A promotion that was due and did not come is told already.
-  if (promotion === undefined)
-    return expected === 'failover' || expected === 'outage' ? noMore : [...tooLong, ...noMore];
+  if (expected === 'outage') return noMore;
+  if (promotion === undefined) return expected === 'failover' ? noMore : [...tooLong, ...noMore];
   if (clientRtoSeconds === undefined)
     return [
       [

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { type Outcome, outcomes, worstOutcome } from '../../contract/outcome.ts';
 import { count, maybe, seconds, text } from '../../contract/shape.ts';
 import { faultCatalogue } from '../../faults/catalogue.ts';
-import type { DrillRecord } from '../record.ts';
+import type { DrillRecord, Told } from '../record.ts';
 import { clientConclusions, clientWrongs } from './clients-verdict.ts';
 import { heldTooLong, signIn } from './failover.ts';
 import { lostOf, noneLost } from './loss.ts';
@@ -189,15 +189,31 @@ function late(record: DrillRecord, deed: string): Conclusion[] {
 }
 
 function none(record: DrillRecord, deed: string): Conclusion[] {
-  const found = outage(record, deed);
+  const found = unwanted(record, deed);
   if (found.length > 0) return found;
   return record.serving === false
     ? [['missed', `${record.primary} took no writes any more after ${deed}`]]
     : [];
 }
 
-/** Nobody can have taken over, and nothing is asked of whoever was primary while the fault lasted. */
+/**
+ * Nobody can take over while the fault lasts, and nothing is asked of whoever was primary. Once it is undone, a monitor that
+ * is up before the primary may have another one take over.
+ */
 function outage(record: DrillRecord, deed: string): Conclusion[] {
+  const { promotion, undoSeconds = Number.POSITIVE_INFINITY } = record;
+  const isDuring = (told: Told) => boundsOf(told).most <= undoSeconds;
+  return unwanted(
+    {
+      ...record,
+      promotion: promotion !== undefined && isDuring(promotion) ? promotion : undefined,
+      announcements: record.announcements.filter(isDuring),
+    },
+    deed,
+  );
+}
+
+function unwanted(record: DrillRecord, deed: string): Conclusion[] {
   const { promotion } = record;
   const tooLong = heldTooLong(record);
   if (tooLong !== undefined) return [['error', tooLong]];
@@ -264,8 +280,10 @@ function praise(record: DrillRecord, target: string): string {
   const { deed, lasts } = faultCatalogue[fault];
   const told = rejoinOf(record);
   const rejoin = told === undefined ? '–' : describeTold(told);
-  if (promotion === undefined && record.expected === 'outage')
-    return `nobody took over in the ${watchSeconds} s after ${deed(target)}, as was to be expected (${record.because ?? ''}): the service was out until the undo${kept(record)}; all nodes healthy ${rejoin} after it`;
+  if (record.expected === 'outage') {
+    const later = promotion === undefined ? '' : `, when ${promotion.node} took over`;
+    return `nobody took over in the ${watchSeconds} s after ${deed(target)}, as was to be expected (${record.because ?? ''}): the service was out until the undo${later}${kept(record)}; all nodes healthy ${rejoin} after it`;
+  }
   if (promotion === undefined) {
     const healthy = lasts === 'a-moment' ? 'afterwards' : `${rejoin} after the undo`;
     return `${primary} stayed primary in the ${watchSeconds} s after ${deed(target)}${kept(record)}; all nodes healthy ${healthy}`;
