@@ -19,6 +19,8 @@ export function entryWith({ record, verdict }: JudgedDrill, configuration: strin
   const ledger = record.clients?.ledger;
   const isProven = record.proof !== undefined && record.disturbed === undefined;
   const measured = (value: number | undefined) => (isProven ? orNull(value) : null);
+  // Of an outage that lasts until the undo no time is held against a target.
+  const timely = (value: number | undefined) => (record.expected === 'outage' ? null : orNull(value));
   const seen = (value: number | undefined) => (ledger?.inconclusive.length === 0 ? measured(value) : null);
   return {
     fingerprint: configuration,
@@ -28,18 +30,17 @@ export function entryWith({ record, verdict }: JudgedDrill, configuration: strin
     fault: record.fault,
     outcome: verdict.outcome,
     failover: record.expected === 'failover',
-    rtoSeconds: measured(verdict.rtoSeconds),
-    rtoAtMostSeconds: measured(record.promotion?.between?.most),
+    rtoSeconds: timely(measured(verdict.rtoSeconds) ?? undefined),
+    rtoAtMostSeconds: timely(measured(record.promotion?.between?.most) ?? undefined),
     unpromotedSeconds: measured(unpromotedSeconds(record)),
-    clientRtoSeconds: seen(verdict.clientRtoSeconds),
-    writeOutageSeconds: seen(verdict.writeOutageSeconds),
+    clientRtoSeconds: timely(seen(verdict.clientRtoSeconds) ?? undefined),
+    writeOutageSeconds: timely(seen(verdict.writeOutageSeconds) ?? undefined),
     rejoinSeconds: measured(verdict.rejoinSeconds),
     acknowledgedWrites: orNull(verdict.acknowledgedWrites),
     writesAtRisk: orNull(verdict.writesAtRisk),
     lostWrites: orNull(verdict.lostWrites),
     dualPrimarySeconds: orNull(ledger?.overlapSeconds),
-    // Nobody asked that anybody could write.
-    longestPauseSeconds: record.expected === 'outage' ? null : seen(ledger?.longestPauseSeconds),
+    longestPauseSeconds: timely(seen(ledger?.longestPauseSeconds) ?? undefined),
     // For another reason than its target.
     wrong: wentWrong(record),
   };

@@ -113,7 +113,9 @@ describe('a drill that takes a host away', { timeout: 300_000 }, () => {
       { container: 'near-monitor', role: 'monitor', fellSeconds: expect.any(Number) },
     ]);
     expect(drill.log).toMatch(/near-alpha and near-monitor fell [\d.]+ ms apart, by the clock of their host/);
-    expect(record.promotion).toBeUndefined();
+    // A monitor that is up before its primary has the standby take over once the host is back.
+    if (record.promotion !== undefined)
+      expect(record.promotion.seconds).toBeGreaterThan(record.undoSeconds ?? Number.POSITIVE_INFINITY);
     expect(drill.outputs['lost-writes']).toBe('0');
     expect(await statusOf('apart-monitor')).toBe('Running');
     expect(await hasTraces(near)).toEqual([]);

@@ -74,9 +74,16 @@ describe('a host that took the monitor and the primary', () => {
     );
   });
 
-  it('does not where somebody took over, or all were not', () => {
+  it('passes too where somebody took over once the host was back', () => {
+    const { promotion, final } = passingDrill({});
+    const { outcome, message } = judgeDrill(taken({ promotion, final, undoSeconds: 5 }));
+    expect(outcome, message).toBe('pass');
+    expect(message).toContain('until the undo, when pgaf-replica took over');
+  });
+
+  it('does not where somebody took over before, or all were not', () => {
     const { promotion } = passingDrill({});
-    expect(judgeDrill(taken({ promotion })).outcome).toBe('missed');
+    expect(judgeDrill(taken({ promotion, undoSeconds: 20 })).outcome).toBe('missed');
     expect(judgeDrill(taken({ final: undefined, settledSeconds: undefined })).outcome).toBe('missed');
   });
 
