@@ -7,7 +7,7 @@ host() {
 	[[ $action =~ ^(kill|cut|heal|boot|delay)$ ]] || bad_usage "host: which of kill, cut, heal, boot and delay?"
 	shift
 	if [[ $action == delay ]]; then
-		(($#)) && [[ ${*: -1} =~ ^([0-9]{1,4}(\.[0-9]{1,3})?)ms$ ]] ||
+		[[ $# -gt 0 && ${*: -1} =~ ^([0-9]{1,4}(\.[0-9]{1,3})?)ms$ ]] ||
 			bad_usage "host delay: how long is a round trip, such as 10ms? It comes last."
 		far=${BASH_REMATCH[1]}
 		[[ ! $far =~ ^[0.]+$ ]] || far=0
