@@ -1,5 +1,5 @@
 import type { Formation } from '../formation/formation.ts';
-import { type DoctorFinding, fails, holds, judged, unknown } from './doctor-finding.ts';
+import { type DoctorFinding, fails, holds, judged, type Seen, unknown } from './doctor-finding.ts';
 import type { NamesSeen, Pair } from './pair.ts';
 
 /** What two throwaway containers showed, and what mends it where it is not as the actions need it. Pure. */
@@ -30,11 +30,22 @@ export function pairFindings(pair: Pair, formation: Formation): DoctorFinding[] 
   ];
 }
 
+/** What a throwaway's launch says of the hosts on which the file wants it (throwaway.ts): no right mends that. */
+const noHostTakes = /^(?:hosts|target): no host of /;
+
 function containers({ launched, second }: Pair, project: string): DoctorFinding {
   const id = 'containers';
-  const remedy = `This user must be allowed to make, stop and delete containers in the project ${project}. docs/runner.md tells how to grant that.`;
-  return judged(id, launched, remedy, (first) =>
-    judged(id, second, remedy, (other) => `two were made in ${first.toFixed(1)} s and ${other.toFixed(1)} s`),
+  const remedyOf = (found: Seen<number>) =>
+    found.is === 'refused' && noHostTakes.test(found.why)
+      ? 'Bring one of these hosts back, or name others in the formation file (hosts, target).'
+      : `This user must be allowed to make, stop and delete containers in the project ${project}. docs/runner.md tells how to grant that.`;
+  return judged(id, launched, remedyOf(launched), (first) =>
+    judged(
+      id,
+      second,
+      remedyOf(second),
+      (other) => `two were made in ${first.toFixed(1)} s and ${other.toFixed(1)} s`,
+    ),
   );
 }
 
