@@ -1,6 +1,10 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { labFormation } from '../lab/formations.ts';
-import { eventually, figure, runAction, startAction, statusOf } from '../lab/harness.ts';
+import { eventually, figure, root, runAction, startAction, statusOf } from '../lab/harness.ts';
+import { watchPace } from '../lab/meter.ts';
 import { labNamed, runInTime } from '../lab/named-lab.ts';
 
 /** Which hosts a formation's containers get, what is moved where the file changes, and what is refused before anything is made. */
@@ -230,6 +234,15 @@ describe('what cannot be is refused before anything is made', () => {
         /m3 does not answer, and containers are to be made there or moved; nothing was touched/,
       );
       figure('a host that was just lost is told after', lost.tookMs / 1000);
+      const path = join(mkdtempSync(join(tmpdir(), 'pgha-test-')), 'formation.yml');
+      writeFileSync(path, other({ nodes: [{ name: 'p-other-a', target: 'm3' }, { name: 'p-other-b' }] }));
+      const began = performance.now();
+      const pace = watchPace();
+      const doctor = runInTime(join(root, 'pgha'), ['doctor', '--formation', path]).catch((error) => error);
+      expect((await doctor).stdout).toMatch(/target: no host of m3 takes containers: m3 does not answer/);
+      const tookMs = performance.now() - began;
+      figure('and by the doctor after', tookMs / 1000);
+      expect(tookMs).toBeLessThan(pace.tolerable(6000));
       await eventually('m3 to count as offline', 60_000, async () =>
         /^m3,.*OFFLINE/m.test(await incus('cluster', 'list', '--format', 'csv', '--columns', 'ns')),
       );
