@@ -57,6 +57,7 @@ async function drilled(asleepFor: number) {
       standbys: [standby],
       incus: { remote: 'local', project: 'default', endpoints: Endpoints.only('local') },
     },
+    casualties: { targets: [primary] },
     locks: { places: [], forgo() {}, stand: async () => {}, addNew: async () => {} },
     watch: {
       look: async () => true,
