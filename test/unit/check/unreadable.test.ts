@@ -78,6 +78,7 @@ describe('a monitor that does not answer', () => {
       'sync-standbys-possible',
       'synchronous-replication',
       'failover-possible',
+      'hosts-near-enough',
     ]);
     expect(verdict.outcome).toBe('unhealthy');
     expect(verdict.message).toBe('formation default is not healthy: pgaf-monitor: the container is Stopped');
