@@ -32,8 +32,8 @@ const slowMs = 1500;
 /** That many are tried for one call. */
 const mostRemotes = 3;
 export const queryDeadlineMs = 15_000;
-/** Of what Incus tells: some 20,000 containers on a list (3 to 4 kB each). */
-const mostAnswerBytes = 64 * 1024 * 1024;
+/** Of what Incus tells: some 9,000 containers on a list (3 to 4 kB each). */
+const mostAnswerBytes = 32 * 1024 * 1024;
 
 /** What the client is run with: as it is, or by whichever remote. */
 export type Args = readonly string[] | ((remote: string) => readonly string[]);
