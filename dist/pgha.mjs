@@ -27864,8 +27864,8 @@ const slowMs = 1500;
 /** That many are tried for one call. */
 const mostRemotes = 3;
 const queryDeadlineMs = 15_000;
-/** Of what Incus tells: some 20,000 containers on a list (3 to 4 kB each). */
-const mostAnswerBytes = 64 * 1024 * 1024;
+/** Of what Incus tells: some 9,000 containers on a list (3 to 4 kB each). */
+const mostAnswerBytes = 32 * 1024 * 1024;
 /**
  * The `incus` client with one server and project: its command lines, the REST API, and commands in instances. Every call
  * has a deadline. Messages of failures name the command and what mends it.
