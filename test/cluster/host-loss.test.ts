@@ -169,7 +169,7 @@ function told({ outputs, ...drill }: Finished, what: string): void {
     const value = outputs[`${name}-seconds`];
     if (value) figure(`${about}: ${name}`, Number(value));
   }
-  if (fellApartMs !== undefined) figure(`${about}: ${targets.length} fell apart by, ms`, fellApartMs);
+  if (fellApartMs !== undefined) figure(`${about}: ${targets.length} fell apart by`, fellApartMs, 'ms');
 }
 
 const victims = ['group', 'drill', 'guard', 'both'] as const;
