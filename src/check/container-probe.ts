@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { withoutPasswords } from '../contract/secrecy.ts';
 import { type Formation, type Member, membersOf } from '../formation/formation.ts';
+import clock from '../incus/scripts/monotonic-clock.pl';
 import {
   lastMonitorContact,
   type StandbyMemory,
@@ -71,7 +72,15 @@ export function containerProbe(member: Member, formation: Formation): string[] {
     serverPem,
   ];
   const way = member.role === 'data' ? [members[0].host, String(formation.postgres.port)] : ['', ''];
-  return ['perl', '-e', probe, member.pgdata, ...keeper, ...way, ...members.map(({ host }) => host)];
+  return [
+    'perl',
+    '-e',
+    `${probe}\n${clock}`,
+    member.pgdata,
+    ...keeper,
+    ...way,
+    ...members.map(({ host }) => host),
+  ];
 }
 
 /**

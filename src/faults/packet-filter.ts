@@ -1,4 +1,5 @@
 import type { Incus } from '../incus/incus.ts';
+import clock from '../incus/scripts/monotonic-clock.pl';
 import type { Trace } from './fault.ts';
 import script from './scripts/packet-filter.pl';
 import waiting from './scripts/wait-then-isolate.pl';
@@ -17,7 +18,12 @@ export function filterCommand(filter: Filter): string[] {
 }
 
 /** The same of `isolate`, which waits for its moment (scripts/wait-then-isolate.pl). */
-export const armedFilterCommand = (): string[] => ['perl', '-e', `${script}\n${waiting}`, 'isolate-at'];
+export const armedFilterCommand = (): string[] => [
+  'perl',
+  '-e',
+  [script, waiting, clock].join('\n'),
+  'isolate-at',
+];
 
 /** @throws CommandError when the kernel refuses it, with what it said */
 export async function setFilter(incus: Incus, container: string, filter: Filter): Promise<void> {
