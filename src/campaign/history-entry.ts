@@ -20,7 +20,7 @@ export function entryWith({ record, verdict }: JudgedDrill, configuration: strin
   const isProven = record.proof !== undefined && record.disturbed === undefined;
   const measured = (value: number | undefined) => (isProven ? orNull(value) : null);
   // Of an outage that lasts until the undo no time is held against a target.
-  const timely = (value: number | undefined) => (record.expected === 'outage' ? null : orNull(value));
+  const timely = (value: number | null) => (record.expected === 'outage' ? null : value);
   const seen = (value: number | undefined) => (ledger?.inconclusive.length === 0 ? measured(value) : null);
   return {
     fingerprint: configuration,
@@ -30,17 +30,17 @@ export function entryWith({ record, verdict }: JudgedDrill, configuration: strin
     fault: record.fault,
     outcome: verdict.outcome,
     failover: record.expected === 'failover',
-    rtoSeconds: timely(measured(verdict.rtoSeconds) ?? undefined),
-    rtoAtMostSeconds: timely(measured(record.promotion?.between?.most) ?? undefined),
+    rtoSeconds: timely(measured(verdict.rtoSeconds)),
+    rtoAtMostSeconds: timely(measured(record.promotion?.between?.most)),
     unpromotedSeconds: measured(unpromotedSeconds(record)),
-    clientRtoSeconds: timely(seen(verdict.clientRtoSeconds) ?? undefined),
-    writeOutageSeconds: timely(seen(verdict.writeOutageSeconds) ?? undefined),
+    clientRtoSeconds: timely(seen(verdict.clientRtoSeconds)),
+    writeOutageSeconds: timely(seen(verdict.writeOutageSeconds)),
     rejoinSeconds: measured(verdict.rejoinSeconds),
     acknowledgedWrites: orNull(verdict.acknowledgedWrites),
     writesAtRisk: orNull(verdict.writesAtRisk),
     lostWrites: orNull(verdict.lostWrites),
     dualPrimarySeconds: orNull(ledger?.overlapSeconds),
-    longestPauseSeconds: timely(seen(ledger?.longestPauseSeconds) ?? undefined),
+    longestPauseSeconds: timely(seen(ledger?.longestPauseSeconds)),
     // For another reason than its target.
     wrong: wentWrong(record),
   };

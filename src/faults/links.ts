@@ -7,10 +7,10 @@ import { type Filter, setFilter } from './packet-filter.ts';
 /** Faults of the network, inflicted inside the primary's container and seen from both ends of each link. */
 
 /** Long enough for a second SYN to be lost, too: the kernel sends it after a second. */
-const silenceMs = 1500;
+export const silenceMs = 1500;
 
 /** One direction of a link: attempts from a container at the addresses of another. */
-interface Direction {
+export interface Direction {
   from: string;
   to: string;
   addresses: string[];
@@ -34,17 +34,7 @@ export async function cut(scene: Scene, { target, peers, filterFor }: Cut, signa
     { from: target.name, to: name, addresses: theirs[index]?.addresses ?? [] },
     { from: name, to: target.name, addresses: own },
   ]);
-  // Silence proves something only where there was an answer before.
-  const open = await Promise.all(
-    directions.map(async (direction) => {
-      const answering = (await tried(scene, direction, signal)).filter(({ answered }) => answered > 0);
-      if (answering.length === 0)
-        throw new EnvironmentError(
-          `no address of ${direction.to} answers ${direction.from} even before the cut (${direction.addresses.join(', ') || 'it has none'})`,
-        );
-      return { ...direction, addresses: answering.map(({ address }) => address) };
-    }),
-  );
+  const open = await answeringBefore('the cut', scene, directions, signal);
   const filter = filterFor(theirs.flatMap(({ addresses }) => addresses));
   return {
     inject: () => setFilter(incus, target.name, filter),
@@ -59,7 +49,31 @@ export async function cut(scene: Scene, { target, peers, filterFor }: Cut, signa
   };
 }
 
-async function tried(
+/**
+ * The directions with the addresses that answer: silence proves something only where there was an answer before.
+ * @param what is to come, for people
+ * @throws EnvironmentError where none of one answers
+ */
+export async function answeringBefore(
+  what: string,
+  scene: Scene,
+  directions: readonly Direction[],
+  signal: AbortSignal,
+): Promise<Direction[]> {
+  return await Promise.all(
+    directions.map(async (direction) => {
+      const answering = (await tried(scene, direction, signal)).filter(({ answered }) => answered > 0);
+      if (answering.length === 0)
+        throw new EnvironmentError(
+          `no address of ${direction.to} answers ${direction.from} even before ${what} (${direction.addresses.join(', ') || 'it has none'})`,
+        );
+      return { ...direction, addresses: answering.map(({ address }) => address) };
+    }),
+  );
+}
+
+/** Attempts at each address of a direction, each for silenceMs. Throws as attemptConnections. */
+export async function tried(
   { incus, formation }: Scene,
   { from, addresses }: Direction,
   signal?: AbortSignal,

@@ -77,17 +77,15 @@ export const hostsOnline: Check = {
     const told = new Set<string>();
     const problems = Object.entries(instances).flatMap(([subject, { unheard, location }]): Problem[] => {
       const host = location === undefined || !hosts?.ok ? undefined : hosts.value[location];
-      const found =
-        unheard !== undefined
-          ? silent(observation, formation, { name: subject, unheard, told }, remedies)
-          : location === undefined
-            ? undefined
-            : isStarting(observation, subject)
-              ? starting(location, remedies)
-              : host && host.status !== 'Online'
-                ? shown(location, host, remedies)
-                : undefined;
-      return found === undefined ? [] : [{ subject, ...found }];
+      const found = () => {
+        if (unheard !== undefined)
+          return silent(observation, formation, { name: subject, unheard, told }, remedies);
+        if (location === undefined) return undefined;
+        if (isStarting(observation, subject)) return starting(location, remedies);
+        return host && host.status !== 'Online' ? shown(location, host, remedies) : undefined;
+      };
+      const problem = found();
+      return problem === undefined ? [] : [{ subject, ...problem }];
     });
     // An evacuated host looks like any other where nobody tells of it.
     return problems.length === 0 && hosts !== undefined && !hosts.ok ? undefined : problems;

@@ -153,17 +153,20 @@ function isHung(observation: Observation, node: MonitorNode): boolean {
   );
 }
 
+/** What keeps any member's Postgres from answering. */
+const keptDown: Check['follows'] = {
+  'hosts-online': 'same',
+  'no-interrupted-drill': 'same',
+  'postgres-starts': 'same',
+  'services-run': 'same',
+  'disk-space': 'same',
+};
+
 const monitorReachable: Check = {
   id: 'monitor-reachable',
   meaning: 'without its monitor the formation keeps serving but cannot fail over',
   severity: 'error',
-  follows: {
-    'hosts-online': 'same',
-    'no-interrupted-drill': 'same',
-    'postgres-starts': 'same',
-    'services-run': 'same',
-    'disk-space': 'same',
-  },
+  follows: keptDown,
   problems(observation, formation, asked) {
     const { monitor } = observation;
     if (monitor.ok) return [];
@@ -178,11 +181,7 @@ const nodesReachable: Check = {
   meaning: 'every data node runs a Postgres that answers',
   severity: 'error',
   follows: {
-    'hosts-online': 'same',
-    'no-interrupted-drill': 'same',
-    'postgres-starts': 'same',
-    'services-run': 'same',
-    'disk-space': 'same',
+    ...keptDown,
     'no-maintenance': 'same',
     'wal-agrees': 'same',
     'versions-equal': 'any',

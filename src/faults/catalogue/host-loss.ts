@@ -1,15 +1,11 @@
 import { everyOne } from '../../clock/every-one.ts';
 import { EnvironmentError } from '../../contract/errors.ts';
-import type { Member } from '../../formation/formation.ts';
 import { ArmedFilters } from '../armed-filters.ts';
-import { attemptConnections } from '../connection-attempts.ts';
 import type { Blow, Fallen, Fault, Prepare, Scene, Targets } from '../fault.ts';
+import { answeringBefore, silenceMs, tried } from '../links.ts';
 import { packetFilter } from '../packet-filter.ts';
 import { type PowerSwitch, runSwitch } from '../power-switch.ts';
 import { refuseShared } from '../shared-monitor.ts';
-
-/** Long enough for a second SYN to be lost, too: the kernel sends it after a second. */
-const silenceMs = 1500;
 
 /**
  * As where a machine loses its power: nobody is told, by no packet. So a packet filter comes into force in all containers
@@ -76,32 +72,19 @@ function byPower({ incus }: Scene, { off }: PowerSwitch, silence: Silence): Blow
   };
 }
 
-/** What those who are left hear of the targets: nothing proves anything unless they heard something before. */
+/** What those who are left hear of the targets. */
 async function silenceOf(scene: Scene, targets: Targets, signal: AbortSignal): Promise<Silence> {
-  const { incus, formation, monitor, primary, standbys } = scene;
+  const { incus, monitor, primary, standbys } = scene;
   const survivors = [monitor, primary, ...standbys].filter((each) => !targets.includes(each));
-  const options = { port: formation.postgres.port, times: 1, waitMs: silenceMs };
-  const addresses = new Map(
-    await Promise.all(
-      targets.map(async ({ name }) => [name, (await incus.state(name, signal)).addresses] as const),
-    ),
+  const directions = await Promise.all(
+    targets.map(async ({ name: to }) => {
+      const { addresses } = await incus.state(to, signal);
+      return survivors.map(({ name: from }) => ({ from, to, addresses }));
+    }),
   );
-  const before = async (from: Member) => {
-    const found = await attemptConnections(incus, from.name, [...addresses.values()].flat(), {
-      ...options,
-      signal,
-    });
-    const answering = found.filter(({ answered }) => answered > 0).map(({ address }) => address);
-    const mute = targets.find(({ name }) => !addresses.get(name)?.some((each) => answering.includes(each)));
-    if (mute !== undefined)
-      throw new EnvironmentError(`no address of ${mute.name} answers ${from.name} even before the loss`);
-    return { from: from.name, answering };
-  };
-  const ways = await Promise.all(survivors.map(before));
+  const open = await answeringBefore('the loss', scene, directions.flat(), signal);
   return async () => {
-    const found = await Promise.all(
-      ways.map(({ from, answering }) => attemptConnections(incus, from, answering, options)),
-    );
+    const found = await Promise.all(open.map((direction) => tried(scene, direction)));
     return silenceProof(
       targets.map(({ name }) => name),
       survivors.map(({ name }) => name),

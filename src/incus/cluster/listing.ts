@@ -213,7 +213,7 @@ interface Asking {
 const deadlineAfter = (databaseMs: number) => Math.min(mostOneMs, Math.max(leastOneMs, 3 * databaseMs));
 
 /**
- * Where few matter the server leaves the others out, of which a project may have thousands: each is 3 to 5 kB of an answer.
+ * Where few matter the server leaves the others out, of which a project may have thousands: each is 3 to 4 kB of an answer.
  * A filter is words with spaces between them (Incus, shared/filter), which an instance's name never has.
  */
 function listPath(only: readonly string[] | undefined): string {
