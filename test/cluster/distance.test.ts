@@ -1,6 +1,3 @@
-import { execFile } from 'node:child_process';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { liveSettings } from '../../src/check/live-settings.ts';
 import { observe } from '../../src/check/observe.ts';
@@ -11,8 +8,9 @@ import { openMemberSession } from '../../src/postgres/member-session.ts';
 import type { LiveSettings } from '../../src/prediction/basis.ts';
 import { predict } from '../../src/prediction/prediction.ts';
 import { labFormation } from '../lab/formations.ts';
-import { eventually, figure, inside, loadAverage, root, runAction } from '../lab/harness.ts';
+import { eventually, figure, inside, loadAverage, runAction } from '../lab/harness.ts';
 import { freezeFor, measure, setScene } from '../lab/measured-failover.ts';
+import { host } from './hosts.ts';
 
 /**
  * What the way between hosts costs: a formation whose members are a round trip of PGHA_RTT milliseconds apart (10 by
@@ -28,10 +26,7 @@ const chosen =
 const faults = chosen.split(',') as ('crash-stop' | 'full-cut' | 'monitor-cut' | 'switchover')[];
 
 const incus = new Incus({ remote: 'local', project: 'default' });
-const delay = async (ms: number) =>
-  await promisify(execFile)(join(root, 'lab', 'lab'), ['host', 'delay', 'm1', 'm2', 'm3', `${ms}ms`], {
-    timeout: 60_000,
-  });
+const delay = async (ms: number) => await host('delay', 'm1', 'm2', 'm3', `${ms}ms`);
 
 describe.each(profiles)(`hosts ${roundTripMs} ms apart: %s`, (profile) => {
   const name = profile[0] ?? '';

@@ -1,11 +1,8 @@
-import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { stateFolder } from '../../src/drill/guard.ts';
 import { drillMarkKey } from '../../src/incus/labels.ts';
-import { allContainers, labFormation } from '../lab/formations.ts';
 import {
   becomesHealthy,
   drilled,
@@ -14,35 +11,28 @@ import {
   figure,
   incus,
   loadAverage,
-  root,
   runAction,
   startAction,
 } from '../lab/harness.ts';
 import { random } from '../lab/random.ts';
+import { formationOn, host, provisioned, removeAll } from './hosts.ts';
 
 /**
  * The server that a run goes through is lost, with the host or alone, at any moment. The formation has nothing on that
  * host, so that all of it can be brought back by another.
  */
 
-const [monitor, alpha, beta] = ['ends-monitor', 'ends-alpha', 'ends-beta'];
-const { yaml } = labFormation(12, {
-  formation: 'ends',
-  incus: { remote: 'm1' },
-  monitor: { name: monitor, target: 'm3' },
-  nodes: [
-    { name: alpha, target: 'm2' },
-    { name: beta, target: 'm3' },
-  ],
-});
+const { yaml, monitor, alpha, beta } = formationOn(
+  'ends',
+  { monitor: 'm3', alpha: 'm2', beta: 'm3' },
+  { incus: { remote: 'm1' } },
+);
 
 const seed = Number(process.env['PGHA_SEED'] ?? Date.now() % 1_000_000);
 /** Kills of the drill in all; raised for the closing note. */
 const kills = Number(process.env['PGHA_KILLS'] ?? 1);
 const next = random(seed);
 
-const host = async (...args: string[]) =>
-  await promisify(execFile)(join(root, 'lab', 'lab'), ['host', ...args], { timeout: 170_000 });
 const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
 const instance = async (name: string) =>
   JSON.parse(await incus('query', `m2:/1.0/instances/${name}`)) as {
@@ -65,13 +55,8 @@ const guardLog = () => {
 };
 const leftAt = 'the Incus server of the remote m1 does not answer; going on by m';
 
-beforeAll(async () => {
-  const made = await runAction('provision-pgaf', { formation: yaml });
-  expect(made.code, made.log).toBe(0);
-}, 600_000);
-afterAll(async () => {
-  await Promise.all((await allContainers()).map((name) => incus('delete', '--force', name)));
-}, 200_000);
+beforeAll(() => provisioned({ yaml }), 600_000);
+afterAll(removeAll, 200_000);
 afterEach(async () => {
   await host('heal', 'm1').catch(() => host('boot', 'm1'));
   await becomesHealthy(yaml, 120_000);

@@ -1,8 +1,6 @@
 import { execFile } from 'node:child_process';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { allContainers, labFormation } from '../lab/formations.ts';
 import {
   becomesHealthy,
   eventually,
@@ -10,43 +8,25 @@ import {
   figure,
   incus,
   loadAverage,
-  root,
   runAction,
   statusOf,
 } from '../lab/harness.ts';
 import { watchPace } from '../lab/meter.ts';
+import { formationOn, host, leads, provisioned, removeAll } from './hosts.ts';
 
 /** A cluster that has lost a host, read, checked and left alone. `spread` has a container on each host, `pair` none on m2. */
 
-const spread = formation('spread', { monitor: 'm1', alpha: 'm2', beta: 'm3' });
-const pair = formation('pair', { monitor: 'm3', alpha: 'm3', beta: 'm1' });
+const spreadBy = (remote: string) =>
+  formationOn('spread', { monitor: 'm1', alpha: 'm2', beta: 'm3' }, { incus: { remote } });
+const spread = spreadBy('m1');
+const pair = formationOn('pair', { monitor: 'm3', alpha: 'm3', beta: 'm1' }, { incus: { remote: 'm1' } });
 
-function formation(name: string, on: Record<'monitor' | 'alpha' | 'beta', string>) {
-  const of = (role: keyof typeof on) => ({ name: `${name}-${role}`, target: on[role] });
-  const yaml = (remote: string) =>
-    labFormation(12, {
-      ...{ formation: name, incus: { remote }, monitor: of('monitor') },
-      nodes: [of('alpha'), of('beta')],
-    }).yaml;
-  return { yaml: yaml('m1'), by: yaml, alpha: `${name}-alpha` };
-}
-
-const host = async (...args: string[]) =>
-  await promisify(execFile)(join(root, 'lab', 'lab'), ['host', ...args], { timeout: 170_000 });
 const check = (yaml: string) => runAction('check-formation', { formation: yaml });
 const statusOfHost = async (name: string) => {
   const listed = await incus('query', 'm1:/1.0/cluster/members?recursion=1');
   const hosts = JSON.parse(listed) as { server_name: string; status: string }[];
   return hosts.find(({ server_name: each }) => each === name)?.status;
 };
-/** Has `pair-alpha` be the primary, which is on one host with its monitor: a busy machine may have failed over. */
-async function alphaLeadsPair(): Promise<void> {
-  await becomesHealthy(pair.yaml, 60_000);
-  if ((await check(pair.yaml)).outputs['primary'] === pair.alpha) return;
-  await runAction('failover-drill', { formation: pair.yaml, fault: 'switchover' });
-  await becomesHealthy(pair.yaml, 60_000);
-  expect((await check(pair.yaml)).outputs['primary']).toBe(pair.alpha);
-}
 /** What a check found, of the findings that did not pass. */
 const failed = ({ report }: Finished) =>
   (
@@ -63,16 +43,8 @@ const failed = ({ report }: Finished) =>
     }
   ).formations[0]?.verdict.findings.filter(({ status }) => status === 'fail');
 
-beforeAll(async () => {
-  const made = await Promise.all(
-    [spread, pair].map(({ yaml }) => runAction('provision-pgaf', { formation: yaml })),
-  );
-  expect(made.map(({ code, log }) => (code === 0 ? 'made' : log))).toEqual(['made', 'made']);
-}, 600_000);
-afterAll(async () => {
-  // Side by side: one after the other they took a busy machine more than a minute.
-  await Promise.all((await allContainers()).map((name) => incus('delete', '--force', name)));
-}, 200_000);
+beforeAll(() => provisioned(spread, pair), 600_000);
+afterAll(removeAll, 200_000);
 afterEach(async () => {
   await host('boot', 'm2').catch(() => host('heal', 'm2').catch(() => {}));
   await incus('cluster', 'restore', 'm1:m2', '--force').catch(() => {});
@@ -137,11 +109,11 @@ describe('a host that loses its power', () => {
 
   it('is told as that also where it is the one that is asked: a check goes on by another, a change does not', async () => {
     await host('kill', 'm2');
-    const { code, outputs, log } = await check(spread.by('m2'));
+    const { code, outputs, log } = await check(spreadBy('m2').yaml);
     expect([1, 3]).toContain(code);
     expect(outputs['message']).toContain('its host m2 does not answer');
     expect(log).toMatch(/the Incus server of the remote m2 does not answer; going on by m[13],/);
-    const plan = await runAction('provision-pgaf', { formation: spread.by('m2'), mode: 'plan' });
+    const plan = await runAction('provision-pgaf', { formation: spreadBy('m2').yaml, mode: 'plan' });
     expect([plan.code, plan.outputs['message']]).toEqual([
       3,
       expect.stringContaining(
@@ -152,7 +124,8 @@ describe('a host that loses its power', () => {
 });
 
 it('a host that takes the monitor and the primary with it leaves no failover, which is said with its cause', async () => {
-  await alphaLeadsPair();
+  // It is on one host with its monitor.
+  await leads(pair.yaml, pair.alpha);
   await host('kill', 'm3');
   try {
     const began = performance.now();

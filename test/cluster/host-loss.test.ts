@@ -1,16 +1,12 @@
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { DrillRecord } from '../../src/drill/record.ts';
-import { allContainers, labFormation } from '../lab/formations.ts';
-import { newestGuard } from '../lab/guards.ts';
+import { killThem, victims } from '../lab/guards.ts';
 import {
   becomesHealthy,
+  drilled,
   eventually,
   type Finished,
   figure,
-  incus,
   loadAverage,
   root,
   runAction,
@@ -19,6 +15,7 @@ import {
 } from '../lab/harness.ts';
 import { random } from '../lab/random.ts';
 import { hasTraces } from '../lab/traces.ts';
+import { formationOn, host, leads, provisioned, removeAll } from './hosts.ts';
 
 /**
  * Drills that take a whole host away. `apart` has a container on each host; of `near` the monitor and alpha are on m1.
@@ -28,44 +25,18 @@ const losses = Number(process.env['PGHA_HOST_LOSSES'] ?? 1);
 const kills = Number(process.env['PGHA_KILLS'] ?? 1);
 const seed = Number(process.env['PGHA_SEED'] ?? Date.now() % 1_000_000);
 
-const apart = formation('apart', { monitor: 'm1', alpha: 'm2', beta: 'm3' });
-const near = formation('near', { monitor: 'm1', alpha: 'm1', beta: 'm3' });
-
-function formation(name: string, on: Record<'monitor' | 'alpha' | 'beta', string>) {
-  const of = (role: keyof typeof on) => ({ name: `${name}-${role}`, target: on[role] });
-  const made = labFormation(12, {
-    ...{ formation: name, monitor: of('monitor') },
-    nodes: [of('alpha'), of('beta')],
-  });
-  return {
-    ...made,
-    monitor: `${name}-monitor`,
-    nodes: [`${name}-alpha`, `${name}-beta`] as [string, string],
-  };
-}
-
-const host = async (...args: string[]) =>
-  await promisify(execFile)(join(root, 'lab', 'lab'), ['host', ...args], { timeout: 170_000 });
-
-const drilled = ({ report }: Finished) =>
-  (report as { campaign: { drills: { record: DrillRecord }[] } }).campaign.drills[0]?.record as DrillRecord;
+const apart = formationOn('apart', { monitor: 'm1', alpha: 'm2', beta: 'm3' });
+const near = formationOn('near', { monitor: 'm1', alpha: 'm1', beta: 'm3' });
 
 async function lose(yaml: string, inputs: Record<string, string> = {}): Promise<Finished> {
   return await runAction('failover-drill', { formation: yaml, fault: 'host-loss', ...inputs });
 }
 
-beforeAll(async () => {
-  const made = await Promise.all(
-    [apart, near].map(({ yaml }) => runAction('provision-pgaf', { formation: yaml })),
-  );
-  expect(made.map(({ code, log }) => (code === 0 ? 'made' : log))).toEqual(['made', 'made']);
-}, 600_000);
+beforeAll(() => provisioned(apart, near), 600_000);
 beforeEach(async () => {
   for (const { yaml } of [apart, near]) await becomesHealthy(yaml, 120_000);
 }, 250_000);
-afterAll(async () => {
-  await Promise.all((await allContainers()).map((name) => incus('delete', '--force', name)));
-}, 200_000);
+afterAll(removeAll, 200_000);
 
 const rounds = Array.from({ length: losses }, (_, index) => index + 1);
 
@@ -90,7 +61,7 @@ describe('a drill that takes a host away', { timeout: 300_000 }, () => {
   it.each(rounds)('is survived where the monitor is elsewhere (%i)', async (round) => {
     const drill = await lose(apart.yaml);
     expect(drill.code, drill.log).toBe(0);
-    const record = drilled(drill);
+    const record = drilled(drill.report);
     expect(record.expected).toBe('failover');
     expect(record.targets).toEqual([
       { container: record.primary, role: 'primary', fellSeconds: expect.any(Number) },
@@ -102,10 +73,10 @@ describe('a drill that takes a host away', { timeout: 300_000 }, () => {
   });
 
   it.each(rounds)('ends the service until it is undone where the monitor goes too (%i)', async (round) => {
-    await isPrimary(near.yaml, 'near-alpha');
+    await leads(near.yaml, near.alpha);
     const drill = await lose(near.yaml);
     expect(drill.code, drill.log).toBe(0);
-    const record = drilled(drill);
+    const record = drilled(drill.report);
     expect(record.expected).toBe('outage');
     expect(record.because).toBe('m1 takes the primary, near-alpha, and the monitor with it: no failover');
     expect(record.targets).toEqual([
@@ -125,12 +96,12 @@ describe('a drill that takes a host away', { timeout: 300_000 }, () => {
   it('takes nothing that is needed where it is the host of the standby', async () => {
     const drill = await lose(apart.yaml, { host: 'standby' });
     expect(drill.code, drill.log).toBe(0);
-    expect(drilled(drill)).toMatchObject({ expected: 'none', targets: [{ role: 'standby' }] });
+    expect(drilled(drill.report)).toMatchObject({ expected: 'none', targets: [{ role: 'standby' }] });
     expect(await hasTraces(apart)).toEqual([]);
   });
 
   it('takes its power by the commands that are given, and brings it back', async () => {
-    await isPrimary(apart.yaml, 'apart-alpha');
+    await leads(apart.yaml, apart.alpha);
     const command = (order: string) => switching(order, '--password=hunter22');
     const wrong = await lose(apart.yaml, {
       'power-off-command': command('kill'),
@@ -145,8 +116,8 @@ describe('a drill that takes a host away', { timeout: 300_000 }, () => {
       'power-on-command': switching('boot'),
     });
     expect(drill.code, drill.log).toBe(0);
-    expect(drilled(drill)).toMatchObject({ expected: 'failover', host: 'm2' });
-    expect(drilled(drill).proof).toMatch(/^no TCP connection from .* to apart-alpha was answered/);
+    expect(drilled(drill.report)).toMatchObject({ expected: 'failover', host: 'm2' });
+    expect(drilled(drill.report).proof).toMatch(/^no TCP connection from .* to apart-alpha was answered/);
     expect(await hasTraces(apart)).toEqual([]);
     told(drill, 'power of the host of the primary lost');
   });
@@ -158,17 +129,8 @@ function switching(order: string, ...more: string[]): string {
   return JSON.stringify([...inLab, 'host', order, 'm2', ...more]);
 }
 
-/** It hands over where it is not. */
-async function isPrimary(yaml: string, name: string): Promise<void> {
-  const { outputs } = await runAction('check-formation', { formation: yaml });
-  if (outputs['primary'] === name) return;
-  const moved = await runAction('failover-drill', { formation: yaml, fault: 'switchover' });
-  expect(moved.code, moved.log).toBe(0);
-  await becomesHealthy(yaml, 120_000);
-}
-
-function told({ outputs, ...drill }: Finished, what: string): void {
-  const { fellApartMs, targets = [], rtoTargetSeconds: _, ...record } = drilled({ outputs, ...drill });
+function told({ outputs, report }: Finished, what: string): void {
+  const { fellApartMs, targets = [], rtoTargetSeconds: _, ...record } = drilled(report);
   const about = `${what} (${record.primary}, load ${loadAverage()})`;
   for (const name of ['rto', 'client-rto', 'write-outage', 'rejoin'] as const) {
     const value = outputs[`${name}-seconds`];
@@ -176,8 +138,6 @@ function told({ outputs, ...drill }: Finished, what: string): void {
   }
   if (fellApartMs !== undefined) figure(`${about}: ${targets.length} fell apart by`, fellApartMs, 'ms');
 }
-
-const victims = ['group', 'drill', 'guard', 'both'] as const;
 
 describe(`a drill of a host's loss that is killed (seed ${seed})`, { timeout: 400_000 }, () => {
   const next = random(seed);
@@ -213,28 +173,15 @@ describe(`a drill of a host's loss that is killed (seed ${seed})`, { timeout: 40
   });
 });
 
-/** As the kernel's OOM killer might. A drill that has no guard yet has nothing to undo. */
-async function killThem(
-  victim: (typeof victims)[number],
-  { child }: ReturnType<typeof startAction>,
-): Promise<void> {
-  const drill = child.pid ?? 0;
-  const guard =
-    victim === 'guard' || victim === 'both' ? await newestGuard(root).catch(() => undefined) : undefined;
-  if (guard !== undefined) process.kill(guard, 'SIGKILL');
-  if (victim === 'drill') process.kill(drill, 'SIGKILL');
-  if (victim === 'group' || victim === 'both') process.kill(-drill, 'SIGKILL');
-}
-
 it('is undone after its power was taken by who finds the drill dead', async () => {
-  await isPrimary(apart.yaml, 'apart-alpha');
+  await leads(apart.yaml, apart.alpha);
   const inputs = {
     ...{ formation: apart.yaml, fault: 'host-loss' },
     'power-off-command': switching('kill'),
     'power-on-command': switching('boot'),
   };
   for (const victim of ['group', 'both'] as const) {
-    await isPrimary(apart.yaml, 'apart-alpha');
+    await leads(apart.yaml, apart.alpha);
     const drill = startAction('failover-drill', inputs);
     await drill.says(/^proof:/m);
     await killThem(victim, drill);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type FaultName, faultNames } from '../../src/faults/catalogue.ts';
 import { labFormation } from './formations.ts';
-import { newestGuard } from './guards.ts';
+import { killThem, newestGuard, victims } from './guards.ts';
 import {
   becomesHealthy,
   eventually,
@@ -45,20 +45,6 @@ function borrowedCheckout(): { checkout: string; home: string; remove(): void } 
   for (const name of ['dist', 'actions']) cpSync(join(root, name), join(checkout, name), { recursive: true });
   const home = mkdtempSync(join(folder, 'home-'));
   return { checkout, home, remove: () => rmSync(folder, { recursive: true, force: true }) };
-}
-
-const victims = ['group', 'drill', 'guard', 'both'] as const;
-
-type Drill = ReturnType<typeof startAction>;
-
-/** Kills them, as the kernel's OOM killer might. A drill that has no guard yet has nothing to undo. */
-async function killThem(victim: (typeof victims)[number], { child }: Drill, checkout: string): Promise<void> {
-  const drill = child.pid ?? 0;
-  const guard =
-    victim === 'guard' || victim === 'both' ? await newestGuard(checkout).catch(() => undefined) : undefined;
-  if (guard !== undefined) process.kill(guard, 'SIGKILL');
-  if (victim === 'drill') process.kill(drill, 'SIGKILL');
-  if (victim === 'group' || victim === 'both') process.kill(-drill, 'SIGKILL');
 }
 
 describe(`a drill that is killed (seed ${seed})`, { timeout: 300_000 }, () => {

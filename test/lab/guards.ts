@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { root } from './harness.ts';
+import { root, type startAction } from './harness.ts';
 
 /** Process id of the guard that was started last from a checkout on this lab: the drills of another have theirs. */
 export async function newestGuard(checkout = root): Promise<number> {
@@ -30,4 +30,21 @@ function isOnThisLab(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Who is killed of a drill: its process group, it alone, its guard alone, or both. */
+export const victims = ['group', 'drill', 'guard', 'both'] as const;
+
+/** Kills them, as the kernel's OOM killer might. A drill that has no guard yet has nothing to undo. */
+export async function killThem(
+  victim: (typeof victims)[number],
+  { child }: Pick<ReturnType<typeof startAction>, 'child'>,
+  checkout = root,
+): Promise<void> {
+  const drill = child.pid ?? 0;
+  const guard =
+    victim === 'guard' || victim === 'both' ? await newestGuard(checkout).catch(() => undefined) : undefined;
+  if (guard !== undefined) process.kill(guard, 'SIGKILL');
+  if (victim === 'drill') process.kill(drill, 'SIGKILL');
+  if (victim === 'group' || victim === 'both') process.kill(-drill, 'SIGKILL');
 }
