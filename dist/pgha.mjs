@@ -28283,7 +28283,7 @@ class OthersAnswerError extends UnansweredError {
 /** What takes three times as long as the database is not on its way any more. */
 const deadlineAfter = (databaseMs) => Math.min(mostOneMs, Math.max(leastOneMs, 3 * databaseMs));
 /**
- * Where few matter the server leaves the others out, of which a project may have thousands: each is 3 to 5 kB of an answer.
+ * Where few matter the server leaves the others out, of which a project may have thousands: each is 3 to 4 kB of an answer.
  * A filter is words with spaces between them (Incus, shared/filter), which an instance's name never has.
  */
 function listPath(only) {
@@ -29922,6 +29922,9 @@ function positionOf(location) {
     return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
 }
 
+;// CONCATENATED MODULE: ./build/src/incus/scripts/monotonic-clock.pl.js
+/* harmony default export */ const monotonic_clock_pl = ("# For a script that it is appended to: milliseconds of the kernel's monotonic clock, which all containers of a host share (no\n# container of Incus has a time namespace of its own). perl-base has no Time::HiRes, so the kernel is asked by the number\n# that clock_gettime has on each machine (asm/unistd.h); undef on others.\nuse strict;\nuse warnings;\n\nsub monotonic_ms {\n  require POSIX;\n  my %numbers = (x86_64 => 228, aarch64 => 113, riscv64 => 113, ppc64le => 246, s390x => 260);\n  my $number = length(pack \"l!\", 0) == 8 ? $numbers{(POSIX::uname())[4]} : undef;\n  return unless $number;\n  my $bytes = pack \"l! l!\", 0, 0;\n  # CLOCK_MONOTONIC\n  return unless syscall($number, 1, $bytes) == 0;\n  my ($seconds, $nanoseconds) = unpack \"l! l!\", $bytes;\n  return $seconds * 1000 + $nanoseconds / 1e6;\n}\n\n1;\n");
+
 ;// CONCATENATED MODULE: ./build/src/member/keeper-state.js
 /**
  * A keeper fences its primary only when it remembers that it once saw a standby while the monitor was away
@@ -30063,9 +30066,10 @@ d /tmp/pg_autoctl 0700 postgres postgres -
 `;
 
 ;// CONCATENATED MODULE: ./build/src/check/scripts/container-probe.pl.js
-/* harmony default export */ const container_probe_pl = ("# Prints `key hex` lines. Constant text in perl-base, which every Debian and Ubuntu has; what varies comes as\n# arguments: data directory, the keeper's state file and how much of it to read, unit, its file, the certificate's file\n# where the keeper names no other, the monitor's host and port where the way there is to be timed, or two empty ones, then the\n# members' hosts. Files of postgres are read as postgres: a link in its\n# folders leads to nothing but what is its own.\nuse strict; use Socket; use Socket qw(getaddrinfo getnameinfo SOCK_STREAM NI_NUMERICHOST NI_NAMEREQD NIx_NOSERV);\nuse Errno qw(ECONNREFUSED); use Fcntl; use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);\nmy ($pgdata, $state, $state_bytes, $unit, $unit_path, $pem_path, $monitor, $port, @hosts) = @ARGV;\n$ENV{LC_ALL} = \"C\";\nsub report { print \"$_[0] \", unpack(\"H*\", $_[1]), \"\\n\" }\nsub start { my @c = @_; my $pid = open(my $out, \"-|\"); defined $pid or return;\n  if (!$pid) { open(STDERR, \">\", \"/dev/null\"); exec @c or exit 1 } $out }\nsub rest { my $f = shift; return \"\" unless $f; local $/; my $t = <$f>; close $f; defined $t ? $t : \"\" }\nsub content { open(my $f, \"<\", $_[0]) or return \"\"; read($f, my $t, $_[1]); $t // \"\" }\nreport(\"clock\", rest(start(\"date\", \"+%s.%N\")));\nmy $service = start(\"systemctl\", \"show\", $unit, \"--property=ActiveState,UnitFileState,NRestarts\");\nmy $disk = start(\"stat\", \"-f\", \"-c\", \"%S %b %a %c %d\", $pgdata);\nmy $packages = start(\"dpkg-query\", \"-W\", \"-f\", '${db:Status-Status} ${Package} ${Version}\\n', \"postgresql-[0-9]*\", \"pg-auto-failover-cli\", \"libpq5\");\nmy $addresses = start(\"ip\", \"-o\", \"addr\", \"show\", \"scope\", \"global\");\nreport(\"unit\", content($unit_path, 65536));\nsub certificate { ($_[0] // \"\") =~ /(-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----)/s ? $1 : undef }\nmy $pem = certificate(content($pem_path, 262144));\nmy (undef, undef, $uid, $gid) = getpwnam(\"postgres\");\nif (defined $uid) {\n  my @root = ($>, $));\n  $) = \"$gid $gid\"; $> = $uid;\n  my $config = \"/var/lib/postgresql/.config/pg_autoctl$pgdata/pg_autoctl.cfg\";\n  # pg_autoctl writes it in place: for a moment it is empty.\n  for (1 .. 5) { last if -s $config || ! -f $config; select(undef, undef, undef, 0.1) }\n  if (open(my $file, \"<\", $config)) { read($file, my $text, 262144); report(\"keeper\", $text // \"\");\n    $pem = certificate(content($1, 262144)) if ($text // \"\") =~ m{^cert_file *= *(/\\S+)}m && $1 ne $pem_path }\n  elsif (!$!{ENOENT} && !$!{ENOTDIR}) { report(\"unread\", \"$!\") }\n  report(\"state\", content($state, $state_bytes));\n  my ($pid) = content(\"$pgdata/postmaster.pid\", 100) =~ /^(\\d+)\\n/;\n  $> = $root[0]; $) = $root[1];\n  if ($pid) {\n    my ($limit) = content(\"/proc/$pid/limits\", 8192) =~ /^Max open files +(\\S+)/m;\n    my ($possible) = content(\"/proc/1/limits\", 8192) =~ /^Max open files +\\S+ +(\\S+)/m;\n    report(\"nofile\", \"$limit $possible\") if defined $limit && defined $possible;\n  }\n}\nreport(\"certificate\", $pem) if defined $pem;\nfor my $host (@hosts) {\n  my ($e, @found) = getaddrinfo($host, \"\", { socktype => SOCK_STREAM });\n  my (@numbers, @names);\n  for (@found) {\n    my (undef, $number) = getnameinfo($_->{addr}, NI_NUMERICHOST, NIx_NOSERV);\n    my ($failed, $name) = getnameinfo($_->{addr}, NI_NAMEREQD, NIx_NOSERV);\n    push @numbers, $number; push @names, $failed ? \"\" : $name;\n  }\n  report(\"name\", join(\" \", $host, join(\",\", @numbers), join(\",\", @names)));\n}\n# A round trip: how long TCP takes to be answered, if only by a refusal. The least of three, as this machine may be busy,\n# and one where it is next to nothing.\nif ($monitor ne \"\") {\n  my ($e, $at) = getaddrinfo($monitor, $port, { socktype => SOCK_STREAM });\n  my ($least, $until) = (undef, clock_gettime(CLOCK_MONOTONIC) + 1);\n  for (1 .. ($at ? 3 : 0)) {\n    socket(my $s, $at->{family}, SOCK_STREAM, 0) or last;\n    fcntl($s, F_SETFL, O_NONBLOCK);\n    my $from = clock_gettime(CLOCK_MONOTONIC);\n    if (!connect($s, $at->{addr})) {\n      last if !$!{EINPROGRESS};\n      vec(my $w = \"\", fileno $s, 1) = 1;\n      last if $until <= $from || !select(undef, $w, undef, $until - $from);\n    }\n    my $took = clock_gettime(CLOCK_MONOTONIC) - $from;\n    my $error = unpack(\"i\", getsockopt($s, SOL_SOCKET, SO_ERROR));\n    last if $error && $error != ECONNREFUSED();\n    $least = $took if !defined $least || $took < $least;\n    last if $least < 0.001;\n  }\n  report(\"way\", 1000 * $least) if defined $least;\n}\nreport(\"addresses\", rest($addresses));\nreport(\"service\", rest($service));\nreport(\"disk\", rest($disk));\nreport(\"packages\", rest($packages));\nexit 0;\n");
+/* harmony default export */ const container_probe_pl = ("# Prints `key hex` lines. Constant text in perl-base, which every Debian and Ubuntu has; what varies comes as\n# arguments: data directory, the keeper's state file and how much of it to read, unit, its file, the certificate's file\n# where the keeper names no other, the monitor's host and port where the way there is to be timed, or two empty ones, then the\n# members' hosts. Files of postgres are read as postgres: a link in its\n# folders leads to nothing but what is its own.\nuse strict; use Socket; use Socket qw(getaddrinfo getnameinfo SOCK_STREAM NI_NUMERICHOST NI_NAMEREQD NIx_NOSERV);\nuse Errno qw(ECONNREFUSED); use Fcntl;\nmy ($pgdata, $state, $state_bytes, $unit, $unit_path, $pem_path, $monitor, $port, @hosts) = @ARGV;\n$ENV{LC_ALL} = \"C\";\nsub report { print \"$_[0] \", unpack(\"H*\", $_[1]), \"\\n\" }\nsub start { my @c = @_; my $pid = open(my $out, \"-|\"); defined $pid or return;\n  if (!$pid) { open(STDERR, \">\", \"/dev/null\"); exec @c or exit 1 } $out }\nsub rest { my $f = shift; return \"\" unless $f; local $/; my $t = <$f>; close $f; defined $t ? $t : \"\" }\nsub content { open(my $f, \"<\", $_[0]) or return \"\"; read($f, my $t, $_[1]); $t // \"\" }\nreport(\"clock\", rest(start(\"date\", \"+%s.%N\")));\nmy $service = start(\"systemctl\", \"show\", $unit, \"--property=ActiveState,UnitFileState,NRestarts\");\nmy $disk = start(\"stat\", \"-f\", \"-c\", \"%S %b %a %c %d\", $pgdata);\nmy $packages = start(\"dpkg-query\", \"-W\", \"-f\", '${db:Status-Status} ${Package} ${Version}\\n', \"postgresql-[0-9]*\", \"pg-auto-failover-cli\", \"libpq5\");\nmy $addresses = start(\"ip\", \"-o\", \"addr\", \"show\", \"scope\", \"global\");\nreport(\"unit\", content($unit_path, 65536));\nsub certificate { ($_[0] // \"\") =~ /(-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----)/s ? $1 : undef }\nmy $pem = certificate(content($pem_path, 262144));\nmy (undef, undef, $uid, $gid) = getpwnam(\"postgres\");\nif (defined $uid) {\n  my @root = ($>, $));\n  $) = \"$gid $gid\"; $> = $uid;\n  my $config = \"/var/lib/postgresql/.config/pg_autoctl$pgdata/pg_autoctl.cfg\";\n  # pg_autoctl writes it in place: for a moment it is empty.\n  for (1 .. 5) { last if -s $config || ! -f $config; select(undef, undef, undef, 0.1) }\n  if (open(my $file, \"<\", $config)) { read($file, my $text, 262144); report(\"keeper\", $text // \"\");\n    $pem = certificate(content($1, 262144)) if ($text // \"\") =~ m{^cert_file *= *(/\\S+)}m && $1 ne $pem_path }\n  elsif (!$!{ENOENT} && !$!{ENOTDIR}) { report(\"unread\", \"$!\") }\n  report(\"state\", content($state, $state_bytes));\n  my ($pid) = content(\"$pgdata/postmaster.pid\", 100) =~ /^(\\d+)\\n/;\n  $> = $root[0]; $) = $root[1];\n  if ($pid) {\n    my ($limit) = content(\"/proc/$pid/limits\", 8192) =~ /^Max open files +(\\S+)/m;\n    my ($possible) = content(\"/proc/1/limits\", 8192) =~ /^Max open files +\\S+ +(\\S+)/m;\n    report(\"nofile\", \"$limit $possible\") if defined $limit && defined $possible;\n  }\n}\nreport(\"certificate\", $pem) if defined $pem;\nfor my $host (@hosts) {\n  my ($e, @found) = getaddrinfo($host, \"\", { socktype => SOCK_STREAM });\n  my (@numbers, @names);\n  for (@found) {\n    my (undef, $number) = getnameinfo($_->{addr}, NI_NUMERICHOST, NIx_NOSERV);\n    my ($failed, $name) = getnameinfo($_->{addr}, NI_NAMEREQD, NIx_NOSERV);\n    push @numbers, $number; push @names, $failed ? \"\" : $name;\n  }\n  report(\"name\", join(\" \", $host, join(\",\", @numbers), join(\",\", @names)));\n}\n# A round trip: how long TCP takes to be answered, if only by a refusal. The least of three, as this machine may be busy,\n# and one where it is next to nothing. By monotonic-clock.pl, which is appended.\nif ($monitor ne \"\" && defined monotonic_ms()) {\n  my ($e, $at) = getaddrinfo($monitor, $port, { socktype => SOCK_STREAM });\n  my ($least, $until) = (undef, monotonic_ms() + 1000);\n  for (1 .. ($at ? 3 : 0)) {\n    socket(my $s, $at->{family}, SOCK_STREAM, 0) or last;\n    fcntl($s, F_SETFL, O_NONBLOCK);\n    my $from = monotonic_ms();\n    if (!connect($s, $at->{addr})) {\n      last if !$!{EINPROGRESS};\n      vec(my $w = \"\", fileno $s, 1) = 1;\n      last if $until <= $from || !select(undef, $w, undef, ($until - $from) / 1000);\n    }\n    my $took = monotonic_ms() - $from;\n    my $error = unpack(\"i\", getsockopt($s, SOL_SOCKET, SO_ERROR));\n    last if $error && $error != ECONNREFUSED();\n    $least = $took if !defined $least || $took < $least;\n    last if $least < 1;\n  }\n  report(\"way\", $least) if defined $least;\n}\nreport(\"addresses\", rest($addresses));\nreport(\"service\", rest($service));\nreport(\"disk\", rest($disk));\nreport(\"packages\", rest($packages));\nexit 0;\n");
 
 ;// CONCATENATED MODULE: ./build/src/check/container-probe.js
+
 
 
 
@@ -30084,7 +30088,15 @@ function containerProbe(member, formation) {
         serverPem,
     ];
     const way = member.role === 'data' ? [members[0].host, String(formation.postgres.port)] : ['', ''];
-    return ['perl', '-e', container_probe_pl, member.pgdata, ...keeper, ...way, ...members.map(({ host }) => host)];
+    return [
+        'perl',
+        '-e',
+        `${container_probe_pl}\n${monotonic_clock_pl}`,
+        member.pgdata,
+        ...keeper,
+        ...way,
+        ...members.map(({ host }) => host),
+    ];
 }
 /**
  * @param output what the probe printed
@@ -33629,16 +33641,17 @@ const hostsOnline = {
         const told = new Set();
         const problems = Object.entries(instances).flatMap(([subject, { unheard, location }]) => {
             const host = location === undefined || !hosts?.ok ? undefined : hosts.value[location];
-            const found = unheard !== undefined
-                ? hosts_silent(observation, formation, { name: subject, unheard, told }, remedies)
-                : location === undefined
-                    ? undefined
-                    : isStarting(observation, subject)
-                        ? starting(location, remedies)
-                        : host && host.status !== 'Online'
-                            ? hosts_shown(location, host, remedies)
-                            : undefined;
-            return found === undefined ? [] : [{ subject, ...found }];
+            const found = () => {
+                if (unheard !== undefined)
+                    return hosts_silent(observation, formation, { name: subject, unheard, told }, remedies);
+                if (location === undefined)
+                    return undefined;
+                if (isStarting(observation, subject))
+                    return starting(location, remedies);
+                return host && host.status !== 'Online' ? hosts_shown(location, host, remedies) : undefined;
+            };
+            const problem = found();
+            return problem === undefined ? [] : [{ subject, ...problem }];
         });
         // An evacuated host looks like any other where nobody tells of it.
         return problems.length === 0 && hosts !== undefined && !hosts.ok ? undefined : problems;
@@ -33859,9 +33872,10 @@ const briefFreeze = {
 /* harmony default export */ const packet_filter_pl = ("# Packets dropped inside a container, by one nftables table of ours in the container's own network namespace:\n# nothing of the host or of another container is touched, one deletion undoes it, and a restart of the\n# container takes it away by itself.\n#\n# No image has the tool nft, so a few lines of perl (perl-base is part of every Debian and Ubuntu) speak the\n# kernel's protocol themselves: linux/netfilter/nfnetlink.h and nf_tables.h, whose numbers these are. A batch\n# is done whole or not at all.\n#\n# Why not blackhole routes: they fail the node's own connections at once (EINVAL), as no lost packet would, and\n# a keeper that need not wait for its time-outs fences itself by another clock (docs/timings.md, link down).\nuse strict; use Socket qw(:DEFAULT inet_pton);\nmy ($order, @args) = @ARGV;\nmy $waits = $order eq \"isolate-at\";\n$order = \"isolate\" if $waits;\nmy ($table, $sequence, @batch, %asked) = (\"pgha_drill\", 0);\n# What is printed just before the end may get lost, so the end comes a little later.\nsub fail { print STDERR \"packet filter: @_\\n\"; select(undef, undef, undef, 0.1); exit 1 }\n\nsub attribute { my ($type, $value) = @_;\n  pack(\"S S a*\", 4 + length $value, $type, $value) . \"\\0\" x (-length($value) % 4) }\nsub nested { my $type = shift; attribute(0x8000 | $type, join \"\", @_) }\nsub text { attribute($_[0], \"$_[1]\\0\") }\nsub number { attribute($_[0], pack \"N\", $_[1]) }\n\nsub message { my ($type, $flags, $family, $resource, @attributes) = @_;\n  my $body = pack(\"C C n\", $family, 0, $resource) . join \"\", @attributes;\n  push @batch, pack(\"L S S L L\", 16 + length $body, $type, 1 | $flags, ++$sequence, 0) . $body;\n  return $sequence }\n# NFNL_SUBSYS_NFTABLES, NLM_F_ACK, NFPROTO_INET\nsub nft { my ($kind, $flags, @attributes) = @_;\n  $asked{message(0xa00 | $kind, 4 | $flags, 1, 0, @attributes)} = 1 }\nsub remove_table { nft(2, 0, text(1, $table)) }\nsub add_table { nft(0, 0x400, text(1, $table)) }\n# Before connection tracking and every other filter: priority -300.\nsub add_chain { my ($name, $hook) = @_; nft(3, 0x400, text(1, $table), text(3, $name),\n  nested(4, number(1, $hook), number(2, 0xfffffed4)), text(7, \"filter\")) }\n\nsub expression { my ($name, @data) = @_; nested(1, text(1, $name), nested(2, @data)) }\nsub meta { expression(\"meta\", number(1, 1), number(2, $_[0])) }\nsub compare { my ($differs, $value) = @_;\n  expression(\"cmp\", number(1, 1), number(2, $differs), nested(3, attribute(1, $value))) }\nsub payload { my ($offset, $length) = @_;\n  expression(\"payload\", number(1, 1), number(2, 1), number(3, $offset), number(4, $length)) }\nsub one_in { expression(\"numgen\", number(1, 1), number(2, $_[0]), number(3, 1)) . compare(0, pack \"L\", 0) }\n# NF_DROP\nsub dropped { expression(\"immediate\", number(1, 0), nested(2, nested(2, number(1, 0)))) }\nsub add_rule { my ($chain, @expressions) = @_;\n  nft(6, 0xc00, text(1, $table), text(2, $chain), nested(4, @expressions, dropped())) }\n\n# Every packet but those of the loopback interface (its index is 1 everywhere).\nsub outside { my $chain = shift; return meta($chain eq \"in\" ? 4 : 5) . compare(1, pack \"L\", 1) }\n# A dropped datagram would tell its sender (EPERM), so that a name look-up failed at once. As nothing comes in,\n# what goes out is not answered either, and is as lost as it looks.\nsub not_udp { return meta(16) . compare(1, pack \"C\", 17) }\nsub address { my ($chain, $address) = @_;\n  my $is6 = $address =~ /:/;\n  my $bytes = inet_pton($is6 ? AF_INET6 : AF_INET, $address) or fail(\"$address is no address\");\n  my $offset = $chain eq \"in\" ? ($is6 ? 8 : 12) : ($is6 ? 24 : 16);\n  return meta(15) . compare(0, pack \"C\", $is6 ? 10 : 2) . payload($offset, length $bytes) . compare(0, $bytes) }\n\nmy $netlink;\nif (!socket($netlink, 16, 3, 12)) {\n  exit 0 if $order eq \"lift\";\n  fail(\"the host's kernel has no nf_tables: $!\");\n}\nsetsockopt($netlink, SOL_SOCKET, SO_RCVTIMEO, pack \"l! l!\", 5, 0);\nmessage(0x10, 0, 0, 10);\nif ($order eq \"lift\") { remove_table() }\nelse {\n  # Whatever table of that name there is, it is replaced.\n  add_table(); remove_table(); add_table();\n  for ([\"in\", 0], [\"out\", 3]) {\n    my ($chain, $hook) = @$_;\n    add_chain($chain, $hook);\n    my @polite = $chain eq \"out\" ? not_udp() : ();\n    if ($order eq \"block\") { add_rule($chain, address($chain, $_)) for @args }\n    elsif ($order eq \"isolate\") { add_rule($chain, outside($chain), @polite) }\n    elsif ($order eq \"lose\") { add_rule($chain, outside($chain), @polite, one_in($args[0])) }\n    else { fail(\"$order is no order\") }\n  }\n}\nmessage(0x11, 0, 0, 10);\nwait_for_the_moment() if $waits;\nmy $before = $waits ? told() : \"\";\nsend($netlink, join(\"\", @batch), 0) or fail(\"$!\");\nwhile (%asked) {\n  defined recv($netlink, my $answer, 65536, 0) or fail(\"the kernel did not answer: $!\");\n  while (length $answer) {\n    my ($length, $type, undef, $of, undef, $error) = unpack \"L S S L L l\", $answer;\n    $answer = substr $answer, ($length + 3) & ~3;\n    next unless $type == 2;\n    delete $asked{$of};\n    next unless $error;\n    $! = -$error;\n    # ENOENT: there was no table; EOPNOTSUPP: nor could there be one.\n    exit 0 if $order eq \"lift\" && ($! == 2 || $! == 95);\n    fail(\"the host's kernel refused (step $of): $!\");\n  }\n}\nif ($waits) {\n  print \"fell $before \", told(), \"\\n\";\n  # Until whoever ordered it has read that.\n  1 while defined <STDIN>;\n}\nprint \"lifted\\n\" if $order eq \"lift\";\n");
 
 ;// CONCATENATED MODULE: ./build/src/faults/scripts/wait-then-isolate.pl.js
-/* harmony default export */ const wait_then_isolate_pl = ("# Run behind packet-filter.pl's preparations: waits for its moment with everything ready, so that several containers of a\n# host fall within a millisecond of each other. Orders come by standard input, one a line; its end, as when the drill has\n# been killed, ends this without having done anything.\n#\n# All containers of a host share its monotonic clock (no container of Incus has a time namespace of its own). perl-base\n# has no Time::HiRes, so the kernel is asked by the number that clock_gettime has on each machine (asm/unistd.h).\nuse strict;\nuse warnings;\n\nsub clock {\n  require POSIX;\n  my %numbers = (x86_64 => 228, aarch64 => 113, riscv64 => 113, ppc64le => 246, s390x => 260);\n  my $number = length(pack \"l!\", 0) == 8 ? $numbers{(POSIX::uname())[4]} : undef;\n  return unless $number;\n  my $bytes = pack \"l! l!\", 0, 0;\n  # CLOCK_MONOTONIC\n  return unless syscall($number, 1, $bytes) == 0;\n  my ($seconds, $nanoseconds) = unpack \"l! l!\", $bytes;\n  return $seconds * 1000 + $nanoseconds / 1e6;\n}\nsub told { my $clock = clock(); return defined $clock ? sprintf(\"%.3f\", $clock) : \"none\" }\nsub wait_for_the_moment {\n  $| = 1;\n  while (1) {\n    print \"clock \", told(), \"\\n\";\n    my $order = <STDIN>;\n    exit 0 unless defined $order;\n    next if $order eq \"clock\\n\";\n    exit 1 unless $order =~ /^at (none|[\\d.]+)$/;\n    my ($at, $clock) = ($1, clock());\n    if ($at ne \"none\" && defined $clock) {\n      my $left = $at - $clock;\n      # Longer is nobody's meaning.\n      exit 1 if $left > 10_000;\n      select(undef, undef, undef, ($left - 3) / 1000) if $left > 3;\n      # The last stretch is not slept through: a sleeper is woken when there is time.\n      1 while clock() < $at;\n    }\n    return;\n  }\n}\n");
+/* harmony default export */ const wait_then_isolate_pl = ("# Run behind packet-filter.pl's preparations: waits for its moment with everything ready, so that several containers of a\n# host fall within a millisecond of each other. Orders come by standard input, one a line; its end, as when the drill has\n# been killed, ends this without having done anything.\n#\n# The clock is that of monotonic-clock.pl, which is appended: all containers of a host share it.\nuse strict;\nuse warnings;\n\nsub told { my $clock = monotonic_ms(); return defined $clock ? sprintf(\"%.3f\", $clock) : \"none\" }\nsub wait_for_the_moment {\n  $| = 1;\n  while (1) {\n    print \"clock \", told(), \"\\n\";\n    my $order = <STDIN>;\n    exit 0 unless defined $order;\n    next if $order eq \"clock\\n\";\n    exit 1 unless $order =~ /^at (none|[\\d.]+)$/;\n    my ($at, $clock) = ($1, monotonic_ms());\n    if ($at ne \"none\" && defined $clock) {\n      my $left = $at - $clock;\n      # Longer is nobody's meaning.\n      exit 1 if $left > 10_000;\n      select(undef, undef, undef, ($left - 3) / 1000) if $left > 3;\n      # The last stretch is not slept through: a sleeper is woken when there is time.\n      1 while monotonic_ms() < $at;\n    }\n    return;\n  }\n}\n");
 
 ;// CONCATENATED MODULE: ./build/src/faults/packet-filter.js
+
 
 
 const deadlineMs = 15_000;
@@ -33875,7 +33889,12 @@ function filterCommand(filter) {
     return [...perl, 'lose', String(filter.loseOneIn)];
 }
 /** The same of `isolate`, which waits for its moment (scripts/wait-then-isolate.pl). */
-const armedFilterCommand = () => ['perl', '-e', `${packet_filter_pl}\n${wait_then_isolate_pl}`, 'isolate-at'];
+const armedFilterCommand = () => [
+    'perl',
+    '-e',
+    [packet_filter_pl, wait_then_isolate_pl, monotonic_clock_pl].join('\n'),
+    'isolate-at',
+];
 /** @throws CommandError when the kernel refuses it, with what it said */
 async function setFilter(incus, container, filter) {
     await incus.exec(container, filterCommand(filter), { deadlineMs });
@@ -33939,13 +33958,7 @@ async function links_cut(scene, { target, peers, filterFor }, signal) {
         { from: target.name, to: name, addresses: theirs[index]?.addresses ?? [] },
         { from: name, to: target.name, addresses: own },
     ]);
-    // Silence proves something only where there was an answer before.
-    const open = await Promise.all(directions.map(async (direction) => {
-        const answering = (await links_tried(scene, direction, signal)).filter(({ answered }) => answered > 0);
-        if (answering.length === 0)
-            throw new EnvironmentError(`no address of ${direction.to} answers ${direction.from} even before the cut (${direction.addresses.join(', ') || 'it has none'})`);
-        return { ...direction, addresses: answering.map(({ address }) => address) };
-    }));
+    const open = await answeringBefore('the cut', scene, directions, signal);
     const filter = filterFor(theirs.flatMap(({ addresses }) => addresses));
     return {
         inject: () => setFilter(incus, target.name, filter),
@@ -33955,6 +33968,20 @@ async function links_cut(scene, { target, peers, filterFor }, signal) {
         },
     };
 }
+/**
+ * The directions with the addresses that answer: silence proves something only where there was an answer before.
+ * @param what is to come, for people
+ * @throws EnvironmentError where none of one answers
+ */
+async function answeringBefore(what, scene, directions, signal) {
+    return await Promise.all(directions.map(async (direction) => {
+        const answering = (await links_tried(scene, direction, signal)).filter(({ answered }) => answered > 0);
+        if (answering.length === 0)
+            throw new EnvironmentError(`no address of ${direction.to} answers ${direction.from} even before ${what} (${direction.addresses.join(', ') || 'it has none'})`);
+        return { ...direction, addresses: answering.map(({ address }) => address) };
+    }));
+}
+/** Attempts at each address of a direction, each for silenceMs. Throws as attemptConnections. */
 async function links_tried({ incus, formation }, { from, addresses }, signal) {
     if (addresses.length === 0)
         return [];
@@ -34350,8 +34377,6 @@ const ofOneFormation = (prepare) => async (scene, targets, signal) => {
 
 
 
-/** Long enough for a second SYN to be lost, too: the kernel sends it after a second. */
-const host_loss_silenceMs = 1500;
 /**
  * As where a machine loses its power: nobody is told, by no packet. So a packet filter comes into force in all containers
  * at one moment of their host's clock, and they are stopped behind it. With a switch, it is the power itself that goes.
@@ -34408,26 +34433,17 @@ function byPower({ incus }, { off }, silence) {
         proof: silence,
     };
 }
-/** What those who are left hear of the targets: nothing proves anything unless they heard something before. */
+/** What those who are left hear of the targets. */
 async function silenceOf(scene, targets, signal) {
-    const { incus, formation, monitor, primary, standbys } = scene;
+    const { incus, monitor, primary, standbys } = scene;
     const survivors = [monitor, primary, ...standbys].filter((each) => !targets.includes(each));
-    const options = { port: formation.postgres.port, times: 1, waitMs: host_loss_silenceMs };
-    const addresses = new Map(await Promise.all(targets.map(async ({ name }) => [name, (await incus.state(name, signal)).addresses])));
-    const before = async (from) => {
-        const found = await attemptConnections(incus, from.name, [...addresses.values()].flat(), {
-            ...options,
-            signal,
-        });
-        const answering = found.filter(({ answered }) => answered > 0).map(({ address }) => address);
-        const mute = targets.find(({ name }) => !addresses.get(name)?.some((each) => answering.includes(each)));
-        if (mute !== undefined)
-            throw new EnvironmentError(`no address of ${mute.name} answers ${from.name} even before the loss`);
-        return { from: from.name, answering };
-    };
-    const ways = await Promise.all(survivors.map(before));
+    const directions = await Promise.all(targets.map(async ({ name: to }) => {
+        const { addresses } = await incus.state(to, signal);
+        return survivors.map(({ name: from }) => ({ from, to, addresses }));
+    }));
+    const open = await answeringBefore('the loss', scene, directions.flat(), signal);
     return async () => {
-        const found = await Promise.all(ways.map(({ from, answering }) => attemptConnections(incus, from, answering, options)));
+        const found = await Promise.all(open.map((direction) => links_tried(scene, direction)));
         return silenceProof(targets.map(({ name }) => name), survivors.map(({ name }) => name), found.flat().reduce((sum, { answered }) => sum + answered, 0));
     };
 }
@@ -34435,7 +34451,7 @@ async function silenceOf(scene, targets, signal) {
 function silenceProof(lost, survivors, answers) {
     if (answers > 0)
         return undefined;
-    return `no TCP connection from ${survivors.join(', ')} to ${lost.join(', ')} was answered within ${host_loss_silenceMs / 1000} s`;
+    return `no TCP connection from ${survivors.join(', ')} to ${lost.join(', ')} was answered within ${silenceMs / 1000} s`;
 }
 const hostLoss = {
     does: "every container of the formation on the primary's host goes at one moment and in silence, as where the host loses its power (the input `host` names another host)",
@@ -36281,17 +36297,19 @@ function isHung(observation, node) {
         isSilent(observation, node) &&
         [...writableStates, 'secondary'].includes(node.reportedState));
 }
+/** What keeps any member's Postgres from answering. */
+const keptDown = {
+    'hosts-online': 'same',
+    'no-interrupted-drill': 'same',
+    'postgres-starts': 'same',
+    'services-run': 'same',
+    'disk-space': 'same',
+};
 const monitorReachable = {
     id: 'monitor-reachable',
     meaning: 'without its monitor the formation keeps serving but cannot fail over',
     severity: 'error',
-    follows: {
-        'hosts-online': 'same',
-        'no-interrupted-drill': 'same',
-        'postgres-starts': 'same',
-        'services-run': 'same',
-        'disk-space': 'same',
-    },
+    follows: keptDown,
     problems(observation, formation, asked) {
         const { monitor } = observation;
         if (monitor.ok)
@@ -36307,11 +36325,7 @@ const nodesReachable = {
     meaning: 'every data node runs a Postgres that answers',
     severity: 'error',
     follows: {
-        'hosts-online': 'same',
-        'no-interrupted-drill': 'same',
-        'postgres-starts': 'same',
-        'services-run': 'same',
-        'disk-space': 'same',
+        ...keptDown,
         'no-maintenance': 'same',
         'wal-agrees': 'same',
         'versions-equal': 'any',
@@ -45338,7 +45352,7 @@ function entryWith({ record, verdict }, configuration) {
     const isProven = record.proof !== undefined && record.disturbed === undefined;
     const measured = (value) => (isProven ? orNull(value) : null);
     // Of an outage that lasts until the undo no time is held against a target.
-    const timely = (value) => (record.expected === 'outage' ? null : orNull(value));
+    const timely = (value) => (record.expected === 'outage' ? null : value);
     const seen = (value) => (ledger?.inconclusive.length === 0 ? measured(value) : null);
     return {
         fingerprint: configuration,
@@ -45348,17 +45362,17 @@ function entryWith({ record, verdict }, configuration) {
         fault: record.fault,
         outcome: verdict.outcome,
         failover: record.expected === 'failover',
-        rtoSeconds: timely(measured(verdict.rtoSeconds) ?? undefined),
-        rtoAtMostSeconds: timely(measured(record.promotion?.between?.most) ?? undefined),
+        rtoSeconds: timely(measured(verdict.rtoSeconds)),
+        rtoAtMostSeconds: timely(measured(record.promotion?.between?.most)),
         unpromotedSeconds: measured(unpromotedSeconds(record)),
-        clientRtoSeconds: timely(seen(verdict.clientRtoSeconds) ?? undefined),
-        writeOutageSeconds: timely(seen(verdict.writeOutageSeconds) ?? undefined),
+        clientRtoSeconds: timely(seen(verdict.clientRtoSeconds)),
+        writeOutageSeconds: timely(seen(verdict.writeOutageSeconds)),
         rejoinSeconds: measured(verdict.rejoinSeconds),
         acknowledgedWrites: orNull(verdict.acknowledgedWrites),
         writesAtRisk: orNull(verdict.writesAtRisk),
         lostWrites: orNull(verdict.lostWrites),
         dualPrimarySeconds: orNull(ledger?.overlapSeconds),
-        longestPauseSeconds: timely(seen(ledger?.longestPauseSeconds) ?? undefined),
+        longestPauseSeconds: timely(seen(ledger?.longestPauseSeconds)),
         // For another reason than its target.
         wrong: wentWrong(record),
     };
