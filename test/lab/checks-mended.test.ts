@@ -5,6 +5,7 @@ import {
   autoctl,
   type Breakage,
   check,
+  isMended,
   isToldAndMended,
   onMonitor,
   reportedFindings,
@@ -28,8 +29,7 @@ async function provisioningMends(id: string): Promise<string> {
   const [problem] = reportedFindings(found).find((finding) => finding.check === id)?.faults ?? [];
   expect(problem?.remedy.run, found.log).toMatch(/^pgha provision-pgaf /);
   const log = await asPrinted(problem?.remedy.run ?? 'false');
-  const mended = await check(path, { 'wait-seconds': '60' });
-  expect(toldOf(mended).failed, mended.log).toEqual([]);
+  await isMended(path);
   const again = await runAction('provision-pgaf', { formation: path });
   expect(again.outputs['message'], again.log).toMatch(/^nothing to change/);
   return log;

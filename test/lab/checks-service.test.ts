@@ -7,6 +7,7 @@ import {
   autoctl,
   type Breakage,
   check,
+  isMended,
   isToldAndMended,
   onMonitor,
   reportedFindings,
@@ -239,8 +240,7 @@ describe('a Postgres that does not start is quoted, and its remedy mends', () =>
         return told === 'f';
       });
       await autoctl(formation.standby, 'set', 'node', 'candidate-priority', '50');
-      const mended = await check(path, { 'wait-seconds': '60' });
-      expect(toldOf(mended).failed, mended.log).toEqual([]);
+      await isMended(path);
       expect((await rolesOf(monitor)).primary).toBe(formation.primary);
     },
   );
@@ -257,8 +257,7 @@ describe('a Postgres that does not start is quoted, and its remedy mends', () =>
       expect(await provisioned(path)).toMatch(
         new RegExp(`${standby} +make the folders of tablespaces: /srv/ts-new`),
       );
-      const mended = await check(path, { 'wait-seconds': '60' });
-      expect(toldOf(mended).failed, mended.log).toEqual([]);
+      await isMended(path);
       expect(await sql(standby, 'SELECT one FROM pgha_new')).toBe('1');
       await sql(primary, 'DROP TABLE pgha_new');
       await sql(primary, 'DROP TABLESPACE pgha_new');
@@ -292,8 +291,7 @@ describe('a monitor of another version', () => {
     const [problem] =
       reportedFindings(found).find((finding) => finding.check === 'versions-equal')?.faults ?? [];
     await asPrinted(problem?.remedy.run ?? 'false');
-    const mended = await check(path, { 'wait-seconds': '60' });
-    expect(toldOf(mended).failed, mended.log).toEqual([]);
+    await isMended(path);
     expect((await rolesOf(monitor)).primary).toBe(formation.primary);
   });
 });

@@ -7,6 +7,7 @@ import { Ajv } from 'ajv';
 import { parse } from 'yaml';
 import type { CampaignRecord } from '../../src/campaign/campaign-record.ts';
 import type { DrillRecord } from '../../src/drill/record.ts';
+import { reportMs } from '../../src/formation/detection.ts';
 import { Incus } from '../../src/incus/incus.ts';
 import { parseFileCommands } from '../../src/runner/file-commands.ts';
 
@@ -206,20 +207,37 @@ export async function eventually(
   }
 }
 
-/** Waits until check-formation passes; returns how long that took. */
-export async function becomesHealthy(formation: string, deadlineMs: number): Promise<number> {
+/**
+ * A node that comes back replicates before its keeper has reported: until then the monitor may give it up once more, for
+ * what it saw while the node was away. A keeper reports once a second.
+ */
+const reportedAnewMs = 2 * reportMs;
+
+/**
+ * Waits until check-formation passes, and passes again after every keeper has reported; returns how long it took to be
+ * healthy, without that.
+ */
+export async function becomesHealthy(
+  formation: string,
+  deadlineMs: number,
+  inputs: Record<string, string> = {},
+): Promise<number> {
   const started = performance.now();
   let last = '';
+  let since: number | undefined;
   try {
-    await eventually('a healthy formation', deadlineMs, async () => {
-      const { code, outputs } = await runAction('check-formation', { formation });
-      last = outputs['message'] ?? '';
-      return code === 0;
+    await eventually('a healthy formation', deadlineMs + reportedAnewMs, async () => {
+      const asked = performance.now();
+      const { code, log } = await runAction('check-formation', { formation, ...inputs });
+      last = log;
+      if (code !== 0) since = undefined;
+      else since ??= performance.now();
+      return since !== undefined && asked - since >= reportedAnewMs;
     });
   } catch (error) {
-    throw new Error(`${(error as Error).message}; last verdict: ${last}`);
+    throw new Error(`${(error as Error).message}; the last check:\n${last}`);
   }
-  return performance.now() - started;
+  return (since ?? performance.now()) - started;
 }
 
 /** Whether a process of that id runs: one that nobody has reaped yet does not. */

@@ -3,6 +3,7 @@ import { breakableFormation } from './breakable.ts';
 import {
   alterSystem,
   check,
+  isMended,
   reportedFindings,
   sql,
   toldOf,
@@ -62,8 +63,7 @@ describe('a Postgres that recovers from a crash', () => {
       await inside(formation.standby, 'sed', '-i', '/restore_command/d', `${pgdata}/postgresql.auto.conf`);
       await startsAnew(formation.standby);
     }
-    const mended = await check(path, { 'wait-seconds': '60' });
-    expect(mended.code, mended.log).toBe(0);
+    await isMended(path);
     expect(await sql(formation.standby, 'SELECT pg_is_in_recovery()')).toBe('t');
   });
 });
