@@ -20,7 +20,7 @@ import { verifyTable } from './table/own-table.ts';
 import { deleteRows, prepareTable } from './table/prepare.ts';
 import { readRows } from './table/read-rows.ts';
 import { Witness } from './witness.ts';
-import { witnessesOn } from './witnesses.ts';
+import { type Ask, witnessesOn } from './witnesses.ts';
 import { type Burst, clientName, Workload } from './workload.ts';
 import type { Actor, WriteHistory } from './write-history.ts';
 
@@ -49,7 +49,7 @@ export interface EvidenceOptions {
   /** Ways into the containers that are open already, for what is done before anybody writes. */
   relayOf?: ((name: string) => ContainerRelay) | undefined;
   /** How the old primary is asked after where Incus may not tell of it. */
-  ask?: ((signal: AbortSignal) => Promise<void>) | undefined;
+  ask?: Ask | undefined;
   statementDeadlineMs?: number;
   connectDeadlineMs?: number;
   /** The workload ends by itself after this time. */

@@ -15,6 +15,13 @@ const localDeadlineMs = 3000;
 const enterDeadlineMs = 2000;
 
 /**
+ * How the old primary is asked after in another way than by a session in its container.
+ * @param enter a client's way in
+ * @throws where nothing was told, so that nobody looked
+ */
+export type Ask = (signal: AbortSignal, enter: (signal: AbortSignal) => Promise<Opened>) => Promise<void>;
+
+/**
  * Who stays on the old primary: a client that writes, another that reads (a write that waits for a standby in vain
  * keeps its session from reading), and a superuser in the container, whom no cut of the network keeps out.
  *
@@ -35,7 +42,7 @@ export function witnessesOn(
     incus: Incus;
     writesPerSecond: number;
     localWay?: ContainerRelay;
-    ask?: ((signal: AbortSignal) => Promise<void>) | undefined;
+    ask?: Ask | undefined;
   },
 ): WitnessOptions[] {
   let waiting = localWay;
@@ -61,7 +68,7 @@ export function witnessesOn(
       // Each of its sessions is an incus exec, which costs 180 ms of processor time in the lab.
       reconnectEveryMs: 1000,
       // Its way is ours: a client of Incus that is gone says nothing of the node.
-      ask,
+      ask: (signal) => ask(signal, open),
       open: (signal, deadlineMs = localDeadlineMs) => {
         const relay = waiting;
         waiting = undefined;

@@ -9,6 +9,8 @@ export interface ConnectionAttempts {
   answered: number;
   /** Ended at once by this side's own system, as where there is no route. */
   failed: number;
+  /** Of those that were answered: nobody listens there. */
+  refused: number;
 }
 
 export interface AttemptOptions {
@@ -31,13 +33,14 @@ export function parseAttempts(text: string, times: number): ConnectionAttempts[]
   const found = text
     .trim()
     .split('\n')
-    .map((line) => /^(\S+) (\d+) (\d+)$/.exec(line));
+    .map((line) => /^(\S+) (\d+) (\d+) (\d+)$/.exec(line));
   if (!found.every((match) => match !== null)) return undefined;
-  return found.map(([, address = '', answered, failed]) => ({
+  return found.map(([, address = '', answered, failed, refused]) => ({
     address,
     times,
     answered: Number(answered),
     failed: Number(failed),
+    refused: Number(refused),
   }));
 }
 

@@ -5,7 +5,13 @@ import { attemptCommand, parseAttempts } from '../../../src/faults/connection-at
 import { cutProof } from '../../../src/faults/links.ts';
 import { filterCommand } from '../../../src/faults/packet-filter.ts';
 
-const tried = (answered: number, failed = 0, times = 1) => ({ address: '10.0.0.2', times, answered, failed });
+const tried = (answered: number, failed = 0, times = 1) => ({
+  address: '10.0.0.2',
+  times,
+  answered,
+  failed,
+  refused: 0,
+});
 
 describe('the packet filter is told by its arguments alone', () => {
   const told = (filter: Parameters<typeof filterCommand>[0]) => {
@@ -32,13 +38,13 @@ describe('attempts to connect', () => {
   });
 
   it('are read back', () => {
-    expect(parseAttempts('10.0.0.2 1 0\nfd42::2 0 3\n', 3)).toEqual([
-      { address: '10.0.0.2', times: 3, answered: 1, failed: 0 },
-      { address: 'fd42::2', times: 3, answered: 0, failed: 3 },
+    expect(parseAttempts('10.0.0.2 1 0 1\nfd42::2 0 3 0\n', 3)).toEqual([
+      { address: '10.0.0.2', times: 3, answered: 1, failed: 0, refused: 1 },
+      { address: 'fd42::2', times: 3, answered: 0, failed: 3, refused: 0 },
     ]);
   });
 
-  it.each(['', 'socket: Operation not permitted', '10.0.0.2 1', '10.0.0.2 1 0\n\n10.0.0.3 1 0'])(
+  it.each(['', 'socket: Operation not permitted', '10.0.0.2 1 0', '10.0.0.2 1 0 0\n\n10.0.0.3 1 0 0'])(
     'are not made up from %j',
     (text) => {
       expect(parseAttempts(text, 1)).toBeUndefined();
