@@ -27,6 +27,8 @@ export type NodeView = Pick<MonitorNode, 'nodeId' | 'name' | 'reportedState' | '
   /** When the node last reported and was last checked by the monitor, as of the last reading. */
   reportedAt: Moment;
   checkedAt: Moment;
+  /** What that report said; false where there was no reading yet. */
+  postgresRuns: boolean;
 };
 
 type Notified = Pick<MonitorNode, 'nodeId' | 'name' | 'reportedState' | 'goalState' | 'health'>;
@@ -214,6 +216,7 @@ export class Chronicle {
       const view = this.views.get(name) ?? this.setView({ nodeId, name, reportedState, goalState }, health);
       view.reportedAt = at - node.secondsSinceReport * 1000;
       view.checkedAt = at - node.secondsSinceHealthCheck * 1000;
+      view.postgresRuns = node.postgresRuns;
     }
   }
 
@@ -229,9 +232,12 @@ export class Chronicle {
     { nodeId, name, reportedState, goalState }: Omit<Notified, 'health'>,
     health: number,
   ): NodeView {
-    const { reportedAt = Number.NEGATIVE_INFINITY, checkedAt = Number.NEGATIVE_INFINITY } =
-      this.views.get(name) ?? {};
-    const view = { nodeId, name, reportedState, goalState, health, reportedAt, checkedAt };
+    const {
+      reportedAt = Number.NEGATIVE_INFINITY,
+      checkedAt = Number.NEGATIVE_INFINITY,
+      postgresRuns = false,
+    } = this.views.get(name) ?? {};
+    const view = { nodeId, name, reportedState, goalState, health, reportedAt, checkedAt, postgresRuns };
     this.views.set(name, view);
     return view;
   }

@@ -15,6 +15,11 @@ export interface MonitorNode {
   goalState: string;
   /** 1 good, 0 bad, -1 not known yet: the result of the monitor's health checks. */
   health: number;
+  /**
+   * Whether its Postgres runs, as its keeper reported last. A standby's that has come back says no at first: then the
+   * monitor gives the node up when the primary next reports, whatever its health checks say (IsUnhealthy).
+   */
+  postgresRuns: boolean;
   candidatePriority: number;
   replicationQuorum: boolean;
   reportedTimeline: number;
@@ -35,7 +40,7 @@ export async function readNodes(
 ): Promise<MonitorNode[]> {
   const rows = await session.query(
     `SELECT nodeid::int, nodename, nodehost, nodeport, reportedstate::text, goalstate::text, health,
-            candidatepriority, replicationquorum, reportedtli, reportedlsn::text, reportedrepstate,
+            reportedpgisrunning, candidatepriority, replicationquorum, reportedtli, reportedlsn::text, reportedrepstate,
             extract(epoch FROM now() - reporttime)::float8 AS since_report,
             extract(epoch FROM now() - healthchecktime)::float8 AS since_check,
             extract(epoch FROM now() - statechangetime)::float8 AS since_change
@@ -51,6 +56,7 @@ export async function readNodes(
     reportedState: String(row['reportedstate']),
     goalState: String(row['goalstate']),
     health: Number(row['health']),
+    postgresRuns: row['reportedpgisrunning'] === true,
     candidatePriority: Number(row['candidatepriority']),
     replicationQuorum: row['replicationquorum'] === true,
     reportedTimeline: Number(row['reportedtli']),
@@ -132,11 +138,13 @@ export function isSucceeded(
   );
 }
 
-/** Every node is where the monitor wants it, and healthy: one primary, the rest secondaries. */
-export function isSettled(nodes: readonly (States & Pick<MonitorNode, 'health'>)[]): boolean {
+/** Every node is where the monitor wants it, and nothing will make it give one up: one primary, the rest secondaries. */
+export function isSettled(
+  nodes: readonly (States & Pick<MonitorNode, 'health' | 'postgresRuns'>)[],
+): boolean {
   return (
     nodes.length >= 2 &&
-    nodes.every((node) => isConverged(node) && node.health === 1) &&
+    nodes.every((node) => isConverged(node) && node.health === 1 && node.postgresRuns) &&
     nodes.filter((node) => node.goalState === 'primary').length === 1 &&
     nodes.filter((node) => node.goalState === 'secondary').length === nodes.length - 1
   );

@@ -46,6 +46,7 @@ export function monitorNode(given: Partial<MonitorNode> = {}): MonitorNode {
     reportedState: state,
     goalState: state,
     health: 1,
+    postgresRuns: true,
     candidatePriority: 50,
     replicationQuorum: true,
     reportedTimeline: 1,

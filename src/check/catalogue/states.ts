@@ -240,11 +240,14 @@ const nodesHealthy: Check = {
       }
       // What the monitor knew before the node's Postgres started says nothing about it. Ages, not clocks.
       const age = read?.ok ? read.value.secondsSinceStart : Number.POSITIVE_INFINITY;
-      if (Math.max(node.secondsSinceReport, node.secondsSinceHealthCheck) < age) return [];
+      const isOld = Math.max(node.secondsSinceReport, node.secondsSinceHealthCheck) >= age;
+      if (node.postgresRuns && !isOld) return [];
       return [
         {
           subject: node.name,
-          evidence: `its Postgres started ${age.toFixed(1)} s ago, and the monitor has not heard of it and checked it since`,
+          evidence: node.postgresRuns
+            ? `its Postgres started ${age.toFixed(1)} s ago, and the monitor has not heard of it and checked it since`
+            : `its keeper reported ${node.secondsSinceReport.toFixed(1)} s ago that its Postgres does not run`,
           remedy: {
             ...remedies.journal(node.name),
             say: 'check again in a few seconds; if it stays like this, read why',

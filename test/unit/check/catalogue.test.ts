@@ -429,6 +429,14 @@ const breakages: [string, string, Break, string, RegExp, RegExp][] = [
   ],
   [
     'nodes-healthy',
+    'a node whose keeper has yet to see that its Postgres is back',
+    on(replicaRow, { postgresRuns: false }),
+    'pgaf-replica',
+    /reported 0\.4 s ago that its Postgres does not run/,
+    /again in a few seconds/,
+  ],
+  [
+    'nodes-healthy',
     'a node not yet checked',
     on(replicaRow, { health: -1 }),
     'pgaf-replica',

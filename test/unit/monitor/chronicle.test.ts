@@ -12,6 +12,7 @@ const node = (name: string, reportedState: string, goalState = reportedState, he
   reportedState,
   goalState,
   health,
+  postgresRuns: true,
   candidatePriority: 50,
   replicationQuorum: true,
   reportedTimeline: 1,

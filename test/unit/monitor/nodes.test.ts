@@ -105,6 +105,10 @@ describe('a formation is settled', () => {
     ['with a standby in maintenance', [primary, monitorNode({ nodeId: 2, goalState: 'maintenance' })]],
     ['with a node of bad health', [primary, { ...replica, health: 0 }]],
     ['with a node whose health is not known yet', [{ ...primary, health: -1 }, replica]],
+    [
+      'with a standby whose keeper reported that its Postgres does not run',
+      [primary, { ...replica, postgresRuns: false }],
+    ],
   ])('not %s', (_, nodes) => {
     expect(isSettled(nodes)).toBe(false);
   });
