@@ -147,7 +147,7 @@ bring_up() {
 }
 
 # To read the cache one shares it; to build into it, or to install on the host,
-# one has it alone. Someone else may have built what was missing meanwhile.
+# one has it alone. Someone else may have built or installed what was missing.
 lock_cache_for() {
 	local image mode=shared
 	((${#missing[@]} == 0)) || mode=alone
@@ -155,7 +155,7 @@ lock_cache_for() {
 		cached "$(cache_entry "$image")" || mode=alone
 	done
 	lock_cache "$mode"
-	((${#missing[@]} == 0)) || mapfile -t missing < <(missing_packages)
+	((${#missing[@]} == 0)) || { mapfile -t missing < <(missing_packages) && find_incus; }
 }
 
 # start_builder PART IMAGE ENTRY
