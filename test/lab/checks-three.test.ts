@@ -9,6 +9,7 @@ import {
   reportedFindings,
   sql,
   toldOf,
+  untilTold,
   writtenFormation,
 } from './breakage.ts';
 import { labFormation } from './formations.ts';
@@ -67,7 +68,7 @@ describe('check-formation tells, and its remedy mends', () => {
     const { primary } = three;
     await sql(third, "ALTER SYSTEM SET archive_mode = 'always'");
     await alterSystem(third, "SET archive_command = 'false'");
-    const found = await check(paths.three);
+    const found = await untilTold(paths.three, 'settings-in-force');
     expect(toldOf(found).failed, found.log).toEqual(['settings-in-force']);
     await isToldAndMended(paths.three, {
       check: 'settings-in-force',

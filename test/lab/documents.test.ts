@@ -7,7 +7,7 @@ import { Webhook } from '../runner/webhook.ts';
 import { onMonitor } from './breakage.ts';
 import { commandsOf, documents, notRun, ofAnExistingFormation } from './documented.ts';
 import { labFormation } from './formations.ts';
-import { becomesHealthy, eventually, incus, root, runAction } from './harness.ts';
+import { becomesHealthy, checkPasses, eventually, incus, root, runAction } from './harness.ts';
 
 /**
  * Every command line of every document, as it stands there, on a formation with the names that the documents use. It is
@@ -273,6 +273,10 @@ async function changed(command: string): Promise<void> {
   }
 }
 
+/** What may have a node restarted, or change its role. */
+const isDisturbing = (command: string) => /provision-pgaf|failover-drill|perform|maintenance/.test(command);
+let isDisturbed = true;
+
 /** A command that pg_autoctl waits with, for up to two minutes, and what comes before and after it. */
 const patience = 400_000;
 
@@ -281,7 +285,8 @@ describe('on a formation', () => {
     '%s',
     { timeout: patience },
     async (_, run) => {
-      if (!run.follows) await becomesHealthy(formation, 60_000);
+      if (!run.follows) await (isDisturbed ? becomesHealthy : checkPasses)(formation, 60_000);
+      isDisturbed = isDisturbing(run.command);
       if (run.primary !== undefined && (await primaryNow()) !== run.primary) {
         await changed('on_monitor perform switchover');
         await becomesHealthy(formation, 60_000);

@@ -196,8 +196,11 @@ describe("a drill with the application's clients", () => {
       /^Postgres in d12-\w+ did not (?:look at pgha\.drill, or make it,|delete the rows of old drills from pgha\.drill) in \d+ s: a lock is in the way, held by process (\d+) \(user postgres, application psql, active, its transaction began at \S+Z, \d+ s ago\); .*\(SELECT pg_terminate_backend\(\1\)\); then run this again$/,
     );
     expect(`${told}${log}`).not.toContain('pg_sleep');
-    expect(await count("pg_stat_activity WHERE application_name = 'pgha' AND wait_event_type = 'Lock'")).toBe(
-      '0',
+    const waiting = "pg_stat_activity WHERE application_name = 'pgha' AND wait_event_type = 'Lock'";
+    await eventually(
+      'nobody of the drill to wait any more',
+      5000,
+      async () => (await count(waiting)) === '0',
     );
     await asPostgres(primary, 'veza', /SELECT pg_terminate_backend\(\d+\)/.exec(told)?.[0] ?? '');
     expect(await held).toContain('connection to server was lost');

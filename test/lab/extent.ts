@@ -7,6 +7,12 @@ export const everything = process.env['PGHA_TESTS'] === 'all';
 export const debians: readonly (12 | 13)[] = everything ? [12, 13] : [12];
 const turn = Number(process.env['PGHA_TURN'] ?? 0);
 
+/**
+ * For what is chosen at random: each turn has its own choice, which it repeats, and at the first one kills come amid what is
+ * killed. `PGHA_SEED` gives another.
+ */
+export const seed = Number(process.env['PGHA_SEED'] ?? 2 + turn);
+
 /** All of a list, or so many of it: at the first turn those that stand first, which are the most telling. */
 export function some<T>(all: readonly T[], few: number): readonly T[] {
   if (everything || few >= all.length) return all;

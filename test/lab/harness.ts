@@ -207,15 +207,30 @@ export async function eventually(
   }
 }
 
-/**
- * A node that comes back replicates before its keeper has reported: until then the monitor may give it up once more, for
- * what it saw while the node was away. A keeper reports once a second.
- */
+/** Waits until check-formation passes; returns how long that took. */
+export async function checkPasses(
+  formation: string,
+  deadlineMs: number,
+  inputs: Record<string, string> = {},
+): Promise<number> {
+  const started = performance.now();
+  let last = '';
+  await eventually('a healthy formation', deadlineMs, async () => {
+    const { code, log } = await runAction('check-formation', { formation, ...inputs });
+    last = log;
+    return code === 0;
+  }).catch((error: Error) => {
+    throw new Error(`${error.message}; the last check:\n${last}`);
+  });
+  return performance.now() - started;
+}
+
+/** A keeper reports once a second: until then the monitor may go by what it saw while a node was cut off. */
 const reportedAnewMs = 2 * reportMs;
 
 /**
- * Waits until check-formation passes, and passes again after every keeper has reported; returns how long it took to be
- * healthy, without that.
+ * For what goes on to demand health at an instant: waits until check-formation passes, and passes again after every keeper
+ * has reported; returns how long it took to be healthy, without that.
  */
 export async function becomesHealthy(
   formation: string,
@@ -223,21 +238,12 @@ export async function becomesHealthy(
   inputs: Record<string, string> = {},
 ): Promise<number> {
   const started = performance.now();
-  let last = '';
-  let since: number | undefined;
-  try {
-    await eventually('a healthy formation', deadlineMs + reportedAnewMs, async () => {
-      const asked = performance.now();
-      const { code, log } = await runAction('check-formation', { formation, ...inputs });
-      last = log;
-      if (code !== 0) since = undefined;
-      else since ??= performance.now();
-      return since !== undefined && asked - since >= reportedAnewMs;
-    });
-  } catch (error) {
-    throw new Error(`${(error as Error).message}; the last check:\n${last}`);
+  for (;;) {
+    await checkPasses(formation, Math.max(0, started + deadlineMs - performance.now()), inputs);
+    const tookMs = performance.now() - started;
+    await new Promise((next) => setTimeout(next, reportedAnewMs));
+    if ((await runAction('check-formation', { formation, ...inputs })).code === 0) return tookMs;
   }
-  return (since ?? performance.now()) - started;
 }
 
 /** Whether a process of that id runs: one that nobody has reaped yet does not. */

@@ -6,6 +6,7 @@ import { labFormation } from './formations.ts';
 import { newestGuard } from './guards.ts';
 import {
   becomesHealthy,
+  checkPasses,
   eventually,
   figure,
   isAlive,
@@ -51,7 +52,7 @@ describe('a drill that is told to stop while the primary is down', () => {
         `the drill was interrupted: cancelled by ${signal}; ${target} was brought back`,
       );
       expect(await statusOf(target)).toBe('Running');
-      const tookMs = await becomesHealthy(formation.yaml, 60_000);
+      const tookMs = await checkPasses(formation.yaml, 60_000);
       figure(`${signal} to a healthy formation`, (performance.now() - killedAt) / 1000);
       expect(tookMs).toBeLessThan(60_000);
       expect(await labelsOf(target)).not.toHaveProperty('user.pgha.drill');
@@ -91,7 +92,7 @@ describe('a drill whose whole process group is killed', () => {
       );
     });
     figure('SIGKILL of the group to every container running', (performance.now() - killedAt) / 1000);
-    await becomesHealthy(formation.yaml, 60_000);
+    await checkPasses(formation.yaml, 60_000);
     figure('SIGKILL of the group to a healthy formation', (performance.now() - killedAt) / 1000);
   });
 });
@@ -180,7 +181,7 @@ describe('a drill that loses its guard while the primary is down', () => {
         expect(await labelsOf(node)).not.toHaveProperty('user.pgha.drill');
       }
       // It may have begun to go on alone, and be on its way back.
-      await becomesHealthy(formation.yaml, 60_000);
+      await checkPasses(formation.yaml, 60_000);
       expect(await primary()).toBe(target);
     },
   );

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { everything } from './extent.ts';
+import { everything, seed } from './extent.ts';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, figure, incus, inside, runAction, startAction } from './harness.ts';
 import { random } from './random.ts';
@@ -53,7 +53,6 @@ const tasks: [string, boolean, () => Promise<void>][] = [
 
 /** Kills in all; raised for the closing note. */
 const kills = Number(process.env['PGHA_KILLS'] ?? (everything ? tasks.length : 1));
-const seed = Number(process.env['PGHA_SEED'] ?? Date.now() % 1_000_000);
 
 beforeAll(async () => {
   const { code, log } = await runAction('provision-pgaf', { formation: yaml });

@@ -1,6 +1,6 @@
 import { reportMs, silentChecksFail } from '../../src/formation/detection.ts';
 import { timingsProfiles } from '../../src/formation/timings.ts';
-import { becomesHealthy } from './harness.ts';
+import { checkPasses } from './harness.ts';
 import { tolerable } from './meter.ts';
 
 /** A round of the monitor's health checks that fails, and a report. */
@@ -11,5 +11,5 @@ const anewMs = silentChecksFail(timingsProfiles.fast).most + reportMs;
  * moment, until it has checked it anew, or the check may not get its answers in time.
  */
 export async function staysHealthy(formation: string): Promise<void> {
-  await becomesHealthy(formation, tolerable(anewMs / 3));
+  await checkPasses(formation, tolerable(anewMs / 3));
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { becomesHealthy, figure, root } from '../lab/harness.ts';
+import { becomesHealthy, checkPasses, figure, root } from '../lab/harness.ts';
 import { chosenRunner, tellsOutputsOfFailedJobs } from './chosen-runner.ts';
 import { provisioned, runnerFormation } from './formation.ts';
 import { told } from './runner.ts';
@@ -78,7 +78,7 @@ describe(`examples/veza-ci.yml on ${runner.name}`, () => {
       const { succeeded, log } = await run.ended;
       expect(succeeded, told(log)).toBe(false);
       expect(log).not.toContain('promotion:');
-      await becomesHealthy(runnerFormation, 60_000);
+      await checkPasses(runnerFormation, 60_000);
       figure('cancelled, then a healthy formation', (performance.now() - cancelledAt) / 1000);
     },
   );
