@@ -95,6 +95,7 @@ async function carryOut(
     if (refused !== undefined) return;
     const scene = sceneOf(formation, incus, record.baseline.primary, {
       ...{ openMonitor, locations: record.locations ?? {}, power: options.power },
+      relayOf: lock.members.relayOf,
     });
     const casualties = casualtiesIn(scene, observed, record, options);
     if (casualties === undefined) return;
@@ -267,7 +268,7 @@ function sceneOf(
   formation: Formation,
   incus: Incus,
   primaryName: string,
-  known: Pick<Scene, 'openMonitor' | 'locations' | 'power'>,
+  known: Pick<Scene, 'openMonitor' | 'locations' | 'power' | 'relayOf'>,
 ): Scene {
   const [monitor, ...nodes] = membersOf(formation);
   const primary = nodes.find(({ name }) => name === primaryName) as Member;

@@ -1,6 +1,6 @@
 import type { Opened } from '../application/way-in.ts';
 import { type Ask, asked } from '../evidence/witnesses.ts';
-import { attemptConnections } from '../faults/connection-attempts.ts';
+import { attemptThrough } from '../faults/connection-attempts.ts';
 import type { Scene } from '../faults/fault.ts';
 import type { Member } from '../formation/formation.ts';
 import { sqlStateOf } from '../postgres/session.ts';
@@ -16,7 +16,7 @@ const waitMs = 1000;
  * @throws as Incus.state
  */
 export async function askWithoutPower(
-  { incus, formation, primary, power }: Scene,
+  { incus, formation, primary, power, relayOf }: Scene,
   vantage: Member,
   signal: AbortSignal,
 ): Promise<Ask | undefined> {
@@ -24,8 +24,8 @@ export async function askWithoutPower(
   const { addresses } = await incus.state(primary.name, signal);
   const { port } = formation.postgres;
   return async (inner, enter) => {
-    const options = { port, times: 1, waitMs, signal: inner };
-    const found = await attemptConnections(incus, vantage.name, addresses, options);
+    const options = { addresses, port, times: 1, waitMs, signal: inner };
+    const found = await attemptThrough(relayOf?.(vantage.name), incus, vantage.name, options);
     if (found.every(({ answered, refused }) => answered === refused)) return;
     if (!(await takesNoWrites(enter, inner))) await asked(incus, primary, inner);
   };

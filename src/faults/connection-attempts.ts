@@ -1,5 +1,6 @@
 import { EnvironmentError } from '../contract/errors.ts';
 import type { Incus } from '../incus/incus.ts';
+import type { ContainerRelay } from '../incus/relay/container-relay.ts';
 import script from './scripts/connection-attempts.pl';
 
 /** What became of the attempts at one address. What is neither answered nor failed met silence. */
@@ -44,6 +45,11 @@ export function parseAttempts(text: string, times: number): ConnectionAttempts[]
   }));
 }
 
+const moreMs = 15_000;
+/** Where the way is open already, no more is waited for than the attempts themselves. */
+const moreThroughRelayMs = 2000;
+const mostBytes = 4096;
+
 /** @throws EnvironmentError when the container cannot run it; CommandError, DeadlineError as Incus.read */
 export async function attemptConnections(
   incus: Incus,
@@ -51,9 +57,38 @@ export async function attemptConnections(
   addresses: readonly string[],
   options: AttemptOptions,
 ): Promise<ConnectionAttempts[]> {
+  const { signal, waitMs } = options;
   const command = attemptCommand(addresses, options);
-  const { signal, waitMs, times } = options;
-  const said = await incus.read(container, command, { deadlineMs: waitMs + 15_000, signal });
+  return parsed(
+    container,
+    await incus.read(container, command, { deadlineMs: waitMs + moreMs, signal }),
+    options,
+  );
+}
+
+/**
+ * The same by a way into the container that is open already: a cluster that has just lost its leader opens no other for
+ * some seconds. Where that way does not do, by a new one.
+ * @throws as attemptConnections
+ */
+export async function attemptThrough(
+  relay: Pick<ContainerRelay, 'read'> | undefined,
+  incus: Incus,
+  container: string,
+  { addresses, ...options }: AttemptOptions & { addresses: readonly string[] },
+): Promise<ConnectionAttempts[]> {
+  const { signal, waitMs } = options;
+  const within = { deadlineMs: waitMs + moreThroughRelayMs, maxBytes: mostBytes, signal };
+  try {
+    if (relay !== undefined)
+      return parsed(container, await relay.read(attemptCommand(addresses, options), within), options);
+  } catch {
+    signal?.throwIfAborted();
+  }
+  return await attemptConnections(incus, container, addresses, options);
+}
+
+function parsed(container: string, said: string, { times }: AttemptOptions): ConnectionAttempts[] {
   const found = parseAttempts(said, times);
   if (!found)
     throw new EnvironmentError(

@@ -2,6 +2,7 @@ import type { Moment } from '../clock/clock.ts';
 import type { Formation, Member } from '../formation/formation.ts';
 import type { RelianceName } from '../formation/releases.ts';
 import type { Incus } from '../incus/incus.ts';
+import type { ContainerRelay } from '../incus/relay/container-relay.ts';
 import type { Session } from '../postgres/session.ts';
 import type { FaultClass } from '../prediction/record.ts';
 import type { PowerSwitch } from './power-switch.ts';
@@ -17,6 +18,8 @@ export interface Scene {
   locations: Readonly<Record<string, string>>;
   /** What takes a host's power and brings it back, where it is not for Incus to stop containers. */
   power: PowerSwitch | undefined;
+  /** Ways into the containers that are open already, where there are some. */
+  relayOf?: ((name: string) => ContainerRelay) | undefined;
   /** A session on the monitor's database, under a deadline of its own. */
   openMonitor(signal: AbortSignal): Promise<Session>;
 }

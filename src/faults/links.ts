@@ -1,6 +1,6 @@
 import { EnvironmentError } from '../contract/errors.ts';
 import type { Member } from '../formation/formation.ts';
-import { attemptConnections, type ConnectionAttempts } from './connection-attempts.ts';
+import { attemptConnections, attemptThrough, type ConnectionAttempts } from './connection-attempts.ts';
 import type { Scene } from './fault.ts';
 import { type Filter, setFilter } from './packet-filter.ts';
 
@@ -85,6 +85,15 @@ export async function tried(
     waitMs: silenceMs,
     signal,
   });
+}
+
+/** The same from who is left when a host is lost, by the way that is open there. Throws as attemptConnections. */
+export async function triedByThoseLeft(
+  { incus, formation, relayOf }: Scene,
+  { from, addresses }: Direction,
+): Promise<ConnectionAttempts[]> {
+  const { port } = formation.postgres;
+  return await attemptThrough(relayOf?.(from), incus, from, { addresses, port, times: 1, waitMs: silenceMs });
 }
 
 /** Pure: what shows the cut, or undefined when anything got through or was told at once that it cannot. */

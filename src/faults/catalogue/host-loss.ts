@@ -2,7 +2,7 @@ import { everyOne } from '../../clock/every-one.ts';
 import { EnvironmentError } from '../../contract/errors.ts';
 import { ArmedFilters } from '../armed-filters.ts';
 import type { Blow, Fallen, Fault, Prepare, Scene, Targets } from '../fault.ts';
-import { answeringBefore, silenceMs, tried } from '../links.ts';
+import { answeringBefore, silenceMs, triedByThoseLeft } from '../links.ts';
 import { packetFilter } from '../packet-filter.ts';
 import { type PowerSwitch, runSwitch } from '../power-switch.ts';
 import { refuseShared } from '../shared-monitor.ts';
@@ -84,7 +84,7 @@ async function silenceOf(scene: Scene, targets: Targets, signal: AbortSignal): P
   );
   const open = await answeringBefore('the loss', scene, directions.flat(), signal);
   return async () => {
-    const found = await Promise.all(open.map((direction) => tried(scene, direction)));
+    const found = await Promise.all(open.map((direction) => triedByThoseLeft(scene, direction)));
     return silenceProof(
       targets.map(({ name }) => name),
       survivors.map(({ name }) => name),

@@ -40,13 +40,23 @@ const enters = (readOnly: boolean) => () => Promise.resolve({ session, readOnly 
 const answers = (code: string) => () =>
   Promise.reject(Object.assign(new pg.DatabaseError('no', 2, 'error'), { code }));
 
-async function looks(enter: () => Promise<Opened>, port = (server.address() as AddressInfo).port) {
+async function looks(
+  enter: () => Promise<Opened>,
+  port = (server.address() as AddressInfo).port,
+  relayOf?: Scene['relayOf'],
+) {
   const signal = AbortSignal.timeout(20_000);
   const built = builtInFormation();
   const formation = { ...built, postgres: { ...built.postgres, port } };
   const [monitor, primary] = membersOf(formation);
   const incus = new Incus({ remote: 'local', project: 'default' });
-  const scene = { incus, formation, primary, power: { off: ['true'], on: ['true'] } } as unknown as Scene;
+  const scene = {
+    incus,
+    formation,
+    primary,
+    power: { off: ['true'], on: ['true'] },
+    relayOf,
+  } as unknown as Scene;
   const ask = await askWithoutPower(scene, monitor, signal);
   await ask?.(signal, enter);
 }
@@ -74,5 +84,15 @@ describe('a look at a host that had no power, and whose Incus lets nobody in yet
     ['says nothing', () => Promise.reject(new Error('the connection ended'))],
   ])('tells nothing where Postgres %s', async (_, enter) => {
     await expect(looks(enter)).rejects.toThrow('bad handshake');
+  });
+
+  it('goes by a way that is open already, and by a new one where that does not do', async () => {
+    const read = vi.fn(() => Promise.resolve('127.0.0.1 1 0 1\n'));
+    const relayOf = (() => ({ read })) as unknown as Scene['relayOf'];
+    await expect(looks(enters(false), undefined, relayOf)).resolves.toBeUndefined();
+    expect(read).toHaveBeenCalledOnce();
+    read.mockRejectedValue(new Error('it was lost'));
+    await expect(looks(enters(false), undefined, relayOf)).rejects.toThrow('bad handshake');
+    await expect(looks(enters(true), undefined, relayOf)).resolves.toBeUndefined();
   });
 });
