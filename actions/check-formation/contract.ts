@@ -24,5 +24,6 @@ export const outputs = [
   'failed-checks',
   'warnings',
   'formations',
+  'held',
   'junit',
 ] as const;

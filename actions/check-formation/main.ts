@@ -12,6 +12,7 @@ import {
   checkMessage,
   failedChecks,
   fencingMargin,
+  holdLines,
   nodesOutput,
   outcomeOf,
 } from '../../src/report/check-report.ts';
@@ -74,6 +75,7 @@ async function run(given: Given, { log, signal, folder }: ActionContext): Promis
           primary: (each.judged && each.verdict.primary) || null,
         })),
       ),
+      held: leading?.judged ? holdLines(leading).join('; ') : '',
     },
     report: { name: `check-formation-${first.formation.name}`, content: { formations: checked } },
     files: [{ output: 'junit', extension: '.junit.xml', content: checkJunit(checked, given['fail-on']) }],

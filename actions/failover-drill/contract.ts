@@ -40,6 +40,7 @@ export const inputs = {
   'rto-target-seconds': secondsInput(0.001, 86_400),
   'promotion-deadline-seconds': secondsInput(1, 86_400),
   'rejoin-deadline-seconds': secondsInput(1, 86_400),
+  'override-hold': trueOrFalseInput,
   'wait-for-lock-seconds': secondsInput(0, 86_400),
   'restore-primary': trueOrFalseInput,
   'app-password': password,

@@ -102,6 +102,7 @@ function optionsOf(
       rtoTargetMs: targetMs,
       promotionDeadlineMs: Math.max(given['promotion-deadline-seconds'] * 1000, targetMs),
       rejoinDeadlineMs: given['rejoin-deadline-seconds'] * 1000,
+      overrideHold: given['override-hold'],
       lockWaitMs: given['wait-for-lock-seconds'] * 1000,
       holdMs: held === undefined ? undefined : held * 1000,
       handBack: given['restore-primary'],

@@ -74,7 +74,9 @@ export async function campaign(
     }
     const judged = { record: one, verdict: judgeDrill(one) };
     record.drills.push(judged);
-    if (historyPath !== undefined && !selfTest) note(historyPath, entryOf(judged, formation), record);
+    // One that did not begin tells nothing of the formation.
+    if (historyPath !== undefined && !selfTest && one.held === undefined)
+      note(historyPath, entryOf(judged, formation), record);
     if (round.number === rounds) break;
     record.endedEarly = signal.aborted ? 'it was cancelled' : endOf(judged);
     if (signal.aborted) record.trouble.push('it was cancelled');

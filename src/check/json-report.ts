@@ -39,6 +39,9 @@ const observation = v.looseObject({
     }),
   ),
   hosts: maybe(v.pipe(read, v.description('The members of the Incus cluster, by name.'))),
+  holds: maybe(
+    v.pipe(read, v.description('What persons hold drills with: on what, its name, and the reason.')),
+  ),
   containers: v.record(v.string(), read),
   monitor: read,
   nodes: v.record(v.string(), read),

@@ -6,10 +6,12 @@ import { type Formation, membersOf } from '../formation/formation.ts';
 import type { Instance } from '../incus/answers.ts';
 import type { Hosts } from '../incus/cluster/hosts.ts';
 import { Incus } from '../incus/incus.ts';
+import type { ProjectConfig } from '../incus/project.ts';
 import type { MonitorNode } from '../monitor/nodes.ts';
 import { readNodes } from '../monitor/nodes.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
 import type { Asked, Severity } from './check.ts';
+import { projectOf } from './holds.ts';
 import type { Credentials } from './login.ts';
 import { namesOf } from './observe.ts';
 import { type Judged, untilHealthy } from './wait.ts';
@@ -64,7 +66,7 @@ export async function checkFormations(
           const judged = await untilHealthy(formation, incus, {
             waitMs,
             judging: { ...asked, failOn },
-            observing: { credentials, ...server },
+            observing: { credentials, project: projectOf(incus, signal), ...server },
             log: alone ? log : named(log, formation.name),
             signal,
           });
@@ -84,6 +86,7 @@ interface SharedServer {
   instances: Promise<Map<string, Instance>>;
   hosts(): Promise<Hosts | undefined>;
   healing(): Promise<number | undefined>;
+  project(): Promise<ProjectConfig>;
 }
 
 function sharedServer(
@@ -101,6 +104,7 @@ function sharedServer(
   const only = here.flatMap(({ formation }) => namesOf(formation));
   let hosts: Promise<Hosts | undefined> | undefined;
   let healing: Promise<number | undefined> | undefined;
+  let project: Promise<ProjectConfig> | undefined;
   const server: SharedServer = {
     instances: incus.instances(signal, only),
     hosts() {
@@ -110,6 +114,10 @@ function sharedServer(
     healing() {
       healing ??= incus.healingSeconds(signal);
       return healing;
+    },
+    project() {
+      project ??= projectOf(incus, signal)();
+      return project;
     },
   };
   server.instances.catch(() => {});

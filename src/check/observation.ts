@@ -23,6 +23,8 @@ export interface Observation {
    * it. Undefined where Incus is no cluster, and in older records.
    */
   healing?: Read<number | undefined> | undefined;
+  /** What persons keep drills from beginning with; undefined in older records. */
+  holds?: Read<ObservedHold[]> | undefined;
   /** By name: what the containers themselves say, that of the monitor among them. */
   containers: Record<string, Read<ObservedContainer>>;
   monitor: Read<ObservedMonitor>;
@@ -50,6 +52,13 @@ export interface ObservedLineage {
   primary: string;
   /** Whether that has a checkpoint there. */
   isOfPrimary: boolean;
+}
+
+/** A person's hold on drills: see holdKey. */
+export interface ObservedHold {
+  on: 'project' | 'monitor';
+  name: string;
+  reason: string;
 }
 
 export interface ObservedHost {

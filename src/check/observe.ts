@@ -7,11 +7,13 @@ import type { Instance } from '../incus/answers.ts';
 import type { Hosts } from '../incus/cluster/hosts.ts';
 import type { Incus } from '../incus/incus.ts';
 import { drillMarkKey, environmentKey, formationKey } from '../incus/labels.ts';
+import type { ProjectConfig } from '../incus/project.ts';
 import { dryStart, parseDryStart } from '../member/dry-start.ts';
 import { controlData, hasCheckpoint, parseCheckpoint, recordAt } from '../member/lineage.ts';
 import { asPostgres } from '../member/programs.ts';
 import type { Session } from '../postgres/session.ts';
 import { containerProbe, type ObservedContainer, parseContainer } from './container-probe.ts';
+import { readHolds } from './holds.ts';
 import { type Credentials, observeLogins } from './login.ts';
 import type { Observation, ObservedInstance, ObservedLineage, ObservedNode, Read } from './observation.ts';
 import { observeMonitor, observeNode } from './sql-probe.ts';
@@ -32,6 +34,8 @@ export interface ObserveOptions {
   hosts?: () => Promise<Hosts | undefined>;
   /** The seconds after which the cluster heals itself, where they are read for several formations at once. */
   healing?: () => Promise<number | undefined>;
+  /** Reads the settings of the project, where it is to be known whether drills are held. */
+  project?: (() => Promise<ProjectConfig>) | undefined;
   /** With them every node is logged in on as the application does. */
   credentials?: Credentials | undefined;
   /** Ways into the members that are open already, or are opened; without them new ones are, and closed. */
@@ -50,6 +54,7 @@ export async function observe(
     instances = incus.instances(signal, namesOf(formation)),
     hosts = () => incus.hosts(signal),
     healing = () => incus.healingSeconds(signal),
+    project,
     credentials,
     ways,
   }: ObserveOptions = {},
@@ -62,10 +67,13 @@ export async function observe(
     const members = membersOf(formation);
     const [monitorMember, ...dataMembers] = members;
     const salt = randomUUID();
-    const [found, clusterHosts, healed, monitor, nodes, containers, logins] = await Promise.all([
+    const config = project?.();
+    config?.catch(() => {});
+    const [found, clusterHosts, healed, holds, monitor, nodes, containers, logins] = await Promise.all([
       instances,
       reader.ofCluster(hosts),
       reader.ofCluster(healing),
+      config && instances.then((all) => readHolds(formation, all, config)),
       reader.sql(monitorMember, (session) => observeMonitor(session, formation)),
       Promise.all(
         dataMembers.map((member) => reader.sql(member, (session) => observeNode(session, formation, salt))),
@@ -99,6 +107,7 @@ export async function observe(
       ),
       ...(isTold(clusterHosts) && { hosts: clusterHosts }),
       ...(healed !== undefined && { healing: healed }),
+      ...(holds !== undefined && { holds }),
       containers: byName<Read<ObservedContainer>>(members, containers),
       monitor,
       nodes: observed,

@@ -20,6 +20,7 @@ import { exposed } from './exposed.ts';
 import { fitness } from './fitness.ts';
 import { groundOf } from './ground.ts';
 import { Guard } from './guard.ts';
+import { HeldError, requireLeave } from './held.ts';
 import type { DrillOptions } from './options.ts';
 import { onRelease, type Plan, planOf } from './plan.ts';
 import { type DrillRecord, drillRecord } from './record.ts';
@@ -75,10 +76,16 @@ async function carryOut(
   const [monitor] = membersOf(formation);
   const openMonitor = (inner: AbortSignal) => openMemberSession(incus, formation, monitor, { signal: inner });
   const { rejoinDeadlineMs } = options;
-  const ground = await onceFree({ waitMs: options.lockWaitMs, log, signal }, (isAnew) => {
-    if (isAnew) beginAnew();
-    return groundOf(formation, incus, openMonitor, { judging, rejoinDeadlineMs, log, signal });
-  });
+  const leave = (found: Pick<Observation, 'holds'>) => requireLeave(formation, found, options);
+  const ground = await unlessHeld(record, () =>
+    onceFree({ waitMs: options.lockWaitMs, log, signal }, (isAnew) => {
+      if (isAnew) beginAnew();
+      return groundOf(formation, incus, openMonitor, {
+        ...{ judging, rejoinDeadlineMs, requireLeave: leave, log, signal },
+      });
+    }),
+  );
+  if (ground === undefined) return;
   const { lock, observation: observed } = ground;
   record.baseline = ground.verdict;
   record.versions = versionsOf(observed);
@@ -89,6 +96,13 @@ async function carryOut(
   try {
     if (record.baseline.outcome !== 'pass' || record.baseline.primary === undefined) return;
     log.info(`baseline: ${record.baseline.message}`);
+    // It may have been set while the lock was waited for.
+    const overridden = await unlessHeld(record, async () => leave(observed));
+    if (overridden === undefined) return;
+    if (overridden !== '') {
+      record.overridden = overridden;
+      log.warn(`drills are held, and this one goes on, as override-hold says: ${overridden}`);
+    }
     const { refused, warning } = onRelease(record.fault, record.versions?.autoFailover ?? '');
     if (warning !== undefined) log.warn(warning);
     record.impossible = refused;
@@ -129,6 +143,17 @@ async function carryOut(
     await clients?.end();
     await watch?.stop();
     lock.release();
+  }
+}
+
+/** @returns undefined where drills are held: then the record says so. */
+async function unlessHeld<T>(record: DrillRecord, work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof HeldError)) throw error;
+    record.held = error.message;
+    return undefined;
   }
 }
 

@@ -1,3 +1,5 @@
+import { projectOf, readHolds } from '../check/holds.ts';
+import type { Observation } from '../check/observation.ts';
 import { type ObserveOptions, observe } from '../check/observe.ts';
 import { type JudgeOptions, judge } from '../check/verdict.ts';
 import { type Judged, untilHealthy } from '../check/wait.ts';
@@ -23,14 +25,17 @@ export interface GroundOptions {
   judging: JudgeOptions;
   /** How long a formation may take to be healthy again that an interrupted drill had left. */
   rejoinDeadlineMs: number;
+  /** Throws where a drill may not begin. */
+  requireLeave(observed: Pick<Observation, 'holds'>): unknown;
   log: Log;
   signal: AbortSignal;
 }
 
 /**
  * Takes the formation's lock and then reads the formation: what was read before may have been changed since by whoever
- * held the lock. What an interrupted drill left behind is undone first.
- * @throws as observe; LockHeldError where another run is at work
+ * held the lock. What an interrupted drill left behind is undone first. Whether drills are held is read before anything else, and
+ * once more with the lock.
+ * @throws as observe; as requireLeave, before anything was touched; LockHeldError where another run is at work
  */
 export async function groundOf(
   formation: Formation,
@@ -39,7 +44,11 @@ export async function groundOf(
   options: GroundOptions,
 ): Promise<Ground> {
   const { signal } = options;
+  const project = projectOf(incus, signal);
+  const config = project();
+  config.catch(() => {});
   const listed = await incus.instances(signal);
+  options.requireLeave({ holds: await readHolds(formation, listed, config) });
   if (markedOf(membersOf(formation), listed).length > 0)
     return await afterInterruption(formation, incus, openMonitor, { ...options, listed });
   const read = async (observing: ObserveOptions = {}): Promise<Judged> => {
@@ -63,7 +72,7 @@ export async function groundOf(
   }
   const ways = new WaysThrough(formation, lock.members.relayOf);
   try {
-    const judged = await read({ ways });
+    const judged = await read({ ways, project });
     if (!Object.values(judged.observation.instances).some(({ drillMark }) => drillMark !== undefined)) {
       // One that was started since has no lock yet.
       if (lock.members.places.length < membersOf(formation).length)
@@ -108,7 +117,13 @@ async function afterInterruption(
       await undoInterrupted(formation, incus, log);
     }
     await members.add(await incus.instances(signal));
-    const judged = await untilHealthy(formation, incus, { waitMs: rejoinDeadlineMs, judging, log, signal });
+    const judged = await untilHealthy(formation, incus, {
+      waitMs: rejoinDeadlineMs,
+      judging,
+      observing: { project: projectOf(incus, signal) },
+      log,
+      signal,
+    });
     return { ...judged, lock: new DrillLock(members, lock) };
   } catch (error) {
     lock?.release();

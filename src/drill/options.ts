@@ -14,6 +14,8 @@ export interface DrillOptions {
   promotionDeadlineMs: number;
   /** How long the formation may take to be healthy again once the fault is undone. */
   rejoinDeadlineMs: number;
+  /** Whether it begins although drills are held (docs/operations.md). */
+  overrideHold: boolean;
   /** How long it waits for another run on the formation to end; 0: it does not. */
   lockWaitMs: number;
   /** How long the fault is held; undefined: as long as the fault and the formation's timings call for. */

@@ -99,6 +99,9 @@ export const drillRecord = v.object({
       autoFailover: text("Of the monitor's extension."),
     }),
   ),
+  /** Nothing was touched then, and the formation need not have been read. */
+  held: maybe(text('What kept the drill from beginning: a hold, or the hours in which drills are allowed.')),
+  overridden: maybe(text('What would have kept it from beginning, and was overridden.')),
   /** Its outcome decides whether there is a fault at all. */
   baseline: maybe(v.pipe(verdict, v.description('The formation before the fault.'))),
   primary: maybe(text('Who was primary before the fault.')),

@@ -3,7 +3,10 @@ import type { Formation } from './formation.ts';
 /** Parts of the `incus` command lines that people are told: always where this formation's containers are. */
 
 /** A container with remote and project: `pgaf-monitor --project default`. */
-export function containerTarget({ incus: { remote, project } }: Formation, container: string): string {
+export function containerTarget(
+  { incus: { remote, project } }: Pick<Formation, 'incus'>,
+  container: string,
+): string {
   return `${remote === 'local' ? '' : `${remote}:`}${container} --project ${project}`;
 }
 

@@ -1,3 +1,4 @@
+import type { AllowedHours } from './allowed-hours.ts';
 import type { PackageSource } from './file/package-source.ts';
 import type { Timings } from './timings.ts';
 
@@ -47,6 +48,8 @@ export interface Formation {
   keep?: readonly Kept[];
   /** Members of the Incus cluster, and `@group`s of them, that containers may be on; undefined: any. */
   hosts?: readonly string[];
+  /** When drills may begin; undefined: at any time. */
+  allowedHours?: AllowedHours;
   monitor: Container;
   /** Data nodes in the order in which they register; the first becomes primary. */
   nodes: DataNode[];

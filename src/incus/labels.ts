@@ -5,6 +5,8 @@
 
 /** Set before a fault is injected into the instance and removed once it is undone. */
 export const drillMarkKey = 'user.pgha.drill';
+/** On a project or a monitor, by a person: while it is there no drill begins. Its value is the reason. */
+export const holdKey = 'user.pgha.hold';
 /** Which formation a container belongs to, set when it is launched. */
 export const formationKey = 'user.pgha.formation';
 /** On the container in which a base image is made: the key of that image. */

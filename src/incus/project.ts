@@ -10,10 +10,13 @@ const projectShape = {
 export const projectPath = ({ project }: Pick<IncusClient, 'project'>): string =>
   `/1.0/projects/${encodeURIComponent(project)}`;
 
+/** By key. */
+export type ProjectConfig = Partial<Record<string, string>>;
+
 /** The settings of a client's project, by key. @throws as IncusClient.ask */
 export async function configOfProject(
   client: IncusClient,
-  signal?: AbortSignal,
-): Promise<Partial<Record<string, string>>> {
-  return (await client.ask(projectPath(client), projectShape, signal)).config ?? {};
+  how?: Parameters<IncusClient['ask']>[2],
+): Promise<ProjectConfig> {
+  return (await client.ask(projectPath(client), projectShape, how)).config ?? {};
 }

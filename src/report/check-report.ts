@@ -1,4 +1,5 @@
 import { describeRemedy, type Finding, type Severity } from '../check/check.ts';
+import { holdingOf } from '../check/holds.ts';
 import type { Checked } from '../check/many.ts';
 import type { Observation } from '../check/observation.ts';
 import type { Judged } from '../check/wait.ts';
@@ -237,10 +238,19 @@ function formationsTable(checked: readonly Checked[]): Table {
   };
 }
 
+/** Why no drill would have begun at the time of the reading; none where one would. */
+export function holdLines({ formation, observation }: Judged & { formation: Formation }): string[] {
+  const { reasons, unread } = holdingOf(formation, observation, new Date(observation.observedAt));
+  return [
+    ...reasons.map((reason) => `drills are held: ${reason}`),
+    ...(unread === undefined ? [] : [`whether drills are held could not be read: ${unread}`]),
+  ];
+}
+
 /** Lines for the log: one formation whole, or a table of several with what failed in each. */
 export function checkLines(checked: readonly Checked[]): string[] {
   const [first] = checked;
-  if (checked.length === 1) return first?.judged ? judgedLines(first) : [];
+  if (checked.length === 1) return first?.judged ? [...judgedLines(first), ...holdLines(first)] : [];
   return [
     ...textTable(formationsTable(checked)),
     ...checked.flatMap((each) =>
@@ -248,13 +258,16 @@ export function checkLines(checked: readonly Checked[]): string[] {
         ? ['', `formation ${each.formation.name}:`, ...judgedLines(each)]
         : [],
     ),
+    ...checked.flatMap((each) =>
+      each.judged ? holdLines(each).map((line) => `${each.formation.name}: ${line}`) : [],
+    ),
   ];
 }
 
 export function checkMarkdown(checked: readonly Checked[]): string {
   const sections = checked.map((each) =>
     each.judged
-      ? judgedMarkdown(each)
+      ? [judgedMarkdown(each), ...holdLines(each).map((line) => `⏸ ${escapeMarkdown(line)}\n`)].join('\n')
       : `### ❌ formation ${escapeMarkdown(each.formation.name)}: ${escapeMarkdown(each.failed)}\n`,
   );
   if (checked.length === 1) return sections.join('\n');

@@ -52,8 +52,15 @@ export function drillSections(record: DrillRecord, verdict: DrillVerdict): Drill
   };
 }
 
-function circumstances({ clients, clientsMissing, versions, holdBackSeconds }: DrillRecord): string[] {
+function circumstances({
+  overridden,
+  clients,
+  clientsMissing,
+  versions,
+  holdBackSeconds,
+}: DrillRecord): string[] {
   const lines: string[] = [];
+  if (overridden !== undefined) lines.push(`drills were held, and this one overrode that: ${overridden}`);
   if (clients !== undefined) lines.push(clientsLine(clients));
   else if (clientsMissing !== undefined) lines.push(`no figures of clients: ${clientsMissing}`);
   if (versions !== undefined) {

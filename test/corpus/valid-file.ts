@@ -55,6 +55,10 @@ export const validFile = fc
     tls: fc.constantFrom('verify-ca', 'verify-full'),
     method: fc.constantFrom('scram-sha-256', 'cert', 'trust'),
     priorities: fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 9, maxLength: 9 }),
+    'allowed-hours': fc.record({
+      'time-zone': fc.constantFrom('UTC', 'Europe/Paris'),
+      windows: fc.constantFrom(['Mon-Fri 09:00-17:00'], ['daily 22:00-04:00', 'Sun 00:00-24:00']),
+    }),
     timings: fc.constantFrom(...timingsProfileNames),
     standbyShare: fc.double({ min: 0, max: 1, noNaN: true }),
   })

@@ -11,6 +11,30 @@ const settings = (line: string) => `postgres:\n  settings:\n    ${line}\n`;
 const access = (keys: string) => `postgres: { access: [{ ${keys} }] }`;
 
 export const badValues: BadFile[] = [
+  [
+    'hours without a zone',
+    'allowed-hours: { windows: [daily 09:00-17:00] }',
+    '1: allowed-hours.time-zone',
+    /is required/,
+  ],
+  [
+    'a window without days',
+    "allowed-hours: { time-zone: UTC, windows: ['09:00-17:00'] }",
+    '1: allowed-hours.windows.0',
+    /days and times, such as Mon-Fri 09:00-17:00.*found "09:00-17:00"/,
+  ],
+  [
+    'an hour that no day has',
+    'allowed-hours: { time-zone: UTC, windows: [Mon 09:00-25:00] }',
+    '1: allowed-hours.windows.0',
+    /days and times/,
+  ],
+  [
+    'hours without windows',
+    'allowed-hours: { time-zone: UTC, windows: [] }',
+    '1: allowed-hours.windows',
+    /at least 1/,
+  ],
   ['a version as text', 'postgres:\n  version: "16"', '2: postgres.version', /whole number from 13 to 17/],
   ['a version that is too old', 'postgres: { version: 12 }', '1: postgres.version', /13 to 17.*found 12/],
   ['a version from the future', 'postgres: { version: 99 }', '1: postgres.version', /13 to 17/],

@@ -125,6 +125,10 @@ const onTheFormation: Run[] = [
     command:
       'for container in pgaf-monitor pgaf-primary pgaf-replica; do incus config set "$container" user.pgha.formation=default; done',
   },
+  { command: 'incus config set pgaf-monitor user.pgha.hold="release freeze until Friday"' },
+  { command: 'incus config unset pgaf-monitor user.pgha.hold' },
+  { command: 'incus project set default user.pgha.hold="incident 4711"' },
+  { command: 'incus project unset default user.pgha.hold' },
   { command: './pgha failover-drill --formation formation.yml --fault switchover', says: passes },
   {
     command: 'on_monitor perform switchover',

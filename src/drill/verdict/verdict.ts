@@ -122,8 +122,9 @@ function trouble(record: DrillRecord): Conclusion[] {
 }
 
 /** Why the formation was no place for this fault. */
-function unfit({ faultAt, baseline, impossible, fault }: DrillRecord): Conclusion[] {
+function unfit({ faultAt, held, baseline, impossible, fault }: DrillRecord): Conclusion[] {
   const found: Conclusion[] = [];
+  if (held !== undefined) found.push(['unhealthy', `drills are held, nothing was touched: ${held}`]);
   if (faultAt !== undefined && baseline === undefined)
     found.push(['error', 'the formation was not read before the fault, so the drill proves nothing']);
   if (baseline !== undefined && baseline.outcome !== 'pass') {

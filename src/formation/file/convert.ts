@@ -33,6 +33,12 @@ export function toFormation(file: FormationFile): Formation {
     timings: toTimings(file.timings),
     ...(file.keep.length > 0 && { keep: file.keep }),
     ...(file.hosts !== undefined && { hosts: file.hosts }),
+    ...(file['allowed-hours'] !== undefined && {
+      allowedHours: {
+        timeZone: file['allowed-hours']['time-zone'],
+        windows: file['allowed-hours'].windows,
+      },
+    }),
     monitor: {
       name: file.monitor.name,
       ...asFound(file.monitor),

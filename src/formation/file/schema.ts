@@ -26,6 +26,8 @@ import {
   settingValue,
   size,
   systemdService,
+  timeWindow,
+  timeZone,
   trueOrFalse,
   wholeNumber,
   wordOrMap,
@@ -338,6 +340,21 @@ export const formationFile = map(
         "What provision-pgaf leaves as it is. `access`: pg_hba.conf, pg_ident.conf, and the passwords and connection strings of pg_auto_failover's own accounts. `certificates`: certificates, keys and CA. `monitor`: all of the monitor but this formation's own entries.",
       ),
       [],
+    ),
+    'allowed-hours': v.optional(
+      key(
+        map(
+          {
+            'time-zone': key(timeZone, 'Time zone of the windows, such as `Europe/Paris`.'),
+            windows: key(
+              words(timeWindow, 'windows', 1, 50),
+              'Days and times, such as `Mon-Fri 09:00-17:00`, `Sat 22:00-04:00` or `daily 00:00-24:00`. A window that ends before it begins ends on the next day.',
+            ),
+          },
+          'must be a map with the keys time-zone and windows',
+        ),
+        'When failover-drill may begin a drill. By default at any time.',
+      ),
     ),
     monitor: v.optional(key(monitor, 'The container that watches and decides.'), { name: 'pgaf-monitor' }),
     nodes: v.optional(

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import * as v from 'valibot';
+import { isTimeZone, windowPattern } from '../allowed-hours.ts';
 
 /**
  * What single values of a formation file may be; each message says what is allowed. Wherever a pattern can
@@ -124,6 +125,21 @@ export const cidr = v.pipe(
     const family = isIP(address);
     return family !== 0 && Number(prefix) <= (family === 4 ? 32 : 128);
   }, 'must be a network in CIDR form, such as 10.0.0.0/8 or fd00::/8'),
+);
+
+const zoneMessage = 'must be a time zone, such as Europe/Paris or UTC';
+export const timeZone = v.pipe(
+  v.string(zoneMessage),
+  v.regex(/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/, zoneMessage),
+  v.check(isTimeZone, 'is no time zone of the IANA database; one is Europe/Paris, another UTC'),
+);
+
+export const timeWindow = v.pipe(
+  v.string('must be days and times, such as Mon-Fri 09:00-17:00'),
+  v.regex(
+    windowPattern,
+    'must be days and times, such as Mon-Fri 09:00-17:00, Sat 22:00-04:00 or daily 00:00-24:00',
+  ),
 );
 
 export const wholeNumber = (min: number, max: number) => {

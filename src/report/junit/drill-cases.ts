@@ -70,7 +70,8 @@ function unlessDisturbed({ disturbed }: DrillRecord, result: Result): Result {
   return result.kind === 'passed' && disturbed !== undefined ? skipped(disturbed) : result;
 }
 
-function baseline({ baseline: before }: DrillRecord): Result {
+function baseline({ baseline: before, held }: DrillRecord): Result {
+  if (held !== undefined && before === undefined) return skipped(`drills are held: ${held}`);
   if (before === undefined) return error('the formation was not read before the fault');
   if (before.outcome === 'pass') return passed(before.message);
   return before.outcome === 'error' ? error(before.message) : failed(before.message);
@@ -79,11 +80,13 @@ function baseline({ baseline: before }: DrillRecord): Result {
 function fault({
   faultAt,
   impossible,
+  held,
   proof,
   proofAtUndo,
   disturbed,
   baseline: before,
 }: DrillRecord): Result {
+  if (held !== undefined) return failed(`drills are held: ${held}`);
   if (impossible !== undefined) return error(impossible);
   if (faultAt === undefined)
     return before?.outcome === 'pass'

@@ -63,6 +63,16 @@ describe('a drill on a formation that is not healthy', () => {
   });
 });
 
+describe('a drill that is held', () => {
+  it('is not begun, and says why', () => {
+    const held = 'release freeze (user.pgha.hold of the project default)';
+    expect(judged({ ...untouched, target: undefined, baseline: undefined, held })).toMatchObject({
+      outcome: 'unhealthy',
+      message: `drills are held, nothing was touched: ${held}`,
+    });
+  });
+});
+
 describe('a drill on a formation whose health could not be told', () => {
   it('is refused as such', () => {
     const baseline = { ...healthyVerdict(), outcome: 'error' as const, message: 'too little could be read' };

@@ -108,6 +108,10 @@ describe('every valid file is read as it was written', () => {
           baseImage: file['base-image'],
           incus: file.incus,
           tls: file.tls,
+          allowedHours: {
+            timeZone: file['allowed-hours']['time-zone'],
+            windows: file['allowed-hours'].windows,
+          },
           postgres: {
             ...samePostgres,
             dataDirectory,
