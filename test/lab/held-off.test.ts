@@ -18,13 +18,18 @@ beforeAll(async () => {
   await becomesHealthy(yaml, 60_000);
 });
 afterEach(async () => {
-  await incus('config', 'unset', monitor, key);
-  await incus('project', 'unset', 'default', key);
+  // Unset is refused where nothing is set.
+  await incus('config', 'set', monitor, `${key}=`);
+  await incus('project', 'set', 'default', `${key}=`);
 });
 
 /** Since when each container runs, and what pg_autoctl it has: a drill that touched one would change either. */
 async function lives(): Promise<string[]> {
-  const command = ['sh', '-c', 'stat -c %Y /proc/1; systemctl show --value --property=MainPID pg_autoctl'];
+  const command = [
+    'sh',
+    '-c',
+    'cut -d" " -f22 /proc/1/stat; systemctl show --value --property=MainPID pg_autoctl',
+  ];
   return await Promise.all((await allContainers()).map((name) => inside(name, ...command)));
 }
 
