@@ -63,7 +63,7 @@ export async function observe(
   const own = new OwnRelays(incus);
   const open = ways ?? new WaysThrough(formation, (name) => own.of(name));
   try {
-    const reader = new Reader(formation, instances, open, signal);
+    const reader = new Reader(formation, instances, { ways: open, incus, signal });
     const members = membersOf(formation);
     const [monitorMember, ...dataMembers] = members;
     const salt = randomUUID();
@@ -153,17 +153,18 @@ class Reader {
   private readonly formation: Formation;
   private readonly instances: Promise<Map<string, Instance>>;
   private readonly ways: WaysIn;
+  private readonly incus: Pick<Incus, 'remote'>;
   private readonly signal: AbortSignal | undefined;
 
   constructor(
     formation: Formation,
     instances: Promise<Map<string, Instance>>,
-    ways: WaysIn,
-    signal: AbortSignal | undefined,
+    { ways, incus, signal }: { ways: WaysIn; incus: Pick<Incus, 'remote'>; signal: AbortSignal | undefined },
   ) {
     this.formation = formation;
     this.instances = instances;
     this.ways = ways;
+    this.incus = incus;
     this.signal = signal;
   }
 
@@ -282,15 +283,20 @@ class Reader {
     const given = new AbortController();
     const { signal } = this;
     const either = AbortSignal.any(signal === undefined ? [given.signal] : [signal, given.signal]);
-    const reading = withDeadline(what, memberDeadlineMs, work, either).then(
-      (value): Read<T> => ({ ok: true, value }),
-      (error: unknown): Read<T> => ({ ok: false, failed: messageOf(error) }),
-    );
+    const read = () =>
+      withDeadline(what, memberDeadlineMs, work, either).then(
+        (value): Read<T> => ({ ok: true, value }),
+        (error: unknown): Read<T> => ({ ok: false, failed: messageOf(error) }),
+      );
+    const { remote } = this.incus;
+    const reading = read();
     try {
       const { status, unheard } = (await this.instances).get(name) ?? {};
       if (unheard !== undefined) return { ok: false, failed: unheard };
       if (status === undefined) return { ok: false, failed: `there is no container ${name}` };
-      return status === 'Running' ? await reading : { ok: false, failed: `the container is ${status}` };
+      if (status !== 'Running') return { ok: false, failed: `the container is ${status}` };
+      // What was asked of a server that has been left says nothing of the member.
+      return await (this.incus.remote === remote ? reading : read());
     } finally {
       given.abort();
       signal?.throwIfAborted();

@@ -52,19 +52,24 @@ export class WaysThrough implements WaysIn {
 /** Relays of one observation's own: one a container, for all that is read there. */
 export class OwnRelays {
   private readonly incus: Incus;
-  private readonly relays = new Map<string, ContainerRelay>();
+  private readonly relays = new Map<string, { remote: string; relay: ContainerRelay }>();
 
   constructor(incus: Incus) {
     this.incus = incus;
   }
 
   of(name: string): ContainerRelay {
-    const relay = this.relays.get(name) ?? new ContainerRelay(this.incus, name, 'root');
-    this.relays.set(name, relay);
+    const { remote } = this.incus;
+    const open = this.relays.get(name);
+    if (open?.remote === remote) return open.relay;
+    // The server that it goes through was left.
+    open?.relay.close();
+    const relay = new ContainerRelay(this.incus, name, 'root');
+    this.relays.set(name, { remote, relay });
     return relay;
   }
 
   close(): void {
-    for (const relay of this.relays.values()) relay.close();
+    for (const { relay } of this.relays.values()) relay.close();
   }
 }
