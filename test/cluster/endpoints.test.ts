@@ -1,21 +1,18 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { stateFolder } from '../../src/drill/guard.ts';
-import { drillMarkKey } from '../../src/incus/labels.ts';
 import {
   becomesHealthy,
   drilled,
   eventually,
   type Finished,
   figure,
-  incus,
   loadAverage,
   runAction,
   startAction,
 } from '../lab/harness.ts';
 import { random } from '../lab/random.ts';
-import { formationOn, host, provisioned, removeAll } from './hosts.ts';
+import { areWholeBy, formationOn, guardLog, host, provisioned, removeAll } from './hosts.ts';
 
 /**
  * The server that a run goes through is lost, with the host or alone, at any moment. The formation has nothing on that
@@ -34,25 +31,7 @@ const kills = Number(process.env['PGHA_KILLS'] ?? 1);
 const next = random(seed);
 
 const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
-const instance = async (name: string) =>
-  JSON.parse(await incus('query', `m2:/1.0/instances/${name}`)) as {
-    status: string;
-    config: Record<string, string>;
-  };
-const isWhole = async () => {
-  const found = await Promise.all([monitor, alpha, beta].map(instance)).catch(() => []);
-  return (
-    found.length === 3 &&
-    found.every(({ status, config }) => status === 'Running' && config[drillMarkKey] === undefined)
-  );
-};
-const guardLog = () => {
-  try {
-    return readFileSync(join(stateFolder(), 'guard.log'), 'utf8');
-  } catch {
-    return '';
-  }
-};
+const isWhole = async () => await areWholeBy('m2', monitor, alpha, beta);
 const leftAt = 'the Incus server of the remote m1 does not answer; going on by m';
 
 beforeAll(() => provisioned({ yaml }), 600_000);

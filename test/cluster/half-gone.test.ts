@@ -171,6 +171,27 @@ describe('a host whose Incus alone is gone', () => {
     figure('check with an incusd gone', checked.tookMs / 1000);
     expect(checked.tookMs).toBeLessThan(pace.tolerable(3000));
   });
+
+  it('leaves all unknown where it is that of the monitor and the primary, for as long as a standby hears from there', async () => {
+    await leads(pair.yaml, pair.alpha);
+    await host('kill', '--incusd', 'm3');
+    try {
+      const began = performance.now();
+      const times: number[] = [];
+      while (performance.now() - began < 30_000) {
+        const checked = await check(pair.yaml);
+        times.push(checked.tookMs / 1000);
+        expect([checked.code, checked.outputs['failed-checks']], checked.log).toEqual([3, '']);
+        expect(checked.log).toMatch(/pair-beta has heard from pair-monitor, which is on the same host/);
+      }
+      figure(
+        `check with the incusd of monitor and primary gone, the longest of ${times.length} in 30 s (load ${loadAverage()})`,
+        Math.max(...times),
+      );
+    } finally {
+      await host('boot', 'm3');
+    }
+  }, 300_000);
 });
 
 it('settings of the cluster that would fight a formation are told, and what is printed mends them', async () => {

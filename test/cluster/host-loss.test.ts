@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { killThem, victims } from '../lab/guards.ts';
 import {
   becomesHealthy,
@@ -29,13 +29,18 @@ const apart = formationOn('apart', { monitor: 'm1', alpha: 'm2', beta: 'm3' });
 const near = formationOn('near', { monitor: 'm1', alpha: 'm1', beta: 'm3' });
 
 async function lose(yaml: string, inputs: Record<string, string> = {}): Promise<Finished> {
+  await becomesHealthy(yaml, 120_000);
+  return await strike(yaml, inputs);
+}
+
+async function strike(yaml: string, inputs: Record<string, string>): Promise<Finished> {
   return await runAction('failover-drill', { formation: yaml, fault: 'host-loss', ...inputs });
 }
 
-beforeAll(() => provisioned(apart, near), 600_000);
-beforeEach(async () => {
+beforeAll(async () => {
+  await provisioned(apart, near);
   for (const { yaml } of [apart, near]) await becomesHealthy(yaml, 120_000);
-}, 250_000);
+}, 800_000);
 afterAll(removeAll, 200_000);
 
 const rounds = Array.from({ length: losses }, (_, index) => index + 1);
@@ -49,7 +54,7 @@ describe('a drill that takes a host away', { timeout: 300_000 }, () => {
       [{ 'power-on-command': 'true' }, /input power-on-command: must be a list/],
       [{ 'power-off-command': '[true]', 'power-on-command': '[true]' }, /has containers that are not the/],
     ] as const) {
-      const { code, log } = await lose(apart.yaml, { host: 'm1', ...inputs });
+      const { code, log } = await strike(apart.yaml, { host: 'm1', ...inputs });
       expect(code, log).toBe(3);
       expect(log).toMatch(says);
       expect(await hasTraces(apart)).toEqual([]);
@@ -74,7 +79,7 @@ describe('a drill that takes a host away', { timeout: 300_000 }, () => {
 
   it.each(rounds)('ends the service until it is undone where the monitor goes too (%i)', async (round) => {
     await leads(near.yaml, near.alpha);
-    const drill = await lose(near.yaml);
+    const drill = await strike(near.yaml, {});
     expect(drill.code, drill.log).toBe(0);
     const record = drilled(drill.report);
     expect(record.expected).toBe('outage');
@@ -110,7 +115,6 @@ describe('a drill that takes a host away', { timeout: 300_000 }, () => {
     // The lab knows no such option: nothing goes, and nothing is left.
     expect(wrong.code, wrong.log).toBe(3);
     expect(wrong.log.replace('::add-mask::hunter22', '')).not.toContain('hunter22');
-    await becomesHealthy(apart.yaml, 60_000);
     const drill = await lose(apart.yaml, {
       'power-off-command': switching('kill'),
       'power-on-command': switching('boot'),

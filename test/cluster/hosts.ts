@@ -1,7 +1,10 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
+import { stateFolder } from '../../src/drill/guard.ts';
+import { drillMarkKey } from '../../src/incus/labels.ts';
 import { allContainers, labFormation } from '../lab/formations.ts';
 import { becomesHealthy, incus, root, runAction } from '../lab/harness.ts';
 
@@ -29,6 +32,28 @@ export function formationOn(
     beta: `${name}-beta`,
     nodes: [`${name}-alpha`, `${name}-beta`] as [string, string],
   };
+}
+
+/** Whether these containers run and bear no mark of a drill, as a remote tells that is there. */
+export async function areWholeBy(remote: string, ...names: string[]): Promise<boolean> {
+  const found = await Promise.all(
+    names.map(async (name) => JSON.parse(await incus('query', `${remote}:/1.0/instances/${name}`))),
+  ).catch(() => []);
+  return (
+    found.length === names.length &&
+    (found as { status: string; config: Record<string, string> }[]).every(
+      ({ status, config }) => status === 'Running' && config[drillMarkKey] === undefined,
+    )
+  );
+}
+
+/** What the guards of this user have said so far. */
+export function guardLog(): string {
+  try {
+    return readFileSync(join(stateFolder(), 'guard.log'), 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** Provisions them side by side. */
