@@ -1,5 +1,6 @@
 import { BlockList, isIP, Socket } from 'node:net';
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
+import type { Moment } from '../clock/clock.ts';
 import { withDeadline } from '../clock/deadline.ts';
 import { EnvironmentError } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
@@ -20,8 +21,16 @@ export interface Route {
   addedMs: number;
   /** A socket to a node, which connects when `pg` tells it to. @throws EnvironmentError when the route is broken */
   socketTo(node: Member, signal?: AbortSignal): Promise<PostgresStream>;
-  /** Calls `listener` when the route itself breaks, whatever becomes of the nodes; it then mends itself. */
-  onBroken(listener: (why: string) => void): void;
+  /**
+   * Tells when the route itself breaks, whatever becomes of the nodes, with the moment until which it was whole for certain;
+   * and when it has mended itself, which it does once somebody asks for a socket.
+   */
+  watch(listener: { broken(why: string, wholeUntil: Moment): void; mended(): void }): void;
+  /**
+   * Another of the same kind by a second way to the Incus cluster, which the loss of the first leaves whole.
+   * @throws EnvironmentError when it cannot be opened
+   */
+  beside?(incus: Incus, signal?: AbortSignal): Promise<Route>;
   close(): void;
 }
 
@@ -64,7 +73,7 @@ export async function openRoute(options: RouteOptions): Promise<Route> {
     via: 'direct',
     addedMs: 0,
     socketTo: async ({ name }) => directSocket(firstOf(addresses, name)),
-    onBroken: () => {},
+    watch: () => {},
     close: () => {},
   };
 }
@@ -87,15 +96,21 @@ async function openVantage(options: RouteOptions, addresses: KnownAddresses): Pr
   const { incus, vantage, log, signal } = options;
   const first = await ContainerRelay.open(incus, vantage.name, 'nobody', signal);
   const addedMs = await tried(first, options, addresses);
-  log.debug(`clients connect from ${vantage.name}, which adds ${addedMs} ms to a round trip`);
+  log.debug(
+    `clients connect from ${vantage.name} by ${incus.remote}, which adds ${addedMs} ms to a round trip`,
+  );
   const stopped = new AbortController();
-  let broken = (_why: string) => {};
+  let listener: Parameters<Route['watch']>[0] = { broken() {}, mended() {} };
   const watched = (open: ContainerRelay) => {
-    open.onLost = (why) => broken(`the clients' way through ${vantage.name} broke: ${why}`);
+    open.onLost = (why) =>
+      listener.broken(`the clients' way through ${vantage.name} broke: ${why}`, open.heardAt);
     return open;
   };
-  const another = async () =>
-    watched(await ContainerRelay.open(incus, vantage.name, 'nobody', stopped.signal));
+  const another = async () => {
+    const open = watched(await ContainerRelay.open(incus, vantage.name, 'nobody', stopped.signal));
+    listener.mended();
+    return open;
+  };
   let relay = Promise.resolve(watched(first));
   return {
     via: 'vantage',
@@ -105,9 +120,11 @@ async function openVantage(options: RouteOptions, addresses: KnownAddresses): Pr
       const open = await withDeadline('the relay', relayDeadlineMs, () => relay, inner);
       return quiet(open.tcpSocket(firstOf(addresses, name)));
     },
-    onBroken(listener) {
-      broken = listener;
+    watch(given) {
+      listener = given;
     },
+    beside: async (second, inner) =>
+      await openVantage({ ...options, incus: second, signal: inner }, addresses),
     close() {
       stopped.abort(new EnvironmentError('the way to the nodes was closed'));
       relay.then(

@@ -160,9 +160,10 @@ class Exposure {
     }
   }
 
+  /** What was waited for after the fault in vain is a result; what keeps the fault from coming is told as that. */
   private heard(error: unknown): void {
     const { signal, log } = this.course.options;
-    if (!(error instanceof DeadlineError) || signal.aborted)
+    if (!(error instanceof DeadlineError) || signal.aborted || this.course.faultAt === undefined)
       this.course.record.interrupted ??= messageOf(error);
     else log.warn(error.message);
   }

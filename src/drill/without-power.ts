@@ -23,11 +23,11 @@ export async function askWithoutPower(
   if (power === undefined) return undefined;
   const { addresses } = await incus.state(primary.name, signal);
   const { port } = formation.postgres;
-  return async (inner, enter) => {
+  return async (inner, { enter, incus: by }) => {
     const options = { addresses, port, times: 1, waitMs, signal: inner };
-    const found = await attemptThrough(relayOf?.(vantage.name), incus, vantage.name, options);
+    const found = await attemptThrough(relayOf?.(vantage.name), by, vantage.name, options);
     if (found.every(({ answered, refused }) => answered === refused)) return;
-    if (!(await takesNoWrites(enter, inner))) await asked(incus, primary, inner);
+    if (!(await takesNoWrites(enter, inner))) await asked(by, primary, inner);
   };
 }
 

@@ -13,6 +13,7 @@ import { openMemberSession } from '../postgres/member-session.ts';
 import { type Session, sqlStateOf } from '../postgres/session.ts';
 import { Journal } from './journal.ts';
 import { lastAnswers } from './last-answers.ts';
+import { type Lookout, noteBreaks, secondLookout } from './lookouts.ts';
 import type { LedgerRead } from './record.ts';
 import { drillTable } from './table/drill-table.ts';
 import { tellHolders } from './table/lock-holders.ts';
@@ -71,6 +72,7 @@ const defaults = {
 
 /** What is started for it, and ends with it. */
 interface Running {
+  lookouts: readonly Lookout[];
   way: WayIn;
   journal: Journal;
   workload: Workload;
@@ -87,16 +89,19 @@ export class Evidence {
   readonly journal: Journal;
   private readonly options: EvidenceOptions;
   private readonly way: WayIn;
+  private readonly lookouts: readonly Lookout[];
   private readonly workload: Workload;
   private readonly witnesses: Witness[];
   private readonly stalls: IntervalHistogram;
   private readonly stallWatch: StallWatch;
   private stopped: Promise<WriteHistory> | undefined;
 
-  private constructor(options: EvidenceOptions, { way, journal, workload, witnesses }: Running) {
+  private constructor(options: EvidenceOptions, { lookouts, way, journal, workload, witnesses }: Running) {
     this.options = options;
     this.way = way;
-    this.route = { via: way.route.via, addedMs: way.route.addedMs };
+    this.lookouts = lookouts;
+    const { via } = way.route;
+    this.route = { via, addedMs: Math.max(...lookouts.map((each) => each.way.route.addedMs)) };
     this.journal = journal;
     this.workload = workload;
     this.witnesses = witnesses;
@@ -125,6 +130,7 @@ export class Evidence {
       },
     );
     const way: WayIn = { access, route, connectDeadlineMs };
+    const lookouts: Lookout[] = [{ number: 1, incus, way }];
     const witnesses: Witness[] = [];
     let journal: Journal | undefined;
     let workload: Workload | undefined;
@@ -135,24 +141,25 @@ export class Evidence {
       await prepareTable(way, on, { ...options, openSuperuser });
       const opened = Journal.create(options.journalPath, options.run);
       journal = opened;
-      // If the way to the formation is down, the formation itself may well be up.
-      route.onBroken((why) => opened.record({ kind: 'failing', at: now(), why }));
+      const second = await secondLookout({ number: 1, incus, way }, options);
+      if (second !== undefined) lookouts.push(second);
+      noteBreaks(lookouts, opened, log);
       // The writers need not wait for the witnesses: what they write until the fault is at risk.
-      workload = new Workload({ ...options, way, journal: opened });
+      workload = new Workload({ ...options, ways: lookouts.map((each) => each.way), journal: opened });
       const started = await Promise.allSettled(
-        witnessesOn(on, way, opened, { ...options, localWay }).map((witness) =>
-          Witness.start(witness, signal),
-        ),
+        lookouts
+          .flatMap((lookout) => witnessesOn(on, lookout, opened, { ...options, localWay }))
+          .map((witness) => Witness.start(witness, signal)),
       );
       witnesses.push(...started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])));
       for (const each of started) if (each.status === 'rejected') throw keptOut(each.reason, on, access);
-      return new Evidence(options, { way, journal: opened, workload, witnesses });
+      return new Evidence(options, { lookouts, way, journal: opened, workload, witnesses });
     } catch (error) {
       await Promise.all([workload?.stop(), ...witnesses.map((witness) => witness.stop())]);
       localWay.close();
       journal?.close();
       if (workload !== undefined) await takeAway(way, options);
-      route.close();
+      for (const each of lookouts) each.way.route.close();
       throw error;
     }
   }
@@ -313,7 +320,7 @@ export class Evidence {
   async end(): Promise<void> {
     await this.stop().catch((error: unknown) => this.options.log.warn(messageOf(error)));
     await takeAway(this.way, this.options);
-    this.way.route.close();
+    for (const { way } of this.lookouts) way.route.close();
   }
 }
 

@@ -19,7 +19,7 @@ export function lastAnswers(events: readonly HistoryEvent[], since: Moment): str
     if (event.kind === 'refused') hear(event.node, event.why);
     else if (event.kind === 'failed' || event.kind === 'unknown')
       hear(nodes.get(event.connection) ?? event.connection, event.why);
-    else if (event.kind === 'failing') hear('the clients', event.why);
+    else if (event.kind === 'failing' || event.kind === 'broken') hear('the clients', event.why);
   }
   const telling = [...said].filter(([, why]) => why !== readOnlyAnswer);
   // A standby says so all the time.

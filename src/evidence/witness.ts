@@ -16,8 +16,10 @@ export interface WitnessOptions {
   /** The node that it stays on, whatever becomes of it. */
   node: Member;
   actor: Exclude<Actor, 'application'>;
-  /** First part of its connections' ids. */
+  /** What it is looked upon as. */
   name: string;
+  /** Where it goes one of two ways, which. */
+  way?: number;
   /** What it does in turn. One whose write hangs for want of a standby reads no more, hence one for each. */
   does: { write: boolean; read: boolean };
   /** Looks whether the node takes writes and has a row: `probeRow`, or what stands for it. */
@@ -32,6 +34,8 @@ export interface WitnessOptions {
   ask?: (signal: AbortSignal) => Promise<void>;
   /** Pause before it opens another session. */
   reconnectEveryMs: number;
+  /** Whether it opens none for as long as the one of the other way has just looked: a try that costs much is not made twice. */
+  inReserve?: boolean;
   journal: Journal;
   writesPerSecond: number;
 }
@@ -42,6 +46,9 @@ const partingMs = 1000;
 /** Before the fault nothing is at stake: a busy machine is waited for. */
 const startDeadlineMs = 15_000;
 const startConnectMs = 5000;
+/** Who stands in reserve steps in when nobody has looked for so long. */
+const reserveMs = 1500;
+const reserveTurnMs = 250;
 /** A session that is silent for so long may be one that nobody knows any more at its other end. */
 const knockAfterMs = 1000;
 const lookedEveryMs = 500;
@@ -118,16 +125,30 @@ export class Witness {
         else await this.knock();
       }
       await sleep(reconnectEveryMs, signal).catch(() => {});
+      while (!signal.aborted && this.isSpared()) await sleep(reserveTurnMs, signal).catch(() => {});
     }
     opened?.session.close();
   }
 
+  private isSpared(): boolean {
+    const { inReserve = false, journal, name, way } = this.options;
+    if (!inReserve) return false;
+    const since = now() - reserveMs;
+    const { events } = journal;
+    for (let index = events.length - 1; index >= 0; index--) {
+      const event = events[index];
+      if (event === undefined || event.at < since) return false;
+      if (event.kind === 'looked' && event.witness === name && event.way !== way) return true;
+    }
+    return false;
+  }
+
   private look(): void {
-    const { journal, name } = this.options;
+    const { journal, name, way } = this.options;
     const at = now();
     if (at - this.lookedAt < lookedEveryMs) return;
     this.lookedAt = at;
-    journal.record({ kind: 'looked', at, witness: name });
+    journal.record({ kind: 'looked', at, witness: name, ...(way !== undefined && { way }) });
   }
 
   /** @throws as `open` */
@@ -182,9 +203,9 @@ export class Witness {
    * @returns the session that took its place where it fell silent
    */
   private async watchOver(opened: Opened): Promise<Opened | undefined> {
-    const { actor, name, journal, node, writesPerSecond } = this.options;
+    const { actor, name, way, journal, node, writesPerSecond } = this.options;
     const { signal } = this.stopping;
-    const writer = new Writer(journal, actor, `${name}.${++this.opened}`, opened);
+    const writer = new Writer(journal, actor, `${witnessName(name, way)}.${++this.opened}`, opened);
     let taking = true;
     try {
       for (;;) {
@@ -240,6 +261,9 @@ export class Witness {
     return { why: written.why, over: written.outcome === 'unknown' };
   }
 }
+
+/** First part of its connections' ids. */
+export const witnessName = (name: string, way = 1): string => (way === 1 ? name : `${name}-${way}`);
 
 /** What comes of `work` if it does so in time. */
 async function within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {

@@ -1,11 +1,12 @@
 import type { ApplicationAccess } from '../application/access.ts';
-import { greeted, type Opened, openOn, type WayIn } from '../application/way-in.ts';
+import { greeted, type Opened, openOn } from '../application/way-in.ts';
 import { withDeadline } from '../clock/deadline.ts';
 import type { Formation, Member } from '../formation/formation.ts';
 import type { Incus } from '../incus/incus.ts';
 import type { ContainerRelay } from '../incus/relay/container-relay.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
 import type { Journal } from './journal.ts';
+import type { Lookout } from './lookouts.ts';
 import { probeRow, probeRowAsSuperuser } from './table/drill-table.ts';
 import { verifyTable } from './table/own-table.ts';
 import type { WitnessOptions } from './witness.ts';
@@ -16,37 +17,40 @@ const enterDeadlineMs = 2000;
 
 /**
  * How the old primary is asked after in another way than by a session in its container.
- * @param enter a client's way in
+ * @param by a client's way in, and by which remote Incus is asked
  * @throws where nothing was told, so that nobody looked
  */
-export type Ask = (signal: AbortSignal, enter: (signal: AbortSignal) => Promise<Opened>) => Promise<void>;
+export type Ask = (
+  signal: AbortSignal,
+  by: { enter(signal: AbortSignal): Promise<Opened>; incus: Incus },
+) => Promise<void>;
 
 /**
  * Who stays on the old primary: a client that writes, another that reads (a write that waits for a standby in vain
- * keeps its session from reading), and a superuser in the container, whom no cut of the network keeps out.
+ * keeps its session from reading), and a superuser in the container, whom no cut of the network keeps out. From a second
+ * lookout only those who go by Incus look once more.
  *
- * @param options.localWay a relay in the container for the superuser's first session, which ends it
+ * @param options.localWay a relay in the container for the superuser's first session from the first, which ends it
  */
 export function witnessesOn(
   node: Member,
-  way: WayIn,
+  { number, incus, way }: Lookout,
   journal: Journal,
   {
     formation,
-    incus,
     writesPerSecond,
     localWay,
-    ask = (signal) => asked(incus, node, signal),
+    ask = (signal, by) => asked(by.incus, node, signal),
   }: {
     formation: Formation;
-    incus: Incus;
     writesPerSecond: number;
     localWay?: ContainerRelay;
     ask?: Ask | undefined;
   },
 ): WitnessOptions[] {
-  let waiting = localWay;
+  let waiting = number === 1 ? localWay : undefined;
   const client = {
+    way: number,
     node,
     actor: 'witness' as const,
     journal,
@@ -56,9 +60,12 @@ export function witnessesOn(
   };
   const open = (signal: AbortSignal, connectDeadlineMs = way.connectDeadlineMs) =>
     openOn({ ...way, connectDeadlineMs }, node, signal);
-  return [
+  const clients: WitnessOptions[] = [
     { ...client, name: 'writer', does: { write: true, read: false }, open },
     { ...client, name: 'reader', does: { write: false, read: true }, open },
+  ];
+  return [
+    ...(number === 1 || way.route.via === 'vantage' ? clients : []),
     {
       ...client,
       actor: 'local-witness',
@@ -67,8 +74,9 @@ export function witnessesOn(
       probe: probeRowAsSuperuser,
       // Each of its sessions is an incus exec, which costs 180 ms of processor time in the lab.
       reconnectEveryMs: 1000,
+      inReserve: number > 1,
       // Its way is ours: a client of Incus that is gone says nothing of the node.
-      ask: (signal) => ask(signal, open),
+      ask: (signal) => ask(signal, { enter: open, incus }),
       open: (signal, deadlineMs = localDeadlineMs) => {
         const relay = waiting;
         waiting = undefined;

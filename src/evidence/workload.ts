@@ -8,7 +8,8 @@ import { RefusalNotes } from './refusal-notes.ts';
 import { Writer } from './write.ts';
 
 export interface WorkloadOptions {
-  way: WayIn;
+  /** The clients are shared out among them. */
+  ways: readonly WayIn[];
   journal: Journal;
   /** Clients, each with one connection and one write under way at a time. */
   sessions: number;
@@ -60,7 +61,10 @@ export class Workload {
     onAbort(this.stopping.signal, () => this.endPauses());
     this.writesPerSecond = options.writesPerSecond;
     if (options.burst !== undefined) this.hurry(options.burst);
-    this.loops = Array.from({ length: options.sessions }, (_, index) => this.keepClient(clientName(index)));
+    const { ways } = options;
+    this.loops = Array.from({ length: options.sessions }, (_, index) =>
+      this.keepClient(clientName(index), ways[index % ways.length] as WayIn),
+    );
   }
 
   /** Lets the writes under way end, which takes a statement's deadline at most, and closes the connections. */
@@ -118,11 +122,11 @@ export class Workload {
     return 1000 / this.writesPerSecond;
   }
 
-  private async keepClient(name: string): Promise<void> {
+  private async keepClient(name: string, way: WayIn): Promise<void> {
     const { signal } = this.stopping;
     for (let opened = 0; !signal.aborted; ) {
       try {
-        const found = await openWritable(this.options.way, signal);
+        const found = await openWritable(way, signal);
         if ('opened' in found) {
           const writer = new Writer(this.options.journal, 'application', `${name}.${++opened}`, found.opened);
           const why = await this.keepWriting(writer);

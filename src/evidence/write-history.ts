@@ -82,7 +82,25 @@ const probed = v.object({
  * A witness learnt something of its node: it was answered or turned away, or was not and still waits, with its way
  * there open. Told no more often than every half second.
  */
-const looked = v.object({ kind: v.literal('looked'), at: moment, witness: v.string() });
+const looked = v.object({
+  kind: v.literal('looked'),
+  at: moment,
+  witness: v.string(),
+  /** Which of two ways it goes. */
+  way: v.exactOptional(v.number()),
+});
+
+/** One of two ways of the clients broke: who goes it saw nothing since it was whole for certain. */
+const broken = v.object({
+  kind: v.literal('broken'),
+  at: moment,
+  way: v.number(),
+  wholeUntil: moment,
+  why: v.string(),
+});
+
+/** And can be gone again. */
+const mended = v.object({ kind: v.literal('mended'), at: moment, way: v.number() });
 
 /** From here on each client of the application writes so often, at most. Without one they kept to one pace. */
 const paced = v.object({ kind: v.literal('paced'), at: moment, writesPerSecond: moment });
@@ -108,6 +126,8 @@ const kinds = [
   refused,
   probed,
   looked,
+  broken,
+  mended,
   paced,
   ending,
   slept,

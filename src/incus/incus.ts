@@ -47,6 +47,13 @@ export class Incus extends IncusInstances {
     return new Incus({ ...where, endpoints: Endpoints.from(where.remote, log, others) }, log);
   }
 
+  /** The same cluster by another remote, with no lease. Undefined where there is none, or where nobody has looked for one. */
+  async beside(signal?: AbortSignal): Promise<Incus | undefined> {
+    const endpoints = await this.endpoints.beside(signal);
+    if (endpoints === undefined) return undefined;
+    return new Incus({ remote: endpoints.current, project: this.project, endpoints }, this.log);
+  }
+
   /** The same server, whose commands hold a lease for as long as they may still change something. */
   leased(lease: Pick<Lease, 'fd'>): Incus {
     return new Incus(this, this.log, lease);

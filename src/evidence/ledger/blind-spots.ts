@@ -1,6 +1,7 @@
 import { type Moment, toSeconds } from '../../clock/clock.ts';
 import type { Roles } from '../record.ts';
 import type { HistoryEvent, WriteHistory } from '../write-history.ts';
+import { breaksOf, wasBroken } from './ways.ts';
 
 /**
  * Who did not look at the moment that matters saw nothing. It matters from the fault until the clients are stopped:
@@ -88,8 +89,14 @@ function endOf(events: readonly HistoryEvent[]): Moment {
 }
 
 function gapsOf(events: readonly HistoryEvent[], name: string, window: Spot): Spot[] {
+  const breaks = breaksOf(events);
+  // Those who go two ways look for each other. What one learnt by a broken way, it learnt of that alone.
   const looks = events
-    .flatMap((event) => (event.kind === 'looked' && event.witness === name ? [event.at] : []))
+    .flatMap((event) =>
+      event.kind === 'looked' && event.witness === name && !wasBroken(breaks, event.way, event.at)
+        ? [event.at]
+        : [],
+    )
     .sort((one, other) => one - other);
   const moments = [window.from, ...looks.filter((at) => at > window.from && at < window.to), window.to];
   return moments

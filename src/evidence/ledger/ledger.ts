@@ -15,6 +15,7 @@ import type { WriteHistory } from '../write-history.ts';
 import { writesAtRisk } from './at-risk.ts';
 import { blindSpots } from './blind-spots.ts';
 import { timesOf } from './times.ts';
+import { blindBreaks, breaksOf } from './ways.ts';
 
 const mostRangesTold = 1000;
 
@@ -111,7 +112,8 @@ function longestStall({ events }: WriteHistory): number | undefined {
 }
 
 function failures({ events }: WriteHistory): string[] {
-  return [...new Set(events.filter((event) => event.kind === 'failing').map(({ why }) => why))].sort();
+  const failing = events.filter((event) => event.kind === 'failing').map(({ why }) => why);
+  return [...new Set([...failing, ...blindBreaks(breaksOf(events))])].sort();
 }
 
 function missingEvidence(

@@ -21,12 +21,18 @@ export class Endpoints {
   private left = new AbortController();
   private probing: Promise<void> | undefined;
   private heardAt: Moment | undefined;
-  private readonly abandoned = new Map<string, string[]>();
+  private readonly abandoned: Map<string, string[]>;
 
-  private constructor(remote: string, others: readonly string[] | undefined, log: Log | undefined) {
+  private constructor(
+    remote: string,
+    others: readonly string[] | undefined,
+    log: Log | undefined,
+    abandoned = new Map<string, string[]>(),
+  ) {
     this.remote = remote;
     this.others = others;
     this.log = log;
+    this.abandoned = abandoned;
   }
 
   /** One remote, whatever becomes of it. */
@@ -62,6 +68,22 @@ export class Endpoints {
   async learn(signal?: AbortSignal): Promise<readonly string[]> {
     this.others ??= await neighboursOf(this.remote, signal);
     return this.others;
+  }
+
+  /**
+   * A second way to the same cluster, for what must not end with the first: by another remote, which it leaves by itself and
+   * without a word.
+   * @returns undefined where no other is known, and then nobody is asked; or where none answers
+   */
+  async beside(signal?: AbortSignal): Promise<Endpoints | undefined> {
+    const asked = this.known.map(async (name) =>
+      (await doesAnswer(name, mostMs, signal)) ? name : undefined,
+    );
+    const found = await firstOf(asked);
+    signal?.throwIfAborted();
+    if (found === undefined) return undefined;
+    const others = [...this.known.filter((name) => name !== found), this.remote];
+    return new Endpoints(found, others, undefined, this.abandoned);
   }
 
   /**

@@ -38,6 +38,8 @@ export class ContainerRelay {
   private lastId = 0;
   private stderr = '';
   private ended: string | undefined;
+  /** When anything was last heard of it, or it was started: until then the way to it was whole. */
+  heardAt: Moment = now();
   private pings: { sentAt: Moment; answered(tookMs: number): void; failed(error: Error): void }[] = [];
   /** Called once when it ends, unless it was closed. */
   onLost: ((why: string) => void) | undefined;
@@ -70,6 +72,7 @@ export class ContainerRelay {
     });
     const frames = new FrameReader((id, kind, body) => this.hear(id, kind, body));
     child.stdout.on('data', (bytes: Buffer) => {
+      this.heardAt = now();
       if (this.ended !== undefined || frames.push(bytes)) return;
       const shown = JSON.stringify(bytes.subarray(0, 40).toString('latin1'));
       this.end(`what answers is not what we started (it said ${shown}); is this the real incus client?`);

@@ -1,4 +1,5 @@
 import { expect, it, vi } from 'vitest';
+import { DeadlineError } from '../../../src/contract/errors.ts';
 import { exposed } from '../../../src/drill/exposed.ts';
 import { judgeDrill } from '../../../src/drill/verdict/verdict.ts';
 import type { Blow } from '../../../src/faults/fault.ts';
@@ -6,7 +7,10 @@ import { membersOf } from '../../../src/formation/formation.ts';
 import { Endpoints } from '../../../src/incus/cluster/endpoints.ts';
 import { builtInFormation, monitorNode, passingDrill } from '../builders.ts';
 
-/** That a drill holds the clock since boot against its own: no machine is suspended here (SuspensionWatch has its own tests). */
+/**
+ * What comes between a drill and its end. It holds the clock since boot against its own: no machine is suspended here
+ * (SuspensionWatch has its own tests).
+ */
 
 const kernel = vi.hoisted(() => ({ asleepFor: 0 }));
 vi.mock(import('node:os'), async (importOriginal) => {
@@ -17,6 +21,7 @@ vi.mock(import('node:os'), async (importOriginal) => {
 const blow = vi.hoisted(() => ({
   inject: async () => {},
   proof: async () => undefined as string | undefined,
+  mark: async () => {},
 }));
 vi.mock(import('../../../src/faults/catalogue/stop.ts'), async (importOriginal) => {
   const { stop } = await importOriginal();
@@ -24,7 +29,7 @@ vi.mock(import('../../../src/faults/catalogue/stop.ts'), async (importOriginal) 
 });
 vi.mock(import('../../../src/faults/mark.ts'), async (importOriginal) => ({
   ...(await importOriginal()),
-  setMark: async () => {},
+  setMark: async () => await blow.mark(),
 }));
 vi.mock(import('../../../src/faults/undo.ts'), async (importOriginal) => ({
   ...(await importOriginal()),
@@ -102,4 +107,17 @@ it('and of none that was not', async () => {
   expect(record.faultAt).toBeDefined();
   expect(record.disturbed).toBeUndefined();
   expect(warnings).toEqual([]);
+});
+
+it('tells what was waited for in vain before the fault, and not only that there was none', async () => {
+  blow.mark = () => Promise.reject(new DeadlineError('`incus config set alpha`', 30_000));
+  const { record } = await drilled(0);
+  blow.mark = async () => {};
+  expect(record.faultAt).toBeUndefined();
+  expect(judgeDrill(record)).toMatchObject({
+    outcome: 'error',
+    message: expect.stringContaining(
+      'the drill was interrupted: gave up after 30 s waiting for `incus config set alpha`; nothing had been stopped',
+    ),
+  });
 });

@@ -58,7 +58,7 @@ async function looks(
     relayOf,
   } as unknown as Scene;
   const ask = await askWithoutPower(scene, monitor, signal);
-  await ask?.(signal, enter);
+  await ask?.(signal, { enter, incus });
 }
 
 describe('a look at a host that had no power, and whose Incus lets nobody in yet', () => {

@@ -5,6 +5,7 @@ import type { Journal } from '../../../src/evidence/journal.ts';
 import { probeRow } from '../../../src/evidence/table/drill-table.ts';
 import { prepareTable } from '../../../src/evidence/table/prepare.ts';
 import { Witness } from '../../../src/evidence/witness.ts';
+import type { HistoryEvent } from '../../../src/evidence/write-history.ts';
 import type { Member } from '../../../src/formation/formation.ts';
 
 /** Nothing is at stake before the fault: that this process did not get to run is not the server's silence. */
@@ -39,6 +40,34 @@ it('a witness tries once more after a try in which this process did not run, and
   expect(given).toEqual([5000, 5000]);
 });
 
+it('a witness in reserve steps in when the one of the other way has not looked for a while', async () => {
+  const events: HistoryEvent[] = [];
+  const journal = { full: signal, events, record: (event: HistoryEvent) => events.push(event) };
+  const opened: number[] = [];
+  const open = () => {
+    opened.push(performance.now());
+    if (opened.length > 1) throw new EnvironmentError('nobody at home');
+    const session = { query: () => Promise.reject(new Error('gone')), close() {}, onWarning() {} };
+    return { session, node, server: '', backend: 1, readOnly: false } as never;
+  };
+  const options = { node, actor: 'local-witness', name: 'local', way: 2, probe: probeRow, open } as const;
+  const look = () => events.push({ kind: 'looked', at: performance.now(), witness: 'local', way: 1 });
+  look();
+  const looking = setInterval(look, 100);
+  const witness = await Witness.start(
+    {
+      ...{ ...options, does: { write: false, read: true }, inReserve: true, reconnectEveryMs: 50 },
+      ...{ journal: journal as unknown as Journal, writesPerSecond: 20 },
+    },
+    signal,
+  );
+  await new Promise((done) => setTimeout(done, 1000));
+  expect(opened).toHaveLength(1);
+  clearInterval(looking);
+  await vi.waitFor(() => expect(opened.length).toBeGreaterThan(1), { timeout: 5000 });
+  await witness.stop();
+});
+
 it('so does what prepares the table', async () => {
   const deadlines: number[] = [];
   const way: WayIn = {
@@ -57,7 +86,7 @@ it('so does what prepares the table', async () => {
         if (deadlines.length === 1) stall();
         throw new EnvironmentError(`try ${deadlines.length}`);
       },
-      onBroken() {},
+      watch() {},
       close() {},
     },
     connectDeadlineMs: 1000,

@@ -104,6 +104,35 @@ describe('a call to a server that does not answer', () => {
   });
 });
 
+describe('a second way to the cluster', () => {
+  it('is by another remote that answers, and is left by itself', async () => {
+    client({ '*m2:*': silence, '*': ok });
+    const incus = byAny(['m2', 'm3']);
+    const second = await incus.beside();
+    expect([incus.remote, second?.remote, second?.endpoints.known]).toEqual(['m1', 'm3', ['m2', 'm1']]);
+    client({ '*m3:*': silence, '*m2:*': refused, '*m1:*': ok });
+    expect(await second?.query('/1.0/instances/alpha')).toEqual({});
+    expect([incus.remote, second?.remote, said]).toEqual(['m1', 'm1', []]);
+  });
+
+  it('leaves word of what it left behind to the first', async () => {
+    client({ '*': ok });
+    const incus = byAny(['m2']);
+    const second = await incus.beside();
+    second?.endpoints.abandon('alpha', '0123456789abcdef');
+    expect(incus.endpoints.abandonedIn('alpha')).toEqual(['0123456789abcdef']);
+  });
+
+  it('is none, and nobody is asked, where there is one server; and where no other answers', async () => {
+    client({ '*': ok });
+    expect(await new Incus({ remote: 'm1', project: 'ha' }).beside()).toBeUndefined();
+    expect(await byAny([]).beside()).toBeUndefined();
+    expect(asked()).toEqual(['']);
+    client({ '*m2:*': refused, '*': ok });
+    expect(await byAny(['m2']).beside()).toBeUndefined();
+  });
+});
+
 it('nothing is asked besides where there is one server, or all is well', async () => {
   client({ '*m1:*': ok });
   await new Incus({ remote: 'm1', project: 'ha' }).query('/1.0/instances');
