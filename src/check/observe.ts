@@ -295,8 +295,12 @@ class Reader {
       if (unheard !== undefined) return { ok: false, failed: unheard };
       if (status === undefined) return { ok: false, failed: `there is no container ${name}` };
       if (status !== 'Running') return { ok: false, failed: `the container is ${status}` };
+      if (this.incus.remote === remote) {
+        const found = await reading;
+        if (found.ok || this.incus.remote === remote) return found;
+      }
       // What was asked of a server that has been left says nothing of the member.
-      return await (this.incus.remote === remote ? reading : read());
+      return await read();
     } finally {
       given.abort();
       signal?.throwIfAborted();

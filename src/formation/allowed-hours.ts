@@ -61,7 +61,7 @@ function localTime(timeZone: string, at: Date): { weekday: (typeof weekdays)[num
 function windowOf(text: string): { days: ReadonlySet<number>; from: number; to: number } {
   const [, first = 'Mon', last = text.startsWith('daily') ? 'Sun' : first, from = '', to = ''] =
     windowPattern.exec(text) ?? [];
-  const index = (name: string) => weekdays.findIndex((each) => each === name);
+  const index = (name: string) => (weekdays as readonly string[]).indexOf(name);
   // From Sat to Mon there are three.
   const count = ((index(last) - index(first) + 7) % 7) + 1;
   const days = Array.from({ length: count }, (_, after) => (index(first) + after) % 7);
