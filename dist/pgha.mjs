@@ -27663,11 +27663,12 @@ class Endpoints {
     left = new AbortController();
     probing;
     heardAt;
-    abandoned = new Map();
-    constructor(remote, others, log) {
+    abandoned;
+    constructor(remote, others, log, abandoned = new Map()) {
         this.remote = remote;
         this.others = others;
         this.log = log;
+        this.abandoned = abandoned;
     }
     /** One remote, whatever becomes of it. */
     static only(remote) {
@@ -27696,6 +27697,20 @@ class Endpoints {
     async learn(signal) {
         this.others ??= await neighboursOf(this.remote, signal);
         return this.others;
+    }
+    /**
+     * A second way to the same cluster, for what must not end with the first: by another remote, which it leaves by itself and
+     * without a word.
+     * @returns undefined where no other is known, and then nobody is asked; or where none answers
+     */
+    async beside(signal) {
+        const asked = this.known.map(async (name) => (await doesAnswer(name, mostMs, signal)) ? name : undefined);
+        const found = await firstOf(asked);
+        signal?.throwIfAborted();
+        if (found === undefined)
+            return undefined;
+        const others = [...this.known.filter((name) => name !== found), this.remote];
+        return new Endpoints(found, others, undefined, this.abandoned);
     }
     /**
      * Finds out whether a remote is dead, and leaves it then. Never throws.
@@ -28303,8 +28318,8 @@ const projectShape = {
 /** The REST path of a client's project. */
 const projectPath = ({ project }) => `/1.0/projects/${encodeURIComponent(project)}`;
 /** The settings of a client's project, by key. @throws as IncusClient.ask */
-async function configOfProject(client, signal) {
-    return (await client.ask(projectPath(client), projectShape, signal)).config ?? {};
+async function configOfProject(client, how) {
+    return (await client.ask(projectPath(client), projectShape, how)).config ?? {};
 }
 
 ;// CONCATENATED MODULE: ./build/src/incus/instances.js
@@ -28396,6 +28411,13 @@ class Incus extends IncusInstances {
      */
     static byAny(where, log, others) {
         return new Incus({ ...where, endpoints: Endpoints.from(where.remote, log, others) }, log);
+    }
+    /** The same cluster by another remote, with no lease. Undefined where there is none, or where nobody has looked for one. */
+    async beside(signal) {
+        const endpoints = await this.endpoints.beside(signal);
+        if (endpoints === undefined)
+            return undefined;
+        return new Incus({ remote: endpoints.current, project: this.project, endpoints }, this.log);
     }
     /** The same server, whose commands hold a lease for as long as they may still change something. */
     leased(lease) {
@@ -28623,7 +28645,7 @@ class Incus extends IncusInstances {
 /** A formation's data nodes, in order of registration. */
 async function readNodes(session, formation, deadlineMs = 5000) {
     const rows = await session.query(`SELECT nodeid::int, nodename, nodehost, nodeport, reportedstate::text, goalstate::text, health,
-            candidatepriority, replicationquorum, reportedtli, reportedlsn::text, reportedrepstate,
+            reportedpgisrunning, candidatepriority, replicationquorum, reportedtli, reportedlsn::text, reportedrepstate,
             extract(epoch FROM now() - reporttime)::float8 AS since_report,
             extract(epoch FROM now() - healthchecktime)::float8 AS since_check,
             extract(epoch FROM now() - statechangetime)::float8 AS since_change
@@ -28636,6 +28658,7 @@ async function readNodes(session, formation, deadlineMs = 5000) {
         reportedState: String(row['reportedstate']),
         goalState: String(row['goalstate']),
         health: Number(row['health']),
+        postgresRuns: row['reportedpgisrunning'] === true,
         candidatePriority: Number(row['candidatepriority']),
         replicationQuorum: row['replicationquorum'] === true,
         reportedTimeline: Number(row['reportedtli']),
@@ -28696,10 +28719,10 @@ function isSucceeded(name, nodes) {
     return (writableStates.includes(own.reportedState) &&
         (!isWritable(own) || nodes.some((node) => node !== own && isWritable(node))));
 }
-/** Every node is where the monitor wants it, and healthy: one primary, the rest secondaries. */
+/** Every node is where the monitor wants it, and nothing will make it give one up: one primary, the rest secondaries. */
 function isSettled(nodes) {
     return (nodes.length >= 2 &&
-        nodes.every((node) => isConverged(node) && node.health === 1) &&
+        nodes.every((node) => isConverged(node) && node.health === 1 && node.postgresRuns) &&
         nodes.filter((node) => node.goalState === 'primary').length === 1 &&
         nodes.filter((node) => node.goalState === 'secondary').length === nodes.length - 1);
 }
@@ -28880,6 +28903,8 @@ class ContainerRelay {
     lastId = 0;
     stderr = '';
     ended;
+    /** When anything was last heard of it, or it was started: until then the way to it was whole. */
+    heardAt = now();
     pings = [];
     /** Called once when it ends, unless it was closed. */
     onLost;
@@ -28911,6 +28936,7 @@ class ContainerRelay {
         });
         const frames = new FrameReader((id, kind, body) => this.hear(id, kind, body));
         child.stdout.on('data', (bytes) => {
+            this.heardAt = now();
             if (this.ended !== undefined || frames.push(bytes))
                 return;
             const shown = JSON.stringify(bytes.subarray(0, 40).toString('latin1'));
@@ -29657,6 +29683,96 @@ async function openMemberSession(incus, formation, member, { database = database
     }
 }
 
+;// CONCATENATED MODULE: ./build/src/formation/allowed-hours.js
+const weekdays = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
+const day = `(?:${weekdays.join('|')})`;
+const time = '(?:[01][0-9]|2[0-3]):[0-5][0-9]';
+/** A window as the formation file has it: its first and last day, and from when to when. */
+const windowPattern = new RegExp(`^(?:daily|(${day})(?:-(${day}))?) (${time})-(${time}|24:00)$`);
+/** Whether a time zone of that name is known here. */
+function isTimeZone(name) {
+    try {
+        new Intl.DateTimeFormat('en', { timeZone: name });
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+/** Whether a drill may begin at that moment. Pure. */
+function isAllowed({ timeZone, windows }, at) {
+    const { weekday, minute } = localTime(timeZone, at);
+    const today = weekdays.indexOf(weekday);
+    return windows.some((text) => {
+        const { days, from, to } = windowOf(text);
+        const begins = (on) => days.has((on + 7) % 7);
+        if (from < to)
+            return begins(today) && minute >= from && minute < to;
+        return (begins(today) && minute >= from) || (begins(today - 1) && minute < to);
+    });
+}
+/** Such as `Tue 03:12`. */
+function shownTime(timeZone, at) {
+    const { weekday, minute } = localTime(timeZone, at);
+    const two = (number) => String(number).padStart(2, '0');
+    return `${weekday} ${two(Math.floor(minute / 60))}:${two(minute % 60)}`;
+}
+/** @returns the minute of the day */
+function localTime(timeZone, at) {
+    const format = new Intl.DateTimeFormat('en-GB', {
+        timeZone,
+        weekday: 'short',
+        hour: '2-digit',
+        minute: '2-digit',
+        hourCycle: 'h23',
+    });
+    const parts = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, value]));
+    return {
+        weekday: parts['weekday'],
+        minute: minuteOf(`${parts['hour']}:${parts['minute']}`),
+    };
+}
+function windowOf(text) {
+    const [, first = 'Mon', last = text.startsWith('daily') ? 'Sun' : first, from = '', to = ''] = windowPattern.exec(text) ?? [];
+    const index = (name) => weekdays.indexOf(name);
+    // From Sat to Mon there are three.
+    const count = ((index(last) - index(first) + 7) % 7) + 1;
+    const days = Array.from({ length: count }, (_, after) => (index(first) + after) % 7);
+    return { days: new Set(days), from: minuteOf(from), to: minuteOf(to) };
+}
+function minuteOf(text) {
+    const [hours = 0, minutes = 0] = text.split(':').map(Number);
+    return hours * 60 + minutes;
+}
+
+;// CONCATENATED MODULE: ./build/src/formation/command-line.js
+/** Parts of the `incus` command lines that people are told: always where this formation's containers are. */
+/** A container with remote and project: `pgaf-monitor --project default`. */
+function containerTarget({ incus: { remote, project } }, container) {
+    return `${remote === 'local' ? '' : `${remote}:`}${container} --project ${project}`;
+}
+/** A list of what is there: `incus network list --project default`. */
+function listCommand({ incus: { remote, project } }, what) {
+    return `incus ${what} list${remote === 'local' ? '' : ` ${remote}:`}${what === 'cluster' ? '' : ` --project ${project}`}`;
+}
+/** The folder of a member's data: the formation's own, or the data directory that the file names. */
+function folderOfData(formation, container) {
+    const own = [formation.monitor, ...formation.nodes].find(({ name }) => name === container)?.pgdata;
+    return own ?? formation.postgres.dataDirectory;
+}
+/**
+ * What gives the folder of a member's data back to postgres: of a data node while its pg_autoctl is stopped, which may
+ * start Postgres as a second primary where it runs (Standstill, provision/members/service.ts).
+ * @param unit its service, as systemd's commands take it
+ */
+function giveBackCommand(formation, container, unit) {
+    const give = `chown -R -h postgres: ${folderOfData(formation, container)}`;
+    const command = container === formation.monitor.name
+        ? give
+        : `sh -c "systemctl stop ${unit} && ${give} && systemctl start ${unit}"`;
+    return `incus exec ${containerTarget(formation, container)} --cwd / -- ${command}`;
+}
+
 ;// CONCATENATED MODULE: ./build/src/incus/labels.js
 /**
  * Keys of our own on instances. They are the one record that survives the loss of the runner, its folders
@@ -29664,6 +29780,8 @@ async function openMemberSession(incus, formation, member, { database = database
  */
 /** Set before a fault is injected into the instance and removed once it is undone. */
 const drillMarkKey = 'user.pgha.drill';
+/** On a project or a monitor, by a person: while it is there no drill begins. Its value is the reason. */
+const holdKey = 'user.pgha.hold';
 /** Which formation a container belongs to, set when it is launched. */
 const formationKey = 'user.pgha.formation';
 /** On the container in which a base image is made: the key of that image. */
@@ -29674,6 +29792,52 @@ const environmentKey = 'user.pgha.environment';
 const destroyKey = 'user.pgha.destroy';
 /** On a container that the doctor made to look at, and removes again: which of its runs that was. */
 const doctorKey = 'user.pgha.doctor';
+
+;// CONCATENATED MODULE: ./build/src/check/holds.js
+
+
+
+
+
+
+/** Whoever holds drills need not wait for a server that is slow. Milliseconds. */
+const projectDeadlineMs = 2500;
+/** What tells whether a project holds drills. */
+const projectOf = (incus, signal) => async () => await configOfProject(incus, { signal, deadlineMs: projectDeadlineMs });
+/** @param config of the project; rejects where it cannot be read */
+async function readHolds({ monitor, incus }, instances, config) {
+    try {
+        const ofProject = (await config)[holdKey];
+        const container = instances.get(monitor.name);
+        if (container?.unheard !== undefined)
+            return { ok: false, failed: container.unheard };
+        const ofMonitor = container?.config?.[holdKey];
+        return {
+            ok: true,
+            value: [...held('project', incus.project, ofProject), ...held('monitor', monitor.name, ofMonitor)],
+        };
+    }
+    catch (error) {
+        return { ok: false, failed: messageOf(error) };
+    }
+}
+/** An empty value is none: Incus removes such a key. */
+const held = (on, name, reason) => reason === undefined || reason === '' ? [] : [{ on, name, reason: shownText(reason) }];
+/** @param at now. Pure. */
+function holdingOf(formation, { holds }, at) {
+    const { allowedHours } = formation;
+    const reasons = holds?.ok ? holds.value.map((each) => toldHold(each, formation)) : [];
+    if (allowedHours !== undefined && !isAllowed(allowedHours, at))
+        reasons.push(`it is ${shownTime(allowedHours.timeZone, at)} in ${allowedHours.timeZone}, and allowed-hours has ${allowedHours.windows.join(', ')}`);
+    return { reasons, ...(holds?.ok === false && { unread: holds.failed }) };
+}
+function toldHold({ on, name, reason }, formation) {
+    const { remote } = formation.incus;
+    const unset = on === 'monitor'
+        ? `incus config unset ${containerTarget(formation, name)} ${holdKey}`
+        : `incus project unset ${remote === 'local' ? '' : `${remote}:`}${name} ${holdKey}`;
+    return `${reason} (${holdKey} of the ${on} ${name}; \`${unset}\` ends it)`;
+}
 
 ;// CONCATENATED MODULE: ./build/src/postgres/server-log.js
 /** What Postgres says of its own end, in any of the three forms in which it writes its log. Pure. */
@@ -30299,7 +30463,7 @@ async function openRoute(options) {
         via: 'direct',
         addedMs: 0,
         socketTo: async ({ name }) => directSocket(route_firstOf(addresses, name)),
-        onBroken: () => { },
+        watch: () => { },
         close: () => { },
     };
 }
@@ -30317,14 +30481,18 @@ async function openVantage(options, addresses) {
     const { incus, vantage, log, signal } = options;
     const first = await ContainerRelay.open(incus, vantage.name, 'nobody', signal);
     const addedMs = await tried(first, options, addresses);
-    log.debug(`clients connect from ${vantage.name}, which adds ${addedMs} ms to a round trip`);
+    log.debug(`clients connect from ${vantage.name} by ${incus.remote}, which adds ${addedMs} ms to a round trip`);
     const stopped = new AbortController();
-    let broken = (_why) => { };
+    let listener = { broken() { }, mended() { } };
     const watched = (open) => {
-        open.onLost = (why) => broken(`the clients' way through ${vantage.name} broke: ${why}`);
+        open.onLost = (why) => listener.broken(`the clients' way through ${vantage.name} broke: ${why}`, open.heardAt);
         return open;
     };
-    const another = async () => watched(await ContainerRelay.open(incus, vantage.name, 'nobody', stopped.signal));
+    const another = async () => {
+        const open = watched(await ContainerRelay.open(incus, vantage.name, 'nobody', stopped.signal));
+        listener.mended();
+        return open;
+    };
     let relay = Promise.resolve(watched(first));
     return {
         via: 'vantage',
@@ -30334,9 +30502,10 @@ async function openVantage(options, addresses) {
             const open = await withDeadline('the relay', relayDeadlineMs, () => relay, inner);
             return quiet(open.tcpSocket(route_firstOf(addresses, name)));
         },
-        onBroken(listener) {
-            broken = listener;
+        watch(given) {
+            listener = given;
         },
+        beside: async (second, inner) => await openVantage({ ...options, incus: second, signal: inner }, addresses),
         close() {
             stopped.abort(new EnvironmentError('the way to the nodes was closed'));
             relay.then((open) => open.close(), () => { });
@@ -31340,17 +31509,24 @@ class OwnRelays {
         this.incus = incus;
     }
     of(name) {
-        const relay = this.relays.get(name) ?? new ContainerRelay(this.incus, name, 'root');
-        this.relays.set(name, relay);
+        const { remote } = this.incus;
+        const open = this.relays.get(name);
+        if (open?.remote === remote)
+            return open.relay;
+        // The server that it goes through was left.
+        open?.relay.close();
+        const relay = new ContainerRelay(this.incus, name, 'root');
+        this.relays.set(name, { remote, relay });
         return relay;
     }
     close() {
-        for (const relay of this.relays.values())
+        for (const { relay } of this.relays.values())
             relay.close();
     }
 }
 
 ;// CONCATENATED MODULE: ./build/src/check/observe.js
+
 
 
 
@@ -31373,19 +31549,22 @@ const probeBytes = 4 * 1024 * 1024;
  * Reads the whole formation at once, each container in parallel and under its own deadline.
  * @throws only what keeps us from Incus itself (EnvironmentError, InputError, DeadlineError) or a cancellation
  */
-async function observe(formation, incus, { signal, instances = incus.instances(signal, namesOf(formation)), hosts = () => incus.hosts(signal), healing = () => incus.healingSeconds(signal), credentials, ways, } = {}) {
+async function observe(formation, incus, { signal, instances = incus.instances(signal, namesOf(formation)), hosts = () => incus.hosts(signal), healing = () => incus.healingSeconds(signal), project, credentials, ways, } = {}) {
     const observedAt = wallClock(now());
     const own = new OwnRelays(incus);
     const open = ways ?? new WaysThrough(formation, (name) => own.of(name));
     try {
-        const reader = new Reader(formation, instances, open, signal);
+        const reader = new Reader(formation, instances, { ways: open, incus, signal });
         const members = membersOf(formation);
         const [monitorMember, ...dataMembers] = members;
         const salt = (0,external_node_crypto_namespaceObject.randomUUID)();
-        const [found, clusterHosts, healed, monitor, nodes, containers, logins] = await Promise.all([
+        const config = project?.();
+        config?.catch(() => { });
+        const [found, clusterHosts, healed, holds, monitor, nodes, containers, logins] = await Promise.all([
             instances,
             reader.ofCluster(hosts),
             reader.ofCluster(healing),
+            config && instances.then((all) => readHolds(formation, all, config)),
             reader.sql(monitorMember, (session) => observeMonitor(session, formation)),
             Promise.all(dataMembers.map((member) => reader.sql(member, (session) => observeNode(session, formation, salt)))),
             Promise.all(members.map((member) => reader.container(member))),
@@ -31413,6 +31592,7 @@ async function observe(formation, incus, { signal, instances = incus.instances(s
             instances: byName(members, members.map(({ name }) => observedInstance(found.get(name), formation.name))),
             ...(isTold(clusterHosts) && { hosts: clusterHosts }),
             ...(healed !== undefined && { healing: healed }),
+            ...(holds !== undefined && { holds }),
             containers: byName(members, containers),
             monitor,
             nodes: observed,
@@ -31452,11 +31632,13 @@ class Reader {
     formation;
     instances;
     ways;
+    incus;
     signal;
-    constructor(formation, instances, ways, signal) {
+    constructor(formation, instances, { ways, incus, signal }) {
         this.formation = formation;
         this.instances = instances;
         this.ways = ways;
+        this.incus = incus;
         this.signal = signal;
     }
     /** What the cluster tells of itself; undefined where the members' containers are on no hosts of one. */
@@ -31551,14 +31733,24 @@ class Reader {
         const given = new AbortController();
         const { signal } = this;
         const either = AbortSignal.any(signal === undefined ? [given.signal] : [signal, given.signal]);
-        const reading = withDeadline(what, memberDeadlineMs, work, either).then((value) => ({ ok: true, value }), (error) => ({ ok: false, failed: messageOf(error) }));
+        const read = () => withDeadline(what, memberDeadlineMs, work, either).then((value) => ({ ok: true, value }), (error) => ({ ok: false, failed: messageOf(error) }));
+        const { remote } = this.incus;
+        const reading = read();
         try {
             const { status, unheard } = (await this.instances).get(name) ?? {};
             if (unheard !== undefined)
                 return { ok: false, failed: unheard };
             if (status === undefined)
                 return { ok: false, failed: `there is no container ${name}` };
-            return status === 'Running' ? await reading : { ok: false, failed: `the container is ${status}` };
+            if (status !== 'Running')
+                return { ok: false, failed: `the container is ${status}` };
+            if (this.incus.remote === remote) {
+                const found = await reading;
+                if (found.ok || this.incus.remote === remote)
+                    return found;
+            }
+            // What was asked of a server that has been left says nothing of the member.
+            return await read();
         }
         finally {
             given.abort();
@@ -31833,6 +32025,7 @@ class Chronicle {
             const view = this.views.get(name) ?? this.setView({ nodeId, name, reportedState, goalState }, health);
             view.reportedAt = at - node.secondsSinceReport * 1000;
             view.checkedAt = at - node.secondsSinceHealthCheck * 1000;
+            view.postgresRuns = node.postgresRuns;
         }
     }
     /** Keeps it where it is news. */
@@ -31844,8 +32037,8 @@ class Chronicle {
         this.announcements.push(told);
     }
     setView({ nodeId, name, reportedState, goalState }, health) {
-        const { reportedAt = Number.NEGATIVE_INFINITY, checkedAt = Number.NEGATIVE_INFINITY } = this.views.get(name) ?? {};
-        const view = { nodeId, name, reportedState, goalState, health, reportedAt, checkedAt };
+        const { reportedAt = Number.NEGATIVE_INFINITY, checkedAt = Number.NEGATIVE_INFINITY, postgresRuns = false, } = this.views.get(name) ?? {};
+        const view = { nodeId, name, reportedState, goalState, health, reportedAt, checkedAt, postgresRuns };
         this.views.set(name, view);
         return view;
     }
@@ -32868,34 +33061,6 @@ function prefixOf(netmask) {
     return /^(1*)0*$/.exec(bits.join(''))?.[1]?.length;
 }
 
-;// CONCATENATED MODULE: ./build/src/formation/command-line.js
-/** Parts of the `incus` command lines that people are told: always where this formation's containers are. */
-/** A container with remote and project: `pgaf-monitor --project default`. */
-function containerTarget({ incus: { remote, project } }, container) {
-    return `${remote === 'local' ? '' : `${remote}:`}${container} --project ${project}`;
-}
-/** A list of what is there: `incus network list --project default`. */
-function listCommand({ incus: { remote, project } }, what) {
-    return `incus ${what} list${remote === 'local' ? '' : ` ${remote}:`}${what === 'cluster' ? '' : ` --project ${project}`}`;
-}
-/** The folder of a member's data: the formation's own, or the data directory that the file names. */
-function folderOfData(formation, container) {
-    const own = [formation.monitor, ...formation.nodes].find(({ name }) => name === container)?.pgdata;
-    return own ?? formation.postgres.dataDirectory;
-}
-/**
- * What gives the folder of a member's data back to postgres: of a data node while its pg_autoctl is stopped, which may
- * start Postgres as a second primary where it runs (Standstill, provision/members/service.ts).
- * @param unit its service, as systemd's commands take it
- */
-function giveBackCommand(formation, container, unit) {
-    const give = `chown -R -h postgres: ${folderOfData(formation, container)}`;
-    const command = container === formation.monitor.name
-        ? give
-        : `sh -c "systemctl stop ${unit} && ${give} && systemctl start ${unit}"`;
-    return `incus exec ${containerTarget(formation, container)} --cwd / -- ${command}`;
-}
-
 ;// CONCATENATED MODULE: ./build/src/check/remedies/remedies.js
 
 
@@ -33908,7 +34073,7 @@ const packetFilter = {
 };
 
 ;// CONCATENATED MODULE: ./build/src/faults/scripts/connection-attempts.pl.js
-/* harmony default export */ const connection_attempts_pl = ("# Tries to connect by TCP from a container: to each of the given addresses at one port, several times at\n# once. A refusal is an answer as well. By address, since a name server may be out of reach too.\nuse strict; use Errno; use Socket qw(:DEFAULT inet_pton sockaddr_in6);\nmy ($port, $times, $seconds, @addresses) = @ARGV;\nmy (@sockets, %seen);\nfor my $address (@addresses) {\n  $seen{$address} = [0, 0];\n  my $is6 = $address =~ /:/;\n  my $bytes = inet_pton($is6 ? AF_INET6 : AF_INET, $address);\n  for (1 .. $times) {\n    # SOCK_NONBLOCK\n    socket(my $socket, $is6 ? AF_INET6 : AF_INET, SOCK_STREAM | 2048, 0) or die \"socket: $!\";\n    if (connect($socket, $is6 ? sockaddr_in6($port, $bytes) : sockaddr_in($port, $bytes))) { $seen{$address}[0]++ }\n    elsif ($!{EINPROGRESS}) { push @sockets, [$socket, $address] }\n    elsif ($!{ECONNREFUSED}) { $seen{$address}[0]++ }\n    else { $seen{$address}[1]++ }\n  }\n}\nmy $left = $seconds;\nwhile (@sockets && $left > 0) {\n  my $waiting = '';\n  vec($waiting, fileno($_->[0]), 1) = 1 for @sockets;\n  # On Linux, select tells how much of the time is left.\n  (undef, $left) = select(undef, my $ready = $waiting, undef, $left);\n  my @rest;\n  for (@sockets) {\n    my ($socket, $address) = @$_;\n    if (!vec($ready, fileno($socket), 1)) { push @rest, $_; next }\n    $! = unpack \"i\", getsockopt($socket, SOL_SOCKET, SO_ERROR);\n    $seen{$address}[!$! || $!{ECONNREFUSED} ? 0 : 1]++;\n  }\n  @sockets = @rest;\n}\nprint \"$_ $seen{$_}[0] $seen{$_}[1]\\n\" for @addresses;\n");
+/* harmony default export */ const connection_attempts_pl = ("# Tries to connect by TCP from a container: to each of the given addresses at one port, several times at\n# once. A refusal is an answer as well, and counted by itself too. By address, since a name server may be out of reach too.\nuse strict; use Errno; use Socket qw(:DEFAULT inet_pton sockaddr_in6);\nmy ($port, $times, $seconds, @addresses) = @ARGV;\nmy (@sockets, %seen);\nfor my $address (@addresses) {\n  $seen{$address} = [0, 0, 0];\n  my $is6 = $address =~ /:/;\n  my $bytes = inet_pton($is6 ? AF_INET6 : AF_INET, $address);\n  for (1 .. $times) {\n    # SOCK_NONBLOCK\n    socket(my $socket, $is6 ? AF_INET6 : AF_INET, SOCK_STREAM | 2048, 0) or die \"socket: $!\";\n    if (connect($socket, $is6 ? sockaddr_in6($port, $bytes) : sockaddr_in($port, $bytes))) { $seen{$address}[0]++ }\n    elsif ($!{EINPROGRESS}) { push @sockets, [$socket, $address] }\n    elsif ($!{ECONNREFUSED}) { $seen{$address}[$_]++ for 0, 2 }\n    else { $seen{$address}[1]++ }\n  }\n}\nmy $left = $seconds;\nwhile (@sockets && $left > 0) {\n  my $waiting = '';\n  vec($waiting, fileno($_->[0]), 1) = 1 for @sockets;\n  # On Linux, select tells how much of the time is left.\n  (undef, $left) = select(undef, my $ready = $waiting, undef, $left);\n  my @rest;\n  for (@sockets) {\n    my ($socket, $address) = @$_;\n    if (!vec($ready, fileno($socket), 1)) { push @rest, $_; next }\n    $! = unpack \"i\", getsockopt($socket, SOL_SOCKET, SO_ERROR);\n    my @kinds = !$! ? 0 : $!{ECONNREFUSED} ? (0, 2) : 1;\n    $seen{$address}[$_]++ for @kinds;\n  }\n  @sockets = @rest;\n}\nprint \"$_ @{$seen{$_}}\\n\" for @addresses;\n");
 
 ;// CONCATENATED MODULE: ./build/src/faults/connection-attempts.js
 
@@ -33921,21 +34086,45 @@ function parseAttempts(text, times) {
     const found = text
         .trim()
         .split('\n')
-        .map((line) => /^(\S+) (\d+) (\d+)$/.exec(line));
+        .map((line) => /^(\S+) (\d+) (\d+) (\d+)$/.exec(line));
     if (!found.every((match) => match !== null))
         return undefined;
-    return found.map(([, address = '', answered, failed]) => ({
+    return found.map(([, address = '', answered, failed, refused]) => ({
         address,
         times,
         answered: Number(answered),
         failed: Number(failed),
+        refused: Number(refused),
     }));
 }
+const moreMs = 15_000;
+/** Where the way is open already, no more is waited for than the attempts themselves. */
+const moreThroughRelayMs = 2000;
+const mostBytes = 4096;
 /** @throws EnvironmentError when the container cannot run it; CommandError, DeadlineError as Incus.read */
 async function attemptConnections(incus, container, addresses, options) {
+    const { signal, waitMs } = options;
     const command = attemptCommand(addresses, options);
-    const { signal, waitMs, times } = options;
-    const said = await incus.read(container, command, { deadlineMs: waitMs + 15_000, signal });
+    return parsed(container, await incus.read(container, command, { deadlineMs: waitMs + moreMs, signal }), options);
+}
+/**
+ * The same by a way into the container that is open already: a cluster that has just lost its leader opens no other for
+ * some seconds. Where that way does not do, by a new one.
+ * @throws as attemptConnections
+ */
+async function attemptThrough(relay, incus, container, { addresses, ...options }) {
+    const { signal, waitMs } = options;
+    const within = { deadlineMs: waitMs + moreThroughRelayMs, maxBytes: mostBytes, signal };
+    try {
+        if (relay !== undefined)
+            return parsed(container, await relay.read(attemptCommand(addresses, options), within), options);
+    }
+    catch {
+        signal?.throwIfAborted();
+    }
+    return await attemptConnections(incus, container, addresses, options);
+}
+function parsed(container, said, { times }) {
     const found = parseAttempts(said, times);
     if (!found)
         throw new EnvironmentError(`the attempts to connect from ${container} ended with ${JSON.stringify(said.slice(0, 100))}`);
@@ -33991,6 +34180,11 @@ async function links_tried({ incus, formation }, { from, addresses }, signal) {
         waitMs: silenceMs,
         signal,
     });
+}
+/** The same from who is left when a host is lost, by the way that is open there. Throws as attemptConnections. */
+async function triedByThoseLeft({ incus, formation, relayOf }, { from, addresses }) {
+    const { port } = formation.postgres;
+    return await attemptThrough(relayOf?.(from), incus, from, { addresses, port, times: 1, waitMs: silenceMs });
 }
 /** Pure: what shows the cut, or undefined when anything got through or was told at once that it cannot. */
 function cutProof(target, peers, found) {
@@ -34333,14 +34527,14 @@ class ArmedFilters {
 
 /** One that waits until the host is up again takes as long as that. */
 const power_switch_deadlineMs = 180_000;
-const mostBytes = 1024 * 1024;
+const power_switch_mostBytes = 1024 * 1024;
 /**
  * Runs one of them. What it is given is shown to nobody: it may be what lets it in at a power switch.
  * @throws as runCommand
  */
 async function runSwitch([program = '', ...args], options = {}) {
     const shownArgs = args.length === 0 ? [] : [`(${args.length} arguments)`];
-    await runCommand(program, args, { ...options, deadlineMs: power_switch_deadlineMs, shownArgs, maxBytes: mostBytes });
+    await runCommand(program, args, { ...options, deadlineMs: power_switch_deadlineMs, shownArgs, maxBytes: power_switch_mostBytes });
 }
 /** Of the command that brings the power back, for people: its program, and no more. */
 const shownSwitch = ([program = '']) => basename(program);
@@ -34443,7 +34637,7 @@ async function silenceOf(scene, targets, signal) {
     }));
     const open = await answeringBefore('the loss', scene, directions.flat(), signal);
     return async () => {
-        const found = await Promise.all(open.map((direction) => links_tried(scene, direction)));
+        const found = await Promise.all(open.map((direction) => triedByThoseLeft(scene, direction)));
         return silenceProof(targets.map(({ name }) => name), survivors.map(({ name }) => name), found.flat().reduce((sum, { answered }) => sum + answered, 0));
     };
 }
@@ -37152,12 +37346,15 @@ const nodesHealthy = {
         }
         // What the monitor knew before the node's Postgres started says nothing about it. Ages, not clocks.
         const age = read?.ok ? read.value.secondsSinceStart : Number.POSITIVE_INFINITY;
-        if (Math.max(node.secondsSinceReport, node.secondsSinceHealthCheck) < age)
+        const isOld = Math.max(node.secondsSinceReport, node.secondsSinceHealthCheck) >= age;
+        if (node.postgresRuns && !isOld)
             return [];
         return [
             {
                 subject: node.name,
-                evidence: `its Postgres started ${age.toFixed(1)} s ago, and the monitor has not heard of it and checked it since`,
+                evidence: node.postgresRuns
+                    ? `its Postgres started ${age.toFixed(1)} s ago, and the monitor has not heard of it and checked it since`
+                    : `its keeper reported ${node.secondsSinceReport.toFixed(1)} s ago that its Postgres does not run`,
                 remedy: {
                     ...remedies.journal(node.name),
                     say: 'check again in a few seconds; if it stays like this, read why',
@@ -37433,8 +37630,8 @@ function ofPrimary(observation, formation, asked, [name, node]) {
 
 
 /** Certificates, names, clocks and versions. */
-const day = 86_400;
-const certificateLimits = { errorSeconds: 7 * day, warningSeconds: 30 * day };
+const surroundings_day = 86_400;
+const certificateLimits = { errorSeconds: 7 * surroundings_day, warningSeconds: 30 * surroundings_day };
 const certificateValid = {
     id: 'certificate-valid',
     meaning: 'no certificate is about to expire: clients and standbys would be turned away, all at once',
@@ -37445,7 +37642,7 @@ const certificateValid = {
         const { secondsLeft, notAfter, selfSigned, subject } = certificate;
         const left = secondsLeft < 0
             ? 'has ended'
-            : `ends in ${(secondsLeft / day).toFixed(secondsLeft < 10 * day ? 1 : 0)} days`;
+            : `ends in ${(secondsLeft / surroundings_day).toFixed(secondsLeft < 10 * surroundings_day ? 1 : 0)} days`;
         const remedies = new Remedies(formation, asked);
         return [
             {
@@ -37924,6 +38121,7 @@ async function change(watch, pauseMs, signal) {
 
 
 
+
 /**
  * Each formation takes two processes of the `incus` client for every container, all of them under a deadline: more at
  * once than the machine has cores would keep each other from it, and healthy members would be told as silent (seen in
@@ -37947,7 +38145,7 @@ async function checkFormations(subjects, { waitMs, failOn, log, signal }) {
             const judged = await untilHealthy(formation, incus, {
                 waitMs,
                 judging: { ...asked, failOn },
-                observing: { credentials, ...server },
+                observing: { credentials, project: projectOf(incus, signal), ...server },
                 log: alone ? log : named(log, formation.name),
                 signal,
             });
@@ -37970,6 +38168,7 @@ function sharedServer(servers, incus, subjects, signal) {
     const only = here.flatMap(({ formation }) => namesOf(formation));
     let hosts;
     let healing;
+    let project;
     const server = {
         instances: incus.instances(signal, only),
         hosts() {
@@ -37979,6 +38178,10 @@ function sharedServer(servers, incus, subjects, signal) {
         healing() {
             healing ??= incus.healingSeconds(signal);
             return healing;
+        },
+        project() {
+            project ??= projectOf(incus, signal)();
+            return project;
         },
     };
     server.instances.catch(() => { });
@@ -38038,6 +38241,7 @@ function asTold(beside, name, database, nodes) {
 ;// CONCATENATED MODULE: ./build/src/formation/file/words.js
 
 
+
 /**
  * What single values of a formation file may be; each message says what is allowed. Wherever a pattern can
  * say it, a pattern does: it goes into the published JSON Schema as well, and what a `check` says does not.
@@ -38071,6 +38275,9 @@ const cidr = pipe(string('must be a network such as 10.0.0.0/8'), regex(/^[0-9A-
     const family = (0,external_node_net_namespaceObject.isIP)(address);
     return family !== 0 && Number(prefix) <= (family === 4 ? 32 : 128);
 }, 'must be a network in CIDR form, such as 10.0.0.0/8 or fd00::/8'));
+const zoneMessage = 'must be a time zone, such as Europe/Paris or UTC';
+const timeZone = pipe(string(zoneMessage), regex(/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/, zoneMessage), check(isTimeZone, 'is no time zone of the IANA database; one is Europe/Paris, another UTC'));
+const timeWindow = pipe(string('must be days and times, such as Mon-Fri 09:00-17:00'), regex(windowPattern, 'must be days and times, such as Mon-Fri 09:00-17:00, Sat 22:00-04:00 or daily 00:00-24:00'));
 const words_wholeNumber = (min, max) => {
     const message = `must be a whole number from ${min} to ${max}`;
     return pipe(number(message), integer(message), minValue(min, message), maxValue(max, message));
@@ -38251,6 +38458,12 @@ function toFormation(file) {
         timings: toTimings(file.timings),
         ...(file.keep.length > 0 && { keep: file.keep }),
         ...(file.hosts !== undefined && { hosts: file.hosts }),
+        ...(file['allowed-hours'] !== undefined && {
+            allowedHours: {
+                timeZone: file['allowed-hours']['time-zone'],
+                windows: file['allowed-hours'].windows,
+            },
+        }),
         monitor: {
             name: file.monitor.name,
             ...asFound(file.monitor),
@@ -38416,6 +38629,10 @@ const formationFile = words_map({
     }, 'must be a map'), 'Synchronous replication.'), {}),
     timings: dist_optional(key(timings, 'What decides the RTO: a profile, or a map of the clocks below, in seconds.'), 'balanced'),
     keep: dist_optional(key(words_words(picklist(keptNames, `must be one of ${keptNames.join(', ')}`), 'things that stay as they are', 0, keptNames.length), "What provision-pgaf leaves as it is. `access`: pg_hba.conf, pg_ident.conf, and the passwords and connection strings of pg_auto_failover's own accounts. `certificates`: certificates, keys and CA. `monitor`: all of the monitor but this formation's own entries."), []),
+    'allowed-hours': dist_optional(key(words_map({
+        'time-zone': key(timeZone, 'Time zone of the windows, such as `Europe/Paris`.'),
+        windows: key(words_words(timeWindow, 'windows', 1, 50), 'Days and times, such as `Mon-Fri 09:00-17:00`, `Sat 22:00-04:00` or `daily 00:00-24:00`. A window that ends before it begins ends on the next day.'),
+    }, 'must be a map with the keys time-zone and windows'), 'When failover-drill may begin a drill. By default at any time.')),
     monitor: dist_optional(key(monitor, 'The container that watches and decides.'), { name: 'pgaf-monitor' }),
     nodes: dist_optional(
     // Each Postgres of pg_auto_failover has 12 WAL senders and slots, of which a joining node takes two.
@@ -39103,6 +39320,7 @@ function escapeHtml(text, most = mostOfText) {
 
 
 
+
 /**
  * The data nodes as the monitor and their own Postgres show them. In a cluster each member has its host, the monitor among
  * them.
@@ -39307,21 +39525,30 @@ function formationsTable(checked) {
         }),
     };
 }
+/** Why no drill would have begun at the time of the reading; none where one would. */
+function holdLines({ formation, observation }) {
+    const { reasons, unread } = holdingOf(formation, observation, new Date(observation.observedAt));
+    return [
+        ...reasons.map((reason) => `drills are held: ${reason}`),
+        ...(unread === undefined ? [] : [`whether drills are held could not be read: ${unread}`]),
+    ];
+}
 /** Lines for the log: one formation whole, or a table of several with what failed in each. */
 function checkLines(checked) {
     const [first] = checked;
     if (checked.length === 1)
-        return first?.judged ? judgedLines(first) : [];
+        return first?.judged ? [...judgedLines(first), ...holdLines(first)] : [];
     return [
         ...textTable(formationsTable(checked)),
         ...checked.flatMap((each) => each.judged && each.verdict.findings.some(({ status }) => status !== 'pass')
             ? ['', `formation ${each.formation.name}:`, ...judgedLines(each)]
             : []),
+        ...checked.flatMap((each) => each.judged ? holdLines(each).map((line) => `${each.formation.name}: ${line}`) : []),
     ];
 }
 function checkMarkdown(checked) {
     const sections = checked.map((each) => each.judged
-        ? judgedMarkdown(each)
+        ? [judgedMarkdown(each), ...holdLines(each).map((line) => `⏸ ${escapeMarkdown(line)}\n`)].join('\n')
         : `### ❌ formation ${escapeMarkdown(each.formation.name)}: ${escapeMarkdown(each.failed)}\n`);
     if (checked.length === 1)
         return sections.join('\n');
@@ -39514,6 +39741,7 @@ const outputs = [
     'failed-checks',
     'warnings',
     'formations',
+    'held',
     'junit',
 ];
 
@@ -39570,6 +39798,7 @@ async function run(given, { log, signal, folder }) {
                 message: shortened(each.judged ? each.verdict.message : each.failed, mostOfEach(checked.length)),
                 primary: (each.judged && each.verdict.primary) || null,
             }))),
+            held: leading?.judged ? holdLines(leading).join('; ') : '',
         },
         report: { name: `check-formation-${first.formation.name}`, content: { formations: checked } },
         files: [{ output: 'junit', extension: '.junit.xml', content: checkJunit(checked, given['fail-on']) }],
@@ -40066,7 +40295,23 @@ const probed = object({
  * A witness learnt something of its node: it was answered or turned away, or was not and still waits, with its way
  * there open. Told no more often than every half second.
  */
-const looked = object({ kind: dist_literal('looked'), at: moment, witness: string() });
+const looked = object({
+    kind: dist_literal('looked'),
+    at: moment,
+    witness: string(),
+    /** Which of two ways it goes. */
+    way: exactOptional(number()),
+});
+/** One of two ways of the clients broke: who goes it saw nothing since it was whole for certain. */
+const broken = object({
+    kind: dist_literal('broken'),
+    at: moment,
+    way: number(),
+    wholeUntil: moment,
+    why: string(),
+});
+/** And can be gone again. */
+const mended = object({ kind: dist_literal('mended'), at: moment, way: number() });
 /** From here on each client of the application writes so often, at most. Without one they kept to one pace. */
 const paced = object({ kind: dist_literal('paced'), at: moment, writesPerSecond: moment });
 /** From here on nobody need look any more. */
@@ -40086,6 +40331,8 @@ const write_history_kinds = [
     refused,
     probed,
     looked,
+    broken,
+    mended,
     paced,
     ending,
     slept,
@@ -40297,7 +40544,7 @@ function readJournal(path) {
         number++;
         if (damaged !== undefined)
             return;
-        const found = parsed(path, number, line);
+        const found = journal_parsed(path, number, line);
         if (found instanceof EnvironmentError)
             damaged = found;
         else if (number > 1) {
@@ -40327,7 +40574,7 @@ function readJournal(path) {
     return { history: { run, events }, digest };
 }
 const noJournal = (path) => new EnvironmentError(`${path} is not a journal of pgha (version 1)`);
-function parsed(path, number, line) {
+function journal_parsed(path, number, line) {
     try {
         return JSON.parse(line);
     }
@@ -40357,7 +40604,7 @@ function lastAnswers(events, since) {
             hear(event.node, event.why);
         else if (event.kind === 'failed' || event.kind === 'unknown')
             hear(nodes.get(event.connection) ?? event.connection, event.why);
-        else if (event.kind === 'failing')
+        else if (event.kind === 'failing' || event.kind === 'broken')
             hear('the clients', event.why);
     }
     const telling = [...said].filter(([, why]) => why !== readOnlyAnswer);
@@ -40365,6 +40612,52 @@ function lastAnswers(events, since) {
     return (telling.length > 0 ? telling : [...said])
         .slice(-last_answers_most)
         .map(([node, why]) => `${node} said last: ${why}`);
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/lookouts.js
+
+
+/** Clients of whom half go on see what the others do not. */
+const fewestSessions = 2;
+/**
+ * A second lookout, by another member of the Incus cluster, so that the loss of one leaves the evidence whole. Never throws
+ * but what the signal says.
+ * @param sessions of the application: one alone would see nothing while its way is lost
+ * @returns undefined where Incus is one server, or no other member can be gone by
+ */
+async function secondLookout({ incus, way }, { sessions, log, signal }) {
+    try {
+        const second = await incus.beside(signal);
+        if (second === undefined || (way.route.via === 'vantage' && sessions < fewestSessions))
+            return undefined;
+        // A route that Incus has no part in is as good for both.
+        const route = (await way.route.beside?.(second, signal)) ?? way.route;
+        return { number: 2, incus: second, way: { ...way, route } };
+    }
+    catch (error) {
+        signal.throwIfAborted();
+        log.debug(`there is no second way for the clients: ${messageOf(error)}`);
+        return undefined;
+    }
+}
+/**
+ * Writes down when a way breaks: if that is down, the formation itself may well be up. Where there is another, what the
+ * clients of that one saw stands.
+ */
+function noteBreaks(lookouts, journal, log) {
+    for (const { number, way } of lookouts)
+        way.route.watch({
+            broken(why, wholeUntil) {
+                if (lookouts.length === 1)
+                    return journal.record({ kind: 'failing', at: now(), why });
+                journal.record({ kind: 'broken', at: now(), way: number, wholeUntil, why });
+                log.info(`clients: one of their two ways: ${why}`);
+            },
+            mended() {
+                if (lookouts.length > 1)
+                    journal.record({ kind: 'mended', at: now(), way: number });
+            },
+        });
 }
 
 ;// CONCATENATED MODULE: ./build/src/evidence/table/drill-table.js
@@ -40944,6 +41237,9 @@ const witness_partingMs = 1000;
 /** Before the fault nothing is at stake: a busy machine is waited for. */
 const startDeadlineMs = 15_000;
 const startConnectMs = 5000;
+/** Who stands in reserve steps in when nobody has looked for so long. */
+const reserveMs = 1500;
+const reserveTurnMs = 250;
 /** A session that is silent for so long may be one that nobody knows any more at its other end. */
 const knockAfterMs = 1000;
 const lookedEveryMs = 500;
@@ -41022,16 +41318,33 @@ class Witness {
                     await this.knock();
             }
             await sleep(reconnectEveryMs, signal).catch(() => { });
+            while (!signal.aborted && this.isSpared())
+                await sleep(reserveTurnMs, signal).catch(() => { });
         }
         opened?.session.close();
     }
+    isSpared() {
+        const { inReserve = false, journal, name, way } = this.options;
+        if (!inReserve)
+            return false;
+        const since = now() - reserveMs;
+        const { events } = journal;
+        for (let index = events.length - 1; index >= 0; index--) {
+            const event = events[index];
+            if (event === undefined || event.at < since)
+                return false;
+            if (event.kind === 'looked' && event.witness === name && event.way !== way)
+                return true;
+        }
+        return false;
+    }
     look() {
-        const { journal, name } = this.options;
+        const { journal, name, way } = this.options;
         const at = now();
         if (at - this.lookedAt < lookedEveryMs)
             return;
         this.lookedAt = at;
-        journal.record({ kind: 'looked', at, witness: name });
+        journal.record({ kind: 'looked', at, witness: name, ...(way !== undefined && { way }) });
     }
     /** @throws as `open` */
     async opens() {
@@ -41090,9 +41403,9 @@ class Witness {
      * @returns the session that took its place where it fell silent
      */
     async watchOver(opened) {
-        const { actor, name, journal, node, writesPerSecond } = this.options;
+        const { actor, name, way, journal, node, writesPerSecond } = this.options;
         const { signal } = this.stopping;
-        const writer = new Writer(journal, actor, `${name}.${++this.opened}`, opened);
+        const writer = new Writer(journal, actor, `${witnessName(name, way)}.${++this.opened}`, opened);
         let taking = true;
         try {
             for (;;) {
@@ -41156,6 +41469,8 @@ class Witness {
         return { why: written.why, over: written.outcome === 'unknown' };
     }
 }
+/** First part of its connections' ids. */
+const witnessName = (name, way = 1) => (way === 1 ? name : `${name}-${way}`);
 /** What comes of `work` if it does so in time. */
 async function within(ms, work) {
     let timer;
@@ -41204,13 +41519,15 @@ const localDeadlineMs = 3000;
 const enterDeadlineMs = 2000;
 /**
  * Who stays on the old primary: a client that writes, another that reads (a write that waits for a standby in vain
- * keeps its session from reading), and a superuser in the container, whom no cut of the network keeps out.
+ * keeps its session from reading), and a superuser in the container, whom no cut of the network keeps out. From a second
+ * lookout only those who go by Incus look once more.
  *
- * @param options.localWay a relay in the container for the superuser's first session, which ends it
+ * @param options.localWay a relay in the container for the superuser's first session from the first, which ends it
  */
-function witnessesOn(node, way, journal, { formation, incus, writesPerSecond, localWay, ask = (signal) => asked(incus, node, signal), }) {
-    let waiting = localWay;
+function witnessesOn(node, { number, incus, way }, journal, { formation, writesPerSecond, localWay, ask = (signal, by) => asked(by.incus, node, signal), }) {
+    let waiting = number === 1 ? localWay : undefined;
     const client = {
+        way: number,
         node,
         actor: 'witness',
         journal,
@@ -41219,9 +41536,12 @@ function witnessesOn(node, way, journal, { formation, incus, writesPerSecond, lo
         probe: probeRow,
     };
     const open = (signal, connectDeadlineMs = way.connectDeadlineMs) => openOn({ ...way, connectDeadlineMs }, node, signal);
-    return [
+    const clients = [
         { ...client, name: 'writer', does: { write: true, read: false }, open },
         { ...client, name: 'reader', does: { write: false, read: true }, open },
+    ];
+    return [
+        ...(number === 1 || way.route.via === 'vantage' ? clients : []),
         {
             ...client,
             actor: 'local-witness',
@@ -41230,8 +41550,9 @@ function witnessesOn(node, way, journal, { formation, incus, writesPerSecond, lo
             probe: probeRowAsSuperuser,
             // Each of its sessions is an incus exec, which costs 180 ms of processor time in the lab.
             reconnectEveryMs: 1000,
+            inReserve: number > 1,
             // Its way is ours: a client of Incus that is gone says nothing of the node.
-            ask,
+            ask: (signal) => ask(signal, { enter: open, incus }),
             open: (signal, deadlineMs = localDeadlineMs) => {
                 const relay = waiting;
                 waiting = undefined;
@@ -41320,7 +41641,8 @@ class Workload {
         this.writesPerSecond = options.writesPerSecond;
         if (options.burst !== undefined)
             this.hurry(options.burst);
-        this.loops = Array.from({ length: options.sessions }, (_, index) => this.keepClient(clientName(index)));
+        const { ways } = options;
+        this.loops = Array.from({ length: options.sessions }, (_, index) => this.keepClient(clientName(index), ways[index % ways.length]));
     }
     /** Lets the writes under way end, which takes a statement's deadline at most, and closes the connections. */
     async stop() {
@@ -41372,11 +41694,11 @@ class Workload {
     get everyMs() {
         return 1000 / this.writesPerSecond;
     }
-    async keepClient(name) {
+    async keepClient(name, way) {
         const { signal } = this.stopping;
         for (let opened = 0; !signal.aborted;) {
             try {
-                const found = await openWritable(this.options.way, signal);
+                const found = await openWritable(way, signal);
                 if ('opened' in found) {
                     const writer = new Writer(this.options.journal, 'application', `${name}.${++opened}`, found.opened);
                     const why = await this.keepWriting(writer);
@@ -41450,6 +41772,7 @@ class Workload {
 
 
 
+
 /** Shorter ones are no more than a busy machine. */
 const toldStallMs = 500;
 const evidence_defaults = {
@@ -41471,15 +41794,18 @@ class Evidence {
     journal;
     options;
     way;
+    lookouts;
     workload;
     witnesses;
     stalls;
     stallWatch;
     stopped;
-    constructor(options, { way, journal, workload, witnesses }) {
+    constructor(options, { lookouts, way, journal, workload, witnesses }) {
         this.options = options;
         this.way = way;
-        this.route = { via: way.route.via, addedMs: way.route.addedMs };
+        this.lookouts = lookouts;
+        const { via } = way.route;
+        this.route = { via, addedMs: Math.max(...lookouts.map((each) => each.way.route.addedMs)) };
         this.journal = journal;
         this.workload = workload;
         this.witnesses = witnesses;
@@ -41505,6 +41831,7 @@ class Evidence {
             throw error;
         });
         const way = { access, route, connectDeadlineMs };
+        const lookouts = [{ number: 1, incus, way }];
         const witnesses = [];
         let journal;
         let workload;
@@ -41514,16 +41841,20 @@ class Evidence {
             await prepareTable(way, on, { ...options, openSuperuser });
             const opened = Journal.create(options.journalPath, options.run);
             journal = opened;
-            // If the way to the formation is down, the formation itself may well be up.
-            route.onBroken((why) => opened.record({ kind: 'failing', at: now(), why }));
+            const second = await secondLookout({ number: 1, incus, way }, options);
+            if (second !== undefined)
+                lookouts.push(second);
+            noteBreaks(lookouts, opened, log);
             // The writers need not wait for the witnesses: what they write until the fault is at risk.
-            workload = new Workload({ ...options, way, journal: opened });
-            const started = await Promise.allSettled(witnessesOn(on, way, opened, { ...options, localWay }).map((witness) => Witness.start(witness, signal)));
+            workload = new Workload({ ...options, ways: lookouts.map((each) => each.way), journal: opened });
+            const started = await Promise.allSettled(lookouts
+                .flatMap((lookout) => witnessesOn(on, lookout, opened, { ...options, localWay }))
+                .map((witness) => Witness.start(witness, signal)));
             witnesses.push(...started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])));
             for (const each of started)
                 if (each.status === 'rejected')
                     throw keptOut(each.reason, on, access);
-            return new Evidence(options, { way, journal: opened, workload, witnesses });
+            return new Evidence(options, { lookouts, way, journal: opened, workload, witnesses });
         }
         catch (error) {
             await Promise.all([workload?.stop(), ...witnesses.map((witness) => witness.stop())]);
@@ -41531,7 +41862,8 @@ class Evidence {
             journal?.close();
             if (workload !== undefined)
                 await takeAway(way, options);
-            route.close();
+            for (const each of lookouts)
+                each.way.route.close();
             throw error;
         }
     }
@@ -41669,7 +42001,8 @@ class Evidence {
     async end() {
         await this.stop().catch((error) => this.options.log.warn(messageOf(error)));
         await takeAway(this.way, this.options);
-        this.way.route.close();
+        for (const { way } of this.lookouts)
+            way.route.close();
     }
 }
 /** Never throws: rows that stay are told. */
@@ -41798,7 +42131,30 @@ function writesAtRisk(attempts, { faultAt, oldPrimary, newPrimary }, newTook) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/src/evidence/ledger/ways.js
+/** Who has a way again has so long to be back on it. */
+const returnMs = 5000;
+/** When each of the clients' ways was broken: since it was last known to be whole, and until it could be gone again. Pure. */
+function breaksOf(events) {
+    const mended = events.flatMap((event) => (event.kind === 'mended' ? [event] : []));
+    return events.flatMap((event) => {
+        if (event.kind !== 'broken')
+            return [];
+        const { way, at, wholeUntil, why } = event;
+        const to = mended.reduce((first, each) => (each.way === way && each.at >= at ? Math.min(first, each.at) : first), Number.POSITIVE_INFINITY);
+        return [{ way, from: wholeUntil, to, why }];
+    });
+}
+/** Why nobody saw anything: of breaks of which one came before who goes the other way was back. Pure. */
+function blindBreaks(breaks) {
+    const isBeside = (one, other) => one.way !== other.way && one.from <= other.to + returnMs && other.from <= one.to + returnMs;
+    return breaks.filter((one) => breaks.some((other) => isBeside(one, other))).map(({ why }) => why);
+}
+/** Whether what went a way at a moment came to nothing. Pure. */
+const wasBroken = (breaks, way, at) => breaks.some((each) => each.way === way && each.from < at && at <= each.to);
+
 ;// CONCATENATED MODULE: ./build/src/evidence/ledger/blind-spots.js
+
 
 /**
  * Who did not look at the moment that matters saw nothing. It matters from the fault until the clients are stopped:
@@ -41858,8 +42214,12 @@ function endOf(events) {
     }, 0);
 }
 function gapsOf(events, name, window) {
+    const breaks = breaksOf(events);
+    // Those who go two ways look for each other. What one learnt by a broken way, it learnt of that alone.
     const looks = events
-        .flatMap((event) => (event.kind === 'looked' && event.witness === name ? [event.at] : []))
+        .flatMap((event) => event.kind === 'looked' && event.witness === name && !wasBroken(breaks, event.way, event.at)
+        ? [event.at]
+        : [])
         .sort((one, other) => one - other);
     const moments = [window.from, ...looks.filter((at) => at > window.from && at < window.to), window.to];
     return moments
@@ -41979,6 +42339,7 @@ function refusals({ events }, faultAt) {
 
 
 
+
 const mostRangesTold = 1000;
 /**
  * Judges every write of a run. Pure: a recorded history is judged again to the same verdict, whatever the
@@ -42054,7 +42415,8 @@ function longestStall({ events }) {
     return longestMs === undefined ? undefined : toSeconds(longestMs);
 }
 function failures({ events }) {
-    return [...new Set(events.filter((event) => event.kind === 'failing').map(({ why }) => why))].sort();
+    const failing = events.filter((event) => event.kind === 'failing').map(({ why }) => why);
+    return [...new Set([...failing, ...blindBreaks(breaksOf(events))])].sort();
 }
 function missingEvidence(attempts, { faultAt, oldPrimary, newPrimary }, last, unverified) {
     const acknowledgedBefore = (wanted) => attempts.some((attempt) => attempt.node === oldPrimary &&
@@ -42087,25 +42449,43 @@ function burstOf({ events }, faultAt) {
 ;// CONCATENATED MODULE: ./build/src/drill/without-power.js
 
 
+
 /** Under what a look at the old primary may take. */
 const waitMs = 1000;
 /**
  * How the old primary is asked after where the power of its host is taken: Incus tells nothing of what is there then. That
- * nobody reaches it is all that can be told, and enough: nobody can have a write acknowledged by what nobody reaches.
+ * nobody reaches it is all that can be told, and enough: nobody can have a write acknowledged by what nobody reaches. Once
+ * the power is back, its Postgres answers some ten seconds before Incus lets anybody into the container.
  * @returns undefined where containers are stopped, of which Incus tells
  * @throws as Incus.state
  */
-async function askWithoutPower({ incus, formation, primary, power }, vantage, signal) {
+async function askWithoutPower({ incus, formation, primary, power, relayOf }, vantage, signal) {
     if (power === undefined)
         return undefined;
     const { addresses } = await incus.state(primary.name, signal);
     const { port } = formation.postgres;
-    return async (inner) => {
-        const options = { port, times: 1, waitMs, signal: inner };
-        const found = await attemptConnections(incus, vantage.name, addresses, options);
-        if (found.some(({ answered }) => answered > 0))
-            await asked(incus, primary, inner);
+    return async (inner, { enter, incus: by }) => {
+        const options = { addresses, port, times: 1, waitMs, signal: inner };
+        const found = await attemptThrough(relayOf?.(vantage.name), by, vantage.name, options);
+        if (found.every(({ answered, refused }) => answered === refused))
+            return;
+        if (!(await takesNoWrites(enter, inner)))
+            await asked(by, primary, inner);
     };
+}
+/** cannot_connect_now: it starts, recovers or ends, and lets no one in, a superuser as little as a client. */
+const lettingNobodyIn = '57P03';
+/** Whether Postgres says of itself that nobody writes there. One that does take writes, or that says nothing, is for others to see. */
+async function takesNoWrites(enter, signal) {
+    try {
+        const { session, readOnly } = await enter(signal);
+        session.close();
+        return readOnly;
+    }
+    catch (error) {
+        signal.throwIfAborted();
+        return sqlStateOf(error) === lettingNobodyIn;
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/src/drill/clients.js
@@ -43457,9 +43837,10 @@ class Exposure {
             this.course.options.log.warn(`the post step will not know of this drill: ${messageOf(error)}`);
         }
     }
+    /** What was waited for after the fault in vain is a result; what keeps the fault from coming is told as that. */
     heard(error) {
         const { signal, log } = this.course.options;
-        if (!(error instanceof DeadlineError) || signal.aborted)
+        if (!(error instanceof DeadlineError) || signal.aborted || this.course.faultAt === undefined)
             this.course.record.interrupted ??= messageOf(error);
         else
             log.warn(error.message);
@@ -43869,14 +44250,20 @@ class DrillLock {
 
 
 
+
 /**
  * Takes the formation's lock and then reads the formation: what was read before may have been changed since by whoever
- * held the lock. What an interrupted drill left behind is undone first.
- * @throws as observe; LockHeldError where another run is at work
+ * held the lock. What an interrupted drill left behind is undone first. Whether drills are held is read before anything else, and
+ * once more with the lock.
+ * @throws as observe; as requireLeave, before anything was touched; LockHeldError where another run is at work
  */
 async function groundOf(formation, incus, openMonitor, options) {
     const { signal } = options;
+    const project = projectOf(incus, signal);
+    const config = project();
+    config.catch(() => { });
     const listed = await incus.instances(signal);
+    options.requireLeave({ holds: await readHolds(formation, listed, config) });
     if (markedOf(membersOf(formation), listed).length > 0)
         return await afterInterruption(formation, incus, openMonitor, { ...options, listed });
     const read = async (observing = {}) => {
@@ -43904,7 +44291,7 @@ async function groundOf(formation, incus, openMonitor, options) {
     }
     const ways = new WaysThrough(formation, lock.members.relayOf);
     try {
-        const judged = await read({ ways });
+        const judged = await read({ ways, project });
         if (!Object.values(judged.observation.instances).some(({ drillMark }) => drillMark !== undefined)) {
             // One that was started since has no lock yet.
             if (lock.members.places.length < membersOf(formation).length)
@@ -43940,7 +44327,13 @@ async function afterInterruption(formation, incus, openMonitor, { listed, judgin
             await undoInterrupted(formation, incus, log);
         }
         await members.add(await incus.instances(signal));
-        const judged = await untilHealthy(formation, incus, { waitMs: rejoinDeadlineMs, judging, log, signal });
+        const judged = await untilHealthy(formation, incus, {
+            waitMs: rejoinDeadlineMs,
+            judging,
+            observing: { project: projectOf(incus, signal) },
+            log,
+            signal,
+        });
         return { ...judged, lock: new DrillLock(members, lock) };
     }
     catch (error) {
@@ -44203,6 +44596,31 @@ function stateFolder() {
     return (0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.userInfo)().homedir, '.local', 'state', 'pgha');
 }
 
+;// CONCATENATED MODULE: ./build/src/drill/held.js
+
+
+
+/** A drill may not begin. Its message says why, and what ends it. */
+class HeldError extends Error {
+    name = 'HeldError';
+}
+/**
+ * Whether a drill may begin now. What nobody could read may be a hold.
+ * @returns what speaks against it and is overridden, '' where nothing does
+ * @throws HeldError where it may not; EnvironmentError where that cannot be told
+ */
+function requireLeave(formation, observed, { overrideHold }) {
+    const { reasons, unread } = holdingOf(formation, observed, new Date());
+    const untold = unread === undefined ? [] : [`whether drills are held (${holdKey}) cannot be read: ${unread}`];
+    if (overrideHold)
+        return [...reasons, ...untold].join('; ');
+    if (reasons.length > 0)
+        throw new HeldError(`${reasons.join('; ')}; \`override-hold: true\` drills all the same`);
+    if (untold.length > 0)
+        throw new EnvironmentError(`${untold.join('; ')}; nothing was touched. \`override-hold: true\` drills all the same`);
+    return '';
+}
+
 ;// CONCATENATED MODULE: ./build/src/evidence/record.js
 
 
@@ -44386,6 +44804,9 @@ const drillRecord = object({
         postgres: shape_number('server_version_num of the primary.'),
         autoFailover: shape_text("Of the monitor's extension."),
     })),
+    /** Nothing was touched then, and the formation need not have been read. */
+    held: maybe(shape_text('What kept the drill from beginning: a hold, or the hours in which drills are allowed.')),
+    overridden: maybe(shape_text('What would have kept it from beginning, and was overridden.')),
     /** Its outcome decides whether there is a fault at all. */
     baseline: maybe(pipe(verdict, description('The formation before the fault.'))),
     primary: maybe(shape_text('Who was primary before the fault.')),
@@ -44463,6 +44884,7 @@ const drillRecord = object({
 
 
 
+
 /**
  * Runs one drill: baseline, fault, what should come of it as the monitor announces it, undo, rejoin. Whatever
  * it did, it undoes: at its end, on any exception, on a signal, and through the guard when its process is
@@ -44502,11 +44924,16 @@ async function carryOut(formation, incus, options, { record, guard, lease, begin
     const [monitor] = membersOf(formation);
     const openMonitor = (inner) => openMemberSession(incus, formation, monitor, { signal: inner });
     const { rejoinDeadlineMs } = options;
-    const ground = await onceFree({ waitMs: options.lockWaitMs, log, signal }, (isAnew) => {
+    const leave = (found) => requireLeave(formation, found, options);
+    const ground = await unlessHeld(record, () => onceFree({ waitMs: options.lockWaitMs, log, signal }, (isAnew) => {
         if (isAnew)
             beginAnew();
-        return groundOf(formation, incus, openMonitor, { judging, rejoinDeadlineMs, log, signal });
-    });
+        return groundOf(formation, incus, openMonitor, {
+            ...{ judging, rejoinDeadlineMs, requireLeave: leave, log, signal },
+        });
+    }));
+    if (ground === undefined)
+        return;
     const { lock, observation: observed } = ground;
     record.baseline = ground.verdict;
     record.versions = versionsOf(observed);
@@ -44519,6 +44946,14 @@ async function carryOut(formation, incus, options, { record, guard, lease, begin
         if (record.baseline.outcome !== 'pass' || record.baseline.primary === undefined)
             return;
         log.info(`baseline: ${record.baseline.message}`);
+        // It may have been set while the lock was waited for.
+        const overridden = await unlessHeld(record, async () => leave(observed));
+        if (overridden === undefined)
+            return;
+        if (overridden !== '') {
+            record.overridden = overridden;
+            log.warn(`drills are held, and this one goes on, as override-hold says: ${overridden}`);
+        }
         const { refused, warning } = onRelease(record.fault, record.versions?.autoFailover ?? '');
         if (warning !== undefined)
             log.warn(warning);
@@ -44527,6 +44962,7 @@ async function carryOut(formation, incus, options, { record, guard, lease, begin
             return;
         const scene = sceneOf(formation, incus, record.baseline.primary, {
             ...{ openMonitor, locations: record.locations ?? {}, power: options.power },
+            relayOf: lock.members.relayOf,
         });
         const casualties = casualtiesIn(scene, observed, record, options);
         if (casualties === undefined)
@@ -44563,6 +44999,18 @@ async function carryOut(formation, incus, options, { record, guard, lease, begin
         await clients?.end();
         await watch?.stop();
         lock.release();
+    }
+}
+/** @returns undefined where drills are held: then the record says so. */
+async function unlessHeld(record, work) {
+    try {
+        return await work();
+    }
+    catch (error) {
+        if (!(error instanceof HeldError))
+            throw error;
+        record.held = error.message;
+        return undefined;
     }
 }
 const fulfilled = (settled) => settled.status === 'fulfilled' ? settled.value : undefined;
@@ -44919,8 +45367,10 @@ function trouble(record) {
     return found;
 }
 /** Why the formation was no place for this fault. */
-function unfit({ faultAt, baseline, impossible, fault }) {
+function unfit({ faultAt, held, baseline, impossible, fault }) {
     const found = [];
+    if (held !== undefined)
+        found.push(['unhealthy', `drills are held, nothing was touched: ${held}`]);
     if (faultAt !== undefined && baseline === undefined)
         found.push(['error', 'the formation was not read before the fault, so the drill proves nothing']);
     if (baseline !== undefined && baseline.outcome !== 'pass') {
@@ -46042,7 +46492,8 @@ async function campaign(formation, incus, options) {
         }
         const judged = { record: one, verdict: judgeDrill(one) };
         record.drills.push(judged);
-        if (historyPath !== undefined && !selfTest)
+        // One that did not begin tells nothing of the formation.
+        if (historyPath !== undefined && !selfTest && one.held === undefined)
             campaign_note(historyPath, history_entry_entryOf(judged, formation), record);
         if (round.number === rounds)
             break;
@@ -47075,8 +47526,10 @@ function drillSections(record, verdict) {
         events: { heading: 'Events', table: eventsTable(record, verdict), lines: proofs(record) },
     };
 }
-function circumstances({ clients, clientsMissing, versions, holdBackSeconds }) {
+function circumstances({ overridden, clients, clientsMissing, versions, holdBackSeconds, }) {
     const lines = [];
+    if (overridden !== undefined)
+        lines.push(`drills were held, and this one overrode that: ${overridden}`);
     if (clients !== undefined)
         lines.push(clientsLine(clients));
     else if (clientsMissing !== undefined)
@@ -48117,14 +48570,18 @@ const untouched = 'no fault was injected';
 function unlessDisturbed({ disturbed }, result) {
     return result.kind === 'passed' && disturbed !== undefined ? skipped(disturbed) : result;
 }
-function baseline({ baseline: before }) {
+function baseline({ baseline: before, held }) {
+    if (held !== undefined && before === undefined)
+        return skipped(`drills are held: ${held}`);
     if (before === undefined)
         return drill_cases_error('the formation was not read before the fault');
     if (before.outcome === 'pass')
         return passed(before.message);
     return before.outcome === 'error' ? drill_cases_error(before.message) : drill_cases_failed(before.message);
 }
-function fault({ faultAt, impossible, proof, proofAtUndo, disturbed, baseline: before, }) {
+function fault({ faultAt, impossible, held, proof, proofAtUndo, disturbed, baseline: before, }) {
+    if (held !== undefined)
+        return drill_cases_failed(`drills are held: ${held}`);
     if (impossible !== undefined)
         return drill_cases_error(impossible);
     if (faultAt === undefined)
@@ -48564,6 +49021,7 @@ const contract_inputs = {
     'rto-target-seconds': secondsInput(0.001, 86_400),
     'promotion-deadline-seconds': secondsInput(1, 86_400),
     'rejoin-deadline-seconds': secondsInput(1, 86_400),
+    'override-hold': trueOrFalseInput,
     'wait-for-lock-seconds': secondsInput(0, 86_400),
     'restore-primary': trueOrFalseInput,
     'app-password': inputs_password,
@@ -48713,6 +49171,7 @@ function optionsOf(given, formation, { log, signal, folder }) {
             rtoTargetMs: targetMs,
             promotionDeadlineMs: Math.max(given['promotion-deadline-seconds'] * 1000, targetMs),
             rejoinDeadlineMs: given['rejoin-deadline-seconds'] * 1000,
+            overrideHold: given['override-hold'],
             lockWaitMs: given['wait-for-lock-seconds'] * 1000,
             holdMs: held === undefined ? undefined : held * 1000,
             handBack: given['restore-primary'],
