@@ -1,4 +1,5 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -12,9 +13,10 @@ const before = process.env['PATH'];
 beforeAll(() => {
   process.env['PATH'] = `${folder}:${before}`;
 });
-afterAll(() => {
+afterAll(async () => {
   process.env['PATH'] = before;
-  rmSync(folder, { recursive: true, force: true });
+  // A client that is being ended may still write there.
+  await rm(folder, { recursive: true, force: true, maxRetries: 20 });
 });
 const path = (name: string) => join(folder, name);
 beforeEach(() => writeFileSync(path('asked'), ''));

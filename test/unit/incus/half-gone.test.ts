@@ -1,5 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -16,11 +17,12 @@ const before = { PATH: process.env['PATH'], INCUS_CONF: process.env['INCUS_CONF'
 beforeAll(() => {
   Object.assign(process.env, { PATH: `${folder}:${before.PATH}`, INCUS_CONF: folder });
 });
-afterAll(() => {
+afterAll(async () => {
   process.env['PATH'] = before.PATH;
   if (before.INCUS_CONF === undefined) delete process.env['INCUS_CONF'];
   else process.env['INCUS_CONF'] = before.INCUS_CONF;
-  rmSync(folder, { recursive: true, force: true });
+  // A client that is being ended may still write there.
+  await rm(folder, { recursive: true, force: true, maxRetries: 20 });
 });
 beforeEach(() => writeFileSync(join(folder, 'asked'), ''));
 
