@@ -138,13 +138,17 @@ export function isSucceeded(
   );
 }
 
-/** Every node is where the monitor wants it, and nothing will make it give one up: one primary, the rest secondaries. */
-export function isSettled(
-  nodes: readonly (States & Pick<MonitorNode, 'health' | 'postgresRuns'>)[],
-): boolean {
+type Rested = States & Pick<MonitorNode, 'health' | 'postgresRuns'>;
+
+/** A node is where the monitor wants it, and nothing will make the monitor give it up. */
+export const isAtRest = (node: Rested): boolean =>
+  isConverged(node) && node.health === 1 && node.postgresRuns;
+
+/** Every node is at rest: one primary, the rest secondaries. */
+export function isSettled(nodes: readonly Rested[]): boolean {
   return (
     nodes.length >= 2 &&
-    nodes.every((node) => isConverged(node) && node.health === 1 && node.postgresRuns) &&
+    nodes.every(isAtRest) &&
     nodes.filter((node) => node.goalState === 'primary').length === 1 &&
     nodes.filter((node) => node.goalState === 'secondary').length === nodes.length - 1
   );

@@ -4,7 +4,7 @@ import { judge, type Verdict } from '../check/verdict.ts';
 import { now } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
 import { DeadlineError, messageOf, NotConvergedError } from '../contract/errors.ts';
-import { type Formation, isLab } from '../formation/formation.ts';
+import { type Formation, isLab, type Member } from '../formation/formation.ts';
 import { timingsErrors } from '../formation/safe-timings.ts';
 import type { Instance } from '../incus/answers.ts';
 import { rememberedEnvironment } from '../incus/environment.ts';
@@ -180,7 +180,7 @@ class Provisioning {
     await bringDataNodesUp(ctx, hosts, registration, {
       prune: options.prune,
       convergeDeadlineMs: options.convergeDeadlineMs,
-      settle: () => this.settle(),
+      settle: (among) => this.settle(among),
       untilPrepared,
     });
     await wakeSilent(ctx);
@@ -261,7 +261,7 @@ class Provisioning {
     this.ctx.close();
   }
 
-  private async settle(): Promise<void> {
+  private async settle(among: readonly Member[] = this.ctx.dataNodes): Promise<void> {
     const { ctx, options } = this;
     await this.survey.lockOnMonitor();
     const session = await ctx.answering(ctx.monitor);
@@ -271,7 +271,7 @@ class Provisioning {
       await wakeSilentQuietly(ctx, session);
       await startForsakenAnew(ctx);
     };
-    await settle(session, ctx.formation, ctx.steps, { deadlineMs, signal: ctx.signal, helpAlong });
+    await settle(session, ctx.formation, ctx.steps, { among, deadlineMs, signal: ctx.signal, helpAlong });
   }
 
   private async rememberEnvironment(instances: ReadonlyMap<string, Instance>): Promise<void> {

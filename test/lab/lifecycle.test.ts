@@ -181,6 +181,18 @@ describe('a formation over its life', { timeout: patience }, () => {
     }
   });
 
+  it('takes a new node together with a setting that needs a restart', async () => {
+    const set = { ...keptSettings.postgres.settings, track_activity_query_size: 2048 };
+    const grown = formation({ postgres: { ...keptSettings.postgres, settings: set } }, [alpha, beta, gamma]);
+    expect(await planAndApply(grown)).toEqual(
+      expect.arrayContaining([`${beta}: restart Postgres for track_activity_query_size`]),
+    );
+    for (const node of [alpha, beta, gamma])
+      expect(await sql(node, 'SHOW track_activity_query_size')).toBe('2kB\n');
+    await planAndApply(formation(keptSettings), { prune: 'true' });
+    await becomesHealthy(formation(keptSettings), 10_000);
+  });
+
   it('takes limits', async () => {
     const limited = formation({
       ...keptSettings,

@@ -16,8 +16,8 @@ import { ensureStandbysFollow } from './standbys.ts';
 export interface NodesOptions {
   prune: boolean;
   convergeDeadlineMs: number;
-  /** Waits until the monitor has every node where it wants it. */
-  settle: () => Promise<void>;
+  /** Waits until the monitor has every node where it wants it; `among` where not all are there yet. */
+  settle: (among?: readonly Member[]) => Promise<void>;
   /** Waits until the container of a node is there, with all that it takes to create the node. */
   untilPrepared: (node: Member) => Promise<void>;
 }
@@ -42,10 +42,11 @@ export async function bringDataNodesUp(
       registers: registration.orphans.includes(node.name),
     });
   // A standby is restarted for another TLS mode. Of several one always stays that can take over.
+  const registered = existing.filter(({ name }) => !registration.orphans.includes(name));
   if (first !== undefined) {
     for (const node of [first, ...existing.filter((each) => each !== first)]) {
       await up(node);
-      if (!steps.planning) await options.settle();
+      if (!steps.planning) await options.settle(registered);
     }
   } else await Promise.all(existing.map(up));
   const primary = existing.length > 1 ? await namedPrimary(ctx) : undefined;
@@ -62,7 +63,7 @@ export async function bringDataNodesUp(
   if (existing.length > 0) await setPasswordOfStandbys(ctx, options);
   if (options.prune) await pruneStrays(ctx, registration);
   // Before new nodes are made: they take the settings of the primary with its data.
-  await changeSettingsInTurn(ctx, existing, { ...options, hosts });
+  await changeSettingsInTurn(ctx, existing, { ...options, hosts, settle: () => options.settle(existing) });
   for (const [index, node] of fresh.entries()) {
     const isFirst = index === 0 && existing.length === 0;
     await options.untilPrepared(node);

@@ -66,7 +66,9 @@ export async function changeSettingsInTurn(
   for (const each of inTurn) {
     const { node, difference, isServiceDue } = each;
     if (!steps.planning) await settle();
-    if (node === primary && restartsPostgres(each)) await switchOver(ctx, node, settle);
+    // One that is alone has nobody to hand over to.
+    if (node === primary && restartsPostgres(each) && existing.length > 1)
+      await switchOver(ctx, node, settle);
     if (difference) await change(node, difference);
     if (isServiceDue) await startServiceAnew(ctx, node, hosts);
   }

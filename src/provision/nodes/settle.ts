@@ -2,8 +2,8 @@ import { stuckFactor } from '../../check/catalogue/from-observation.ts';
 import { type Moment, now } from '../../clock/clock.ts';
 import { sleep } from '../../clock/deadline.ts';
 import { NotConvergedError } from '../../contract/errors.ts';
-import type { Formation } from '../../formation/formation.ts';
-import { describeNodes, isSettled, type MonitorNode, readNodes } from '../../monitor/nodes.ts';
+import type { Formation, Member } from '../../formation/formation.ts';
+import { describeNodes, isAtRest, isSettled, type MonitorNode, readNodes } from '../../monitor/nodes.ts';
 import { canFollow } from '../../monitor/transitions.ts';
 import type { Session } from '../../postgres/session.ts';
 import type { Steps } from '../steps.ts';
@@ -67,6 +67,7 @@ const longMs = 20_000;
 /**
  * Waits until the monitor has every node where it wants it. What it knew before our last change does not
  * count: it takes a report and a health check of each node since then.
+ * @param among the nodes that are there; others of the file may still have to be made
  * @param helpAlong is called now and then, where this takes long
  * @throws NotConvergedError at the deadline, with the state of every node
  */
@@ -75,18 +76,25 @@ export async function settle(
   formation: Formation,
   steps: Steps,
   {
+    among,
     deadlineMs,
     signal,
     helpAlong,
-  }: { deadlineMs: number; signal: AbortSignal; helpAlong: () => Promise<void> },
+  }: {
+    among: readonly Pick<Member, 'name'>[];
+    deadlineMs: number;
+    signal: AbortSignal;
+    helpAlong: () => Promise<void>;
+  },
 ): Promise<void> {
   const started = now();
   let nodes: MonitorNode[] = [];
   const settled = async () => {
     const all = await readNodes(monitor, formation);
     // A node that the file does not name may be gone for good: it is for check-formation to tell.
-    nodes = all.filter(({ name }) => formation.nodes.some((node) => node.name === name));
-    return nodes.length === formation.nodes.length && isSettled(nodes) && nodes.every(isFresh);
+    nodes = all.filter(({ name }) => among.some((node) => node.name === name));
+    const isThere = among.length === 1 ? nodes.every(isAtRest) : isSettled(nodes);
+    return nodes.length === among.length && isThere && nodes.every(isFresh);
   };
   const isFresh = (node: MonitorNode) => {
     const age = steps.changedAt === undefined ? Number.POSITIVE_INFINITY : (now() - steps.changedAt) / 1000;
