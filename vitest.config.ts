@@ -7,29 +7,23 @@ const scriptsAsText = {
     /\.(pl|sh)$/.test(id) ? { code: `export default ${JSON.stringify(code)}`, map: null } : undefined,
 };
 
-const files = (...names: string[]) => names.map((name) => `test/lab/${name}.test.ts`);
-
 /**
  * Lab tests that measure nothing: they run in a second lab beside the others, which have figures to tell. A file that
  * drills, or holds a time against an aim, is not one of them.
  */
-const beside = files(
+const beside = [
+  'bad-input',
   'checks-many',
   'checks-mended',
   'checks-replication',
   'checks-service',
   'checks-surroundings',
   'checks-three',
-  'incus',
-  'lab',
-);
-
-/** More of the kind: whichever of the two labs is free takes them, a part at a time (test/run). */
-const either = files(
-  'bad-input',
   'doctor',
   'existing-formation',
   'hostile',
+  'incus',
+  'lab',
   'lifecycle',
   'packages',
   'resolved',
@@ -37,7 +31,7 @@ const either = files(
   'security',
   'surroundings',
   'terminal',
-);
+].map((name) => `test/lab/${name}.test.ts`);
 
 const inALab = {
   globalSetup: ['test/lab/only-in-a-lab.ts'],
@@ -84,10 +78,9 @@ export default defineConfig({
       },
       {
         plugins: [scriptsAsText],
-        test: { ...inALab, name: 'lab', include: ['test/lab/**/*.test.ts'], exclude: [...beside, ...either] },
+        test: { ...inALab, name: 'lab', include: ['test/lab/**/*.test.ts'], exclude: beside },
       },
       { plugins: [scriptsAsText], test: { ...inALab, name: 'beside', include: beside } },
-      { plugins: [scriptsAsText], test: { ...inALab, name: 'either', include: either } },
       {
         plugins: [scriptsAsText],
         test: {
