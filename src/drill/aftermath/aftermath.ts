@@ -27,10 +27,8 @@ export class Aftermath {
     if (record.interrupted !== undefined || record.undoFailed !== undefined) return;
     await this.runPart(async () => await this.untilRejoined(undoAt));
     this.strike.noticePromotion();
-    await Promise.all([
-      this.runPart(async () => await this.untilWhole(undoAt)),
-      this.runPart(async () => await this.concludeClients()),
-    ]);
+    const whole = this.runPart(async () => await this.untilWhole(undoAt));
+    await Promise.all([whole, this.runPart(async () => await this.concludeClients(whole))]);
     await this.runPart(async () => await this.handBackIfDue());
   }
 
@@ -102,7 +100,7 @@ export class Aftermath {
     return unhealthyAt !== undefined;
   }
 
-  private async concludeClients(): Promise<void> {
+  private async concludeClients(whole: Promise<void>): Promise<void> {
     const { record, clients, faultAt, scene } = this.course;
     if (clients === undefined || faultAt === undefined || record.proof === undefined) return;
     const { node: newPrimary } = record.promotion ?? { node: undefined };
@@ -114,6 +112,7 @@ export class Aftermath {
           newPrimary,
           asynchronous: this.course.asynchronous,
         },
+        whole,
         this.course.options.signal,
       );
     } catch (error) {
