@@ -28719,10 +28719,12 @@ function isSucceeded(name, nodes) {
     return (writableStates.includes(own.reportedState) &&
         (!isWritable(own) || nodes.some((node) => node !== own && isWritable(node))));
 }
-/** Every node is where the monitor wants it, and nothing will make it give one up: one primary, the rest secondaries. */
+/** A node is where the monitor wants it, and nothing will make the monitor give it up. */
+const isAtRest = (node) => isConverged(node) && node.health === 1 && node.postgresRuns;
+/** Every node is at rest: one primary, the rest secondaries. */
 function isSettled(nodes) {
     return (nodes.length >= 2 &&
-        nodes.every((node) => isConverged(node) && node.health === 1 && node.postgresRuns) &&
+        nodes.every(isAtRest) &&
         nodes.filter((node) => node.goalState === 'primary').length === 1 &&
         nodes.filter((node) => node.goalState === 'secondary').length === nodes.length - 1);
 }
@@ -42644,12 +42646,15 @@ class WatchedClients {
     }
     /**
      * Sees the clients write once more, stops them, reads their rows for the last time and judges them all.
+     * @param whole resolves once the formation is whole again, or is not waited for any more: a standby that has yet to
+     *   connect keeps their commits waiting, and they have as long again after that
      * @throws the signal's reason
      */
-    async conclude(roles, signal) {
+    async conclude(roles, whole, signal) {
         const primary = roles.newPrimary ?? roles.oldPrimary;
         const since = now();
-        const writeAtEnd = (await this.firstWrite(primary, since, backDeadlineMs, signal)) !== undefined;
+        const isSeen = async () => (await this.firstWrite(primary, since, backDeadlineMs, signal)) !== undefined;
+        const writeAtEnd = (await isSeen()) || (await whole.then(isSeen));
         if (!writeAtEnd)
             this.log.warn([
                 `clients: they do not write on ${primary}, although it is the primary`,
@@ -43105,10 +43110,8 @@ class Aftermath {
             return;
         await this.runPart(async () => await this.untilRejoined(undoAt));
         this.strike.noticePromotion();
-        await Promise.all([
-            this.runPart(async () => await this.untilWhole(undoAt)),
-            this.runPart(async () => await this.concludeClients()),
-        ]);
+        const whole = this.runPart(async () => await this.untilWhole(undoAt));
+        await Promise.all([whole, this.runPart(async () => await this.concludeClients(whole))]);
         await this.runPart(async () => await this.handBackIfDue());
     }
     /** Runs one part. What keeps it from being told keeps no other: only an interruption does. */
@@ -43177,7 +43180,7 @@ class Aftermath {
         this.unwholeAt = unhealthyAt;
         return unhealthyAt !== undefined;
     }
-    async concludeClients() {
+    async concludeClients(whole) {
         const { record, clients, faultAt, scene } = this.course;
         if (clients === undefined || faultAt === undefined || record.proof === undefined)
             return;
@@ -43188,7 +43191,7 @@ class Aftermath {
                 oldPrimary: scene.primary.name,
                 newPrimary,
                 asynchronous: this.course.asynchronous,
-            }, this.course.options.signal);
+            }, whole, this.course.options.signal);
         }
         catch (error) {
             record.clientsFailed = messageOf(error);
@@ -53748,7 +53751,8 @@ async function changeSettingsInTurn(ctx, existing, { hosts, settle, convergeDead
         const { node, difference, isServiceDue } = each;
         if (!steps.planning)
             await settle();
-        if (node === primary && restartsPostgres(each))
+        // One that is alone has nobody to hand over to.
+        if (node === primary && restartsPostgres(each) && existing.length > 1)
             await switchOver(ctx, node, settle);
         if (difference)
             await change(node, difference);
@@ -53899,11 +53903,12 @@ async function bringDataNodesUp(ctx, hosts, registration, options) {
         registers: registration.orphans.includes(node.name),
     });
     // A standby is restarted for another TLS mode. Of several one always stays that can take over.
+    const registered = existing.filter(({ name }) => !registration.orphans.includes(name));
     if (first !== undefined) {
         for (const node of [first, ...existing.filter((each) => each !== first)]) {
             await up(node);
             if (!steps.planning)
-                await options.settle();
+                await options.settle(registered);
         }
     }
     else
@@ -53923,7 +53928,7 @@ async function bringDataNodesUp(ctx, hosts, registration, options) {
     if (options.prune)
         await pruneStrays(ctx, registration);
     // Before new nodes are made: they take the settings of the primary with its data.
-    await changeSettingsInTurn(ctx, existing, { ...options, hosts });
+    await changeSettingsInTurn(ctx, existing, { ...options, hosts, settle: () => options.settle(existing) });
     for (const [index, node] of fresh.entries()) {
         const isFirst = index === 0 && existing.length === 0;
         await options.untilPrepared(node);
@@ -54007,17 +54012,19 @@ const longMs = 20_000;
 /**
  * Waits until the monitor has every node where it wants it. What it knew before our last change does not
  * count: it takes a report and a health check of each node since then.
+ * @param among the nodes that are there; others of the file may still have to be made
  * @param helpAlong is called now and then, where this takes long
  * @throws NotConvergedError at the deadline, with the state of every node
  */
-async function settle(monitor, formation, steps, { deadlineMs, signal, helpAlong, }) {
+async function settle(monitor, formation, steps, { among, deadlineMs, signal, helpAlong, }) {
     const started = now();
     let nodes = [];
     const settled = async () => {
         const all = await readNodes(monitor, formation);
         // A node that the file does not name may be gone for good: it is for check-formation to tell.
-        nodes = all.filter(({ name }) => formation.nodes.some((node) => node.name === name));
-        return nodes.length === formation.nodes.length && isSettled(nodes) && nodes.every(isFresh);
+        nodes = all.filter(({ name }) => among.some((node) => node.name === name));
+        const isThere = among.length === 1 ? nodes.every(isAtRest) : isSettled(nodes);
+        return nodes.length === among.length && isThere && nodes.every(isFresh);
     };
     const isFresh = (node) => {
         const age = steps.changedAt === undefined ? Number.POSITIVE_INFINITY : (now() - steps.changedAt) / 1000;
@@ -55423,7 +55430,7 @@ class Provisioning {
         await bringDataNodesUp(ctx, hosts, registration, {
             prune: options.prune,
             convergeDeadlineMs: options.convergeDeadlineMs,
-            settle: () => this.settle(),
+            settle: (among) => this.settle(among),
             untilPrepared,
         });
         await wakeSilent(ctx);
@@ -55493,7 +55500,7 @@ class Provisioning {
         this.survey.release();
         this.ctx.close();
     }
-    async settle() {
+    async settle(among = this.ctx.dataNodes) {
         const { ctx, options } = this;
         await this.survey.lockOnMonitor();
         const session = await ctx.answering(ctx.monitor);
@@ -55503,7 +55510,7 @@ class Provisioning {
             await wakeSilentQuietly(ctx, session);
             await startForsakenAnew(ctx);
         };
-        await settle(session, ctx.formation, ctx.steps, { deadlineMs, signal: ctx.signal, helpAlong });
+        await settle(session, ctx.formation, ctx.steps, { among, deadlineMs, signal: ctx.signal, helpAlong });
     }
     async rememberEnvironment(instances) {
         const { incus, signal } = this.ctx;
