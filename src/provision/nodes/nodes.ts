@@ -41,8 +41,10 @@ export async function bringDataNodesUp(
       hosts,
       registers: registration.orphans.includes(node.name),
     });
+  // All but those that are still to be made.
+  const there = ctx.dataNodes.filter((node) => !fresh.includes(node));
+  const registered = there.filter(({ name }) => !registration.orphans.includes(name));
   // A standby is restarted for another TLS mode. Of several one always stays that can take over.
-  const registered = existing.filter(({ name }) => !registration.orphans.includes(name));
   if (first !== undefined) {
     for (const node of [first, ...existing.filter((each) => each !== first)]) {
       await up(node);
@@ -63,7 +65,7 @@ export async function bringDataNodesUp(
   if (existing.length > 0) await setPasswordOfStandbys(ctx, options);
   if (options.prune) await pruneStrays(ctx, registration);
   // Before new nodes are made: they take the settings of the primary with its data.
-  await changeSettingsInTurn(ctx, existing, { ...options, hosts, settle: () => options.settle(existing) });
+  await changeSettingsInTurn(ctx, existing, { ...options, hosts, settle: () => options.settle(there) });
   for (const [index, node] of fresh.entries()) {
     const isFirst = index === 0 && existing.length === 0;
     await options.untilPrepared(node);
