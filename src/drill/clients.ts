@@ -220,14 +220,18 @@ export class WatchedClients {
   /**
    * Sees the clients write once more, stops them, reads their rows for the last time and judges them all.
    * @param whole resolves once the formation is whole again, or is not waited for any more: a standby that has yet to
-   *   connect keeps their commits waiting, and they have as long again after that
+   *   connect keeps their commits waiting, and they have as long again where that comes later than their time
    * @throws the signal's reason
    */
   async conclude(roles: Roles, whole: Promise<void>, signal: AbortSignal): Promise<ClientsRecord> {
     const primary = roles.newPrimary ?? roles.oldPrimary;
     const since = now();
     const isSeen = async () => (await this.firstWrite(primary, since, backDeadlineMs, signal)) !== undefined;
-    const writeAtEnd = (await isSeen()) || (await whole.then(isSeen));
+    let isWhole = false;
+    void whole.then(() => {
+      isWhole = true;
+    });
+    const writeAtEnd = (await isSeen()) || (!isWhole && (await whole.then(isSeen)));
     if (!writeAtEnd)
       this.log.warn(
         [

@@ -50,7 +50,7 @@ export async function groundOf(
   const listed = await incus.instances(signal);
   options.requireLeave({ holds: await readHolds(formation, listed, config) });
   if (markedOf(membersOf(formation), listed).length > 0)
-    return await afterInterruption(formation, incus, openMonitor, { ...options, listed });
+    return await afterInterruption(formation, incus, openMonitor, { ...options, listed, project });
   const read = async (observing: ObserveOptions = {}): Promise<Judged> => {
     const observation = await observe(formation, incus, { signal: options.signal, ...observing });
     return { observation, verdict: judge(observation, formation, options.judging) };
@@ -98,9 +98,10 @@ async function afterInterruption(
     listed,
     judging,
     rejoinDeadlineMs,
+    project,
     log,
     signal,
-  }: GroundOptions & { listed: ReadonlyMap<string, Instance> },
+  }: GroundOptions & { listed: ReadonlyMap<string, Instance>; project: ReturnType<typeof projectOf> },
 ): Promise<Ground> {
   const [monitor] = membersOf(formation);
   const monitorWasHit = markedOf([monitor], listed).length > 0;
@@ -120,7 +121,7 @@ async function afterInterruption(
     const judged = await untilHealthy(formation, incus, {
       waitMs: rejoinDeadlineMs,
       judging,
-      observing: { project: projectOf(incus, signal) },
+      observing: { project },
       log,
       signal,
     });

@@ -27,8 +27,9 @@ export async function secondLookout(
   { sessions, log, signal }: { sessions: number; log: Log; signal: AbortSignal },
 ): Promise<Lookout | undefined> {
   try {
+    if (way.route.via === 'vantage' && sessions < fewestSessions) return undefined;
     const second = await incus.beside(signal);
-    if (second === undefined || (way.route.via === 'vantage' && sessions < fewestSessions)) return undefined;
+    if (second === undefined) return undefined;
     // A route that Incus has no part in is as good for both.
     const route = (await way.route.beside?.(second, signal)) ?? way.route;
     return { number: 2, incus: second, way: { ...way, route } };

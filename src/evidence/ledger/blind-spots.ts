@@ -1,7 +1,7 @@
 import { type Moment, toSeconds } from '../../clock/clock.ts';
 import type { Roles } from '../record.ts';
 import type { HistoryEvent, WriteHistory } from '../write-history.ts';
-import { breaksOf, wasBroken } from './ways.ts';
+import { type Break, breaksOf, wasBroken } from './ways.ts';
 
 /**
  * Who did not look at the moment that matters saw nothing. It matters from the fault until the clients are stopped:
@@ -47,9 +47,10 @@ export function blindSpots({ events }: WriteHistory, roles: Roles): BlindSpots {
     (spot) => `the drill itself did not run for ${after(spot)}: nobody looked meanwhile`,
   );
   let ofSecondPrimary = stalls.length > 0;
+  const breaks = breaksOf(events);
   // Without a new primary there is none to be the second.
   for (const [name, [who, what]] of Object.entries(roles.newPrimary === undefined ? {} : witnesses)) {
-    for (const gap of gapsOf(events, name, window)) {
+    for (const gap of gapsOf(events, breaks, name, window)) {
       if (stalls.some((stall) => lasted(gap) - lasted(within(stall, gap)) <= longestGapMs)) continue;
       told.push(
         `${who} saw nothing of ${roles.oldPrimary} for ${after(gap)}, so nothing tells of ${what} meanwhile`,
@@ -88,8 +89,12 @@ function endOf(events: readonly HistoryEvent[]): Moment {
   }, 0);
 }
 
-function gapsOf(events: readonly HistoryEvent[], name: string, window: Spot): Spot[] {
-  const breaks = breaksOf(events);
+function gapsOf(
+  events: readonly HistoryEvent[],
+  breaks: readonly Break[],
+  name: string,
+  window: Spot,
+): Spot[] {
   // Those who go two ways look for each other. What one learnt by a broken way, it learnt of that alone.
   const looks = events
     .flatMap((event) =>
