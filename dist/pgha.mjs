@@ -40629,8 +40629,10 @@ const fewestSessions = 2;
  */
 async function secondLookout({ incus, way }, { sessions, log, signal }) {
     try {
+        if (way.route.via === 'vantage' && sessions < fewestSessions)
+            return undefined;
         const second = await incus.beside(signal);
-        if (second === undefined || (way.route.via === 'vantage' && sessions < fewestSessions))
+        if (second === undefined)
             return undefined;
         // A route that Incus has no part in is as good for both.
         const route = (await way.route.beside?.(second, signal)) ?? way.route;
@@ -42184,9 +42186,10 @@ function blindSpots({ events }, roles) {
     const after = (spot) => `${blind_spots_shown(spot)}, from ${toSeconds(spot.from - roles.faultAt)} s after the fault on`;
     const told = stalls.map((spot) => `the drill itself did not run for ${after(spot)}: nobody looked meanwhile`);
     let ofSecondPrimary = stalls.length > 0;
+    const breaks = breaksOf(events);
     // Without a new primary there is none to be the second.
     for (const [name, [who, what]] of Object.entries(roles.newPrimary === undefined ? {} : witnesses)) {
-        for (const gap of gapsOf(events, name, window)) {
+        for (const gap of gapsOf(events, breaks, name, window)) {
             if (stalls.some((stall) => lasted(gap) - lasted(blind_spots_within(stall, gap)) <= longestGapMs))
                 continue;
             told.push(`${who} saw nothing of ${roles.oldPrimary} for ${after(gap)}, so nothing tells of ${what} meanwhile`);
@@ -42215,8 +42218,7 @@ function endOf(events) {
         return !wasEnded || event.kind === 'ending' || isSent ? Math.max(last, event.at) : last;
     }, 0);
 }
-function gapsOf(events, name, window) {
-    const breaks = breaksOf(events);
+function gapsOf(events, breaks, name, window) {
     // Those who go two ways look for each other. What one learnt by a broken way, it learnt of that alone.
     const looks = events
         .flatMap((event) => event.kind === 'looked' && event.witness === name && !wasBroken(breaks, event.way, event.at)
@@ -42647,14 +42649,18 @@ class WatchedClients {
     /**
      * Sees the clients write once more, stops them, reads their rows for the last time and judges them all.
      * @param whole resolves once the formation is whole again, or is not waited for any more: a standby that has yet to
-     *   connect keeps their commits waiting, and they have as long again after that
+     *   connect keeps their commits waiting, and they have as long again where that comes later than their time
      * @throws the signal's reason
      */
     async conclude(roles, whole, signal) {
         const primary = roles.newPrimary ?? roles.oldPrimary;
         const since = now();
         const isSeen = async () => (await this.firstWrite(primary, since, backDeadlineMs, signal)) !== undefined;
-        const writeAtEnd = (await isSeen()) || (await whole.then(isSeen));
+        let isWhole = false;
+        void whole.then(() => {
+            isWhole = true;
+        });
+        const writeAtEnd = (await isSeen()) || (!isWhole && (await whole.then(isSeen)));
         if (!writeAtEnd)
             this.log.warn([
                 `clients: they do not write on ${primary}, although it is the primary`,
@@ -44268,7 +44274,7 @@ async function groundOf(formation, incus, openMonitor, options) {
     const listed = await incus.instances(signal);
     options.requireLeave({ holds: await readHolds(formation, listed, config) });
     if (markedOf(membersOf(formation), listed).length > 0)
-        return await afterInterruption(formation, incus, openMonitor, { ...options, listed });
+        return await afterInterruption(formation, incus, openMonitor, { ...options, listed, project });
     const read = async (observing = {}) => {
         const observation = await observe(formation, incus, { signal: options.signal, ...observing });
         return { observation, verdict: judge(observation, formation, options.judging) };
@@ -44313,7 +44319,7 @@ async function groundOf(formation, incus, openMonitor, options) {
     lock.release();
     return await groundOf(formation, incus, openMonitor, options);
 }
-async function afterInterruption(formation, incus, openMonitor, { listed, judging, rejoinDeadlineMs, log, signal, }) {
+async function afterInterruption(formation, incus, openMonitor, { listed, judging, rejoinDeadlineMs, project, log, signal, }) {
     const [monitor] = membersOf(formation);
     const monitorWasHit = markedOf([monitor], listed).length > 0;
     // A drill whose mark this is may be alive and about to retake a lock that it lost.
@@ -44333,7 +44339,7 @@ async function afterInterruption(formation, incus, openMonitor, { listed, judgin
         const judged = await untilHealthy(formation, incus, {
             waitMs: rejoinDeadlineMs,
             judging,
-            observing: { project: projectOf(incus, signal) },
+            observing: { project },
             log,
             signal,
         });
@@ -53902,8 +53908,10 @@ async function bringDataNodesUp(ctx, hosts, registration, options) {
         hosts,
         registers: registration.orphans.includes(node.name),
     });
+    // All but those that are still to be made.
+    const there = ctx.dataNodes.filter((node) => !fresh.includes(node));
+    const registered = there.filter(({ name }) => !registration.orphans.includes(name));
     // A standby is restarted for another TLS mode. Of several one always stays that can take over.
-    const registered = existing.filter(({ name }) => !registration.orphans.includes(name));
     if (first !== undefined) {
         for (const node of [first, ...existing.filter((each) => each !== first)]) {
             await up(node);
@@ -53928,7 +53936,7 @@ async function bringDataNodesUp(ctx, hosts, registration, options) {
     if (options.prune)
         await pruneStrays(ctx, registration);
     // Before new nodes are made: they take the settings of the primary with its data.
-    await changeSettingsInTurn(ctx, existing, { ...options, hosts, settle: () => options.settle(existing) });
+    await changeSettingsInTurn(ctx, existing, { ...options, hosts, settle: () => options.settle(there) });
     for (const [index, node] of fresh.entries()) {
         const isFirst = index === 0 && existing.length === 0;
         await options.untilPrepared(node);
