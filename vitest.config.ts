@@ -1,4 +1,15 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Files that last long are begun first, so that nobody waits for one of them alone. */
+class LongOnesFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification) => moduleId.endsWith('/test/unit/release.test.ts');
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 /** Scripts for containers are files, imported as text: the build has the same (scripts/build.mjs). */
 const scriptsAsText = {
@@ -44,13 +55,24 @@ const inALab = {
 };
 
 /** What only a server can show needs one (test/runner/README.md). */
-const withoutServer = process.env['PGHA_TEST_RUNNER']?.startsWith('gitea-server')
-  ? []
-  : ['test/runner/server/**'];
+const onServer = process.env['PGHA_TEST_RUNNER']?.startsWith('gitea-server');
+const ofServer = 'test/runner/server/**';
+
+/** Of the runner's tests, half in time: where a runner is a command, they run in the second lab, beside the others. */
+const runnerBeside = ['examples', 'nightly', 'old-node'].map((name) => `test/runner/${name}.test.ts`);
+
+const withARunner = {
+  globalSetup: ['test/lab/only-in-a-lab.ts'],
+  fileParallelism: false,
+  maxWorkers: 1,
+  testTimeout: 500_000,
+  hookTimeout: 180_000,
+};
 
 /** The kinds of tests, each with its own command; see test/run. No test is ever retried. */
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongOnesFirst },
     projects: [
       {
         plugins: [scriptsAsText],
@@ -59,6 +81,8 @@ export default defineConfig({
           include: ['test/unit/**/*.test.ts'],
           // Property tests take their time on a machine that is busy with a lab.
           testTimeout: 60_000,
+          // Some wait for a clock or for a process of theirs: one more than there are processors.
+          maxWorkers: availableParallelism() + 1,
           // It imports JSON without the attribute that Node asks for; Vite does not mind.
           server: { deps: { inline: [/@actions\/(workflow-parser|expressions)/] } },
         },
@@ -66,15 +90,15 @@ export default defineConfig({
       {
         plugins: [scriptsAsText],
         test: {
+          ...withARunner,
           name: 'runner',
           include: ['test/runner/**/*.test.ts'],
-          exclude: withoutServer,
-          globalSetup: ['test/lab/only-in-a-lab.ts'],
-          fileParallelism: false,
-          maxWorkers: 1,
-          testTimeout: 500_000,
-          hookTimeout: 180_000,
+          exclude: onServer ? [] : [ofServer, ...runnerBeside],
         },
+      },
+      {
+        plugins: [scriptsAsText],
+        test: { ...withARunner, name: 'runner-beside', include: onServer ? [] : runnerBeside },
       },
       {
         plugins: [scriptsAsText],
