@@ -55,19 +55,9 @@ const inALab = {
 };
 
 /** What only a server can show needs one (test/runner/README.md). */
-const onServer = process.env['PGHA_TEST_RUNNER']?.startsWith('gitea-server');
-const ofServer = 'test/runner/server/**';
-
-/** Of the runner's tests, half in time: where a runner is a command, they run in the second lab, beside the others. */
-const runnerBeside = ['examples', 'nightly', 'old-node'].map((name) => `test/runner/${name}.test.ts`);
-
-const withARunner = {
-  globalSetup: ['test/lab/only-in-a-lab.ts'],
-  fileParallelism: false,
-  maxWorkers: 1,
-  testTimeout: 500_000,
-  hookTimeout: 180_000,
-};
+const withoutServer = process.env['PGHA_TEST_RUNNER']?.startsWith('gitea-server')
+  ? []
+  : ['test/runner/server/**'];
 
 /** The kinds of tests, each with its own command; see test/run. No test is ever retried. */
 export default defineConfig({
@@ -90,15 +80,15 @@ export default defineConfig({
       {
         plugins: [scriptsAsText],
         test: {
-          ...withARunner,
           name: 'runner',
           include: ['test/runner/**/*.test.ts'],
-          exclude: onServer ? [] : [ofServer, ...runnerBeside],
+          exclude: withoutServer,
+          globalSetup: ['test/lab/only-in-a-lab.ts'],
+          fileParallelism: false,
+          maxWorkers: 1,
+          testTimeout: 500_000,
+          hookTimeout: 180_000,
         },
-      },
-      {
-        plugins: [scriptsAsText],
-        test: { ...withARunner, name: 'runner-beside', include: onServer ? [] : runnerBeside },
       },
       {
         plugins: [scriptsAsText],
