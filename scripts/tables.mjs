@@ -15,6 +15,7 @@ const firstLine = (text) => text.split('\n')[0];
 const expectations = {
   failover: 'failover',
   none: 'no failover',
+  outage: 'an outage, until it is undone',
   either: 'either',
   'by-placement': 'by the placement',
 };

@@ -32,9 +32,15 @@ export function casualtiesOf(
   const { primary, standbys, monitor } = scene;
   const { hits, expected } = fault;
   if (hits !== 'host') {
-    // The first standby of the file, where there are several.
-    const target = { primary, standby: standbys[0] as Member, monitor }[hits];
-    return { targets: [target], expected: expected === 'by-placement' ? 'either' : expected };
+    const targets: Record<typeof hits, Targets> = {
+      primary: [primary],
+      // The first standby of the file, where there are several.
+      standby: [standbys[0] as Member],
+      monitor: [monitor],
+      'primary-and-monitor': [primary, monitor],
+      'primary-and-standbys': [primary, ...standbys],
+    };
+    return { targets: targets[hits], expected: expected === 'by-placement' ? 'either' : expected };
   }
   const host = hostOf(lost, scene, observation);
   // The primary first, which the fault is about where it is there.

@@ -37,6 +37,7 @@ export function planOf(
   switch (lasts) {
     case 'until-promotion':
       return { holdMs: heldMs ?? (expected === 'failover' ? 0 : watchMs), watchMs };
+    case 'until-failover-begins':
     case 'a-moment':
       return { holdMs: 0, watchMs };
     case 'while-watched':

@@ -47,6 +47,12 @@ export class Strike {
     log.info(`proof: ${record.proof}`);
     const isLasting = entry.lasts !== 'a-moment';
     const { expected } = record;
+    if (entry.lasts === 'until-failover-begins') {
+      // The promotion comes after the undo.
+      this.waitedUntil = faultAt + this.course.options.promotionDeadlineMs;
+      await this.failoverBegins(this.waitedUntil);
+      return;
+    }
     if (expected === 'failover') {
       await this.promotion(faultAt);
       await this.pause(injectedAt + plan.holdMs);

@@ -1,6 +1,9 @@
 import { briefFreeze } from './catalogue/brief-freeze.ts';
 import { cutThenStop } from './catalogue/cut-then-stop.ts';
 import { diskFull } from './catalogue/disk-full.ts';
+import { earlyReturn } from './catalogue/double/early-return.ts';
+import { monitorThenStop } from './catalogue/double/monitor-then-stop.ts';
+import { standbyThenStop } from './catalogue/double/standby-then-stop.ts';
 import { freeze } from './catalogue/freeze.ts';
 import { hostLoss } from './catalogue/host-loss.ts';
 import { killNode } from './catalogue/kill-node.ts';
@@ -41,6 +44,9 @@ const faults = {
   'brief-freeze': briefFreeze,
   'packet-loss': packetLoss,
   'host-loss': hostLoss,
+  'monitor-then-stop': monitorThenStop,
+  'standby-then-stop': standbyThenStop,
+  'early-return': earlyReturn,
 } as const satisfies Record<string, Fault>;
 
 export type FaultName = keyof typeof faults;

@@ -97,12 +97,13 @@ export interface Fault {
   expected: Expected | 'by-placement';
   /** Why that is to be expected. */
   because: string;
-  hits: MemberRole | 'host';
+  /** Of a member, the first of that role; of several roles, all that have them. */
+  hits: MemberRole | 'primary-and-monitor' | 'primary-and-standbys' | 'host';
   /**
-   * How long it is in force: until the promotion; as long as a failover would take to show; shorter than the
-   * formation's timings make a failover of; or it is over as soon as it is done.
+   * How long it is in force: until the promotion; until a failover has begun; as long as a failover would take to show;
+   * shorter than the formation's timings make a failover of; or it is over as soon as it is done.
    */
-  lasts: 'until-promotion' | 'while-watched' | 'briefly' | 'a-moment';
+  lasts: 'until-promotion' | 'until-failover-begins' | 'while-watched' | 'briefly' | 'a-moment';
   /** Set where the monitor's container is no place to watch clients from: the fault hits it, or its link to the primary. */
   clientsOnStandby?: true;
   /** What it leaves in a container that runs, besides the mark: what an undo has to take away. */

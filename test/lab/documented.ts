@@ -56,7 +56,7 @@ export const notRun: Readonly<Record<string, string>> = {
   './pgha test lab': 'this is one of its tests',
   './pgha test runner': 'it is run beside this one',
   './pgha test cluster': 'it has a command of its own, which is not part of ./pgha test',
-  './pgha demo --members 3': 'it raises a lab of its own',
+  './pgha demo --members 3': 'test/cluster/documents.test.ts runs it',
   'npm run build': 'the static tests run it',
   './pgha lab down': 'other tests need this lab; test/lab/lab.test.ts takes one down',
   'lab/lab up --members 3': onACluster,

@@ -1,4 +1,5 @@
 import { faultCatalogue } from '../../faults/catalogue.ts';
+import { memberRoles } from '../../faults/fault.ts';
 import type { DrillRecord } from '../record.ts';
 
 export type RecordedTarget = NonNullable<DrillRecord['targets']>[number];
@@ -9,7 +10,8 @@ type Hit = Pick<DrillRecord, 'fault' | 'target' | 'targets'>;
 export function targetsOf({ fault, target, targets }: Hit): readonly RecordedTarget[] {
   if (targets !== undefined) return targets;
   const { hits } = faultCatalogue[fault];
-  return target === undefined ? [] : [{ container: target, role: hits === 'host' ? 'primary' : hits }];
+  const [role] = memberRoles.filter((each) => each === hits);
+  return target === undefined ? [] : [{ container: target, role: role ?? 'primary' }];
 }
 
 /** For people: `a`, `a and b`, `a, b and c`. '' where nothing was to be hit. */

@@ -283,7 +283,7 @@ function praise(record: DrillRecord, target: string): string {
   const rejoin = told === undefined ? '–' : describeTold(told);
   if (record.expected === 'outage') {
     const later = promotion === undefined ? '' : `, when ${promotion.node} took over`;
-    return `nobody took over in the ${watchSeconds} s after ${deed(target)}, as was to be expected (${record.because ?? ''}): the service was out until the undo${later}${kept(record)}; all nodes healthy ${rejoin} after it`;
+    return `nobody took over in the ${watchSeconds} s after ${deed(target)}, as was to be expected (${record.because ?? faultCatalogue[fault].because}): the service was out until the undo${later}${kept(record)}; all nodes healthy ${rejoin} after it`;
   }
   if (promotion === undefined) {
     const healthy = lasts === 'a-moment' ? 'afterwards' : `${rejoin} after the undo`;

@@ -22,6 +22,7 @@ function drillOf(fault: FaultName, given: Partial<DrillRecord> = {}): DrillRecor
     expected,
     target: {
       ...{ primary: 'pgaf-primary', host: 'pgaf-primary' },
+      ...{ 'primary-and-monitor': 'pgaf-primary', 'primary-and-standbys': 'pgaf-primary' },
       ...{ standby: 'pgaf-replica', monitor: 'pgaf-monitor' },
     }[hits],
     watchSeconds: failedOver ? 0 : 10.4,
