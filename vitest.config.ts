@@ -87,7 +87,8 @@ export default defineConfig({
           fileParallelism: false,
           maxWorkers: 1,
           testTimeout: 500_000,
-          hookTimeout: 180_000,
+          // In the second lab a base image is made first, while the other has its own made.
+          hookTimeout: 400_000,
         },
       },
       {
