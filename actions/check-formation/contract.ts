@@ -1,4 +1,4 @@
-import { choice, password, secondsInput, secretUri, textInput } from '../../src/runner/inputs.ts';
+import { choice, connectionString, password, secondsInput, textInput } from '../../src/runner/inputs.ts';
 import { reportFolderInput } from '../../src/runner/run-action.ts';
 
 export const inputs = {
@@ -9,7 +9,7 @@ export const inputs = {
   'fail-on': choice(['error', 'warning']),
   'app-password': password,
   'tls-ca': textInput,
-  'client-uri': secretUri,
+  'client-uri': connectionString,
   [reportFolderInput]: textInput,
 } as const;
 

@@ -1,3 +1,4 @@
+import { uriAccess } from '../../src/application/uri-access.ts';
 import type { Subject } from '../../src/check/many.ts';
 import { checkFormations, formationsBeside } from '../../src/check/many.ts';
 import { together } from '../../src/contract/errors.ts';
@@ -86,6 +87,13 @@ async function run(given: Given, { log, signal, folder }: ActionContext): Promis
 
 const figure = (seconds: number | undefined) => seconds?.toFixed(3) ?? '';
 
+/** Undefined also where it could not be gone by, for want of a password or a CA: then its words are judged alone. */
+function byUriOf(given: Given, formation: Subject['formation']): Subject['byUri'] {
+  const uri = given['client-uri'];
+  const found = uri && uriAccess(uri, formation, { password: given['app-password'], ca: given['tls-ca'] });
+  return found && 'access' in found ? found.access : undefined;
+}
+
 /** The word in place of paths. */
 const everyOther = 'monitor';
 
@@ -106,6 +114,9 @@ function subjectsOf(given: Given, folder: string): Subject[] {
       // It belongs to one application, as the password does.
       ...(index > 0 && { clientUri: undefined }),
     },
-    ...(index === 0 && { credentials: { password: given['app-password'], ca: given['tls-ca'] } }),
+    ...(index === 0 && {
+      credentials: { password: given['app-password'], ca: given['tls-ca'] },
+      byUri: byUriOf(given, loaded[index] as Subject['formation']),
+    }),
   }));
 }

@@ -5,6 +5,7 @@ import { incusName } from '../../src/formation/file/words.ts';
 import { commandInput } from '../../src/runner/command-input.ts';
 import {
   choice,
+  connectionString,
   type InputSpec,
   listOf,
   numberInput,
@@ -44,6 +45,7 @@ export const inputs = {
   'wait-for-lock-seconds': secondsInput(0, 86_400),
   'restore-primary': trueOrFalseInput,
   'app-password': password,
+  'client-uri': connectionString,
   'tls-ca': textInput,
   'require-client-evidence': trueOrFalseInput,
   'accept-published-table': trueOrFalseInput,
@@ -63,6 +65,9 @@ export const outputs = [
   'rto-seconds',
   'client-rto-seconds',
   'write-outage-seconds',
+  'client-uri-rto-seconds',
+  'client-uri-outage-seconds',
+  'client-uri-adds-seconds',
   'rejoin-seconds',
   'acknowledged-writes',
   'writes-at-risk',

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { resolve } from 'node:path';
 import { applicationAccess } from '../../src/application/access.ts';
+import { uriAccess } from '../../src/application/uri-access.ts';
 import { type CampaignOptions, campaign } from '../../src/campaign/campaign.ts';
 import type { CampaignRecord } from '../../src/campaign/campaign-record.ts';
 import { figuresOf } from '../../src/campaign/figures.ts';
@@ -66,7 +67,11 @@ function optionsOf(
   { log, signal, folder }: ActionContext,
 ): CampaignOptions {
   const access = accessOf(given, formation);
+  const byUri = uriAccessOf(given, formation, access);
   const errors = [
+    ...(byUri !== undefined && 'errors' in byUri
+      ? byUri.errors.map((each) => `input client-uri: ${each}`)
+      : []),
     ...(given['require-client-evidence'] && 'missing' in access
       ? [`input require-client-evidence: ${access.missing}`]
       : []),
@@ -108,6 +113,7 @@ function optionsOf(
       handBack: given['restore-primary'],
       clients: {
         access,
+        byUri: byUri && 'access' in byUri ? byUri.access : undefined,
         // Who demands the evidence is told why there is none.
         required: given['require-client-evidence'] || given['self-test'],
         published: given['accept-published-table'],
@@ -165,10 +171,30 @@ function tooSlowForTheLeast(given: Given): string[] {
 
 /** In a formation that is declared a lab the placeholder stands for a password that was not given, as in provision-pgaf. */
 function accessOf(given: Given, formation: Formation): ClientsOptions['access'] {
-  const assumed = given['app-password'] === '' && isLab(formation);
-  const password = assumed ? placeholderPassword : given['app-password'];
+  const own = passwordOf(given, formation);
+  const assumed = own === '' && isLab(formation);
+  const password = assumed ? placeholderPassword : own;
   const found = applicationAccess(formation, { password, ca: given['tls-ca'] });
   return 'access' in found ? { ...found, assumed } : found;
+}
+
+/** That of the connection string is the role's own too, where it names no other role. */
+function passwordOf({ 'app-password': password, 'client-uri': uri }: Given, { postgres }: Formation): string {
+  if (password !== '' || (uri?.user ?? postgres.user) !== postgres.user) return password;
+  return uri?.password ?? '';
+}
+
+/** Clients by the connection string are beside those that go straight to the nodes, and not in place of them. */
+function uriAccessOf(
+  given: Given,
+  formation: Formation,
+  access: ClientsOptions['access'],
+): ReturnType<typeof uriAccess> | undefined {
+  const uri = given['client-uri'];
+  if (uri === undefined) return undefined;
+  if ('missing' in access) return { errors: [access.missing] };
+  const password = given['app-password'] || (isLab(formation) ? placeholderPassword : '');
+  return uriAccess(uri, formation, { password, ca: given['tls-ca'] });
 }
 
 function unfitForSelfTest(
@@ -210,6 +236,9 @@ function resultOf(
       'rto-seconds': figure(figures.rtoSeconds),
       'client-rto-seconds': figure(figures.clientRtoSeconds),
       'write-outage-seconds': figure(figures.writeOutageSeconds),
+      'client-uri-rto-seconds': figure(figures.uriRtoSeconds),
+      'client-uri-outage-seconds': figure(figures.uriOutageSeconds),
+      'client-uri-adds-seconds': figure(figures.uriAddsSeconds),
       'rejoin-seconds': figure(figures.rejoinSeconds),
       'acknowledged-writes': count(figures.acknowledgedWrites),
       'writes-at-risk': count(figures.writesAtRisk),

@@ -1,3 +1,4 @@
+import { lookup } from 'node:dns/promises';
 import { BlockList, isIP, Socket } from 'node:net';
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import type { Moment } from '../clock/clock.ts';
@@ -14,24 +15,32 @@ import type { PostgresStream } from '../postgres/session.ts';
 export const vias = ['direct', 'vantage'] as const;
 export type Via = (typeof vias)[number];
 
-/** A way for the application's connections to the nodes. */
-export interface Route {
+/** From where the application's connections start. */
+export interface Reach {
   via: Via;
-  /** What the route adds to each round trip, in milliseconds: the median of some when it was opened. */
+  /** What it adds to each round trip, in milliseconds: the median of some when it was opened. */
   addedMs: number;
-  /** A socket to a node, which connects when `pg` tells it to. @throws EnvironmentError when the route is broken */
-  socketTo(node: Member, signal?: AbortSignal): Promise<PostgresStream>;
+  /** A socket to an address, which connects when `pg` tells it to. @throws EnvironmentError when the way there is broken */
+  socketToAddress(address: string, signal?: AbortSignal): Promise<PostgresStream>;
+  /** The addresses of a host as they are where its sockets start, looked up anew. @throws Error where it has none, or the look-up fails */
+  addressesOf(host: string, signal?: AbortSignal): Promise<string[]>;
   /**
-   * Tells when the route itself breaks, whatever becomes of the nodes, with the moment until which it was whole for certain;
+   * Tells when it breaks itself, whatever becomes of the nodes, with the moment until which it was whole for certain;
    * and when it has mended itself, which it does once somebody asks for a socket.
    */
   watch(listener: { broken(why: string, wholeUntil: Moment): void; mended(): void }): void;
+  close(): void;
+}
+
+/** A way for the application's connections to the nodes. */
+export interface Route extends Reach {
+  /** As socketToAddress. */
+  socketTo(node: Member, signal?: AbortSignal): Promise<PostgresStream>;
   /**
    * Another of the same kind by a second way to the Incus cluster, which the loss of the first leaves whole.
    * @throws EnvironmentError when it cannot be opened
    */
   beside?(incus: Incus, signal?: AbortSignal): Promise<Route>;
-  close(): void;
 }
 
 export interface RouteOptions {
@@ -51,6 +60,8 @@ export interface RouteOptions {
 
 const probeDeadlineMs = 700;
 const relayDeadlineMs = 10_000;
+const lookUpDeadlineMs = 5000;
+const mostOfLookUp = 64 * 1024;
 const pings = 21;
 /** The protocol's SSLRequest (protocol-message-formats): its length, and a code in place of the version. */
 const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
@@ -69,13 +80,34 @@ export async function openRoute(options: RouteOptions): Promise<Route> {
   const all = await everyNodeAnswers(directSocket, options, addresses);
   if (!all && via === 'auto') return await openVantage(options, addresses);
   log.debug('clients connect from this machine');
-  return {
-    via: 'direct',
-    addedMs: 0,
-    socketTo: async ({ name }) => directSocket(firstOf(addresses, name)),
-    watch: () => {},
-    close: () => {},
-  };
+  return { ...direct, socketTo: async ({ name }) => directSocket(firstOf(addresses, name)) };
+}
+
+const direct: Reach = {
+  via: 'direct',
+  addedMs: 0,
+  socketToAddress: async (address) => directSocket(address),
+  async addressesOf(host, signal) {
+    const found = await withDeadline(
+      `the look-up of ${host}`,
+      lookUpDeadlineMs,
+      () => lookup(host, { all: true }),
+      signal,
+    );
+    return found.map(({ address }) => address);
+  },
+  watch: () => {},
+  close: () => {},
+};
+
+/** @throws EnvironmentError when the vantage cannot be opened */
+export async function openReach(
+  options: Pick<RouteOptions, 'incus' | 'vantage' | 'signal'> & { via: Via },
+): Promise<Reach> {
+  if (options.via === 'direct') return direct;
+  const relay = await ContainerRelay.open(options.incus, options.vantage.name, 'nobody', options.signal);
+  const addedMs = await orClosed(relay, () => medianPing(relay, options.signal));
+  return overRelay(relay, addedMs, options);
 }
 
 /** Whether an interface of this machine is on the network of an address. */
@@ -95,10 +127,25 @@ export function isOnOwnNetwork(
 async function openVantage(options: RouteOptions, addresses: KnownAddresses): Promise<Route> {
   const { incus, vantage, log, signal } = options;
   const first = await ContainerRelay.open(incus, vantage.name, 'nobody', signal);
-  const addedMs = await tried(first, options, addresses);
+  const addedMs = await orClosed(first, () => tried(first, options, addresses));
   log.debug(
     `clients connect from ${vantage.name} by ${incus.remote}, which adds ${addedMs} ms to a round trip`,
   );
+  const route = overRelay(first, addedMs, options);
+  return {
+    ...route,
+    socketTo: async ({ name }, inner) => await route.socketToAddress(firstOf(addresses, name), inner),
+    beside: async (second, inner) =>
+      await openVantage({ ...options, incus: second, signal: inner }, addresses),
+  };
+}
+
+/** What goes by a relay, and by another in its place once that has ended. */
+function overRelay(
+  first: ContainerRelay,
+  addedMs: number,
+  { incus, vantage }: Pick<RouteOptions, 'incus' | 'vantage'>,
+): Reach {
   const stopped = new AbortController();
   let listener: Parameters<Route['watch']>[0] = { broken() {}, mended() {} };
   const watched = (open: ContainerRelay) => {
@@ -112,19 +159,25 @@ async function openVantage(options: RouteOptions, addresses: KnownAddresses): Pr
     return open;
   };
   let relay = Promise.resolve(watched(first));
+  const living = async (inner: AbortSignal | undefined) => {
+    relay = livingOr(relay, another);
+    return await withDeadline('the relay', relayDeadlineMs, () => relay, inner);
+  };
   return {
     via: 'vantage',
     addedMs,
-    async socketTo({ name }, inner) {
-      relay = livingOr(relay, another);
-      const open = await withDeadline('the relay', relayDeadlineMs, () => relay, inner);
-      return quiet(open.tcpSocket(firstOf(addresses, name)));
+    socketToAddress: async (address, inner) => quiet((await living(inner)).tcpSocket(address)),
+    async addressesOf(host, inner) {
+      const open = await living(inner);
+      // The relay itself takes no names: a look-up would hold up every connection.
+      const found = await open.read(['getent', 'ahosts', host], {
+        ...{ deadlineMs: lookUpDeadlineMs, maxBytes: mostOfLookUp, signal: inner },
+      });
+      return [...new Set(found.split('\n').flatMap((line) => /^(\S+)\s+STREAM/.exec(line)?.[1] ?? []))];
     },
     watch(given) {
       listener = given;
     },
-    beside: async (second, inner) =>
-      await openVantage({ ...options, incus: second, signal: inner }, addresses),
     close() {
       stopped.abort(new EnvironmentError('the way to the nodes was closed'));
       relay.then(
@@ -135,16 +188,20 @@ async function openVantage(options: RouteOptions, addresses: KnownAddresses): Pr
   };
 }
 
-/** Finds the nodes' addresses that answer. @returns as `Route.addedMs`. Closes the relay when it throws */
+/** Finds the nodes' addresses that answer. @returns as `Route.addedMs` */
 async function tried(
   relay: ContainerRelay,
   options: RouteOptions,
   addresses: KnownAddresses,
 ): Promise<number> {
+  const addedMs = await medianPing(relay, options.signal);
+  await everyNodeAnswers((address) => relay.tcpSocket(address), options, addresses);
+  return addedMs;
+}
+
+async function orClosed<T>(relay: ContainerRelay, work: () => Promise<T>): Promise<T> {
   try {
-    const addedMs = await medianPing(relay, options.signal);
-    await everyNodeAnswers((address) => relay.tcpSocket(address), options, addresses);
-    return addedMs;
+    return await work();
   } catch (error) {
     relay.close();
     throw error;
@@ -194,17 +251,27 @@ async function answersAsPostgres(
   port: number,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const answer = new Promise<boolean>((answered) => {
+  return (await answerToSsl(socket, port, probeDeadlineMs, signal)) === 'S';
+}
+
+/** What is answered to the question for TLS: `S` or `N` by what may be a Postgres; undefined for nothing in time. */
+export async function answerToSsl(
+  socket: PostgresStream,
+  port: number,
+  deadlineMs: number,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  const answer = new Promise<string | undefined>((answered) => {
     socket.once('connect', () => socket.write(sslRequest));
-    socket.once('data', (bytes: Buffer) => answered(bytes.toString('latin1') === 'S'));
-    socket.once('close', () => answered(false));
+    socket.once('data', (bytes: Buffer) => answered(bytes.toString('latin1')));
+    socket.once('close', () => answered(undefined));
     (socket as PostgresStream & { connect(port: number): unknown }).connect(port);
   });
   try {
-    return await withDeadline('Postgres to answer', probeDeadlineMs, () => answer, signal);
+    return await withDeadline('Postgres to answer', deadlineMs, () => answer, signal);
   } catch {
     signal?.throwIfAborted();
-    return false;
+    return undefined;
   } finally {
     socket.destroy();
   }

@@ -19,9 +19,9 @@ export interface WayIn {
 }
 
 /** A session, and the server at its other end. */
-export interface Opened {
+export interface Opened<Node extends { name: string } = Member> {
   session: Session;
-  node: Member;
+  node: Node;
   server: string;
   backend: number;
   readOnly: boolean;
@@ -47,12 +47,12 @@ export async function openOn(way: WayIn, node: Member, signal?: AbortSignal): Pr
 }
 
 /** Asks the server of a fresh session who it is. @throws as Session.query, with the session closed */
-export async function greeted(
+export async function greeted<Node extends { name: string }>(
   session: Session,
-  node: Member,
+  node: Node,
   deadlineMs: number,
   signal?: AbortSignal,
-): Promise<Opened> {
+): Promise<Opened<Node>> {
   try {
     const [row] = await session.query(greet, [], { deadlineMs, signal });
     return {

@@ -7,6 +7,10 @@ export interface CampaignFigures {
   rtoSeconds: number | undefined;
   clientRtoSeconds: number | undefined;
   writeOutageSeconds: number | undefined;
+  /** Of clients by the application's own connection string. */
+  uriRtoSeconds: number | undefined;
+  uriOutageSeconds: number | undefined;
+  uriAddsSeconds: number | undefined;
   rejoinSeconds: number | undefined;
   dualPrimarySeconds: number | undefined;
   /** The most that was predicted for any of its faults. */
@@ -58,6 +62,8 @@ export function figuresOf({ drills, proofs }: CampaignRecord): CampaignFigures {
     proof !== undefined && interrupted === undefined;
   const isFollowed = (record: JudgedDrill['record']) =>
     record.clients !== undefined && record.promotion !== undefined;
+  const isFollowedByUri = (record: JudgedDrill['record']) =>
+    record.clients?.ledger.byUri !== undefined && record.promotion !== undefined;
   return {
     rtoSeconds: greatestOfAll(
       ({ verdict }) => verdict.rtoSeconds,
@@ -65,6 +71,9 @@ export function figuresOf({ drills, proofs }: CampaignRecord): CampaignFigures {
     ),
     clientRtoSeconds: greatestOfAll(({ verdict }) => verdict.clientRtoSeconds, isFollowed),
     writeOutageSeconds: greatestOfAll(({ verdict }) => verdict.writeOutageSeconds, isFollowed),
+    uriRtoSeconds: greatestOfAll(({ verdict }) => verdict.uriRtoSeconds, isFollowedByUri),
+    uriOutageSeconds: greatestOfAll(({ verdict }) => verdict.uriOutageSeconds, isFollowedByUri),
+    uriAddsSeconds: greatestOfAll(({ verdict }) => verdict.uriAddsSeconds, isFollowedByUri),
     rejoinSeconds: greatestOfAll(({ verdict }) => verdict.rejoinSeconds, isHurt),
     dualPrimarySeconds: unlessUnseen(greatest(dual), isWhole(dual, promoted)),
     predictedRtoSeconds: greatest(({ record }) => predictedFor(record)?.promotion?.most),

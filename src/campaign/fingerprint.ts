@@ -17,7 +17,7 @@ export interface Conditions {
   holdSeconds: number | null;
   watchSeconds: number;
   /** What clients ask of the formation, and from where; null where none were watched. */
-  load: { sessions: number; writesPerSecond: number; via: string } | null;
+  load: { sessions: number; writesPerSecond: number; via: string; byUri?: string[] } | null;
   /** The member of the cluster that each container was on. */
   locations: Record<string, string>;
   /** What a host had that was lost, where one was. */
@@ -34,11 +34,12 @@ export function conditionsOf(record: DrillRecord): Conditions {
     .filter(({ check }) => check === 'matches-file')
     .flatMap(({ faults }) => faults.map(({ subject, evidence }) => `${subject}: ${evidence}`));
   const { sessions, writesPerSecond, via } = load ?? clients ?? {};
+  const byUri = load?.byUri ?? clients?.byUri?.hosts;
   const isLoaded = sessions !== undefined && writesPerSecond !== undefined && via !== undefined;
   return {
     holdSeconds,
     watchSeconds,
-    load: isLoaded ? { sessions, writesPerSecond, via } : null,
+    load: isLoaded ? { sessions, writesPerSecond, via, ...(byUri !== undefined && { byUri }) } : null,
     locations,
     ...(record.host !== undefined && { lost: (record.targets ?? []).map(({ role }) => role).sort() }),
     ...(drift.length > 0 && { drift }),

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import type { ClientUri } from '../application/client-uri.ts';
 import { text } from '../contract/shape.ts';
 import type { Formation } from '../formation/formation.ts';
 import type { Observation } from './observation.ts';
@@ -55,7 +56,7 @@ export interface Asked {
   /** How soon a standby must take over. */
   rtoTargetSeconds?: number | undefined;
   /** The connection string that the application uses, to be held against the formation. May hold a password. */
-  clientUri?: string | undefined;
+  clientUri?: ClientUri | undefined;
   /** How a command line names the formation's file; undefined where it was given inline. */
   formationPath?: string | undefined;
   /** The formation was read off its monitor: there is no file to hold it against. */

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
+import type { UriAccess } from '../application/uri-access.ts';
 import { messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
 import { type Formation, membersOf } from '../formation/formation.ts';
@@ -22,6 +23,8 @@ export interface Subject {
   asked: Asked;
   /** The application's, where every node is to be logged in on. */
   credentials?: Credentials | undefined;
+  /** The application's own connection string, where it is to be gone by. */
+  byUri?: UriAccess | undefined;
 }
 
 export interface CheckOptions {
@@ -57,7 +60,7 @@ export async function checkFormations(
   const servers = new Map<string, SharedServer>();
   const alone = subjects.length === 1;
   return await Promise.all(
-    subjects.map(({ formation, asked, credentials }) =>
+    subjects.map(({ formation, asked, credentials, byUri }) =>
       limit(async (): Promise<Checked> => {
         const incus = Incus.byAny(formation.incus, log);
         const shared = waitMs === 0 && !alone;
@@ -66,7 +69,7 @@ export async function checkFormations(
           const judged = await untilHealthy(formation, incus, {
             waitMs,
             judging: { ...asked, failOn },
-            observing: { credentials, project: projectOf(incus, signal), ...server },
+            observing: { credentials, byUri, project: projectOf(incus, signal), ...server },
             log: alone ? log : named(log, formation.name),
             signal,
           });

@@ -1,3 +1,4 @@
+import type { UriEnd } from '../application/by-uri.ts';
 import type { Via } from '../application/route.ts';
 import type { MonitorNode } from '../monitor/nodes.ts';
 import type { HbaRule } from '../postgres/hba-rules.ts';
@@ -41,6 +42,8 @@ export interface Observation {
   dryStarts: Record<string, Read<string | undefined>>;
   /** By name: whether the application could log in with its password; empty where no password was given. */
   logins: Record<string, Read<ObservedLogin>>;
+  /** Where the application's own connection string leads; undefined where none was given, or no password, and in older records. */
+  uri?: ObservedUri;
 }
 
 export type Read<T> = { ok: true; value: T } | { ok: false; failed: string };
@@ -180,6 +183,14 @@ export interface ObservedSlot {
   retainedBytes: number;
   /** `reserved`, `extended`, `unreserved`, `lost`, or '' for a slot that was never used. */
   walStatus: string;
+}
+
+/** Where a connection string leads. */
+export interface ObservedUri {
+  /** The system identifier of the formation's own cluster. */
+  own: Read<string>;
+  /** The server at the end of each of its hosts, in their order. */
+  ends: Read<UriEnd>[];
 }
 
 /** A session of the application's, through its own way in. */

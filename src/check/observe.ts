@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { UriAccess } from '../application/uri-access.ts';
 import { now, wallClock } from '../clock/clock.ts';
 import { withDeadline } from '../clock/deadline.ts';
 import { messageOf } from '../contract/errors.ts';
@@ -12,6 +13,7 @@ import { dryStart, parseDryStart } from '../member/dry-start.ts';
 import { controlData, hasCheckpoint, parseCheckpoint, recordAt } from '../member/lineage.ts';
 import { asPostgres } from '../member/programs.ts';
 import type { Session } from '../postgres/session.ts';
+import { observeUri } from './client-way.ts';
 import { containerProbe, type ObservedContainer, parseContainer } from './container-probe.ts';
 import { readHolds } from './holds.ts';
 import { type Credentials, observeLogins } from './login.ts';
@@ -38,6 +40,8 @@ export interface ObserveOptions {
   project?: (() => Promise<ProjectConfig>) | undefined;
   /** With them every node is logged in on as the application does. */
   credentials?: Credentials | undefined;
+  /** With it the application's own connection string is gone by. */
+  byUri?: UriAccess | undefined;
   /** Ways into the members that are open already, or are opened; without them new ones are, and closed. */
   ways?: WaysIn | undefined;
 }
@@ -56,6 +60,7 @@ export async function observe(
     healing = () => incus.healingSeconds(signal),
     project,
     credentials,
+    byUri,
     ways,
   }: ObserveOptions = {},
 ): Promise<Observation> {
@@ -69,7 +74,7 @@ export async function observe(
     const salt = randomUUID();
     const config = project?.();
     config?.catch(() => {});
-    const [found, clusterHosts, healed, holds, monitor, nodes, containers, logins] = await Promise.all([
+    const [found, clusterHosts, healed, holds, monitor, nodes, containers, logins, uri] = await Promise.all([
       instances,
       reader.ofCluster(hosts),
       reader.ofCluster(healing),
@@ -80,6 +85,7 @@ export async function observe(
       ),
       Promise.all(members.map((member) => reader.container(member))),
       observeLogins(formation, incus, credentials, { instances, signal }),
+      byUri && observeUri(formation, incus, byUri, { own: ownSystem(reader, dataMembers), signal }),
     ]);
     const isSilent = (name: string) =>
       monitor.ok &&
@@ -108,6 +114,7 @@ export async function observe(
       ...(isTold(clusterHosts) && { hosts: clusterHosts }),
       ...(healed !== undefined && { healing: healed }),
       ...(holds !== undefined && { holds }),
+      ...(uri !== undefined && { uri }),
       containers: byName<Read<ObservedContainer>>(members, containers),
       monitor,
       nodes: observed,
@@ -149,6 +156,19 @@ function observedInstance(instance: Instance | undefined, formation: string): Ob
 }
 
 /** Reads single members. What cannot be read says why, and hides nothing else. */
+/** The system identifier of the formation's cluster, as the first of its nodes that answers has it. */
+async function ownSystem(reader: Reader, nodes: readonly Member[]): Promise<Read<string>> {
+  let read: Read<string> = { ok: false, failed: 'there is no data node' };
+  for (const node of nodes) {
+    read = await reader.sql(node, async (session) => {
+      const [row] = await session.query('SELECT system_identifier::text AS own FROM pg_control_system()');
+      return String(row?.['own']);
+    });
+    if (read.ok) break;
+  }
+  return read;
+}
+
 class Reader {
   private readonly formation: Formation;
   private readonly instances: Promise<Map<string, Instance>>;

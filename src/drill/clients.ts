@@ -1,5 +1,7 @@
 import { resolve } from 'node:path';
 import type { ApplicationAccess } from '../application/access.ts';
+import { connectTold } from '../application/by-uri.ts';
+import type { UriAccess } from '../application/uri-access.ts';
 import { type Moment, now, toSeconds } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
 import { DeadlineError, EnvironmentError, messageOf } from '../contract/errors.ts';
@@ -23,6 +25,8 @@ export interface ClientsOptions {
    * without clients where it does not fit.
    */
   access: { access: ApplicationAccess; assumed: boolean } | { missing: string };
+  /** The application's own connection string, for clients that go by it beside these. */
+  byUri: UriAccess | undefined;
   /** Whether there must be clients, whoever assumed their password. */
   required: boolean;
   /** Whether publications may carry the drill's table to subscribers. */
@@ -47,6 +51,8 @@ const burstMs = 2000;
 const lastChanceMs = 2000;
 /** Clients that have not found the formation again by then are told as such. */
 const backDeadlineMs = 10_000;
+/** What stands between may look for a server again only after some time: PgBouncer, by its defaults, after 15 s. */
+const uriBackDeadlineMs = 30_000;
 
 /** How long clients take to write so much, the witness among them, at the rate that they keep to. Seconds. */
 export function preludeSeconds(writes: number, sessions: number, writesPerSecond: number): number {
@@ -77,7 +83,7 @@ export class WatchedClients {
   private readonly log: Log;
   private readonly about: Pick<
     ClientsRecord,
-    'vantage' | 'journal' | 'sessions' | 'writesPerSecond' | 'leastWritesAtRisk'
+    'vantage' | 'journal' | 'sessions' | 'writesPerSecond' | 'leastWritesAtRisk' | 'byUri'
   >;
   private readonly reads: LedgerRead[] = [];
   private readonly unread: string[] = [];
@@ -108,13 +114,14 @@ export class WatchedClients {
     },
   ): Promise<WatchedClients> {
     const { drill, access, vantage, limitMs, relayOf, log, signal } = options;
-    const { published, sessions, writesPerSecond, leastAtRisk, folder } = options;
+    const { published, sessions, writesPerSecond, leastAtRisk, folder, byUri } = options;
     const burst = openingBurst({ leastAtRisk, writesPerSecond });
     const journal = `failover-drill-${scene.formation.name}-${drill}.journal.jsonl`;
     const evidence = await Evidence.start({
       formation: scene.formation,
       incus: scene.incus,
       access,
+      byUri,
       run: drill,
       primary: scene.primary.name,
       vantage,
@@ -138,6 +145,13 @@ export class WatchedClients {
     log.info(
       `clients: ${sessions} sessions of ${access.user} write to ${access.database}, up to ${writesPerSecond} times a second each${burst === undefined ? '' : `, and up to ${burst.writesPerSecond} at first`}`,
     );
+    const { uriClients } = evidence;
+    if (byUri !== undefined && uriClients !== undefined) {
+      log.info(
+        `clients: as many more go by client-uri (${uriClients.hosts.join(', ')}), which leads to ${uriClients.end.address ?? 'a server on its own host'}`,
+      );
+      for (const told of connectTold(byUri.uri)) log.info(`client-uri: ${told}`);
+    }
     const { via } = evidence.route;
     return new WatchedClients(evidence, log, {
       vantage: via === 'vantage' ? vantage.name : undefined,
@@ -145,13 +159,28 @@ export class WatchedClients {
       sessions,
       writesPerSecond,
       leastWritesAtRisk: leastAtRisk,
+      byUri:
+        byUri && uriClients
+          ? {
+              hosts: uriClients.hosts,
+              ledTo: uriClients.end.address,
+              via: uriClients.reach.via,
+              addedMs: uriClients.reach.addedMs,
+              notes: connectTold(byUri.uri),
+            }
+          : undefined,
     });
   }
 
   /** What they ask of the formation, and from where. */
   get load(): NonNullable<DrillRecord['load']> {
-    const { sessions, writesPerSecond } = this.about;
-    return { sessions, writesPerSecond, via: this.evidence.route.via };
+    const { sessions, writesPerSecond, byUri } = this.about;
+    return {
+      sessions,
+      writesPerSecond,
+      via: this.evidence.route.via,
+      ...(byUri !== undefined && { byUri: byUri.hosts }),
+    };
   }
 
   /**
@@ -177,7 +206,10 @@ export class WatchedClients {
    * @throws the signal's reason
    */
   async follow(node: string, faultAt: Moment, deadlineMs: number, signal: AbortSignal): Promise<void> {
-    const at = await this.firstWrite(node, faultAt, deadlineMs, signal);
+    const [at] = await Promise.all([
+      this.firstWrite(node, faultAt, deadlineMs, signal),
+      this.followByUri(faultAt, deadlineMs, signal),
+    ]);
     if (at === undefined)
       this.log.warn(
         [`clients: no write on ${node} was acknowledged by now`, ...this.evidence.lastWords(faultAt)].join(
@@ -189,6 +221,32 @@ export class WatchedClients {
         `clients: the first write on ${node} was acknowledged after ${toSeconds(at - faultAt).toFixed(3)} s`,
       );
     await this.read(node, signal);
+  }
+
+  /** The fault stays until clients by the connection string write too: what that way takes is seen to its end. */
+  private async followByUri(faultAt: Moment, deadlineMs: number, signal: AbortSignal): Promise<void> {
+    if (this.evidence.uriClients === undefined) return;
+    const at = await this.firstByUri(faultAt, true, { deadlineMs, signal });
+    const told =
+      at === undefined
+        ? 'no write by client-uri was acknowledged by now'
+        : `the first write by client-uri was acknowledged after ${toSeconds(at - faultAt).toFixed(3)} s`;
+    this.log.info(`clients: ${told}`);
+  }
+
+  /** Undefined where none came in time. @throws the signal's reason */
+  private async firstByUri(
+    since: Moment,
+    promoted: boolean,
+    options: { deadlineMs: number; signal: AbortSignal },
+  ): Promise<Moment | undefined> {
+    try {
+      return await this.evidence.firstByUri(since, promoted, options);
+    } catch (error) {
+      const isOver = error instanceof DeadlineError || this.evidence.journal.full.aborted;
+      if (!isOver || options.signal.aborted) throw error;
+      return undefined;
+    }
   }
 
   /** When a write sent since a moment was acknowledged by a node; undefined where none is in time. @throws the signal's reason */
@@ -231,7 +289,10 @@ export class WatchedClients {
     void whole.then(() => {
       isWhole = true;
     });
+    const byUri = this.about.byUri && this.writeAtEndByUri(since, whole, signal);
+    byUri?.catch(() => {});
     const writeAtEnd = (await isSeen()) || (!isWhole && (await whole.then(isSeen)));
+    const writeAtEndByUri = await byUri;
     if (!writeAtEnd)
       this.log.warn(
         [
@@ -252,9 +313,23 @@ export class WatchedClients {
       reads: this.reads,
       ledger: judgeLedger(history, this.reads, roles),
       writeAtEnd,
+      writeAtEndByUri,
       unread: this.unread,
       activity: activityOf(history, roles),
     };
+  }
+
+  private async writeAtEndByUri(since: Moment, whole: Promise<void>, signal: AbortSignal): Promise<boolean> {
+    const options = { deadlineMs: uriBackDeadlineMs, signal };
+    if ((await this.firstByUri(since, false, options)) !== undefined) return true;
+    await whole;
+    const isBack =
+      (await this.firstByUri(since, false, { deadlineMs: backDeadlineMs, signal })) !== undefined;
+    if (!isBack)
+      this.log.warn(
+        ['clients: they do not write by client-uri', ...this.evidence.lastWords(since)].join('; '),
+      );
+    return isBack;
   }
 
   private async read(node: string, signal: AbortSignal): Promise<void> {

@@ -54,6 +54,22 @@ const clients = v.object({
   reads: list(ledgerRead, "The rows that stood on a node, read between two moments of the journal's clock."),
   ledger: v.pipe(ledger, v.description('What the writes prove.')),
   writeAtEnd: v.pipe(v.boolean(), v.description('Whether clients wrote on the primary when all was over.')),
+  /** Undefined where nobody went by the application's own connection string, as in older reports. */
+  byUri: maybe(
+    v.pipe(
+      v.object({
+        hosts: list(v.string(), 'Its hosts and their ports.'),
+        ledTo: maybe(text('The address of the server that it led to before the fault, as that says.')),
+        via: v.picklist(vias),
+        addedMs: number('What that adds to a round trip. Milliseconds.'),
+        notes: list(v.string(), 'What the clients did otherwise than libpq would by that string.'),
+      }),
+      v.description("How as many clients more went by the application's own connection string (client-uri)."),
+    ),
+  ),
+  writeAtEndByUri: maybe(
+    v.pipe(v.boolean(), v.description('Whether they wrote by client-uri when all was over.')),
+  ),
   unread: list(v.string(), 'Why a read is missing.'),
   activity: list(activity, "When the clients' writes on each node ended."),
 });
@@ -82,6 +98,7 @@ export const drillRecord = v.object({
         sessions: count('Connections that wrote.'),
         writesPerSecond: number('Of each, at most.'),
         via: v.picklist(vias),
+        byUri: maybe(list(v.string(), 'Hosts of client-uri, by which as many more wrote.')),
       }),
       v.description('What clients asked of the formation; absent where none were watched.'),
     ),

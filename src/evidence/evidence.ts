@@ -1,7 +1,8 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import type { ApplicationAccess } from '../application/access.ts';
 import { openRoute, type Route, type Via } from '../application/route.ts';
-import type { WayIn } from '../application/way-in.ts';
+import type { UriAccess } from '../application/uri-access.ts';
+import { openWritable, type WayIn } from '../application/way-in.ts';
 import { type Moment, now } from '../clock/clock.ts';
 import { StallWatch } from '../clock/stalls.ts';
 import { DeadlineError, EnvironmentError, messageOf } from '../contract/errors.ts';
@@ -20,15 +21,18 @@ import { tellHolders } from './table/lock-holders.ts';
 import { verifyTable } from './table/own-table.ts';
 import { deleteRows, prepareTable } from './table/prepare.ts';
 import { readRows } from './table/read-rows.ts';
+import { UriClients } from './uri-clients.ts';
 import { Witness } from './witness.ts';
 import { type Ask, witnessesOn } from './witnesses.ts';
 import { type Burst, clientName, Workload } from './workload.ts';
-import type { Actor, WriteHistory } from './write-history.ts';
+import { type Actor, isWitness, type WriteHistory } from './write-history.ts';
 
 export interface EvidenceOptions {
   formation: Formation;
   incus: Incus;
   access: ApplicationAccess;
+  /** The application's own connection string, for clients that go by it beside those that go straight to the nodes. */
+  byUri?: UriAccess | undefined;
   /** Id of the run: the key of its rows. */
   run: string;
   /** The primary that the fault will hit: the witnesses stay on it. */
@@ -76,6 +80,7 @@ interface Running {
   way: WayIn;
   journal: Journal;
   workload: Workload;
+  uriClients: UriClients | undefined;
   witnesses: Witness[];
 }
 
@@ -91,12 +96,16 @@ export class Evidence {
   private readonly way: WayIn;
   private readonly lookouts: readonly Lookout[];
   private readonly workload: Workload;
+  /** Where they are asked for. */
+  readonly uriClients: UriClients | undefined;
   private readonly witnesses: Witness[];
   private readonly stalls: IntervalHistogram;
   private readonly stallWatch: StallWatch;
   private stopped: Promise<WriteHistory> | undefined;
 
-  private constructor(options: EvidenceOptions, { lookouts, way, journal, workload, witnesses }: Running) {
+  private constructor(options: EvidenceOptions, running: Running) {
+    const { lookouts, way, journal, workload, witnesses } = running;
+    this.uriClients = running.uriClients;
     this.options = options;
     this.way = way;
     this.lookouts = lookouts;
@@ -134,18 +143,33 @@ export class Evidence {
     const witnesses: Witness[] = [];
     let journal: Journal | undefined;
     let workload: Workload | undefined;
+    let uriClients: UriClients | undefined;
     try {
       const relay = options.relayOf?.(on.name);
       const openSuperuser = (node: Member) =>
         openDatabase(options, node, signal, node === on ? relay : undefined);
       await prepareTable(way, on, { ...options, openSuperuser });
+      uriClients = await uriClientsOf(options, {
+        nodes: route,
+        vantage,
+        openSuperuser: () => openSuperuser(on),
+      });
       const opened = Journal.create(options.journalPath, options.run);
       journal = opened;
       const second = await secondLookout({ number: 1, incus, way }, options);
       if (second !== undefined) lookouts.push(second);
       noteBreaks(lookouts, opened, log);
       // The writers need not wait for the witnesses: what they write until the fault is at risk.
-      workload = new Workload({ ...options, ways: lookouts.map((each) => each.way), journal: opened });
+      workload = new Workload({
+        ...options,
+        journal: opened,
+        entrances: lookouts.map((each) => (inner) => openWritable(each.way, inner)),
+      });
+      uriClients?.write(
+        lookouts.map((each) => each.way.route),
+        opened,
+        options,
+      );
       const started = await Promise.allSettled(
         lookouts
           .flatMap((lookout) => witnessesOn(on, lookout, opened, { ...options, localWay }))
@@ -153,9 +177,14 @@ export class Evidence {
       );
       witnesses.push(...started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])));
       for (const each of started) if (each.status === 'rejected') throw keptOut(each.reason, on, access);
-      return new Evidence(options, { lookouts, way, journal: opened, workload, witnesses });
+      return new Evidence(options, { lookouts, way, journal: opened, workload, uriClients, witnesses });
     } catch (error) {
-      await Promise.all([workload?.stop(), ...witnesses.map((witness) => witness.stop())]);
+      await Promise.all([
+        workload?.stop(),
+        uriClients?.stop(),
+        ...witnesses.map((witness) => witness.stop()),
+      ]);
+      uriClients?.close();
       localWay.close();
       journal?.close();
       if (workload !== undefined) await takeAway(way, options);
@@ -191,6 +220,30 @@ export class Evidence {
   }
 
   /**
+   * Waits for the first write sent since `since` that was acknowledged to a client by the connection string; where
+   * `promoted`, on a later timeline than the fault found.
+   * @throws DeadlineError, or the signal's reason
+   */
+  async firstByUri(
+    since: Moment,
+    promoted: boolean,
+    options: { deadlineMs: number; signal?: AbortSignal | undefined },
+  ): Promise<Moment> {
+    const clients = new Set<string>();
+    const sent = new Set<string>();
+    let oldTimeline = 0;
+    return await this.journal.until('a write acknowledged by client-uri', options, (event) => {
+      if (event.kind === 'connected' && event.actor === 'uri-client') clients.add(event.connection);
+      if (event.kind === 'invoked' && event.at >= since && clients.has(event.connection))
+        sent.add(`${event.connection} ${event.seq}`);
+      if (event.kind !== 'acknowledged') return undefined;
+      if (event.at < since) oldTimeline = Math.max(oldTimeline, event.timeline);
+      const isLater = !promoted || event.timeline > oldTimeline;
+      return isLater && sent.has(`${event.connection} ${event.seq}`) ? event.at : undefined;
+    });
+  }
+
+  /**
    * Waits until a node has refused the application since `since` for a reason that does not change by itself.
    * @returns what it said
    * @throws DeadlineError, or the signal's reason
@@ -220,9 +273,13 @@ export class Evidence {
     signal?: AbortSignal | undefined;
   }): Promise<void> {
     const since = now();
+    const actorsOfClients = [
+      'application',
+      ...(this.uriClients === undefined ? [] : ['uri-client']),
+    ] as Actor[];
     const sessions = Array.from({ length: this.options.sessions ?? defaults.sessions }, (_, index) =>
-      clientName(index),
-    );
+      actorsOfClients.map((actor) => clientName(index, actor)),
+    ).flat();
     const missing = new Set<string>([...sessions, 'witness', 'local-witness']);
     const actors = new Map<string, Actor>();
     try {
@@ -230,7 +287,8 @@ export class Evidence {
         if (event.kind === 'connected') actors.set(event.connection, event.actor);
         if (event.kind !== 'acknowledged') return undefined;
         const actor = actors.get(event.connection);
-        missing.delete(actor === 'application' ? (event.connection.split('.')[0] ?? '') : (actor ?? ''));
+        const isClient = actor !== undefined && !isWitness(actor);
+        missing.delete(isClient ? (event.connection.split('.')[0] ?? '') : (actor ?? ''));
         return missing.size === 0 ? true : undefined;
       });
     } catch (error) {
@@ -286,6 +344,7 @@ export class Evidence {
   /** The clients keep to their own pace from here on. */
   endBurst(): void {
     this.workload.slowDown();
+    this.uriClients?.slowDown();
   }
 
   /** Reads the run's rows on a node, as its superuser. @throws EnvironmentError, DeadlineError */
@@ -309,7 +368,11 @@ export class Evidence {
   private async halt(): Promise<WriteHistory> {
     this.stallWatch.stop();
     this.journal.record({ kind: 'ending', at: now() });
-    await Promise.all([this.workload.stop(), ...this.witnesses.map((witness) => witness.stop())]);
+    await Promise.all([
+      this.workload.stop(),
+      this.uriClients?.stop(),
+      ...this.witnesses.map((witness) => witness.stop()),
+    ]);
     this.stalls.disable();
     this.journal.record({ kind: 'stalled', at: now(), longestMs: this.stalls.max / 1e6 });
     this.journal.close();
@@ -320,8 +383,36 @@ export class Evidence {
   async end(): Promise<void> {
     await this.stop().catch((error: unknown) => this.options.log.warn(messageOf(error)));
     await takeAway(this.way, this.options);
+    this.uriClients?.close();
     for (const { way } of this.lookouts) way.route.close();
   }
+}
+
+/** @throws as UriClients.open */
+async function uriClientsOf(
+  { byUri, access, formation, incus, log, signal }: EvidenceOptions,
+  { openSuperuser, ...from }: { nodes: Route; vantage: Member; openSuperuser: () => Promise<Session> },
+): Promise<UriClients | undefined> {
+  if (byUri === undefined) return undefined;
+  const systemIdentifier = async () => {
+    const session = await openSuperuser();
+    try {
+      const [row] = await session.query(
+        'SELECT system_identifier::text AS own FROM pg_control_system()',
+        [],
+        { signal },
+      );
+      return String(row?.['own']);
+    } finally {
+      session.close();
+    }
+  };
+  const { user, database } = access;
+  return await UriClients.open(
+    byUri,
+    { formation: formation.name, user, database, systemIdentifier },
+    { ...from, incus, log, signal },
+  );
 }
 
 /** Never throws: rows that stay are told. */

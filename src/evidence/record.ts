@@ -85,6 +85,35 @@ const times = v.object({
 /** As they are told at first: each of them, undefined or not. */
 export type Times = Required<v.InferOutput<typeof times>>;
 
+const moments = (what: string) => list(v.number(), `${what} Seconds since the fault, to the hundredth.`);
+
+/** When writes ended. */
+const ended = {
+  acknowledged: moments('Acknowledged.'),
+  /** Not answered, or answered with a doubt. */
+  unknown: moments('Outcome unknown.'),
+  failed: moments('Certainly not committed.'),
+};
+
+/** Of the clients that went by the application's own connection string: theirs alone. Times undefined where it did not happen. */
+const uriTimes = v.object({
+  clientRtoSeconds: maybe(
+    seconds('Fault to the first write that the new primary acknowledged to a client by client-uri.'),
+  ),
+  writeOutageSeconds: maybe(seconds('Last acknowledged write before that one, until that one.')),
+  longestPauseSeconds: maybe(seconds('The longest time without an acknowledged write.')),
+  acknowledgedWrites: count('Writes acknowledged to them.'),
+  failedWrites: count('Certainly not committed.'),
+  unknownWrites: count('Neither acknowledged nor certainly not committed.'),
+  refusals: list(
+    v.object({ node: v.string(), why: v.string(), seconds: seconds('Since the fault.') }),
+    'What each host of the connection string last said to one that it did not let write.',
+  ),
+  activity: v.pipe(v.object(ended), v.description('When their writes ended.')),
+});
+
+export type UriTimes = v.InferOutput<typeof uriTimes>;
+
 /** What the writes prove. */
 export const ledger = v.object({
   /** By the application's way in. Those of the local witness, which wait for no standby, do not count. */
@@ -124,19 +153,16 @@ export const ledger = v.object({
   /** One sentence each; none of this may pass. */
   inconclusive: list(v.string(), 'Why the verdict is not the whole truth.'),
   ...times.entries,
+  /** Their writes count above as well: in all, at risk, lost. Undefined where there were none, and in older reports. */
+  byUri: maybe(v.pipe(uriTimes, v.description("By the application's own connection string alone."))),
 });
 
 export type LedgerVerdict = v.InferOutput<typeof ledger>;
 
-const moments = (what: string) => list(v.number(), `${what} Seconds since the fault, to the hundredth.`);
-
 /** When the application's writes on one node ended: what a picture shows of a history. */
 export const activity = v.object({
   node: v.string(),
-  acknowledged: moments('Acknowledged.'),
-  /** Not answered, or answered with a doubt. */
-  unknown: moments('Outcome unknown.'),
-  failed: moments('Certainly not committed.'),
+  ...ended,
 });
 
 export type Activity = v.InferOutput<typeof activity>;

@@ -15,7 +15,7 @@ import type { Actor } from './write-history.ts';
 export interface WitnessOptions {
   /** The node that it stays on, whatever becomes of it. */
   node: Member;
-  actor: Exclude<Actor, 'application'>;
+  actor: Exclude<Actor, 'application' | 'uri-client'>;
   /** What it is looked upon as. */
   name: string;
   /** Where it goes one of two ways, which. */
@@ -295,7 +295,9 @@ class Elsewhere {
     const { events } = this.journal;
     for (; this.looked < events.length; this.looked++) {
       const event = events[this.looked];
-      if (event?.kind === 'connected') this.nodes.set(event.connection, event.node);
+      // Who took what came by the connection string is not known yet: it may have been this node.
+      if (event?.kind === 'connected')
+        this.nodes.set(event.connection, event.actor === 'uri-client' ? this.node : event.node);
       if (event?.kind === 'acknowledged' && this.nodes.get(event.connection) !== this.node)
         this.found = { connection: event.connection, seq: event.seq };
     }

@@ -1,4 +1,4 @@
-import { isLastWord, openWritable, type WayIn } from '../application/way-in.ts';
+import { isLastWord, type Opened, type Refusal } from '../application/way-in.ts';
 import { onAbort } from '../clock/abort.ts';
 import { type Moment, now } from '../clock/clock.ts';
 import { sleep } from '../clock/deadline.ts';
@@ -6,10 +6,18 @@ import { messageOf } from '../contract/errors.ts';
 import type { Journal } from './journal.ts';
 import { RefusalNotes } from './refusal-notes.ts';
 import { Writer } from './write.ts';
+import type { Actor } from './write-history.ts';
+
+/** Opens a session that takes writes, or tells who refused it. @throws the signal's reason */
+export type Entrance = (
+  signal: AbortSignal,
+) => Promise<{ opened: Opened<{ name: string }> } | { refusals: Refusal[] }>;
 
 export interface WorkloadOptions {
   /** The clients are shared out among them. */
-  ways: readonly WayIn[];
+  entrances: readonly Entrance[];
+  /** Whose clients they are; the application's straight to the nodes where nothing else is said. */
+  actor?: 'application' | 'uri-client';
   journal: Journal;
   /** Clients, each with one connection and one write under way at a time. */
   sessions: number;
@@ -37,7 +45,8 @@ export interface Burst {
 const backoffMs = 200;
 
 /** First part of the ids of a client's connections. */
-export const clientName = (index: number) => `app${index + 1}`;
+export const clientName = (index: number, actor: Actor = 'application') =>
+  `${actor === 'uri-client' ? 'uri' : 'app'}${index + 1}`;
 
 /** Clients of the application that write until they are stopped, wherever the primary is. */
 export class Workload {
@@ -46,6 +55,7 @@ export class Workload {
   /** No further writes; those under way may end. */
   private readonly stopping = new AbortController();
   private readonly loops: Promise<void>[];
+  private readonly actor: 'application' | 'uri-client';
   /** Of each session, at most, as of now. */
   private writesPerSecond: number;
   private acknowledged = 0;
@@ -61,9 +71,10 @@ export class Workload {
     onAbort(this.stopping.signal, () => this.endPauses());
     this.writesPerSecond = options.writesPerSecond;
     if (options.burst !== undefined) this.hurry(options.burst);
-    const { ways } = options;
+    const { entrances, actor = 'application' } = options;
+    this.actor = actor;
     this.loops = Array.from({ length: options.sessions }, (_, index) =>
-      this.keepClient(clientName(index), ways[index % ways.length] as WayIn),
+      this.keepClient(clientName(index, actor), entrances[index % entrances.length] as Entrance),
     );
   }
 
@@ -122,20 +133,20 @@ export class Workload {
     return 1000 / this.writesPerSecond;
   }
 
-  private async keepClient(name: string, way: WayIn): Promise<void> {
+  private async keepClient(name: string, open: Entrance): Promise<void> {
     const { signal } = this.stopping;
     for (let opened = 0; !signal.aborted; ) {
       try {
-        const found = await openWritable(way, signal);
+        const found = await open(signal);
         if ('opened' in found) {
-          const writer = new Writer(this.options.journal, 'application', `${name}.${++opened}`, found.opened);
+          const writer = new Writer(this.options.journal, this.actor, `${name}.${++opened}`, found.opened);
           const why = await this.keepWriting(writer);
           // One that took no write at all refuses as it did before.
           const turned = writer.acknowledged > 0;
-          if (why !== undefined) this.notes.note('application', found.opened.node.name, why, { turned });
+          if (why !== undefined) this.notes.note(this.actor, found.opened.node.name, why, { turned });
         } else {
           for (const refusal of found.refusals)
-            this.notes.note('application', refusal.node, refusal.why, { final: isLastWord(refusal) });
+            this.notes.note(this.actor, refusal.node, refusal.why, { final: isLastWord(refusal) });
         }
         await sleep(backoffMs * (0.5 + Math.random()), signal);
       } catch (error) {

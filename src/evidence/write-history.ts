@@ -14,13 +14,18 @@ export interface WriteHistory {
 
 const moment = v.pipe(v.number(), v.finite());
 
-const actor = v.picklist(['application', 'witness', 'local-witness']);
+const actor = v.picklist(['application', 'uri-client', 'witness', 'local-witness']);
 
 /**
- * Who wrote. Only `application` and `witness` are an application's own eyes: `local-witness` is a superuser whose
- * commits wait for no standby, so its writes may be lost by right and count as acknowledged to nobody.
+ * Who wrote. Only `application`, `uri-client` and `witness` are an application's own eyes: `local-witness` is a superuser
+ * whose commits wait for no standby, so its writes may be lost by right and count as acknowledged to nobody.
+ * `application` goes straight to the nodes, `uri-client` by the application's own connection string: its `node` is a host
+ * of that, and which node takes a write may change behind it from one to the next.
  */
 export type Actor = v.InferOutput<typeof actor>;
+
+/** Who stays on the old primary, whatever becomes of it. */
+export const isWitness = (who: Actor): boolean => who === 'witness' || who === 'local-witness';
 
 /** A connection was opened on a node. Its id belongs to no other. */
 const connected = v.object({

@@ -25,7 +25,7 @@ export class Writer {
     journal: Journal,
     actor: Actor,
     connection: string,
-    { session, node, server, backend }: Opened,
+    { session, node, server, backend }: Opened<{ name: string }>,
   ) {
     this.journal = journal;
     this.connection = connection;

@@ -27,7 +27,8 @@ export interface Login {
   /** The name that the server's certificate is held against, where `tls` says so; and the port. */
   host: string;
   port: number;
-  tls: ConnectionOptions;
+  /** False: without TLS. */
+  tls: ConnectionOptions | false;
 }
 
 export type Row = Record<string, unknown>;
@@ -43,6 +44,11 @@ export interface SessionOptions {
   version?: number;
   /** What it has set besides what every session of its kind has. */
   settings?: SessionSettings;
+  /**
+   * What it says at its start and no more, in place of all settings: a pooler refuses what it does not know, and an
+   * application's own session is as its connection string has it.
+   */
+  asGiven?: { options: string | undefined; applicationName: string | undefined };
   /** Whose Postgres that is, for messages of its own; absent where whoever asks names it. */
   server?: string;
 }
@@ -75,11 +81,12 @@ export class Session {
    */
   static async open(
     stream: PostgresStream,
-    { database, connectDeadlineMs, signal, login, version = 0, settings = {}, server }: SessionOptions,
+    { database, connectDeadlineMs, signal, login, server, ...said }: SessionOptions,
   ): Promise<Session> {
     // pg takes these from the environment where its configuration cannot say no.
     delete process.env['PGREPLICATION'];
     delete process.env['PGSSLNEGOTIATION'];
+    delete process.env['PGOPTIONS'];
     const client = new pg.Client({
       stream: () => stream,
       // Everything that pg would otherwise take from PGHOST, PGPORT, PGPASSWORD, PGOPTIONS, … is given here.
@@ -90,13 +97,9 @@ export class Session {
       password: () => passwordOf(login),
       database,
       ssl: login?.tls ?? false,
-      options: startupOptions({
-        ...(login ? clientSettings : superuserSettings),
-        ...(login ? settingsSince(version) : superuserSettingsSince(version)),
-        ...settings,
-      }),
+      options: optionsOf(login, said),
       client_encoding: 'UTF8',
-      application_name: 'pgha',
+      application_name: said.asGiven?.applicationName ?? 'pgha',
     });
     guardAnswers(client);
     const session = new Session(client, stream, server);
@@ -197,6 +200,18 @@ export class Session {
     this.markLost('closed');
     this.stream.destroy();
   }
+}
+
+function optionsOf(
+  login: Login | undefined,
+  { asGiven, version = 0, settings = {} }: Pick<SessionOptions, 'asGiven' | 'version' | 'settings'>,
+): string {
+  if (asGiven !== undefined) return asGiven.options ?? '';
+  return startupOptions({
+    ...(login ? clientSettings : superuserSettings),
+    ...(login ? settingsSince(version) : superuserSettingsSince(version)),
+    ...settings,
+  });
 }
 
 const undefinedParameter = '42704';

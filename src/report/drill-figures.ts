@@ -113,6 +113,7 @@ function clientRows(record: DrillRecord, ledger: LedgerVerdict, verdict: DrillVe
       ],
       ['overlap: both acknowledged writes to clients', shownSeconds(ledger.overlapSeconds), '', 'none'],
     );
+  rows.push(...uriRows(record, verdict));
   const lastTaken = ledger.lastTakenSeconds ?? 0;
   if (record.promotion !== undefined && lastTaken > 0)
     rows.push([
@@ -144,6 +145,25 @@ function clientRows(record: DrillRecord, ledger: LedgerVerdict, verdict: DrillVe
   ];
   for (const [what, found] of bad) if (found > 0) rows.push([what, String(found), '', '']);
   return rows;
+}
+
+/** What clients saw who went by the application's own connection string. */
+function uriRows(record: DrillRecord, verdict: DrillVerdict): Row[] {
+  const byUri = record.clients?.ledger.byUri;
+  if (byUri === undefined) return [];
+  const { uriRtoSeconds, uriOutageSeconds, uriAddsSeconds } = verdict;
+  const target = ['outage'].includes(record.expected) ? '' : shownSeconds(record.rtoTargetSeconds);
+  const writes = `${byUri.acknowledgedWrites} acknowledged, ${byUri.failedWrites} failed, ${byUri.unknownWrites} of unknown outcome`;
+  return [
+    ...(record.promotion === undefined
+      ? ([['by client-uri: longest pause', shownSeconds(uriOutageSeconds), '', target]] satisfies Row[])
+      : ([
+          ['by client-uri: client RTO', shownSeconds(uriRtoSeconds), '', target],
+          ['by client-uri: write outage', shownSeconds(uriOutageSeconds), '', ''],
+        ] satisfies Row[])),
+    ['what that way adds', shownSeconds(uriAddsSeconds), '', ''],
+    ['by client-uri: writes, which count below as well', writes, '', ''],
+  ];
 }
 
 const leastOf = ({ clients }: DrillRecord) =>
@@ -186,6 +206,17 @@ function unheard(announcements: DrillRecord['announcements']): string | undefine
     .flatMap(({ between }) => (between ? [between.most - between.least] : []));
   if (spans.length === 0) return undefined;
   return `nobody heard ${spans.length} of the announcements as they came: their times are uncertain by up to ${shownSeconds(Math.max(...spans))}`;
+}
+
+/** How clients went by the application's own connection string; none where nobody did. */
+export function uriLines({ byUri }: ClientsRecord): string[] {
+  if (byUri === undefined) return [];
+  const { hosts, ledTo, via, addedMs, notes } = byUri;
+  const added = addedMs > 0 ? `, with ${addedMs} ms more to a round trip` : '';
+  return [
+    `by client-uri: as many sessions by ${hosts.join(', ')}${ledTo === undefined ? '' : `, which led to ${ledTo} before the fault`}, ${via === 'direct' ? 'from this machine' : 'from a container'}${added}`,
+    ...notes.map((note) => `client-uri: ${note}`),
+  ];
 }
 
 /** Where clients connected from, and how far their times are to be trusted. */

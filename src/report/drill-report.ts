@@ -3,7 +3,7 @@ import type { DrillRecord } from '../drill/record.ts';
 import type { DrillVerdict } from '../drill/verdict/verdict.ts';
 import { describeRows } from '../evidence/rows.ts';
 import { eventsTable, plainEvents } from './drill-events.ts';
-import { clientsLine, figuresTable, shownSeconds, waterfallTable } from './drill-figures.ts';
+import { clientsLine, figuresTable, shownSeconds, uriLines, waterfallTable } from './drill-figures.ts';
 import { escapeMarkdown, markdownTable, type Table, textTable } from './table.ts';
 
 /** A part of a drill's report: a table, sentences, or both. */
@@ -61,7 +61,7 @@ function circumstances({
 }: DrillRecord): string[] {
   const lines: string[] = [];
   if (overridden !== undefined) lines.push(`drills were held, and this one overrode that: ${overridden}`);
-  if (clients !== undefined) lines.push(clientsLine(clients));
+  if (clients !== undefined) lines.push(clientsLine(clients), ...uriLines(clients));
   else if (clientsMissing !== undefined) lines.push(`no figures of clients: ${clientsMissing}`);
   if (versions !== undefined) {
     const { postgres, autoFailover } = versions;
@@ -90,7 +90,7 @@ function evidenceLines({ clients }: DrillRecord): string[] {
 }
 
 function refusals({ clients, promotion }: DrillRecord, verdict: DrillVerdict): Section | undefined {
-  const told = clients?.ledger.refusals ?? [];
+  const told = [...(clients?.ledger.refusals ?? []), ...(clients?.ledger.byUri?.refusals ?? [])];
   const wrote =
     verdict.outcome === 'pass' && (promotion === undefined || verdict.clientRtoSeconds !== undefined);
   if (told.length === 0 || wrote) return undefined;

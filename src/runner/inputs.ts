@@ -1,3 +1,4 @@
+import { type ClientUri, parseClientUri } from '../application/client-uri.ts';
 import { InputError } from '../contract/errors.ts';
 import { mangledBy, readTextMap } from '../formation/file/yaml.ts';
 
@@ -33,9 +34,14 @@ export const password: InputSpec<string> = {
   },
   secrets: (given) => [given, given.trim()],
 };
-/** A connection string, whose passwords are secrets by themselves as well. */
-export const secretUri: InputSpec<string> = {
-  parse: (given) => given.trim(),
+/** A connection string, whose passwords are secrets by themselves as well; undefined where none is given. */
+export const connectionString: InputSpec<ClientUri | undefined> = {
+  parse(given) {
+    if (given.trim() === '') return undefined;
+    const read = parseClientUri(given);
+    if ('errors' in read) throw new Error(read.errors.join('; '));
+    return read.uri;
+  },
   secrets: (given) => [given, ...passwordsIn(given.trim())].filter((each) => each !== ''),
 };
 

@@ -159,11 +159,9 @@ describe('a connection string that cannot be read', () => {
     const reports = mkdtempSync(join(tmpdir(), 'pgha-reports-'));
     const inputs = { 'client-uri': given(), 'report-folder': reports };
     const { code, log, outputs, summary } = await check(path, inputs);
-    expect(code, log).toBe(1);
-    expect(outputs['failed-checks']).toBe('client-uri');
-    expect(outputs['message']).not.toContain('internal error');
+    expect(code, log).toBe(3);
+    expect(outputs['message']).toContain('input client-uri: ');
     const files = readdirSync(reports).map((name) => readFileSync(join(reports, name), 'utf8'));
-    expect(files).toHaveLength(2);
     rmSync(reports, { recursive: true });
     const written = [log.replaceAll(/^::add-mask::.*$/gm, ''), summary, ...files, ...Object.values(outputs)];
     expect(written.join('\n')).not.toMatch(/S3cret|hunter2/);

@@ -1,7 +1,10 @@
+import type { UriEnd } from '../../application/by-uri.ts';
+import { type ClientUri, shownHost, writableTargets } from '../../application/client-uri.ts';
 import { clientRules, type Formation, inUri, membersOf } from '../../formation/formation.ts';
 import { decidingRule } from '../../postgres/hba-rules.ts';
 import { obstaclesOf } from '../../postgres/obstacles.ts';
 import type { Check, Problem, Remedy } from '../check.ts';
+import type { ObservedUri } from '../observation.ts';
 import { Remedies } from '../remedies/remedies.ts';
 import { answeringNodes, writablePrimary } from './from-observation.ts';
 
@@ -167,98 +170,118 @@ const noPlaceholder: Check = {
   },
 };
 
-/** What libpq takes, and pgbouncer and JDBC with it, for "the node that takes writes". */
-const writableTargets: readonly string[] = ['read-write', 'primary'];
-
 const clientUri: Check = {
   id: 'client-uri',
   meaning: "the application's connection string leads to whichever node is the primary",
   severity: 'error',
+  follows: { 'nodes-reachable': 'any', 'monitor-reachable': 'any', 'application-login': 'any' },
   unasked: (_, { clientUri: given }) => (given ? undefined : 'no client-uri was given'),
-  problems(_, formation, asked) {
+  problems({ uri: observed }, formation, asked) {
     const { clientUri: given } = asked;
-    if (given === undefined || given === '') return [];
-    const wrong = uriProblems(parseUri(given), formation);
-    if (wrong.length === 0) return [];
+    if (given === undefined) return [];
+    const toNodes = uriProblems(given, formation);
+    // Of one that names the nodes themselves its words tell; of any other, where it leads.
+    const namesNodes = strangers(given, formation).length === 0;
+    const subject = formation.name;
+    if (observed === undefined || namesNodes) {
+      if (toNodes.length === 0) return [];
+      const say =
+        "use the output formation-uri, with the application's password, as its connection string" +
+        (namesNodes
+          ? ''
+          : '; where it leads to a pooler, a proxy or another name, give its password too, in it or as app-password, to have it tried');
+      return [{ subject, evidence: toNodes.join('; '), remedy: { say } }];
+    }
+    const { wrong, idle } = endProblems(observed, given, formation);
+    const look = new Remedies(formation, asked).sql(
+      membersOf(formation)[1]?.name ?? '',
+      'SELECT usename, datname, client_addr, state FROM pg_stat_activity WHERE client_addr IS NOT NULL',
+    );
+    const remedy: Remedy = {
+      say: 'have what stands between the application and the nodes send its sessions to the primary, or use the output formation-uri; this shows whose sessions a node has',
+      look,
+    };
     return [
-      {
-        subject: formation.name,
-        evidence: wrong.join('; '),
-        remedy: {
-          say: "use the output formation-uri, with the application's password, as its connection string",
-        },
-      },
+      ...(wrong.length > 0 ? [{ subject, evidence: wrong.join('; '), remedy }] : []),
+      ...idle.map((evidence): Problem => ({ subject, evidence, remedy, severity: 'warning' })),
     ];
   },
 };
 
-/** What is wrong with the application's URI. It holds a password, maybe where none belongs: nothing of it is repeated. */
-function uriProblems(uri: ClientUri | undefined, formation: Formation): string[] {
-  if (uri === undefined) return ['it is no postgres:// URI'];
-  const { port, database } = formation.postgres;
-  const wanted = membersOf(formation)
+/** What is wrong with where it leads, and which of its hosts are of no use though another is. */
+function endProblems(
+  { own, ends }: ObservedUri,
+  { target, hosts }: ClientUri,
+  { name, postgres: { database, user } }: Formation,
+): { wrong: string[]; idle: string[] } {
+  const place = (index: number) => (hosts.length === 1 ? 'it' : `host ${index + 1} of its ${hosts.length}`);
+  const wrong: string[] = [];
+  const failed = ends.flatMap((end, index) =>
+    end.ok ? [] : [`${place(index)} leads nowhere: ${end.failed}`],
+  );
+  const told = (end: UriEnd) => end.address ?? 'a server on its own host';
+  const led = ends.flatMap((end, index) => (end.ok ? [{ end: end.value, who: place(index) }] : []));
+  const strange = led.filter(
+    ({ end }) => own.ok && end.systemIdentifier !== undefined && end.systemIdentifier !== own.value,
+  );
+  for (const { end, who } of strange)
+    wrong.push(
+      `${who} leads to ${told(end)}, which is of another cluster than formation ${name} (system identifier ${end.systemIdentifier})`,
+    );
+  const ours = led.filter((each) => !strange.includes(each));
+  const unwritable = ours.filter(({ end }) => end.inRecovery || end.readOnly);
+  const leads = unwritable.map(
+    ({ end, who }) =>
+      `${who} leads to ${told(end)}, ${end.inRecovery ? 'a standby' : 'where its sessions are read-only'}`,
+  );
+  if (unwritable.length === ours.length)
+    wrong.push(...(led.length === strange.length && strange.length > 0 ? [] : [...leads, ...failed]));
+  else if (!writableTargets.includes(target) && leads.length > 0)
+    wrong.push(
+      ...leads,
+      `target_session_attrs is none of ${writableTargets.join(', ')}, so a client may end up there`,
+    );
+  for (const { end, who } of ours) {
+    if (end.database !== database) wrong.push(`${who} leads to another database, not ${database}`);
+    if (end.user !== user) wrong.push(`${who} makes its clients another role, not ${user}`);
+  }
+  return { wrong, idle: wrong.length > 0 ? [] : failed };
+}
+
+const nodeAddresses = (formation: Formation) =>
+  membersOf(formation)
     .slice(1)
-    .map(({ host }) => `${inUri(host)}:${port}`);
+    .map(({ host }) => `${inUri(host)}:${formation.postgres.port}`);
+
+/** Places of the hosts that are no data node at its port. */
+function strangers(uri: ClientUri, formation: Formation): number[] {
+  const wanted = nodeAddresses(formation);
+  return uri.hosts.flatMap((host, index) => (wanted.includes(shownHost(host)) ? [] : [index + 1]));
+}
+
+/** What is wrong with the application's URI. It holds a password, maybe where none belongs: nothing of it is repeated. */
+function uriProblems(uri: ClientUri, formation: Formation): string[] {
+  const { database } = formation.postgres;
+  const wanted = nodeAddresses(formation);
+  const hosts = uri.hosts.map(shownHost);
   const problems: string[] = [];
-  if ([...uri.hosts, uri.database ?? ''].some((part) => part.includes('@')))
-    problems.push('it has one @ too many, or a / before the @: in a password these are written %40 and %2F');
-  const missing = wanted.filter((host) => !uri.hosts.includes(host));
+  const missing = wanted.filter((host) => !hosts.includes(host));
   if (missing.length > 0) problems.push(`it leaves out ${missing.join(', ')}`);
-  const other = uri.hosts.flatMap((host, index) => (wanted.includes(host) ? [] : [index + 1]));
+  const other = strangers(uri, formation);
   if (other.length > 0)
     problems.push(
-      `host ${other.join(', ')} of its ${uri.hosts.length} is no data node at its port, as ${wanted.join(', ')} are`,
+      `host ${other.join(', ')} of its ${hosts.length} is no data node at its port, as ${wanted.join(', ')} are`,
     );
-  if (uri.parameters.has('hostaddr'))
+  if (uri.hosts.some(({ address }) => address !== undefined))
     problems.push('it has the parameter hostaddr, where clients then connect to, whatever its hosts are');
-  const target = lastOf(uri.parameters, 'target_session_attrs');
-  if (!writableTargets.includes(target ?? ''))
+  if (!writableTargets.includes(uri.target))
     problems.push(
-      `target_session_attrs is ${target === undefined ? 'missing' : `none of ${writableTargets.join(', ')}`}, so a client may end up on a standby`,
+      `target_session_attrs is none of ${writableTargets.join(', ')}, so a client may end up on a standby`,
     );
-  if (uri.database === undefined) problems.push('its database is not percent-encoded: a % is written %25');
-  else if (uri.database !== database)
-    problems.push(`it names ${uri.database === '' ? 'no' : 'another'} database, not ${database}`);
+  const named = uri.database ?? uri.user;
+  if (named !== database)
+    problems.push(`it names ${named === undefined ? 'no' : 'another'} database, not ${database}`);
   return problems;
-}
-
-interface ClientUri {
-  hosts: string[];
-  /** Undefined where its percent signs make no sense. */
-  database: string | undefined;
-  parameters: URLSearchParams;
-}
-
-/**
- * The parts of a libpq URI with several hosts, which no URL class reads. The password is left behind. Parameters take the place
- * of what stands before them, and the last of a name counts (conninfo_uri_parse_params, fe-connect.c).
- */
-function parseUri(text: string): ClientUri | undefined {
-  const match = /^postgres(?:ql)?:\/\/(?:[^@/]*@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/.exec(text.trim());
-  if (!match) return undefined;
-  const [, hosts = '', database = '', query = ''] = match;
-  const parameters = new URLSearchParams(query);
-  const parts = hosts.split(',').map((host) => /^(.*?)(?::(\d+))?$/.exec(host) ?? []);
-  const named = lastOf(parameters, 'host')?.split(',').map(inUri) ?? parts.map(([, host = '']) => host);
-  const ports = lastOf(parameters, 'port')?.split(',') ?? parts.map(([, , port = '']) => port);
-  // One port is that of all hosts.
-  const portOf = (index: number) => (ports.length === 1 ? ports[0] : ports[index]) || '5432';
-  return {
-    hosts: named.map((host, index) => `${host}:${portOf(index)}`),
-    database: lastOf(parameters, 'dbname') ?? decoded(database),
-    parameters,
-  };
-}
-
-const lastOf = (parameters: URLSearchParams, name: string): string | undefined =>
-  parameters.getAll(name).at(-1);
-
-function decoded(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
 }
 
 export const clientChecks: readonly Check[] = [

@@ -17,6 +17,7 @@ export function clientConclusions(record: DrillRecord): [Outcome, string][] {
     ...(ledger.inconclusive.length === 0 ? [] : [notWhole([...ledger.inconclusive, ...unread])]),
     ...clientWrongs(record),
     ...lateForClients(record),
+    ...lateByUri(record),
   ];
 }
 
@@ -108,6 +109,50 @@ export function lateForClients(record: DrillRecord): Late[] {
     notedWithin(ledger, clientRtoSeconds, rtoTargetSeconds),
     `clients could write on ${promotion.node} after ${clientRtoSeconds.toFixed(3)} s`,
   );
+}
+
+/** The same of those who went by the application's own connection string. Pure. */
+export function lateByUri(record: DrillRecord): Late[] {
+  const { promotion, rtoTargetSeconds, expected, clients } = record;
+  const times = clients?.ledger.byUri;
+  if (clients === undefined || times === undefined) return [];
+  const { clientRtoSeconds, longestPauseSeconds = 0, refusals } = times;
+  const [said] = [...refusals].sort((one, other) => other.seconds - one.seconds);
+  const told = said === undefined ? '' : `: ${said.node} said "${said.why}"`;
+  const noMore: Late[] =
+    clients.writeAtEndByUri === false
+      ? [['missed', `clients could not write by client-uri when all was over${told}`]]
+      : [];
+  if (expected === 'outage' || (promotion === undefined && expected === 'failover')) return noMore;
+  const late = (seconds: number, what: string, inTime: boolean | undefined): Late[] => {
+    if (inTime === true) return [];
+    const found = `${what} ${seconds.toFixed(3)} s; the target is ${rtoTargetSeconds} s`;
+    return inTime === false
+      ? [['missed', `${found}${told}`]]
+      : [
+          [
+            'error',
+            `whether the target was met by client-uri cannot be told: ${found}, and a moment may have been noticed late by up to ${clients.ledger.lateBySeconds?.toFixed(3)} s`,
+          ],
+        ];
+  };
+  const { ledger } = clients;
+  if (promotion !== undefined && clientRtoSeconds === undefined)
+    return [['missed', `${promotion.node} was promoted, and no client wrote on it by client-uri${told}`]];
+  if (promotion !== undefined && clientRtoSeconds !== undefined && clientRtoSeconds > rtoTargetSeconds)
+    return late(
+      clientRtoSeconds,
+      `clients by client-uri could write on ${promotion.node} after`,
+      notedWithin(ledger, clientRtoSeconds, rtoTargetSeconds),
+    );
+  return [
+    ...late(
+      longestPauseSeconds,
+      `clients by client-uri could not write${promotion === undefined ? ', without a failover,' : ''} for`,
+      lastedWithin(ledger, longestPauseSeconds, rtoTargetSeconds),
+    ),
+    ...noMore,
+  ];
 }
 
 type Lateness = Pick<Clients['ledger'], 'lateBySeconds'>;

@@ -29,6 +29,14 @@ export const drillVerdict = v.object({
   writeOutageSeconds: maybe(
     seconds('Last acknowledged write before, to first after; without a promotion the longest pause.'),
   ),
+  /** Of clients by the application's own connection string; undefined where nobody went by it. */
+  uriRtoSeconds: maybe(seconds('The same to the first write of a client by client-uri.')),
+  uriOutageSeconds: maybe(seconds('The same as writeOutageSeconds, of clients by client-uri.')),
+  uriAddsSeconds: maybe(
+    seconds(
+      'How much later they wrote again than those straight to the nodes; without a promotion, how much longer they paused.',
+    ),
+  ),
   acknowledgedWrites: maybe(count('Writes acknowledged to clients.')),
   writesAtRisk: maybe(count('Of these, by the old primary before the new one took its first.')),
   writesInFlight: maybe(count('Asked of the old primary as long, and left without an answer.')),
@@ -59,12 +67,29 @@ export function judgeDrill(record: DrillRecord): Required<DrillVerdict> {
     clientRtoSeconds: ledger?.clientRtoSeconds,
     // Where nobody took over, writes were out for as long as clients waited longest.
     writeOutageSeconds: rtoSeconds === undefined ? ledger?.longestPauseSeconds : ledger?.writeOutageSeconds,
+    ...uriFigures(record),
     acknowledgedWrites: ledger?.acknowledgedWrites,
     writesAtRisk: ledger?.writesAtRisk,
     writesInFlight: ledger?.writesInFlight,
     lostWrites: ledger && lostOf(ledger),
     unknownWrites: ledger?.unknownWrites,
     dualPrimarySeconds: ledger?.dualPrimarySeconds,
+  };
+}
+
+/** What the application's own way took, and what it took more than the straight one: of RTO, or of the pause without a promotion. */
+function uriFigures({ clients, promotion }: DrillRecord) {
+  const ledger = clients?.ledger;
+  const byUri = ledger?.byUri;
+  const isPromoted = promotion !== undefined;
+  const [own, direct] = isPromoted
+    ? [byUri?.clientRtoSeconds, ledger?.clientRtoSeconds]
+    : [byUri?.longestPauseSeconds, ledger?.longestPauseSeconds];
+  return {
+    uriRtoSeconds: byUri?.clientRtoSeconds,
+    uriOutageSeconds: isPromoted ? byUri?.writeOutageSeconds : byUri?.longestPauseSeconds,
+    uriAddsSeconds:
+      own === undefined || direct === undefined ? undefined : Math.round((own - direct) * 1000) / 1000,
   };
 }
 
@@ -299,10 +324,13 @@ function praise(record: DrillRecord, target: string): string {
 /** What the clients saw of a drill that went well. */
 function kept({ clients, promotion }: DrillRecord): string {
   if (clients === undefined) return '; no clients were watched, so nothing is told of their writes';
-  const { clientRtoSeconds, longestPauseSeconds } = clients.ledger;
+  const { byUri, ...straight } = clients.ledger;
+  const figure = ({ clientRtoSeconds, longestPauseSeconds }: typeof straight | NonNullable<typeof byUri>) =>
+    (promotion === undefined ? longestPauseSeconds : clientRtoSeconds)?.toFixed(3);
+  const byOwnWay = byUri === undefined ? '' : ` (${figure(byUri)} s by client-uri)`;
   const again =
     promotion === undefined
-      ? `clients waited ${longestPauseSeconds?.toFixed(3)} s at most`
-      : `clients wrote again after ${clientRtoSeconds?.toFixed(3)} s`;
+      ? `clients waited ${figure(straight)} s at most${byOwnWay}`
+      : `clients wrote again after ${figure(straight)} s${byOwnWay}`;
   return `, ${again}, and ${noneLost(clients)}`;
 }

@@ -1,6 +1,6 @@
 import { type Moment, toSeconds } from '../../clock/clock.ts';
 import type { Roles } from '../record.ts';
-import type { HistoryEvent, WriteHistory } from '../write-history.ts';
+import { type HistoryEvent, isWitness, type WriteHistory } from '../write-history.ts';
 import { type Break, breaksOf, wasBroken } from './ways.ts';
 
 /**
@@ -80,7 +80,7 @@ function endOf(events: readonly HistoryEvent[]): Moment {
   const wasEnded = events.some(({ kind }) => kind === 'ending');
   const witnessing = new Set(
     events.flatMap((event) =>
-      event.kind === 'connected' && event.actor !== 'application' ? [event.connection] : [],
+      event.kind === 'connected' && isWitness(event.actor) ? [event.connection] : [],
     ),
   );
   return events.reduce((last, event) => {

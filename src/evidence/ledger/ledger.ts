@@ -11,9 +11,10 @@ import {
   rowsWithout,
 } from '../rows.ts';
 import { type WriteAttempt, writeAttemptsOf } from '../write-attempts.ts';
-import type { WriteHistory } from '../write-history.ts';
+import { isWitness, type WriteHistory } from '../write-history.ts';
 import { writesAtRisk } from './at-risk.ts';
 import { blindSpots } from './blind-spots.ts';
+import { attributed, uriTimes } from './by-uri.ts';
 import { timesOf } from './times.ts';
 import { blindBreaks, breaksOf } from './ways.ts';
 
@@ -31,7 +32,7 @@ export function judgeLedger(
   roles: Roles,
 ): Required<LedgerVerdict> {
   const { byKey, contradictions } = writeAttemptsOf(history);
-  const attempts = [...byKey.values()];
+  const attempts = attributed([...byKey.values()], roles);
   const clients = attempts.filter(({ actor }) => actor !== 'local-witness');
   const acknowledged = clients.filter(({ outcome }) => outcome === 'acknowledged');
   const unknown = clients.filter(({ outcome }) => outcome === 'unknown');
@@ -61,6 +62,7 @@ export function judgeLedger(
     unverifiedWrites: unverified.length,
     ...times.told,
     ...unseen,
+    byUri: uriTimes(history, attempts, roles),
     lateBySeconds: longestStall(history),
     inconclusive: [
       ...failures(history),
@@ -133,7 +135,7 @@ function missingEvidence(
   const missing: string[] = [];
   if (!acknowledgedBefore(({ actor }) => actor === 'application'))
     missing.push(`no write of the application was acknowledged by ${oldPrimary} before the fault`);
-  if (newPrimary !== undefined && !acknowledgedBefore(({ actor }) => actor !== 'application'))
+  if (newPrimary !== undefined && !acknowledgedBefore(({ actor }) => isWitness(actor)))
     missing.push(`no witness wrote on ${oldPrimary} before the fault, so nothing tells of a second primary`);
   if (last === undefined)
     missing.push(`the rows on ${newPrimary ?? oldPrimary} were not read after the fault`);

@@ -1,9 +1,9 @@
 import { type Moment, toSeconds } from '../../clock/clock.ts';
 import type { Roles, Times } from '../record.ts';
 import type { WriteAttempt } from '../write-attempts.ts';
-import type { WriteHistory } from '../write-history.ts';
+import { type Actor, isWitness, type WriteHistory } from '../write-history.ts';
 
-interface Ended extends WriteAttempt {
+export interface Ended extends WriteAttempt {
   endedAt: Moment;
 }
 
@@ -20,61 +20,65 @@ export function timesOf(
     )
     .sort((one, other) => one.endedAt - other.endedAt);
   const application = acknowledged.filter(({ actor }) => actor === 'application');
-  const first = application.find(({ node, endedAt }) => node === newPrimary && endedAt >= faultAt);
+  const isFirst = ({ node, endedAt }: Ended) => node === newPrimary && endedAt >= faultAt;
+  const first = application.find(isFirst);
+  // By whichever way it came, what the old primary took before it was at risk, and what it took after it was one too many.
+  const taken = acknowledged.find((each) => !isWitness(each.actor) && isFirst(each));
   const before = first && application.findLast(({ endedAt }) => endedAt < first.endedAt);
 
   // Once it is promoted again, the old primary takes writes by right, on a timeline of its own.
   const onOldTimeline = acknowledged.filter(
-    ({ node, timeline = 0 }) => node === oldPrimary && timeline <= (first?.timeline ?? timeline),
+    ({ node, timeline = 0 }) => node === oldPrimary && timeline <= (taken?.timeline ?? timeline),
   );
-  const late = onOldTimeline.filter(({ invokedAt }) => first !== undefined && invokedAt > first.endedAt);
-  const witnessed = onOldTimeline.some(({ actor, endedAt }) => actor !== 'application' && endedAt < faultAt);
+  const late = onOldTimeline.filter(({ invokedAt }) => taken !== undefined && invokedAt > taken.endedAt);
+  const witnessed = onOldTimeline.some(({ actor, endedAt }) => isWitness(actor) && endedAt < faultAt);
   const since = (moment: Moment | undefined) =>
     moment === undefined ? undefined : toSeconds(moment - faultAt);
   const ofClients = (attempt: WriteAttempt) => attempt.actor !== 'local-witness';
   const lasting = (writes: readonly Ended[]) =>
-    first && (witnessed || late.length > 0)
-      ? toSeconds((writes.at(-1)?.endedAt ?? first.endedAt) - first.endedAt)
+    taken && (witnessed || late.length > 0)
+      ? toSeconds((writes.at(-1)?.endedAt ?? taken.endedAt) - taken.endedAt)
       : undefined;
 
   const told: Times = {
     clientRtoSeconds: since(first?.endedAt),
     writeOutageSeconds: first && before ? toSeconds(first.endedAt - before.endedAt) : undefined,
-    longestPauseSeconds: longestPause(history, application, faultAt),
+    longestPauseSeconds: longestPause(history, application, { faultAt, actor: 'application' }),
     dualPrimarySeconds: lasting(late),
     overlapSeconds: lasting(late.filter(ofClients)),
     lastAcknowledgedSeconds: since(onOldTimeline.findLast(ofClients)?.endedAt),
     lastTakenSeconds: since(onOldTimeline.at(-1)?.endedAt),
     ...firstRefusal(history, oldPrimary, onOldTimeline.at(-1)?.endedAt ?? faultAt, since),
     ...staleReads(history, acknowledged, oldPrimary, since),
-    refusals: refusals(history, faultAt),
+    refusals: refusals(history, { faultAt, actor: 'application' }),
   };
-  return { told, newTook: first?.endedAt, late };
+  return { told, newTook: taken?.endedAt, late };
 }
 
-function longestPause(
+/** Of one kind of clients, from the last of their acknowledged writes before the fault on; `application` is in order of their ends. */
+export function longestPause(
   history: WriteHistory,
   application: readonly Ended[],
-  faultAt: Moment,
+  { faultAt, actor }: { faultAt: Moment; actor: Actor },
 ): number | undefined {
   const firstAfter = application.findIndex(({ endedAt }) => endedAt >= faultAt);
   const begin = firstAfter < 0 ? application.length - 1 : firstAfter - 1;
   if (begin < 0) return undefined;
   const moments = application.slice(begin).map(({ endedAt }) => endedAt);
-  const tried = lastTry(history);
+  const tried = lastTry(history, actor);
   const pauses = moments.map((moment, index) => (moments[index + 1] ?? Math.max(moment, tried)) - moment);
   return toSeconds(latest(pauses));
 }
 
-/** When the application last sent a write or was last refused. */
-function lastTry({ events }: WriteHistory): Moment {
+/** When they last sent a write or were last refused. */
+function lastTry({ events }: WriteHistory, actor: Actor): Moment {
   const connections = new Set(
     events.flatMap((event) =>
-      event.kind === 'connected' && event.actor === 'application' ? [event.connection] : [],
+      event.kind === 'connected' && event.actor === actor ? [event.connection] : [],
     ),
   );
   const moments = events.map((event) => {
-    if (event.kind === 'refused') return event.actor === 'application' ? event.at : 0;
+    if (event.kind === 'refused') return event.actor === actor ? event.at : 0;
     return event.kind === 'invoked' && connections.has(event.connection) ? event.at : 0;
   });
   return latest(moments);
@@ -123,10 +127,14 @@ function staleReads(
   };
 }
 
-function refusals({ events }: WriteHistory, faultAt: Moment): Times['refusals'] {
+/** What each node, or host of the connection string, last said to clients of a kind since the fault. */
+export function refusals(
+  { events }: WriteHistory,
+  { faultAt, actor }: { faultAt: Moment; actor: Actor },
+): Times['refusals'] {
   const last = new Map<string, { at: Moment; why: string }>();
   for (const event of events) {
-    if (event.kind !== 'refused' || event.actor !== 'application' || event.at < faultAt) continue;
+    if (event.kind !== 'refused' || event.actor !== actor || event.at < faultAt) continue;
     const known = last.get(event.node);
     // Two at the same moment: by their words, so that the order of events does not matter.
     if (!known || event.at > known.at || (event.at === known.at && event.why > known.why))

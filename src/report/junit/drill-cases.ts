@@ -1,6 +1,6 @@
 import type { JudgedDrill } from '../../campaign/campaign-record.ts';
 import type { ClientsRecord, DrillRecord } from '../../drill/record.ts';
-import { isDualUnmet, lateForClients } from '../../drill/verdict/clients-verdict.ts';
+import { isDualUnmet, lateByUri, lateForClients } from '../../drill/verdict/clients-verdict.ts';
 import { heldTooLong, signIn } from '../../drill/verdict/failover.ts';
 import { noneLost, tooFewAtRisk } from '../../drill/verdict/loss.ts';
 import {
@@ -40,6 +40,11 @@ export function drillCases({ record, verdict }: JudgedDrill): DrillCase[] {
       clientRtoSeconds ?? clients?.ledger.longestPauseSeconds,
       ofFault(clientWrites(record)),
     ),
+    timed(
+      'writes by client-uri',
+      verdict.uriRtoSeconds ?? clients?.ledger.byUri?.longestPauseSeconds,
+      ofFault(writesByUri(record)),
+    ),
     { name: 'no acknowledged write was lost', result: ofFault(ifWhole(record, lostNothing)) },
     { name: 'no row that nobody can have written', result: ifWhole(record, noPhantom) },
     {
@@ -54,6 +59,7 @@ export function drillCases({ record, verdict }: JudgedDrill): DrillCase[] {
 const names = {
   promotion: 'a standby is promoted within the target, or none where none is due',
   'client writes': 'clients write again within the target',
+  'writes by client-uri': 'clients by client-uri write again within the target',
   rejoin: 'every node is healthy again',
 };
 
@@ -174,7 +180,26 @@ function clientWrites(record: DrillRecord): Result {
   });
 }
 
-const refusals = (ledger: ClientsRecord['ledger']) =>
+function writesByUri(record: DrillRecord): Result {
+  return withClients(record, ({ ledger: { byUri } }) => {
+    if (byUri === undefined) return skipped('no client-uri was given');
+    const late = lateByUri(record);
+    const wrong = late.find(([kind]) => kind === 'missed') ?? late[0];
+    if (wrong !== undefined) {
+      const [kind, message] = wrong;
+      return kind === 'missed' ? failed(message, `${message}\n${refusals(byUri)}`.trim()) : error(message);
+    }
+    if (record.promotion === undefined && record.expected === 'failover')
+      return skipped('nobody was promoted');
+    const what =
+      record.promotion === undefined
+        ? `the longest pause was ${shownSeconds(byUri.longestPauseSeconds)}`
+        : `from the fault to the first write it took ${shownSeconds(byUri.clientRtoSeconds)}`;
+    return passed(`${what}; the target is ${record.rtoTargetSeconds} s`);
+  });
+}
+
+const refusals = (ledger: Pick<ClientsRecord['ledger'], 'refusals'>) =>
   ledger.refusals.map(({ node, why }) => `${node}: ${why}`).join('\n');
 
 function lostNothing(clients: ClientsRecord): Result {

@@ -78,7 +78,20 @@ function rowsOf({ clients, primary }: DrillRecord): Row[] {
       inset: 3,
     }),
   );
-  return [...acknowledged, ...others.filter(({ at }) => at.length > 0)];
+  return [...acknowledged, ...others.filter(({ at }) => at.length > 0), ...uriRowsOf(clients)];
+}
+
+/** Of those who went by the application's own connection string: what was acknowledged, and what was not. */
+function uriRowsOf(clients: DrillRecord['clients']): Row[] {
+  const activity = clients?.ledger.byUri?.activity;
+  if (activity === undefined) return [];
+  const { acknowledged, unknown, failed } = activity;
+  const rows: Row[] = [
+    { name: 'by client-uri', ink: 'successor', at: acknowledged, thickness: 1, inset: 0 },
+    { name: 'and unanswered', ink: 'doubt', at: unknown, thickness: 2, inset: 3 },
+    { name: 'and not committed', ink: 'bad', at: failed, thickness: 2, inset: 3 },
+  ];
+  return rows.filter(({ at }) => at.length > 0);
 }
 
 /** Names at the left of the rows, for the room that they take. */

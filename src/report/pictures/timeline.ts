@@ -63,6 +63,7 @@ function rangeOf(record: DrillRecord, verdict: DrillVerdict): TimeRange {
     record.handedBack?.seconds ?? 0,
     verdict.rtoSeconds ?? 0,
     verdict.clientRtoSeconds ?? 0,
+    verdict.uriRtoSeconds ?? 0,
     stayedQuiet(record) ? record.watchSeconds : 0,
     ...record.announcements.map(({ seconds }) => seconds),
     ...(record.clients?.activity ?? []).map(({ acknowledged }) => acknowledged.at(-1) ?? 0),
@@ -108,6 +109,13 @@ function figureFlags(record: DrillRecord, verdict: DrillVerdict, x: Scale, { end
       label: `client RTO ${clientRtoSeconds.toFixed(3)} s`,
       ink: 'successor',
       pole: 'solid',
+    });
+  if (verdict.uriRtoSeconds !== undefined)
+    flags.push({
+      x: x(verdict.uriRtoSeconds),
+      label: `by client-uri ${verdict.uriRtoSeconds.toFixed(3)} s`,
+      ink: 'successor',
+      pole: 'dashed',
     });
   const both = bothOf(record, verdict);
   if (both !== undefined) flags.push({ x: x(both.to), label: both.label, ink: both.ink, pole: 'solid' });

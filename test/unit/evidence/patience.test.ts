@@ -86,6 +86,8 @@ it('so does what prepares the table', async () => {
         if (deadlines.length === 1) stall();
         throw new EnvironmentError(`try ${deadlines.length}`);
       },
+      socketToAddress: () => Promise.reject(new Error('nobody asks for one')),
+      addressesOf: () => Promise.resolve([]),
       watch() {},
       close() {},
     },

@@ -13,6 +13,7 @@ import {
   campaignMarkdown,
   campaignPicture,
 } from '../../../src/report/campaign-report.ts';
+import { drillTimeline } from '../../../src/report/pictures/timeline.ts';
 import {
   builtInFormation,
   campaignOf,
@@ -206,10 +207,36 @@ describe("a campaign's JUnit", () => {
     expect(bad(all)).toEqual([]);
     const [first, second] = all.testsuite;
     expect(first?.testcase.map(({ name }) => name)).toEqual(second?.testcase.map(({ name }) => name));
-    expect(first?.skipped).toBe('0');
+    // Nobody went by a connection string of the application's own.
+    expect(first?.skipped).toBe('1');
     expect(JSON.stringify(caseOf(second, 'clients write again within the target'))).toContain(
       'the longest pause was 0.050 s; the target is 60 s',
     );
+  });
+
+  it("has what clients saw by the application's own connection string", () => {
+    const byUri = {
+      ...{ clientRtoSeconds: 26.1, writeOutageSeconds: 26.2, longestPauseSeconds: 26.2 },
+      ...{ acknowledgedWrites: 100, failedWrites: 0, unknownWrites: 3 },
+      refusals: [{ node: 'pooler:6432', why: 'no server', seconds: 20 }],
+      activity: { acknowledged: [26.1], unknown: [], failed: [] },
+    };
+    const drillOf = (rtoTargetSeconds: number) => {
+      const clients = clientsRecord({ lastBefore: -0.1, firstAfter: 9.9, until: 30 }, { byUri });
+      return judgedDrill(watchedDrill({ clients, rtoTargetSeconds }));
+    };
+    const name = 'clients by client-uri write again within the target';
+    const [held] = suitesOf(campaignOf([drillOf(60)]), passes).testsuite;
+    expect(held?.skipped).toBe('0');
+    const missed = suitesOf(campaignOf([drillOf(20)]), misses);
+    expect(bad(missed)).toEqual([name]);
+    expect(caseOf(missed.testsuite[0], name)?.failure?.message).toMatch(
+      /could write on .* after 26\.100 s; the target is 20 s: pooler:6432 said "no server"/,
+    );
+    const { verdict, record } = drillOf(60);
+    expect(verdict).toMatchObject({ outcome: 'pass', uriRtoSeconds: 26.1, uriAddsSeconds: 16.2 });
+    expect(verdict.message).toContain('(26.100 s by client-uri)');
+    expect(drillTimeline(record, verdict)).toContain('by client-uri 26.100 s');
   });
 
   it('fails what was missed, and tells by how much', () => {
@@ -271,7 +298,7 @@ describe("a campaign's JUnit", () => {
       campaignOf([judgedDrill(passingDrill({ clientsMissing: 'no way in' }))]),
       passes,
     ).testsuite;
-    expect(suite?.skipped).toBe('5');
+    expect(suite?.skipped).toBe('6');
     expect(caseOf(suite, 'no acknowledged write was lost')?.skipped?.message).toBe(
       'no clients were watched to the end: no way in',
     );

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
+import { parseClientUri } from '../../../src/application/client-uri.ts';
 import { checkCatalogue } from '../../../src/check/catalogue/catalogue.ts';
 import type { ObservedLogin } from '../../../src/check/observation.ts';
 import { type JudgeOptions, judge } from '../../../src/check/verdict.ts';
@@ -51,7 +52,9 @@ describe("a check's report", () => {
 
   it('passes nothing that it was given nothing to judge by', () => {
     const observation = healthyObservation();
-    const given = { rtoTargetSeconds: 60, clientUri: 'postgres://', withoutFile: true };
+    const read = parseClientUri('postgres://a/veza');
+    const clientUri = 'uri' in read ? read.uri : undefined;
+    const given = { rtoTargetSeconds: 60, clientUri, withoutFile: true };
     observation.logins = { 'pgaf-primary': { ok: true, value: {} as ObservedLogin } };
     const unaskedOf = (asked: JudgeOptions) =>
       judge(observation, formation, asked).findings.flatMap(({ check, unasked }) =>

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import {
   choice,
+  connectionString,
   forgetSecrets,
   type InputSpec,
   inputSecrets,
@@ -11,7 +12,6 @@ import {
   readInputs,
   secondsInput,
   secretOrMap,
-  secretUri,
   textInput,
 } from '../../../src/runner/inputs.ts';
 import { errorsOf, expectSentences } from '../refusal.ts';
@@ -250,13 +250,13 @@ describe('a connection string', () => {
     ['postgres://veza@a,b:5432/veza?x=y', ['postgres://veza@a,b:5432/veza?x=y']],
     ['', []],
   ])('%j is masked whole, and so is its password', (given, secrets) => {
-    expect(secretUri.secrets?.(given)).toEqual(secrets);
+    expect(connectionString.secrets?.(given)).toEqual(secrets);
   });
 });
 
 /** Whether a text can be shown without anything of a secret: each of its pieces is masked. */
 const maskedPieces = (given: string) => {
-  const masks = inputSecrets({ uri: secretUri }, { INPUT_URI: given });
+  const masks = inputSecrets({ uri: connectionString }, { INPUT_URI: given });
   return (piece: string) =>
     masks.some((mask) => mask !== given.trim() && mask.includes(piece) && mask.length < given.length);
 };

@@ -21,7 +21,7 @@ beforeEach(() => {
 
 const secrets = {
   'app-password': `S3cret|*_"<&'%/@tail`,
-  'client-uri': 'postgres://veza:hunter2S3cret@tailS3cret@a,b/veza',
+  'client-uri': 'postgres://veza:hunter2S3cret%40tailS3cret@a,b/veza',
   'user-passwords': 'reporter: S3cretOfReporter\nauditor: "S3cret \\"quoted\\""\n',
 };
 
@@ -29,9 +29,9 @@ const secrets = {
 function run(work: string, env: Record<string, string> = {}) {
   const script = `
     const { runInOrder } = await import(${JSON.stringify(compiled.url('runner/run-action'))});
-    const { password, secretUri, secretOrMap, secondsInput } = await import(${JSON.stringify(compiled.url('runner/inputs'))});
+    const { connectionString, password, secretOrMap, secondsInput } = await import(${JSON.stringify(compiled.url('runner/inputs'))});
     const { InputError } = await import(${JSON.stringify(compiled.url('contract/errors'))});
-    const inputs = { 'app-password': password, 'client-uri': secretUri, 'user-passwords': secretOrMap };
+    const inputs = { 'app-password': password, 'client-uri': connectionString, 'user-passwords': secretOrMap };
     const second = { 'rto-target-seconds': secondsInput(1, 100) };
     const told = (text) => ({
       outcome: 'pass', message: text, outputs: { told: text }, summary: '### ' + text,
@@ -42,7 +42,7 @@ function run(work: string, env: Record<string, string> = {}) {
     });
     const one = { name: 'one', inputs, outputs: ['told', 'junit'], async run(given, { log }) {
       console.log('one is at work');
-      const text = Object.values(given).join(' ') + ' S3cretOfReporter and S3cret "quoted"';
+      const text = Object.values(given).map((each) => each.password ?? each).join(' ') + ' S3cretOfReporter and S3cret "quoted"';
       ${work}
     } };
     const two = { name: 'two', inputs: second, outputs: [], async run() { return told('nothing'); } };
