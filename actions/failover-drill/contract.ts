@@ -49,7 +49,7 @@ export const inputs = {
   'tls-ca': textInput,
   'require-client-evidence': trueOrFalseInput,
   'accept-published-table': trueOrFalseInput,
-  'client-sessions': wholeNumberInput(1, 64),
+  'client-sessions': wholeNumberInput(1, 200),
   'client-writes-per-second': numberInput(0.1, 200),
   'least-writes-at-risk': wholeNumberInput(0, 100_000),
   rounds: optional(wholeNumberInput(1, 1000)),

@@ -6,8 +6,7 @@ import { readText } from '../disk/file.ts';
 import type { DrillRecord } from '../drill/record.ts';
 import { judgeDrill } from '../drill/verdict/verdict.ts';
 import { readJournal } from '../evidence/journal.ts';
-import { activityOf } from '../evidence/ledger/activity.ts';
-import { judgeLedger } from '../evidence/ledger/ledger.ts';
+import { judged } from '../evidence/ledger/ledger.ts';
 import type { CampaignRecord, JudgedDrill, Proof } from './campaign-record.ts';
 import { conditionsOf } from './fingerprint.ts';
 import { entryWith } from './history-entry.ts';
@@ -143,7 +142,7 @@ function readReport(path: string): Replayed {
 /** More than any drill has: what is beyond would keep us busy for ever. */
 const greatest = {
   number: 1e10,
-  rows: 1e7,
+  rows: 1e8,
   drills: 100_000,
   announcements: 20_000,
   nodes: 1000,
@@ -214,7 +213,7 @@ function withLedger(record: DrillRecord, folder: string, log: Log): DrillRecord 
       `the journal ${clients.journal} is not what its drill wrote (its SHA-256 is ${digest}, and the report says ${clients.journalDigest}): it was cut off or changed; copy it anew, or take it away to have the ledger as it was judged then`,
     );
   const { scene, reads } = clients;
-  const ledger = judgeLedger(history, reads, scene);
+  const { ledger, activity, throughput } = judged(history, reads, scene);
   // Its last line tells of the longest stall. What a drill could not write to its end says so in the ledger.
   if (
     ledger.lateBySeconds === undefined &&
@@ -228,7 +227,7 @@ function withLedger(record: DrillRecord, folder: string, log: Log): DrillRecord 
   const inconclusive = [...new Set([...clients.ledger.inconclusive, ...ledger.inconclusive])];
   return {
     ...record,
-    clients: { ...clients, ledger: { ...ledger, inconclusive }, activity: activityOf(history, scene) },
+    clients: { ...clients, ledger: { ...ledger, inconclusive }, activity, throughput },
   };
 }
 

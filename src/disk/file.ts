@@ -89,7 +89,36 @@ export function readLines(path: string, maxBytes: number, take: (line: string) =
 }
 
 /**
- * The same of a pipe, such as a shell's `<(…)`, which is waited for that long.
+ * The lines of a file from a byte on, one after the other, of which one that no line break ends is none.
+ * @param until no byte beyond is read
+ * @throws FileError
+ */
+export function* linesFrom(path: string, from = 0, until = Number.POSITIVE_INFINITY): Generator<string> {
+  const { file } = opened(path, constants.O_RDONLY);
+  try {
+    const part = Buffer.alloc(mebibyte / 4);
+    let begun: Buffer[] = [];
+    for (let at = from; at < until; ) {
+      const length = readSync(file, part, 0, Math.min(part.length, until - at), at);
+      if (length === 0) return;
+      at += length;
+      const read = part.subarray(0, length);
+      let begin = 0;
+      for (let to = read.indexOf(lineBreak); to >= 0; to = read.indexOf(lineBreak, begin)) {
+        const line = read.subarray(begin, to);
+        yield (begun.length === 0 ? line : Buffer.concat([...begun, line])).toString('utf8');
+        begun = [];
+        begin = to + 1;
+      }
+      if (begin < length) begun.push(Buffer.from(read.subarray(begin)));
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * As `readText` of a pipe, such as a shell's `<(…)`, which is waited for that long.
  * @throws FileError
  */
 export function readTextOrPipe(path: string, maxBytes: number, deadlineMs: number): string {

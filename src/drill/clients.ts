@@ -7,15 +7,14 @@ import { sleep } from '../clock/deadline.ts';
 import { DeadlineError, EnvironmentError, messageOf } from '../contract/errors.ts';
 import type { Log } from '../contract/log.ts';
 import { Evidence } from '../evidence/evidence.ts';
-import { activityOf } from '../evidence/ledger/activity.ts';
-import { judgeLedger } from '../evidence/ledger/ledger.ts';
-import { burstOf } from '../evidence/ledger/pace.ts';
-import type { LedgerRead, Roles } from '../evidence/record.ts';
+import { judgedInTurns } from '../evidence/ledger/ledger.ts';
+import type { LedgerRead, Roles, Throughput } from '../evidence/record.ts';
 import type { Burst } from '../evidence/workload.ts';
 import type { Scene } from '../faults/fault.ts';
 import type { Member } from '../formation/formation.ts';
 import type { ContainerRelay } from '../incus/relay/container-relay.ts';
 import type { ClientsRecord, DrillRecord } from './record.ts';
+import { shortfall } from './shortfall.ts';
 import { askWithoutPower } from './without-power.ts';
 
 /** How the application's clients are watched. */
@@ -302,20 +301,20 @@ export class WatchedClients {
       );
     const history = await this.evidence.stop();
     await this.read(primary, signal);
+    const judged = await judgedInTurns(history, this.reads, roles, signal);
+    this.tellShortfall(judged.throughput, roles.oldPrimary);
     const { via, addedMs } = this.evidence.route;
     return {
       via,
       addedMs,
       ...this.about,
-      burst: burstOf(history, roles.faultAt),
       journalDigest: this.evidence.journal.digest,
       scene: roles,
       reads: this.reads,
-      ledger: judgeLedger(history, this.reads, roles),
       writeAtEnd,
       writeAtEndByUri,
       unread: this.unread,
-      activity: activityOf(history, roles),
+      ...judged,
     };
   }
 
@@ -330,6 +329,13 @@ export class WatchedClients {
         ['clients: they do not write by client-uri', ...this.evidence.lastWords(since)].join('; '),
       );
     return isBack;
+  }
+
+  /** What the primary could not follow, clients did not ask of it. */
+  private tellShortfall(throughput: Throughput, primary: string): void {
+    const { sessions, writesPerSecond } = this.about;
+    const told = shortfall({ sessions, writesPerSecond, throughput }, primary);
+    if (told !== undefined) this.log.warn(`clients: ${told}`);
   }
 
   private async read(node: string, signal: AbortSignal): Promise<void> {

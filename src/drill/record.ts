@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { vias } from '../application/route.ts';
 import { verdict } from '../check/verdict.ts';
 import { count, list, maybe, number, seconds, text } from '../contract/shape.ts';
-import { activity, burst, ledger, ledgerRead, roles } from '../evidence/record.ts';
+import { activity, burst, ledger, ledgerRead, roles, throughput } from '../evidence/record.ts';
 import { faultNames } from '../faults/catalogue.ts';
 import { expectations, memberRoles } from '../faults/fault.ts';
 
@@ -44,6 +44,8 @@ const clients = v.object({
   writesPerSecond: number('Of each session, at most.'),
   /** When they wrote faster than that, until the writes at risk were there; undefined where they never did. */
   burst: maybe(burst),
+  /** Undefined in what earlier releases recorded. */
+  throughput: maybe(v.pipe(throughput, v.description('What servers took of the writes that were offered.'))),
   /** Undefined where it asked for none, as before they were counted. */
   leastWritesAtRisk: maybe(count('How many writes at risk the drill asked for.')),
   journal: text("The journal's file, in the report's folder."),

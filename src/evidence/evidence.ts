@@ -1,4 +1,5 @@
-import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { dirname } from 'node:path';
+import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import type { ApplicationAccess } from '../application/access.ts';
 import { openRoute, type Route, type Via } from '../application/route.ts';
 import type { UriAccess } from '../application/uri-access.ts';
@@ -13,9 +14,9 @@ import { ContainerRelay } from '../incus/relay/container-relay.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
 import { type Session, sqlStateOf } from '../postgres/session.ts';
 import { Journal } from './journal.ts';
-import { lastAnswers } from './last-answers.ts';
 import { type Lookout, noteBreaks, secondLookout } from './lookouts.ts';
 import type { LedgerRead } from './record.ts';
+import { requireJournalRoom } from './room.ts';
 import { drillTable } from './table/drill-table.ts';
 import { tellHolders } from './table/lock-holders.ts';
 import { verifyTable } from './table/own-table.ts';
@@ -63,6 +64,8 @@ export interface EvidenceOptions {
 
 /** Shorter ones are no more than a busy machine. */
 const toldStallMs = 500;
+/** Clients had a write acknowledged so shortly before the fault: it tells the timeline of then. */
+const timelineMs = 2000;
 
 const defaults = {
   via: 'auto',
@@ -100,6 +103,7 @@ export class Evidence {
   readonly uriClients: UriClients | undefined;
   private readonly witnesses: Witness[];
   private readonly stalls: IntervalHistogram;
+  private readonly loopBefore: ReturnType<typeof performance.eventLoopUtilization>;
   private readonly stallWatch: StallWatch;
   private stopped: Promise<WriteHistory> | undefined;
 
@@ -116,6 +120,7 @@ export class Evidence {
     this.witnesses = witnesses;
     this.stalls = monitorEventLoopDelay({ resolution: 20 });
     this.stalls.enable();
+    this.loopBefore = performance.eventLoopUtilization();
     this.stallWatch = new StallWatch(toldStallMs, (from, at) => journal.record({ kind: 'slept', from, at }));
   }
 
@@ -130,6 +135,7 @@ export class Evidence {
     const { nodes } = access;
     const { port } = formation.postgres;
     const on = memberNamed(access, options.primary);
+    requireJournalRoom(dirname(options.journalPath), options.sessions * options.writesPerSecond);
     // It comes to life while the application's way is opened.
     const localWay = new ContainerRelay(incus, on.name, 'root');
     const route = await openRoute({ incus, vantage, nodes, port, via, log, signal }).catch(
@@ -203,18 +209,21 @@ export class Evidence {
     node: string | undefined,
     options: { deadlineMs: number; signal?: AbortSignal | undefined },
   ): Promise<Moment> {
-    const writers = new Map<string, string>();
-    const sent = new Set<string>();
+    const { sightings } = this.journal;
+    /** Of each connection, the first write that was sent since. */
+    const sent = new Map<string, number>();
     return await this.journal.until(
       `a write acknowledged to the application${node === undefined ? '' : ` by ${node}`}`,
-      options,
+      { ...options, since },
       (event) => {
-        if (event.kind === 'connected' && event.actor === 'application')
-          writers.set(event.connection, event.node);
-        if (event.kind === 'invoked' && event.at >= since) sent.add(`${event.connection} ${event.seq}`);
-        if (event.kind !== 'acknowledged' || !sent.has(`${event.connection} ${event.seq}`)) return undefined;
-        const writer = writers.get(event.connection);
-        return writer !== undefined && (node === undefined || writer === node) ? event.at : undefined;
+        if (event.kind === 'invoked' && event.at >= since && !sent.has(event.connection))
+          sent.set(event.connection, event.seq);
+        if (event.kind !== 'acknowledged') return undefined;
+        if (event.seq < (sent.get(event.connection) ?? Number.POSITIVE_INFINITY)) return undefined;
+        const writer = sightings.opener(event.connection);
+        return writer?.actor === 'application' && (node === undefined || writer.node === node)
+          ? event.at
+          : undefined;
       },
     );
   }
@@ -229,18 +238,25 @@ export class Evidence {
     promoted: boolean,
     options: { deadlineMs: number; signal?: AbortSignal | undefined },
   ): Promise<Moment> {
-    const clients = new Set<string>();
-    const sent = new Set<string>();
+    const { sightings } = this.journal;
+    /** Of each connection, the first write that was sent since. */
+    const sent = new Map<string, number>();
     let oldTimeline = 0;
-    return await this.journal.until('a write acknowledged by client-uri', options, (event) => {
-      if (event.kind === 'connected' && event.actor === 'uri-client') clients.add(event.connection);
-      if (event.kind === 'invoked' && event.at >= since && clients.has(event.connection))
-        sent.add(`${event.connection} ${event.seq}`);
-      if (event.kind !== 'acknowledged') return undefined;
-      if (event.at < since) oldTimeline = Math.max(oldTimeline, event.timeline);
-      const isLater = !promoted || event.timeline > oldTimeline;
-      return isLater && sent.has(`${event.connection} ${event.seq}`) ? event.at : undefined;
-    });
+    const from = promoted ? since - timelineMs : since;
+    return await this.journal.until(
+      'a write acknowledged by client-uri',
+      { ...options, since: from },
+      (event) => {
+        if (event.kind === 'invoked' && event.at >= since && !sent.has(event.connection))
+          sent.set(event.connection, event.seq);
+        if (event.kind !== 'acknowledged') return undefined;
+        if (event.at < since) oldTimeline = Math.max(oldTimeline, event.timeline);
+        const isLater = !promoted || event.timeline > oldTimeline;
+        const isSince = event.seq >= (sent.get(event.connection) ?? Number.POSITIVE_INFINITY);
+        const isByUri = sightings.opener(event.connection)?.actor === 'uri-client';
+        return isLater && isSince && isByUri ? event.at : undefined;
+      },
+    );
   }
 
   /**
@@ -253,7 +269,7 @@ export class Evidence {
     node: string,
     options: { deadlineMs: number; signal?: AbortSignal | undefined },
   ): Promise<string> {
-    return await this.journal.until(`${node} to refuse the application`, options, (event) =>
+    return await this.journal.until(`${node} to refuse the application`, { ...options, since }, (event) =>
       event.kind === 'refused' &&
       event.final &&
       event.actor === 'application' &&
@@ -281,12 +297,11 @@ export class Evidence {
       actorsOfClients.map((actor) => clientName(index, actor)),
     ).flat();
     const missing = new Set<string>([...sessions, 'witness', 'local-witness']);
-    const actors = new Map<string, Actor>();
+    const { sightings } = this.journal;
     try {
       await this.journal.until('the first writes of the clients to be acknowledged', options, (event) => {
-        if (event.kind === 'connected') actors.set(event.connection, event.actor);
         if (event.kind !== 'acknowledged') return undefined;
-        const actor = actors.get(event.connection);
+        const actor = sightings.opener(event.connection)?.actor;
         const isClient = actor !== undefined && !isWitness(actor);
         missing.delete(isClient ? (event.connection.split('.')[0] ?? '') : (actor ?? ''));
         return missing.size === 0 ? true : undefined;
@@ -312,7 +327,7 @@ export class Evidence {
 
   /** What the nodes answered last, since a moment, to those who wanted to write. */
   lastWords(since: Moment): string[] {
-    return lastAnswers(this.journal.events, since);
+    return this.journal.sightings.answers.since(since);
   }
 
   /**
@@ -325,19 +340,19 @@ export class Evidence {
     node: string,
     options: { deadlineMs: number; signal?: AbortSignal | undefined },
   ): Promise<number> {
-    const clients = new Set<string>();
-    let counted = 0;
-    if (least === 0) return 0;
+    const { sightings } = this.journal;
+    const counted = () => sightings.acknowledgedBy(node);
+    if (counted() >= least) return counted();
     try {
-      return await this.journal.until(`${least} acknowledged writes`, options, (event) => {
-        if (event.kind === 'connected' && event.node === node && event.actor !== 'local-witness')
-          clients.add(event.connection);
-        if (event.kind === 'acknowledged' && clients.has(event.connection)) counted++;
-        return counted >= least ? counted : undefined;
-      });
+      // Those of the past are counted.
+      return await this.journal.until(
+        `${least} acknowledged writes`,
+        { ...options, since: Number.POSITIVE_INFINITY },
+        () => (counted() >= least ? counted() : undefined),
+      );
     } catch (error) {
       if (!(error instanceof DeadlineError) || options.signal?.aborted) throw error;
-      return counted;
+      return counted();
     }
   }
 
@@ -374,7 +389,13 @@ export class Evidence {
       ...this.witnesses.map((witness) => witness.stop()),
     ]);
     this.stalls.disable();
-    this.journal.record({ kind: 'stalled', at: now(), longestMs: this.stalls.max / 1e6 });
+    const { utilization } = performance.eventLoopUtilization(this.loopBefore);
+    this.journal.record({
+      kind: 'stalled',
+      at: now(),
+      longestMs: this.stalls.max / 1e6,
+      busyShare: Math.round(utilization * 1000) / 1000,
+    });
     this.journal.close();
     return this.journal.history();
   }

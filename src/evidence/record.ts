@@ -36,6 +36,37 @@ export const burst = v.object({
 
 export type BurstRecord = v.InferOutput<typeof burst>;
 
+const rate = v.object({
+  writesPerSecond: number('Acknowledged to the application, per second.'),
+  seconds: seconds('For how long that was looked at.'),
+});
+
+/** What became of the pace that clients were to keep, and what of it may be due to the drill itself. */
+export const throughput = v.object({
+  before: maybe(
+    v.pipe(rate, v.description('By the old primary, from the end of a faster beginning until the fault.')),
+  ),
+  after: maybe(
+    v.pipe(
+      rate,
+      v.description(
+        'By the primary after the fault, from its first of them; without a promotion from the fault on.',
+      ),
+    ),
+  ),
+  stalls: v.pipe(
+    v.object({
+      count: count('How many of half a second or more.'),
+      seconds: seconds('All of them together.'),
+      longest: seconds('The longest.'),
+    }),
+    v.description('When the process that wrote and listened did not get to run.'),
+  ),
+  busyShare: maybe(number('For which part of its time that process was at work, between 0 and 1.')),
+});
+
+export type Throughput = Required<v.InferOutput<typeof throughput>>;
+
 /** The rows of a run that stood on a node, read between two moments. */
 export const ledgerRead = v.object({
   node: v.string(),

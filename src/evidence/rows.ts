@@ -9,9 +9,54 @@ export const rowKey = v.object({ connection: v.string(), seq: v.pipe(v.number(),
 export type RowKey = v.InferOutput<typeof rowKey>;
 
 export function rangesOf(keys: Iterable<RowKey>): RowRanges {
-  const ranges: [string, RowRange][] = [];
-  for (const { connection, seq } of keys) ranges.push([connection, [seq, seq]]);
-  return orderly(ranges);
+  const rows = new RowTally();
+  for (const key of keys) rows.add(key);
+  return rows.ranges();
+}
+
+/** Rows as they come, held as ranges: those of a connection that counts its writes are one, however many. */
+export class RowTally {
+  private readonly byConnection = new Map<string, RowRange[]>();
+
+  add({ connection, seq }: RowKey): void {
+    const parts = this.byConnection.get(connection);
+    const last = parts?.at(-1);
+    if (parts === undefined || last === undefined) this.byConnection.set(connection, [[seq, seq]]);
+    else if (seq === last[1] + 1) last[1] = seq;
+    else if (seq > last[1]) parts.push([seq, seq]);
+    else insert(parts, seq);
+  }
+
+  has({ connection, seq }: RowKey): boolean {
+    const parts = this.byConnection.get(connection);
+    return parts !== undefined && partWith(parts, seq) >= 0;
+  }
+
+  ranges(): RowRanges {
+    const parts = [...this.byConnection].flatMap(([connection, own]) =>
+      own.map((part) => [connection, part] as const),
+    );
+    return orderly(parts);
+  }
+}
+
+/** Into ranges in order, which stay apart; those that it joins are joined when they are told. */
+function insert(parts: RowRange[], seq: number): void {
+  const at = partWith(parts, seq);
+  if (at < 0) parts.splice(-at - 1, 0, [seq, seq]);
+}
+
+/** Of ranges in order, the one that has it; where none has, the place of one that had, negative and less 1. */
+function partWith(parts: readonly RowRange[], seq: number): number {
+  let [first, beyond] = [0, parts.length];
+  while (first < beyond) {
+    const middle = (first + beyond) >> 1;
+    const [from = 0, to = 0] = parts[middle] ?? [];
+    if (seq < from) beyond = middle;
+    else if (seq > to) first = middle + 1;
+    else return middle;
+  }
+  return -first - 1;
 }
 
 /** The same rows in as few ranges as can be, in order; those given may overlap. */
@@ -44,24 +89,14 @@ export function* partsOf(ranges: RowRanges): Generator<[connection: string, rang
 /** @param ranges as `orderly` has them */
 export function holdsRow(ranges: RowRanges, { connection, seq }: RowKey): boolean {
   if (!Object.hasOwn(ranges, connection)) return false;
-  const parts = ranges[connection] ?? [];
-  let [first, beyond] = [0, parts.length];
-  while (first < beyond) {
-    const middle = (first + beyond) >> 1;
-    const [from = 0, to = 0] = parts[middle] ?? [];
-    if (seq < from) beyond = middle;
-    else if (seq > to) first = middle + 1;
-    else return true;
-  }
-  return false;
+  return partWith(ranges[connection] ?? [], seq) >= 0;
 }
 
 /**
- * The rows without those of the given keys.
- * @param ranges as `orderly` has them
+ * The rows without the others.
+ * @param ranges as `orderly` has them, as are the others
  */
-export function rowsWithout(ranges: RowRanges, keys: Iterable<RowKey>): RowRanges {
-  const gone = rangesOf(keys);
+export function rowsWithout(ranges: RowRanges, gone: RowRanges): RowRanges {
   const left = Object.entries(ranges).map(([connection, parts]) => {
     const holes = Object.hasOwn(gone, connection) ? (gone[connection] ?? []) : [];
     return [connection, without(parts, holes)] as const;

@@ -8,7 +8,6 @@ import { RefusedWithinError } from '../postgres/member-session.ts';
 import { sqlStateOf } from '../postgres/session.ts';
 import type { Journal } from './journal.ts';
 import { RefusalNotes } from './refusal-notes.ts';
-import type { RowKey } from './rows.ts';
 import { Writer } from './write.ts';
 import type { Actor } from './write-history.ts';
 
@@ -68,7 +67,6 @@ export class Witness {
   private readonly leaving = new AbortController();
   private readonly loop: Promise<void>;
   private opened = 0;
-  private readonly elsewhere: Elsewhere;
   private lookedAt = Number.NEGATIVE_INFINITY;
   /** A silent session that was kept while a fresh one took its place. */
   private kept: Promise<void> | undefined;
@@ -76,7 +74,6 @@ export class Witness {
   private constructor(options: WitnessOptions, first: Opened) {
     this.options = options;
     this.notes = new RefusalNotes(options.journal);
-    this.elsewhere = new Elsewhere(options.journal, options.node.name);
     onAbort(options.journal.full, () => this.stopping.abort());
     this.loop = this.keepWatch(first);
   }
@@ -132,15 +129,7 @@ export class Witness {
 
   private isSpared(): boolean {
     const { inReserve = false, journal, name, way } = this.options;
-    if (!inReserve) return false;
-    const since = now() - reserveMs;
-    const { events } = journal;
-    for (let index = events.length - 1; index >= 0; index--) {
-      const event = events[index];
-      if (event === undefined || event.at < since) return false;
-      if (event.kind === 'looked' && event.witness === name && event.way !== way) return true;
-    }
-    return false;
+    return inReserve && journal.sightings.hasLooked(name, way, now() - reserveMs);
   }
 
   private look(): void {
@@ -238,9 +227,9 @@ export class Witness {
 
   /** Reads, and writes where that is its task and the node says that it takes writes. @throws as Session.query */
   private async turn(writer: Writer): Promise<'taken' | { why: string; over: boolean }> {
-    const { does, journal, probe } = this.options;
+    const { does, journal, node, probe } = this.options;
     const { signal } = this.leaving;
-    const row = does.read ? this.elsewhere.latest() : undefined;
+    const row = does.read ? journal.sightings.latestElsewhere(node.name) : undefined;
     const invokedAt = now();
     const values = [journal.run, row?.connection ?? '', row?.seq ?? 0];
     const [seen] = await writer.session.query(probe, values, { deadlineMs: patienceMs, signal });
@@ -275,32 +264,5 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
     return await Promise.race([work, late]);
   } finally {
     clearTimeout(timer);
-  }
-}
-
-/** The row that another node acknowledged last, for a witness to look for on its own. */
-class Elsewhere {
-  private readonly journal: Journal;
-  private readonly node: string;
-  private readonly nodes = new Map<string, string>();
-  private looked = 0;
-  private found: RowKey | undefined;
-
-  constructor(journal: Journal, node: string) {
-    this.journal = journal;
-    this.node = node;
-  }
-
-  latest(): RowKey | undefined {
-    const { events } = this.journal;
-    for (; this.looked < events.length; this.looked++) {
-      const event = events[this.looked];
-      // Who took what came by the connection string is not known yet: it may have been this node.
-      if (event?.kind === 'connected')
-        this.nodes.set(event.connection, event.actor === 'uri-client' ? this.node : event.node);
-      if (event?.kind === 'acknowledged' && this.nodes.get(event.connection) !== this.node)
-        this.found = { connection: event.connection, seq: event.seq };
-    }
-    return this.found;
   }
 }

@@ -1,6 +1,6 @@
 import type { Moment } from '../clock/clock.ts';
-import type { RowKey } from './rows.ts';
-import type { Actor, HistoryEvent, WriteHistory } from './write-history.ts';
+import { type RowKey, RowTally } from './rows.ts';
+import type { Actor, HistoryEvent } from './write-history.ts';
 
 /** One write from its sending to what became of it. */
 export interface WriteAttempt extends RowKey {
@@ -14,57 +14,102 @@ export interface WriteAttempt extends RowKey {
   timeline: number | undefined;
 }
 
-/** The writes of a history, by `keyOf`, and what in it cannot be. */
-export interface WriteAttempts {
-  byKey: Map<string, WriteAttempt>;
-  contradictions: string[];
-}
+/** Who writes by a connection, and where to. */
+export type Opener = Pick<WriteAttempt, 'actor' | 'node'>;
 
 /** A connection's id holds no space. */
 export function rowIdOf({ connection, seq }: RowKey): string {
   return `${connection} ${seq}`;
 }
 
-/** Puts a history's writes together. The order of the events does not matter, nor does an event told twice. */
-export function writeAttemptsOf({ events }: WriteHistory): WriteAttempts {
-  const all = <K extends HistoryEvent['kind']>(kind: K) =>
-    events.filter((event): event is HistoryEvent & { kind: K } => event.kind === kind);
-  const contradictions = new Set<string>();
-  const byKey = new Map<string, WriteAttempt>();
+type Ended = HistoryEvent & { kind: WriteAttempt['outcome'] };
 
-  const connections = new Map(all('connected').map((event) => [event.connection, event]));
-  for (const event of all('connected')) {
-    const { actor, node } = connections.get(event.connection) ?? event;
-    if (actor !== event.actor || node !== event.node)
-      contradictions.add(`connection ${event.connection} was opened twice`);
+/** More of what cannot be says nothing more. */
+const mostContradictions = 100;
+
+/**
+ * Puts a history's writes together, each as soon as it has ended: held are those under way alone, and of the others
+ * which there were.
+ */
+export class WriteAttempts {
+  private readonly openers: ReadonlyMap<string, Opener>;
+  private readonly underWay = new Map<string, WriteAttempt>();
+  /** Ended before they were sent, if they ever were. */
+  private readonly early = new Map<string, Ended>();
+  private readonly over = new RowTally();
+  private readonly told = new Set<string>();
+
+  /** @param openers of all connections of the history */
+  constructor(openers: ReadonlyMap<string, Opener>) {
+    this.openers = openers;
   }
-  for (const { connection, seq, at } of all('invoked')) {
-    const opened = connections.get(connection);
-    const known = byKey.get(rowIdOf({ connection, seq }));
-    if (known && known.invokedAt !== at)
-      contradictions.add(`write ${seq} of connection ${connection} was sent twice`);
-    if (!opened) contradictions.add(`connection ${connection} wrote and was never opened`);
-    else {
-      const { actor, node } = opened;
-      const unended = { outcome: 'unknown' as const, endedAt: undefined, timeline: undefined };
-      byKey.set(rowIdOf({ connection, seq }), { connection, seq, actor, node, invokedAt: at, ...unended });
+
+  /** @returns the write that ended by it */
+  take(event: HistoryEvent): WriteAttempt | undefined {
+    switch (event.kind) {
+      case 'invoked':
+        return this.send(event);
+      case 'acknowledged':
+      case 'failed':
+      case 'unknown':
+        return this.end(event);
+      default:
+        return undefined;
     }
   }
-  for (const event of [...all('acknowledged'), ...all('failed'), ...all('unknown')]) {
-    const attempt = byKey.get(rowIdOf(event));
-    const told = `write ${event.seq} of connection ${event.connection}`;
-    if (!attempt) contradictions.add(`${told} ended and was never sent`);
-    else if (
-      attempt.endedAt !== undefined &&
-      (attempt.endedAt !== event.at || attempt.outcome !== event.kind)
-    )
-      contradictions.add(`${told} ended twice`);
-    else {
-      if (event.at < attempt.invokedAt) contradictions.add(`${told} ended before it was sent`);
-      attempt.outcome = event.kind;
-      attempt.endedAt = event.at;
-      attempt.timeline = event.kind === 'acknowledged' ? event.timeline : undefined;
-    }
+
+  /** Once the history is over: those that it did not see end. */
+  left(): WriteAttempt[] {
+    for (const event of this.early.values()) this.contradict(`${named(event)} ended and was never sent`);
+    return [...this.underWay.values()];
   }
-  return { byKey, contradictions: [...contradictions].sort() };
+
+  /** What cannot be. */
+  get contradictions(): string[] {
+    return [...this.told].sort();
+  }
+
+  private send(event: HistoryEvent & { kind: 'invoked' }): WriteAttempt | undefined {
+    const { connection, seq, at } = event;
+    const id = rowIdOf(event);
+    const opened = this.openers.get(connection);
+    if (opened === undefined) {
+      this.contradict(`connection ${connection} wrote and was never opened`);
+      return undefined;
+    }
+    if (this.underWay.has(id) || this.over.has(event)) {
+      this.contradict(`${named(event)} was sent twice`);
+      return undefined;
+    }
+    const { actor, node } = opened;
+    const unended = { outcome: 'unknown' as const, endedAt: undefined, timeline: undefined };
+    this.underWay.set(id, { connection, seq, actor, node, invokedAt: at, ...unended });
+    const early = this.early.get(id);
+    if (early === undefined) return undefined;
+    this.early.delete(id);
+    return this.end(early);
+  }
+
+  private end(event: Ended): WriteAttempt | undefined {
+    const id = rowIdOf(event);
+    const attempt = this.underWay.get(id);
+    if (attempt === undefined) {
+      if (this.over.has(event)) this.contradict(`${named(event)} ended twice`);
+      else this.early.set(id, event);
+      return undefined;
+    }
+    if (event.at < attempt.invokedAt) this.contradict(`${named(event)} ended before it was sent`);
+    this.underWay.delete(id);
+    this.over.add(event);
+    attempt.outcome = event.kind;
+    attempt.endedAt = event.at;
+    attempt.timeline = event.kind === 'acknowledged' ? event.timeline : undefined;
+    return attempt;
+  }
+
+  private contradict(what: string): void {
+    if (this.told.size < mostContradictions) this.told.add(what);
+  }
 }
+
+const named = ({ connection, seq }: RowKey) => `write ${seq} of connection ${connection}`;

@@ -7,7 +7,8 @@ import { rowKey } from './rows.ts';
  */
 export interface WriteHistory {
   run: string;
-  events: HistoryEvent[];
+  /** They may be gone through as often as need be. In the order of their moments where they are no array. */
+  events: Iterable<HistoryEvent>;
 }
 
 /** A journal may come from anywhere, and be of any version: each event is held to its schema when it is read. */
@@ -117,7 +118,13 @@ const ending = v.object({ kind: v.literal('ending'), at: moment });
 const slept = v.object({ kind: v.literal('slept'), from: moment, at: moment });
 
 /** The longest time for which the process that kept the history did not get to run, told at its end. */
-const stalled = v.object({ kind: v.literal('stalled'), at: moment, longestMs: moment });
+const stalled = v.object({
+  kind: v.literal('stalled'),
+  at: moment,
+  longestMs: moment,
+  /** For which part of its time it was at work. */
+  busyShare: v.exactOptional(moment),
+});
 
 /** The evidence itself is not whole: the reason makes every verdict inconclusive. */
 const failing = v.object({ kind: v.literal('failing'), at: moment, why: v.string() });
@@ -158,5 +165,25 @@ export function isHistoryEvent(value: unknown): value is HistoryEvent {
 export function mergeHistories(first: WriteHistory, ...others: WriteHistory[]): WriteHistory {
   const stranger = others.find(({ run }) => run !== first.run);
   if (stranger) throw new Error(`histories of two runs: ${first.run} and ${stranger.run}`);
-  return { run: first.run, events: [first, ...others].flatMap(({ events }) => events) };
+  return { run: first.run, events: [first, ...others].flatMap(({ events }) => [...events]) };
+}
+
+/** What comes first of what was noted at one moment. */
+const ranks: Partial<Record<HistoryEvent['kind'], number>> = { connected: 0, invoked: 1 };
+
+/** Each event once, in the order of their moments; connections first, wherever they are told of. */
+export function inOrder(events: Iterable<HistoryEvent>): Iterable<HistoryEvent> {
+  if (!Array.isArray(events)) return events;
+  const rank = ({ kind }: HistoryEvent) => ranks[kind] ?? 2;
+  const moment = (event: HistoryEvent) => (event.kind === 'connected' ? Number.NEGATIVE_INFINITY : event.at);
+  const seen = new Set<string>();
+  return (events as HistoryEvent[])
+    .filter((event) => {
+      const text = JSON.stringify(event);
+      return !seen.has(text) && seen.add(text);
+    })
+    .sort((one, other) => {
+      const [first, second] = [moment(one), moment(other)];
+      return first === second ? rank(one) - rank(other) : first - second;
+    });
 }

@@ -44,7 +44,9 @@ export class Writer {
     const key: RowKey = { connection: this.connection, seq: ++this.seq };
     const values = [this.journal.run, key.connection, key.seq];
     this.warning = undefined;
-    this.journal.record({ kind: 'invoked', ...key, at: now() });
+    // What the journal does not know of must not be found in the table.
+    if (!this.journal.record({ kind: 'invoked', ...key, at: now() }))
+      return { outcome: 'failed', why: 'the journal takes no more' };
     try {
       const [row] = await this.session.query(insertRow, values, { deadlineMs, signal });
       const at = now();

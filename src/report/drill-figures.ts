@@ -134,6 +134,7 @@ function clientRows(record: DrillRecord, ledger: LedgerVerdict, verdict: DrillVe
     ['in flight: asked of the old primary, without an answer', count(verdict.writesInFlight), '', ''],
     ['lost writes: acknowledged, and gone', count(verdict.lostWrites), '', 'none'],
     ['acknowledged writes in all', count(verdict.acknowledgedWrites), '', ''],
+    ...throughputRows(record),
   );
   const stood = (verdict.unknownWrites ?? 0) > 0 ? `, of which ${ledger.unknownPresent} were committed` : '';
   rows.push(['writes of unknown outcome', `${count(verdict.unknownWrites)}${stood}`, '', '']);
@@ -164,6 +165,36 @@ function uriRows(record: DrillRecord, verdict: DrillVerdict): Row[] {
     ['what that way adds', shownSeconds(uriAddsSeconds), '', ''],
     ['by client-uri: writes, which count below as well', writes, '', ''],
   ];
+}
+
+/** What the servers took, and what of it may be due to the drill. Earlier reports have none. */
+function throughputRows({ clients, promotion }: DrillRecord): Row[] {
+  if (clients?.throughput === undefined) return [];
+  const { sessions, writesPerSecond, throughput } = clients;
+  const { before, after, stalls } = throughput;
+  const rows: Row[] = [];
+  if (before !== undefined)
+    rows.push([
+      'writes a second that the primary took before the fault',
+      before.writesPerSecond.toFixed(1),
+      '',
+      `${(sessions * writesPerSecond).toFixed(1)} offered`,
+    ]);
+  if (after !== undefined)
+    rows.push([
+      `writes a second that the ${promotion === undefined ? 'primary took after the fault' : 'new primary took'}`,
+      after.writesPerSecond.toFixed(1),
+      '',
+      '',
+    ]);
+  if (stalls.count > 0)
+    rows.push([
+      `times in which the drill itself did not run: ${stalls.count}, together`,
+      shownSeconds(stalls.seconds),
+      '',
+      '',
+    ]);
+  return rows;
 }
 
 const leastOf = ({ clients }: DrillRecord) =>

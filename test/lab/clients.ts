@@ -111,7 +111,7 @@ export async function failOver(
     await eventually('the witnesses that write to have written', 10_000, () =>
       Promise.resolve(
         ['writer', 'local'].every((name) =>
-          evidence.journal.events.some(
+          [...evidence.journal.history().events].some(
             (event) => event.kind === 'acknowledged' && event.connection.startsWith(`${name}.`),
           ),
         ),
@@ -142,7 +142,7 @@ export async function failOver(
 }
 
 export function eventsOfKind<K extends HistoryEvent['kind']>({ events }: WriteHistory, kind: K) {
-  return events.filter((event): event is HistoryEvent & { kind: K } => event.kind === kind);
+  return [...events].filter((event): event is HistoryEvent & { kind: K } => event.kind === kind);
 }
 
 /** Drops what the two nodes send each other, in silence; the monitor reaches both. */

@@ -87,10 +87,16 @@ describe('clients of a healthy formation', () => {
     const roles = await rolesIn(formation.yaml);
     const idle = await loadOver(4000);
     const { evidence, remove } = await startClients(roles);
-    const began = { at: now(), cpu: process.cpuUsage(), events: evidence.journal.events.length };
+    const began = {
+      at: now(),
+      cpu: process.cpuUsage(),
+      events: [...evidence.journal.history().events].length,
+    };
     const busy = await loadOver(4000);
     const [tookMs, cpu] = [now() - began.at, process.cpuUsage(began.cpu)];
-    const written = evidence.journal.events.slice(began.events).filter(({ kind }) => kind === 'acknowledged');
+    const written = [...evidence.journal.history().events]
+      .slice(began.events)
+      .filter(({ kind }) => kind === 'acknowledged');
     const history = await evidence.stop();
     const read = await evidence.read(roles.primary.name);
     figure('clients: load of this process', (100 * (cpu.user + cpu.system)) / 1000 / tookMs, '% of a core');
@@ -330,7 +336,9 @@ describe('clients of a healthy formation', () => {
           `SELECT pg_cancel_backend(pid) FROM pg_stat_activity
             WHERE usename = 'veza' AND wait_event = 'SyncRep' AND query_start < clock_timestamp() - interval '300 ms'`,
         );
-        return evidence.journal.events.some((event) => event.kind === 'unknown' && isCancelled(event.why));
+        return [...evidence.journal.history().events].some(
+          (event) => event.kind === 'unknown' && isCancelled(event.why),
+        );
       });
     } finally {
       await joinAgain();
@@ -352,7 +360,7 @@ describe('clients of a healthy formation', () => {
     const pace = watchPace();
     const { evidence, remove } = await startClients({ primary, ...others }, { limitMs: 1000 });
     await sleep(2500);
-    const writes = evidence.journal.events.filter(
+    const writes = [...evidence.journal.history().events].filter(
       (event) => event.kind === 'invoked' && event.connection.startsWith('app'),
     );
     const [first, last] = [writes[0]?.at ?? Number.NaN, writes.at(-1)?.at ?? Number.NaN];

@@ -1,6 +1,5 @@
 import { type Moment, toSeconds } from '../../clock/clock.ts';
-import type { Roles } from '../record.ts';
-import { type HistoryEvent, isWitness, type WriteHistory } from '../write-history.ts';
+import type { Survey } from './survey.ts';
 import { type Break, breaksOf, wasBroken } from './ways.ts';
 
 /**
@@ -34,12 +33,14 @@ export interface BlindSpots {
 }
 
 /** When nobody looked at the old primary though it mattered. Pure. */
-export function blindSpots({ events }: WriteHistory, roles: Roles): BlindSpots {
+export function blindSpots(survey: Survey): BlindSpots {
+  const { roles } = survey;
   // Whoever notes its end notes its looks: a history with the one and none of the other is of witnesses that never looked.
-  if (!events.some(({ kind }) => kind === 'looked' || kind === 'ending')) return recordedBefore(events);
-  const window = { from: roles.faultAt, to: endOf(events) };
-  const stalls = events
-    .flatMap((event) => (event.kind === 'slept' ? [within({ from: event.from, to: event.at }, window)] : []))
+  if (!survey.hasLooks) return recordedBefore(survey);
+  const window = { from: roles.faultAt, to: survey.end };
+  const stalls = survey
+    .all('slept')
+    .map((event) => within({ from: event.from, to: event.at }, window))
     .filter((spot) => lasted(spot) >= longestStallMs);
   const after = (spot: Spot) =>
     `${shown(spot)}, from ${toSeconds(spot.from - roles.faultAt)} s after the fault on`;
@@ -47,10 +48,10 @@ export function blindSpots({ events }: WriteHistory, roles: Roles): BlindSpots {
     (spot) => `the drill itself did not run for ${after(spot)}: nobody looked meanwhile`,
   );
   let ofSecondPrimary = stalls.length > 0;
-  const breaks = breaksOf(events);
+  const breaks = breaksOf(survey.notable);
   // Without a new primary there is none to be the second.
   for (const [name, [who, what]] of Object.entries(roles.newPrimary === undefined ? {} : witnesses)) {
-    for (const gap of gapsOf(events, breaks, name, window)) {
+    for (const gap of gapsOf(survey, breaks, name, window)) {
       if (stalls.some((stall) => lasted(gap) - lasted(within(stall, gap)) <= longestGapMs)) continue;
       told.push(
         `${who} saw nothing of ${roles.oldPrimary} for ${after(gap)}, so nothing tells of ${what} meanwhile`,
@@ -62,48 +63,20 @@ export function blindSpots({ events }: WriteHistory, roles: Roles): BlindSpots {
 }
 
 /** What was recorded before looks were knows only how long the longest stall was, and not when. */
-function recordedBefore(events: readonly HistoryEvent[]): BlindSpots {
-  const longestMs = events.reduce(
-    (most, event) => (event.kind === 'stalled' ? Math.max(most, event.longestMs) : most),
-    0,
-  );
+function recordedBefore(survey: Survey): BlindSpots {
+  const longestMs = Math.max(0, ...survey.all('stalled').map((event) => event.longestMs));
   if (longestMs < longestStallMs) return { told: [], ofSecondPrimary: false };
   const told = `the drill itself did not run for ${shown({ from: 0, to: longestMs })}, and when is not recorded: nobody looked meanwhile`;
   return { told: [told], ofSecondPrimary: true };
 }
 
-/**
- * When the witnesses were told to stop; of a journal that was cut off, its last event. The clients stop with them: an end
- * that is told while they still send writes is none.
- */
-function endOf(events: readonly HistoryEvent[]): Moment {
-  const wasEnded = events.some(({ kind }) => kind === 'ending');
-  const witnessing = new Set(
-    events.flatMap((event) =>
-      event.kind === 'connected' && isWitness(event.actor) ? [event.connection] : [],
-    ),
-  );
-  return events.reduce((last, event) => {
-    const isSent = event.kind === 'invoked' && !witnessing.has(event.connection);
-    return !wasEnded || event.kind === 'ending' || isSent ? Math.max(last, event.at) : last;
-  }, 0);
-}
-
-function gapsOf(
-  events: readonly HistoryEvent[],
-  breaks: readonly Break[],
-  name: string,
-  window: Spot,
-): Spot[] {
+function gapsOf({ looks }: Survey, breaks: readonly Break[], name: string, window: Spot): Spot[] {
   // Those who go two ways look for each other. What one learnt by a broken way, it learnt of that alone.
-  const looks = events
-    .flatMap((event) =>
-      event.kind === 'looked' && event.witness === name && !wasBroken(breaks, event.way, event.at)
-        ? [event.at]
-        : [],
-    )
+  const seen = looks
+    .filter(({ witness }) => witness === name)
+    .flatMap(({ way, at }) => at.filter((moment) => !wasBroken(breaks, way, moment)))
     .sort((one, other) => one - other);
-  const moments = [window.from, ...looks.filter((at) => at > window.from && at < window.to), window.to];
+  const moments = [window.from, ...seen.filter((at) => at > window.from && at < window.to), window.to];
   return moments
     .slice(1)
     .map((to, index) => ({ from: moments[index] ?? to, to }))

@@ -1,81 +1,53 @@
-import { type Moment, toSeconds } from '../../clock/clock.ts';
-import type { Roles, UriTimes } from '../record.ts';
+import { toSeconds } from '../../clock/clock.ts';
+import type { UriTimes } from '../record.ts';
 import type { WriteAttempt } from '../write-attempts.ts';
-import type { WriteHistory } from '../write-history.ts';
-import { type Ended, longestPause, refusals } from './times.ts';
+import type { HistoryEvent } from '../write-history.ts';
+import { MomentTally } from './activity.ts';
+import type { Survey } from './survey.ts';
+import { PauseTally, RefusalTally } from './times.ts';
 
-/**
- * Says of the writes that came by the connection string which node took them. Behind a pooler or a proxy that may change from
- * one write to the next, and no address need tell: but the server answers with its timeline, and a promotion begins a new
- * one. One without an answer counts as asked of the old primary until the new one took its first. Pure.
- */
-export function attributed(
-  attempts: readonly WriteAttempt[],
-  { faultAt, oldPrimary, newPrimary }: Roles,
-): WriteAttempt[] {
-  const oldTimeline = latest(
-    attempts.flatMap(({ actor, node, timeline, endedAt = Number.POSITIVE_INFINITY }) =>
-      actor !== 'uri-client' && node === oldPrimary && endedAt < faultAt ? [timeline ?? 0] : [],
-    ),
-  );
-  const isNew = ({ timeline = 0 }: WriteAttempt) => newPrimary !== undefined && timeline > oldTimeline;
-  const newTook = attempts.reduce(
-    (first, each) =>
-      each.outcome === 'acknowledged' && isNew(each) && each.endedAt !== undefined && each.endedAt >= faultAt
-        ? Math.min(first, each.endedAt)
-        : first,
-    Number.POSITIVE_INFINITY,
-  );
-  return attempts.map((each) => {
-    if (each.actor !== 'uri-client') return each;
-    const wasNew = each.outcome === 'acknowledged' ? isNew(each) : each.invokedAt >= newTook;
-    return { ...each, node: (wasNew ? newPrimary : undefined) ?? oldPrimary };
-  });
-}
+/** What clients saw who went by the connection string. */
+export class UriTally {
+  private readonly survey: Survey;
+  private readonly moments: MomentTally;
+  private readonly counts = { acknowledged: 0, failed: 0, unknown: 0 };
+  private readonly pauses: PauseTally;
+  private readonly refusals: RefusalTally;
 
-const latest = (timelines: readonly number[]) => timelines.reduce((last, each) => Math.max(last, each), 0);
+  constructor(survey: Survey) {
+    this.survey = survey;
+    this.moments = new MomentTally(survey.roles.faultAt);
+    this.pauses = new PauseTally(survey, 'uri-client');
+    this.refusals = new RefusalTally(survey, 'uri-client');
+  }
 
-const hundredth = (at: number) => Math.round(at / 10) / 100;
+  takeEvent(event: HistoryEvent): void {
+    if (event.kind === 'refused') this.refusals.take(event);
+  }
 
-/**
- * What clients saw who went by the connection string. Pure.
- * @param attempts attributed
- * @returns undefined where there were none
- */
-export function uriTimes(
-  history: WriteHistory,
-  attempts: readonly WriteAttempt[],
-  roles: Roles,
-): UriTimes | undefined {
-  const { faultAt, newPrimary } = roles;
-  const own = attempts.filter(({ actor }) => actor === 'uri-client');
-  const isAsked = history.events.some((event) => 'actor' in event && event.actor === 'uri-client');
-  if (!isAsked) return undefined;
-  const acknowledged = own
-    .filter((each): each is Ended => each.outcome === 'acknowledged' && each.endedAt !== undefined)
-    .sort((one, other) => one.endedAt - other.endedAt);
-  const first = acknowledged.find(({ node, endedAt }) => node === newPrimary && endedAt >= faultAt);
-  const before = first && acknowledged.findLast(({ endedAt }) => endedAt < first.endedAt);
-  const moments = (wanted: (each: WriteAttempt) => boolean) =>
-    [
-      ...new Set(
-        own.filter(wanted).map(({ endedAt, invokedAt }) => hundredth((endedAt ?? invokedAt) - faultAt)),
-      ),
-    ].sort((one, other) => one - other);
-  const since = (moment: Moment | undefined) =>
-    moment === undefined ? undefined : toSeconds(moment - faultAt);
-  return {
-    clientRtoSeconds: since(first?.endedAt),
-    writeOutageSeconds: first && before ? toSeconds(first.endedAt - before.endedAt) : undefined,
-    longestPauseSeconds: longestPause(history, acknowledged, { faultAt, actor: 'uri-client' }),
-    acknowledgedWrites: acknowledged.length,
-    failedWrites: own.filter(({ outcome }) => outcome === 'failed').length,
-    unknownWrites: own.filter(({ outcome }) => outcome === 'unknown').length,
-    refusals: refusals(history, { faultAt, actor: 'uri-client' }),
-    activity: {
-      acknowledged: moments(({ outcome }) => outcome === 'acknowledged'),
-      unknown: moments(({ outcome }) => outcome === 'unknown'),
-      failed: moments(({ outcome }) => outcome === 'failed'),
-    },
-  };
+  takeWrite(attempt: WriteAttempt): void {
+    const { actor, outcome, endedAt } = attempt;
+    if (actor !== 'uri-client') return;
+    this.counts[outcome]++;
+    this.moments.take(attempt);
+    if (outcome === 'acknowledged' && endedAt !== undefined) this.pauses.take(endedAt);
+  }
+
+  /** Undefined where there were none. */
+  get times(): UriTimes | undefined {
+    const { hasUriClients, roles } = this.survey;
+    if (!hasUriClients) return undefined;
+    const first = this.survey.firstOf('uri-client');
+    return {
+      clientRtoSeconds: first && toSeconds(first.at - roles.faultAt),
+      writeOutageSeconds:
+        first?.lastBefore === undefined ? undefined : toSeconds(first.at - first.lastBefore),
+      longestPauseSeconds: this.pauses.longest,
+      acknowledgedWrites: this.counts.acknowledged,
+      failedWrites: this.counts.failed,
+      unknownWrites: this.counts.unknown,
+      refusals: this.refusals.told,
+      activity: this.moments.inOrder,
+    };
+  }
 }

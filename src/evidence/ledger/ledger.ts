@@ -1,145 +1,133 @@
+import { setImmediate } from 'node:timers/promises';
 import { toSeconds } from '../../clock/clock.ts';
-import type { LedgerRead, LedgerVerdict, Roles, RowRanges, WrongRows } from '../record.ts';
-import {
-  countRows,
-  firstRanges,
-  holdsRow,
-  orderly,
-  partsOf,
-  type RowKey,
-  rangesOf,
-  rowsWithout,
-} from '../rows.ts';
-import { type WriteAttempt, writeAttemptsOf } from '../write-attempts.ts';
-import { isWitness, type WriteHistory } from '../write-history.ts';
-import { writesAtRisk } from './at-risk.ts';
+import type { Activity, BurstRecord, LedgerRead, LedgerVerdict, Roles, Throughput } from '../record.ts';
+import { type WriteAttempt, WriteAttempts } from '../write-attempts.ts';
+import { inOrder, type WriteHistory } from '../write-history.ts';
+import { ActivityTally } from './activity.ts';
 import { blindSpots } from './blind-spots.ts';
-import { attributed, uriTimes } from './by-uri.ts';
-import { timesOf } from './times.ts';
+import { UriTally } from './by-uri.ts';
+import { burstOf, ThroughputTally } from './pace.ts';
+import { Survey } from './survey.ts';
+import { TimesTally } from './times.ts';
 import { blindBreaks, breaksOf } from './ways.ts';
+import { WritesTally, wrongRows } from './writes.ts';
 
-const mostRangesTold = 1000;
+/** All that a history says of clients. */
+export interface Judged {
+  ledger: Required<LedgerVerdict>;
+  activity: Activity[];
+  burst: BurstRecord | undefined;
+  throughput: Throughput;
+}
+
+/** So many events at a time: some milliseconds. */
+const turn = 2000;
 
 /**
  * Judges every write of a run. Pure: a recorded history is judged again to the same verdict, whatever the
- * order of its events.
+ * order of its events. It goes through them twice, in the order of their moments, and keeps of them what does not grow with
+ * writes.
  *
  * @param reads what was read of the run's rows; only those of the primary after the fault count
  */
-export function judgeLedger(
-  history: WriteHistory,
-  reads: readonly LedgerRead[],
-  roles: Roles,
-): Required<LedgerVerdict> {
-  const { byKey, contradictions } = writeAttemptsOf(history);
-  const attempts = attributed([...byKey.values()], roles);
-  const clients = attempts.filter(({ actor }) => actor !== 'local-witness');
-  const acknowledged = clients.filter(({ outcome }) => outcome === 'acknowledged');
-  const unknown = clients.filter(({ outcome }) => outcome === 'unknown');
-  const counted = countedReads(reads, roles);
-  const last = counted.at(-1);
+function* judge(history: WriteHistory, reads: readonly LedgerRead[], roles: Roles): Generator<void, Judged> {
+  const events = inOrder(history.events);
+  let taken = 0;
+  const survey = new Survey(roles);
+  for (const event of events) {
+    survey.take(event);
+    if (++taken % turn === 0) yield;
+  }
+  const attempts = new WriteAttempts(survey.openers);
+  const writes = new WritesTally(survey, reads);
+  const times = new TimesTally(survey);
+  const activity = new ActivityTally(roles);
+  const throughput = new ThroughputTally(survey);
+  const byUri = new UriTally(survey);
+  const tallies = [writes, times, byUri, activity, throughput];
+  const takeWrite = (attempt: WriteAttempt) => {
+    const known = survey.attributed(attempt);
+    for (const tally of tallies) tally.takeWrite(known);
+  };
+  for (const event of events) {
+    const attempt = attempts.take(event);
+    if (attempt !== undefined) takeWrite(attempt);
+    times.takeEvent(event);
+    byUri.takeEvent(event);
+    if (++taken % turn === 0) yield;
+  }
+  for (const attempt of attempts.left()) takeWrite(attempt);
+  const contradictions = [...new Set([...survey.contradictions, ...attempts.contradictions])].sort();
+  return {
+    ledger: { ...verdictOf(survey, writes, times, contradictions), byUri: byUri.times },
+    activity: activity.activity,
+    burst: burstOf(survey),
+    throughput: throughput.throughput,
+  };
+}
 
-  const times = timesOf(history, attempts, roles);
-  const blind = blindSpots(history, roles);
+function verdictOf(
+  survey: Survey,
+  writes: WritesTally,
+  times: TimesTally,
+  contradictions: readonly string[],
+): Omit<Required<LedgerVerdict>, 'byUri'> {
+  const blind = blindSpots(survey);
   // What was seen stands; that nothing was seen means nothing where nobody looked.
   const unseen =
-    blind.ofSecondPrimary && times.late.length === 0
+    blind.ofSecondPrimary && !times.isDual
       ? { dualPrimarySeconds: undefined, overlapSeconds: undefined }
       : {};
-  const atRisk = writesAtRisk(attempts, roles, times.newTook);
-  const unverified = acknowledged.filter(({ endedAt = 0 }) => last === undefined || endedAt > last.startedAt);
   return {
-    acknowledgedWrites: acknowledged.length,
-    failedWrites: clients.filter(({ outcome }) => outcome === 'failed').length,
-    unknownWrites: unknown.length,
-    writesAtRisk: atRisk.acknowledged.length,
-    writesInFlight: atRisk.inFlight.length,
-    unknownPresent: unknown.filter((attempt) => last !== undefined && holdsRow(last.rows, attempt)).length,
-    lost: wrongRows(rangesOf(counted.flatMap((read) => lostIn(read, acknowledged)))),
-    phantoms: wrongRows(unionOf(counted.map((read) => phantomsIn(read, attempts)))),
-    vanished: wrongRows(rangesOf(vanishedFrom(counted, unknown))),
-    overlap: wrongRows(rangesOf(times.late.filter(({ actor }) => actor !== 'local-witness'))),
-    unverifiedWrites: unverified.length,
-    ...times.told,
+    ...writes.found,
+    overlap: wrongRows(times.overlapping),
+    ...times.times,
     ...unseen,
-    byUri: uriTimes(history, attempts, roles),
-    lateBySeconds: longestStall(history),
+    lateBySeconds: longestStall(survey),
     inconclusive: [
-      ...failures(history),
+      ...failures(survey),
       ...contradictions.map((what) => `the journal contradicts itself: ${what}`),
       ...blind.told,
-      ...missingEvidence(attempts, roles, last, unverified.length),
+      ...writes.missing,
     ],
   };
 }
 
-function countedReads(reads: readonly LedgerRead[], { faultAt, oldPrimary, newPrimary }: Roles) {
-  const primary = newPrimary ?? oldPrimary;
-  return reads
-    .filter(({ node, startedAt, inRecovery }) => node === primary && startedAt > faultAt && !inRecovery)
-    .map((read) => ({ ...read, rows: orderly(partsOf(read.rows)) }))
-    .sort((one, other) => one.startedAt - other.startedAt);
+function longestStall(survey: Survey): number | undefined {
+  const stalls = survey.all('stalled').map(({ longestMs }) => longestMs);
+  return stalls.length === 0 ? undefined : toSeconds(Math.max(...stalls));
 }
 
-function lostIn({ startedAt, rows }: LedgerRead, acknowledged: readonly WriteAttempt[]): RowKey[] {
-  return acknowledged.filter(
-    (attempt) => (attempt.endedAt ?? startedAt) <= startedAt && !holdsRow(rows, attempt),
-  );
+function failures(survey: Survey): string[] {
+  const failing = survey.all('failing').map(({ why }) => why);
+  return [...new Set([...failing, ...blindBreaks(breaksOf(survey.notable))])].sort();
 }
 
-function phantomsIn({ endedAt, rows }: LedgerRead, attempts: readonly WriteAttempt[]): RowRanges {
-  const possible = attempts.filter(({ outcome, invokedAt }) => outcome !== 'failed' && invokedAt <= endedAt);
-  return rowsWithout(rows, possible);
+/** At once. */
+export function judged(history: WriteHistory, reads: readonly LedgerRead[], roles: Roles): Judged {
+  const steps = judge(history, reads, roles);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
 }
 
-const unionOf = (ranges: readonly RowRanges[]) => orderly(ranges.flatMap((each) => [...partsOf(each)]));
-
-function vanishedFrom(counted: readonly LedgerRead[], unknown: readonly WriteAttempt[]): RowKey[] {
-  return unknown.filter((attempt) => {
-    const seen = counted.findIndex(({ rows }) => holdsRow(rows, attempt));
-    return seen >= 0 && counted.slice(seen).some(({ rows }) => !holdsRow(rows, attempt));
-  });
+/** So that whoever else is at work gets to run meanwhile: an hour of writes takes many seconds. @throws the signal's reason */
+export async function judgedInTurns(
+  history: WriteHistory,
+  reads: readonly LedgerRead[],
+  roles: Roles,
+  signal?: AbortSignal,
+): Promise<Judged> {
+  const steps = judge(history, reads, roles);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    await setImmediate();
+    signal?.throwIfAborted();
+  }
 }
 
-function wrongRows(rows: RowRanges): WrongRows {
-  return { count: countRows(rows), rows: firstRanges(rows, mostRangesTold) };
-}
-
-function longestStall({ events }: WriteHistory): number | undefined {
-  const longestMs = events.reduce<number | undefined>(
-    (most, event) => (event.kind === 'stalled' ? Math.max(most ?? 0, event.longestMs) : most),
-    undefined,
-  );
-  return longestMs === undefined ? undefined : toSeconds(longestMs);
-}
-
-function failures({ events }: WriteHistory): string[] {
-  const failing = events.filter((event) => event.kind === 'failing').map(({ why }) => why);
-  return [...new Set([...failing, ...blindBreaks(breaksOf(events))])].sort();
-}
-
-function missingEvidence(
-  attempts: readonly WriteAttempt[],
-  { faultAt, oldPrimary, newPrimary }: Roles,
-  last: LedgerRead | undefined,
-  unverified: number,
-): string[] {
-  const acknowledgedBefore = (wanted: (attempt: WriteAttempt) => boolean) =>
-    attempts.some(
-      (attempt) =>
-        attempt.node === oldPrimary &&
-        attempt.outcome === 'acknowledged' &&
-        (attempt.endedAt ?? faultAt) < faultAt &&
-        wanted(attempt),
-    );
-  const missing: string[] = [];
-  if (!acknowledgedBefore(({ actor }) => actor === 'application'))
-    missing.push(`no write of the application was acknowledged by ${oldPrimary} before the fault`);
-  if (newPrimary !== undefined && !acknowledgedBefore(({ actor }) => isWitness(actor)))
-    missing.push(`no witness wrote on ${oldPrimary} before the fault, so nothing tells of a second primary`);
-  if (last === undefined)
-    missing.push(`the rows on ${newPrimary ?? oldPrimary} were not read after the fault`);
-  else if (unverified > 0)
-    missing.push(`${unverified} acknowledged writes are newer than the last read of their rows`);
-  return missing;
-}
+/** The verdict alone, at once. */
+export const judgeLedger = (...given: Parameters<typeof judged>): Required<LedgerVerdict> =>
+  judged(...given).ledger;

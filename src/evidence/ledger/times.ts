@@ -1,146 +1,177 @@
 import { type Moment, toSeconds } from '../../clock/clock.ts';
-import type { Roles, Times } from '../record.ts';
-import type { WriteAttempt } from '../write-attempts.ts';
-import { type Actor, isWitness, type WriteHistory } from '../write-history.ts';
+import type { Roles, RowRanges, Times } from '../record.ts';
+import { RowTally } from '../rows.ts';
+import { rowIdOf, type WriteAttempt } from '../write-attempts.ts';
+import { type Actor, type HistoryEvent, isWitness } from '../write-history.ts';
+import type { Survey } from './survey.ts';
 
-export interface Ended extends WriteAttempt {
-  endedAt: Moment;
-}
+type Of<K extends HistoryEvent['kind']> = HistoryEvent & { kind: K };
 
-/** The times, the new primary's first acknowledgement, and the old one's writes after it. */
-export function timesOf(
-  history: WriteHistory,
-  attempts: readonly WriteAttempt[],
-  roles: Roles,
-): { told: Times; newTook: Moment | undefined; late: WriteAttempt[] } {
-  const { faultAt, oldPrimary, newPrimary } = roles;
-  const acknowledged = attempts
-    .filter(
-      (attempt): attempt is Ended => attempt.outcome === 'acknowledged' && attempt.endedAt !== undefined,
-    )
-    .sort((one, other) => one.endedAt - other.endedAt);
-  const application = acknowledged.filter(({ actor }) => actor === 'application');
-  const isFirst = ({ node, endedAt }: Ended) => node === newPrimary && endedAt >= faultAt;
-  const first = application.find(isFirst);
-  // By whichever way it came, what the old primary took before it was at risk, and what it took after it was one too many.
-  const taken = acknowledged.find((each) => !isWitness(each.actor) && isFirst(each));
-  const before = first && application.findLast(({ endedAt }) => endedAt < first.endedAt);
+/** When what happened, from writes and other events in the order of their ends. */
+export class TimesTally {
+  private readonly survey: Survey;
+  private readonly roles: Roles;
+  /** Of writes that the old primary took on its old timeline: the last of anybody, and the last of a client. */
+  private lastTaken: Moment | undefined;
+  private lastOfClients: Moment | undefined;
+  /** Whether a witness wrote there before the fault. */
+  private witnessed = false;
+  /** Those sent after the new primary's first acknowledgement. */
+  private lateAt: Moment | undefined;
+  private lateOfClientsAt: Moment | undefined;
+  private readonly overlap = new RowTally();
+  /** First refusals of the old primary: since its last write, and since the fault. */
+  private refused: Of<'refused'> | undefined;
+  private refusedSinceFault: Of<'refused'> | undefined;
+  private readonly refusals: RefusalTally;
+  /** When other nodes acknowledged what a witness looked for in vain. */
+  private readonly elsewhere = new Map<string, Moment>();
+  private readonly stale = new Set<string>();
+  private lastStale: Moment | undefined;
+  private readonly pauses: PauseTally;
 
-  // Once it is promoted again, the old primary takes writes by right, on a timeline of its own.
-  const onOldTimeline = acknowledged.filter(
-    ({ node, timeline = 0 }) => node === oldPrimary && timeline <= (taken?.timeline ?? timeline),
-  );
-  const late = onOldTimeline.filter(({ invokedAt }) => taken !== undefined && invokedAt > taken.endedAt);
-  const witnessed = onOldTimeline.some(({ actor, endedAt }) => isWitness(actor) && endedAt < faultAt);
-  const since = (moment: Moment | undefined) =>
-    moment === undefined ? undefined : toSeconds(moment - faultAt);
-  const ofClients = (attempt: WriteAttempt) => attempt.actor !== 'local-witness';
-  const lasting = (writes: readonly Ended[]) =>
-    taken && (witnessed || late.length > 0)
-      ? toSeconds((writes.at(-1)?.endedAt ?? taken.endedAt) - taken.endedAt)
-      : undefined;
-
-  const told: Times = {
-    clientRtoSeconds: since(first?.endedAt),
-    writeOutageSeconds: first && before ? toSeconds(first.endedAt - before.endedAt) : undefined,
-    longestPauseSeconds: longestPause(history, application, { faultAt, actor: 'application' }),
-    dualPrimarySeconds: lasting(late),
-    overlapSeconds: lasting(late.filter(ofClients)),
-    lastAcknowledgedSeconds: since(onOldTimeline.findLast(ofClients)?.endedAt),
-    lastTakenSeconds: since(onOldTimeline.at(-1)?.endedAt),
-    ...firstRefusal(history, oldPrimary, onOldTimeline.at(-1)?.endedAt ?? faultAt, since),
-    ...staleReads(history, acknowledged, oldPrimary, since),
-    refusals: refusals(history, { faultAt, actor: 'application' }),
-  };
-  return { told, newTook: taken?.endedAt, late };
-}
-
-/** Of one kind of clients, from the last of their acknowledged writes before the fault on; `application` is in order of their ends. */
-export function longestPause(
-  history: WriteHistory,
-  application: readonly Ended[],
-  { faultAt, actor }: { faultAt: Moment; actor: Actor },
-): number | undefined {
-  const firstAfter = application.findIndex(({ endedAt }) => endedAt >= faultAt);
-  const begin = firstAfter < 0 ? application.length - 1 : firstAfter - 1;
-  if (begin < 0) return undefined;
-  const moments = application.slice(begin).map(({ endedAt }) => endedAt);
-  const tried = lastTry(history, actor);
-  const pauses = moments.map((moment, index) => (moments[index + 1] ?? Math.max(moment, tried)) - moment);
-  return toSeconds(latest(pauses));
-}
-
-/** When they last sent a write or were last refused. */
-function lastTry({ events }: WriteHistory, actor: Actor): Moment {
-  const connections = new Set(
-    events.flatMap((event) =>
-      event.kind === 'connected' && event.actor === actor ? [event.connection] : [],
-    ),
-  );
-  const moments = events.map((event) => {
-    if (event.kind === 'refused') return event.actor === actor ? event.at : 0;
-    return event.kind === 'invoked' && connections.has(event.connection) ? event.at : 0;
-  });
-  return latest(moments);
-}
-
-/** Not by Math.max over arguments, of which a long run would have too many. */
-function latest(moments: Iterable<Moment>): Moment {
-  let last = 0;
-  for (const moment of moments) if (moment > last) last = moment;
-  return last;
-}
-
-function firstRefusal(
-  { events }: WriteHistory,
-  oldPrimary: string,
-  lastTaken: Moment,
-  since: (moment: Moment | undefined) => number | undefined,
-): Pick<Times, 'refusedSeconds' | 'refusedBecause'> {
-  const refused = events
-    .flatMap((event) =>
-      event.kind === 'refused' && event.node === oldPrimary && event.at > lastTaken ? [event] : [],
-    )
-    .sort((one, other) => one.at - other.at)[0];
-  return { refusedSeconds: since(refused?.at), refusedBecause: refused?.why };
-}
-
-function staleReads(
-  { events }: WriteHistory,
-  acknowledged: readonly Ended[],
-  oldPrimary: string,
-  since: (moment: Moment | undefined) => number | undefined,
-): Pick<Times, 'staleReads' | 'lastStaleReadSeconds'> {
-  const key = ({ connection, seq }: { connection: string; seq: number }) => `${connection} ${seq}`;
-  const elsewhere = new Map(
-    acknowledged.filter(({ node }) => node !== oldPrimary).map((attempt) => [key(attempt), attempt.endedAt]),
-  );
-  const stale = new Map<string, Moment>();
-  for (const event of events) {
-    if (event.kind !== 'probed' || event.present) continue;
-    if ((elsewhere.get(key(event.row)) ?? Number.POSITIVE_INFINITY) <= event.invokedAt)
-      stale.set(`${event.connection} ${event.at}`, event.at);
+  constructor(survey: Survey) {
+    this.survey = survey;
+    this.roles = survey.roles;
+    this.refusals = new RefusalTally(survey, 'application');
+    this.pauses = new PauseTally(survey, 'application');
   }
-  return {
-    staleReads: stale.size,
-    lastStaleReadSeconds: stale.size === 0 ? undefined : since(latest(stale.values())),
-  };
+
+  takeEvent(event: HistoryEvent): void {
+    if (event.kind === 'refused') this.refuse(event);
+    else if (event.kind === 'probed' && !event.present) this.miss(event);
+  }
+
+  takeWrite(attempt: WriteAttempt): void {
+    const { node, endedAt, outcome } = attempt;
+    if (outcome !== 'acknowledged' || endedAt === undefined) return;
+    if (node === this.roles.oldPrimary) this.takeOld(attempt, endedAt);
+    else {
+      const id = rowIdOf(attempt);
+      if (this.survey.missed.has(id)) this.elsewhere.set(id, endedAt);
+    }
+    if (attempt.actor === 'application') this.pauses.take(endedAt);
+  }
+
+  /** Those that the old primary acknowledged to clients after the new one had begun to. */
+  get overlapping(): RowRanges {
+    return this.overlap.ranges();
+  }
+
+  /** Whether both took writes. */
+  get isDual(): boolean {
+    return this.lateAt !== undefined;
+  }
+
+  get times(): Times {
+    const { taken } = this.survey;
+    const first = this.survey.firstOf('application');
+    const refused = this.lastTaken === undefined ? this.refusedSinceFault : this.refused;
+    const lasting = (last: Moment | undefined) =>
+      taken && (this.witnessed || this.isDual) ? toSeconds((last ?? taken.at) - taken.at) : undefined;
+    return {
+      clientRtoSeconds: this.since(first?.at),
+      writeOutageSeconds:
+        first?.lastBefore === undefined ? undefined : toSeconds(first.at - first.lastBefore),
+      longestPauseSeconds: this.pauses.longest,
+      dualPrimarySeconds: lasting(this.lateAt),
+      overlapSeconds: lasting(this.lateOfClientsAt),
+      lastAcknowledgedSeconds: this.since(this.lastOfClients),
+      lastTakenSeconds: this.since(this.lastTaken),
+      refusedSeconds: this.since(refused?.at),
+      refusedBecause: refused?.why,
+      staleReads: this.stale.size,
+      lastStaleReadSeconds: this.since(this.lastStale),
+      refusals: this.refusals.told,
+    };
+  }
+
+  private since(moment: Moment | undefined): number | undefined {
+    return moment === undefined ? undefined : toSeconds(moment - this.roles.faultAt);
+  }
+
+  private takeOld(attempt: WriteAttempt, endedAt: Moment): void {
+    const { taken } = this.survey;
+    const { actor, timeline = 0, invokedAt } = attempt;
+    // Once it is promoted again, the old primary takes writes by right, on a timeline of its own.
+    if (timeline > (taken?.timeline ?? timeline)) return;
+    const ofClients = actor !== 'local-witness';
+    this.lastTaken = endedAt;
+    if (ofClients) this.lastOfClients = endedAt;
+    if (this.refused !== undefined && this.refused.at <= endedAt) this.refused = undefined;
+    if (isWitness(actor) && endedAt < this.roles.faultAt) this.witnessed = true;
+    if (taken === undefined || invokedAt <= taken.at) return;
+    this.lateAt = endedAt;
+    if (!ofClients) return;
+    this.lateOfClientsAt = endedAt;
+    this.overlap.add(attempt);
+  }
+
+  private refuse(event: Of<'refused'>): void {
+    const { node, at } = event;
+    const { faultAt, oldPrimary } = this.roles;
+    if (node === oldPrimary) {
+      if (at > (this.lastTaken ?? Number.NEGATIVE_INFINITY)) this.refused ??= event;
+      if (at > faultAt) this.refusedSinceFault ??= event;
+    }
+    this.refusals.take(event);
+  }
+
+  private miss({ connection, row, invokedAt, at }: Of<'probed'>): void {
+    if ((this.elsewhere.get(rowIdOf(row)) ?? Number.POSITIVE_INFINITY) > invokedAt) return;
+    this.stale.add(`${connection} ${at}`);
+    this.lastStale = at;
+  }
+}
+
+/** The longest time without an acknowledged write to clients of a kind, from the last before the fault on. */
+export class PauseTally {
+  private readonly survey: Survey;
+  private readonly actor: Actor;
+  private lastBeforeFault: Moment | undefined;
+  private last: Moment | undefined;
+  private longestMs = 0;
+
+  constructor(survey: Survey, actor: Actor) {
+    this.survey = survey;
+    this.actor = actor;
+  }
+
+  /** Of writes in the order of their ends. */
+  take(at: Moment): void {
+    if (at < this.survey.roles.faultAt) this.lastBeforeFault = at;
+    else if (this.lastBeforeFault !== undefined)
+      this.longestMs = Math.max(this.longestMs, at - (this.last ?? this.lastBeforeFault));
+    this.last = at;
+  }
+
+  get longest(): number | undefined {
+    if (this.lastBeforeFault === undefined || this.last === undefined) return undefined;
+    return toSeconds(Math.max(this.longestMs, this.survey.lastTry(this.actor) - this.last));
+  }
 }
 
 /** What each node, or host of the connection string, last said to clients of a kind since the fault. */
-export function refusals(
-  { events }: WriteHistory,
-  { faultAt, actor }: { faultAt: Moment; actor: Actor },
-): Times['refusals'] {
-  const last = new Map<string, { at: Moment; why: string }>();
-  for (const event of events) {
-    if (event.kind !== 'refused' || event.actor !== actor || event.at < faultAt) continue;
-    const known = last.get(event.node);
-    // Two at the same moment: by their words, so that the order of events does not matter.
-    if (!known || event.at > known.at || (event.at === known.at && event.why > known.why))
-      last.set(event.node, event);
+export class RefusalTally {
+  private readonly faultAt: Moment;
+  private readonly actor: Actor;
+  private readonly last = new Map<string, { at: Moment; why: string }>();
+
+  constructor({ roles }: Survey, actor: Actor) {
+    this.faultAt = roles.faultAt;
+    this.actor = actor;
   }
-  return [...last]
-    .map(([node, { at, why }]) => ({ node, why, seconds: toSeconds(at - faultAt) }))
-    .sort((one, other) => (one.node < other.node ? -1 : 1));
+
+  take({ actor, node, at, why }: Of<'refused'>): void {
+    if (actor !== this.actor || at < this.faultAt) return;
+    const known = this.last.get(node);
+    // Two at the same moment: by their words, so that the order of events does not matter.
+    if (!known || at > known.at || (at === known.at && why > known.why)) this.last.set(node, { at, why });
+  }
+
+  get told(): Times['refusals'] {
+    return [...this.last]
+      .map(([node, { at, why }]) => ({ node, why, seconds: toSeconds(at - this.faultAt) }))
+      .sort((one, other) => (one.node < other.node ? -1 : 1));
+  }
 }

@@ -1,5 +1,5 @@
 import type { Moment } from '../../clock/clock.ts';
-import type { HistoryEvent } from '../write-history.ts';
+import type { Notable } from './survey.ts';
 
 /** When one of the clients' two ways was of no use. */
 export interface Break {
@@ -13,7 +13,7 @@ export interface Break {
 export const returnMs = 5000;
 
 /** When each of the clients' ways was broken: since it was last known to be whole, and until it could be gone again. Pure. */
-export function breaksOf(events: readonly HistoryEvent[]): Break[] {
+export function breaksOf(events: readonly Notable[]): Break[] {
   const mended = events.flatMap((event) => (event.kind === 'mended' ? [event] : []));
   return events.flatMap((event) => {
     if (event.kind !== 'broken') return [];

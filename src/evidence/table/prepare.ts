@@ -14,6 +14,7 @@ import { DeadlineError, EnvironmentError, messageOf } from '../../contract/error
 import type { Log } from '../../contract/log.ts';
 import type { Member } from '../../formation/formation.ts';
 import type { Session } from '../../postgres/session.ts';
+import { requireConnections } from '../room.ts';
 import { deleteOldRuns, deleteRun, drillTable, keptDays } from './drill-table.ts';
 import { tellHolders } from './lock-holders.ts';
 import { makeTable } from './own-table.ts';
@@ -36,15 +37,16 @@ export interface Preparation {
  * Makes the drill's table where there is none, as the superuser, once the application has been let in; clears it of old
  * runs as the application.
  * @param primary the node that the superuser makes it on
- * @throws EnvironmentError that says what each node, or Postgres, answered, or who holds a lock that is in the way
+ * @param sessions how many clients there will be
+ * @throws InputError where the primary has no room for so many; EnvironmentError that says what each node, or Postgres, answered, or who holds a lock that is in the way
  */
 export async function prepareTable(
   way: WayIn,
   primary: Member,
-  { published, ...preparation }: Preparation & { published: boolean },
+  { published, sessions, ...preparation }: Preparation & { published: boolean; sessions: number },
 ): Promise<void> {
   try {
-    await makeAndClear(way, primary, published, preparation);
+    await makeAndClear(way, primary, { published, sessions }, preparation);
   } catch (error) {
     if (error instanceof HeldUpError) error.message += '; then run this again';
     throw error;
@@ -54,7 +56,7 @@ export async function prepareTable(
 async function makeAndClear(
   way: WayIn,
   primary: Member,
-  published: boolean,
+  { published, sessions }: { published: boolean; sessions: number },
   preparation: Preparation,
 ): Promise<void> {
   const { openSuperuser, signal } = preparation;
@@ -66,6 +68,8 @@ async function makeAndClear(
         await unlessHeldUp(what, { node: primary, session: superuser }, preparation, () =>
           makeTable(superuser, way.access, published, signal),
         );
+        const { user } = way.access;
+        await requireConnections(superuser, { user, node: primary.name, sessions }, signal);
       } finally {
         superuser.close();
       }

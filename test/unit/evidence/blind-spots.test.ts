@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { judgeDrill } from '../../../src/drill/verdict/verdict.ts';
 import { blindSpots } from '../../../src/evidence/ledger/blind-spots.ts';
 import { judgeLedger } from '../../../src/evidence/ledger/ledger.ts';
+import type { Roles } from '../../../src/evidence/record.ts';
 import type { HistoryEvent } from '../../../src/evidence/write-history.ts';
 import { clientsRecord, watchedDrill } from '../builders.ts';
-import { anyFailover, type ToldFailover } from './histories.ts';
+import { anyFailover, surveyOf, type ToldFailover } from './histories.ts';
 
 const roles = { faultAt: 10_000, oldPrimary: 'alpha', newPrimary: 'beta' };
 const endingAt = 70_000;
@@ -14,8 +15,7 @@ const every = (ms: number) => Array.from({ length: 80_000 / ms }, (_, index) => 
 const looks = (witness: string, moments: readonly number[]): HistoryEvent[] =>
   moments.map((at) => ({ kind: 'looked', at, witness }));
 const ending: HistoryEvent = { kind: 'ending', at: endingAt };
-const told = (events: HistoryEvent[], of = roles as Parameters<typeof blindSpots>[1]) =>
-  blindSpots({ run: 'run', events }, of);
+const told = (events: HistoryEvent[], of: Roles = roles) => blindSpots(surveyOf(events, of));
 const gap = (from: number, to: number) => every(1000).filter((at) => at <= from || at >= to);
 
 describe('witnesses', () => {

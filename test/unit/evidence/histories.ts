@@ -1,14 +1,20 @@
 import fc from 'fast-check';
+import { Survey } from '../../../src/evidence/ledger/survey.ts';
 import type { LedgerRead, Roles, RowRanges } from '../../../src/evidence/record.ts';
 import { partsOf, type RowKey, rangesOf } from '../../../src/evidence/rows.ts';
-import type { Actor, HistoryEvent, WriteHistory } from '../../../src/evidence/write-history.ts';
+import {
+  type Actor,
+  type HistoryEvent,
+  inOrder,
+  type WriteHistory,
+} from '../../../src/evidence/write-history.ts';
 
 /**
  * Histories of a failover from alpha to beta as a correct formation makes them, together with what the rows read
  * are, built from a model of the table: a row is committed at one moment, or never.
  */
 export interface ToldFailover {
-  history: WriteHistory;
+  history: WriteHistory & { events: HistoryEvent[] };
   reads: [afterPromotion: LedgerRead, afterRejoin: LedgerRead];
   scene: Roles & { newPrimary: string };
   /** What was made, for a test to compare with or to break. */
@@ -136,6 +142,13 @@ export function eventsOf(write: Omit<Made, 'committedAt'>, timeline: number): Hi
       ? { kind: 'acknowledged', ...end, timeline }
       : { kind: outcome, ...end, why: 'silence' },
   ];
+}
+
+/** What a history tells before its writes are judged. */
+export function surveyOf(events: readonly HistoryEvent[], roles: Roles): Survey {
+  const survey = new Survey(roles);
+  for (const event of inOrder(events)) survey.take(event);
+  return survey;
 }
 
 export function readOf(rows: readonly RowKey[], at: number): LedgerRead {

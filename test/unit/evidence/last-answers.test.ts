@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { readOnlyAnswer } from '../../../src/application/way-in.ts';
 import type { Moment } from '../../../src/clock/clock.ts';
-import { lastAnswers } from '../../../src/evidence/last-answers.ts';
+import { Sightings } from '../../../src/evidence/sightings.ts';
 import type { HistoryEvent } from '../../../src/evidence/write-history.ts';
 
 const at = (moment: number) => moment as Moment;
@@ -12,6 +12,13 @@ const refused = (moment: number, node: string, why: string): HistoryEvent => ({
   node,
   why,
 });
+
+/** A journal hears them as they come. */
+function lastAnswers(events: readonly HistoryEvent[], since: Moment): string[] {
+  const sightings = new Sightings();
+  for (const event of events) sightings.take(event);
+  return sightings.answers.since(since);
+}
 
 it('quotes what each node said last since then, and no standby that only stands by', () => {
   const limit = 'too many connections for role "veza"';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { judgeLedger } from '../../../src/evidence/ledger/ledger.ts';
 import type { LedgerRead } from '../../../src/evidence/record.ts';
 import { type RowKey, rangesOf } from '../../../src/evidence/rows.ts';
-import { mergeHistories, type WriteHistory } from '../../../src/evidence/write-history.ts';
+import { type HistoryEvent, mergeHistories, type WriteHistory } from '../../../src/evidence/write-history.ts';
 import { anyFailover, eventsOf, type Made, readOf, rowsIn, type ToldFailover } from './histories.ts';
 
 const verdictOn = ({ history, reads, scene }: ToldFailover) => judgeLedger(history, reads, scene);
@@ -86,7 +86,7 @@ describe('a clean failover', () => {
     fc.assert(
       fc.property(anyOrder, ([told, events, cut, overlap]) => {
         const at = cut % (events.length + 1);
-        const part = (some: WriteHistory['events']): WriteHistory => ({ run: 'run', events: some });
+        const part = (some: HistoryEvent[]): WriteHistory => ({ run: 'run', events: some });
         const again = events.slice(Math.max(0, at - (overlap % 5)));
         const merged = mergeHistories(part(again), part(events.slice(0, at)));
         const judged = judgeLedger(merged, told.reads.toReversed(), told.scene);
@@ -574,7 +574,7 @@ describe('what is told besides', () => {
 
 describe('rows that a server told of', () => {
   const whole = { faultAt: 1000, oldPrimary: 'alpha', newPrimary: 'beta' };
-  const events: WriteHistory['events'] = [
+  const events: HistoryEvent[] = [
     {
       kind: 'connected',
       at: 0,
@@ -584,7 +584,7 @@ describe('rows that a server told of', () => {
       server: 's',
       backend: 1,
     },
-    ...[4, 5, 9].flatMap((seq): WriteHistory['events'] => [
+    ...[4, 5, 9].flatMap((seq): HistoryEvent[] => [
       { kind: 'invoked', connection: 'app.2', seq, at: 2000 + seq },
       { kind: 'acknowledged', connection: 'app.2', seq, at: 2001 + seq, timeline: 2 },
     ]),

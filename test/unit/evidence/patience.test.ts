@@ -2,6 +2,7 @@ import { afterEach, expect, it, vi } from 'vitest';
 import type { WayIn } from '../../../src/application/way-in.ts';
 import { DeadlineError, EnvironmentError } from '../../../src/contract/errors.ts';
 import type { Journal } from '../../../src/evidence/journal.ts';
+import { Sightings } from '../../../src/evidence/sightings.ts';
 import { probeRow } from '../../../src/evidence/table/drill-table.ts';
 import { prepareTable } from '../../../src/evidence/table/prepare.ts';
 import { Witness } from '../../../src/evidence/witness.ts';
@@ -41,8 +42,8 @@ it('a witness tries once more after a try in which this process did not run, and
 });
 
 it('a witness in reserve steps in when the one of the other way has not looked for a while', async () => {
-  const events: HistoryEvent[] = [];
-  const journal = { full: signal, events, record: (event: HistoryEvent) => events.push(event) };
+  const sightings = new Sightings();
+  const journal = { full: signal, sightings, record: (event: HistoryEvent) => sightings.take(event) };
   const opened: number[] = [];
   const open = () => {
     opened.push(performance.now());
@@ -51,7 +52,7 @@ it('a witness in reserve steps in when the one of the other way has not looked f
     return { session, node, server: '', backend: 1, readOnly: false } as never;
   };
   const options = { node, actor: 'local-witness', name: 'local', way: 2, probe: probeRow, open } as const;
-  const look = () => events.push({ kind: 'looked', at: performance.now(), witness: 'local', way: 1 });
+  const look = () => sightings.take({ kind: 'looked', at: performance.now(), witness: 'local', way: 1 });
   look();
   const looking = setInterval(look, 100);
   const witness = await Witness.start(
@@ -96,6 +97,6 @@ it('so does what prepares the table', async () => {
   const log = { info() {}, warn() {}, debug() {} };
   const openSuperuser = () => Promise.reject(new Error('nobody gets so far'));
   await expect(
-    prepareTable(way, node, { published: false, openSuperuser, log: log as never, signal }),
+    prepareTable(way, node, { published: false, sessions: 4, openSuperuser, log: log as never, signal }),
   ).rejects.toThrow('pgaf-primary: try 2');
 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { blindSpots } from '../../../src/evidence/ledger/blind-spots.ts';
 import { judgeLedger } from '../../../src/evidence/ledger/ledger.ts';
 import type { HistoryEvent } from '../../../src/evidence/write-history.ts';
-import { anyFailover } from './histories.ts';
+import { anyFailover, surveyOf } from './histories.ts';
 
 /** Two ways for clients and witnesses, of which one may break. Moments are milliseconds. */
 
@@ -26,8 +26,7 @@ const broken = (way: number, wholeUntil: number, at: number): HistoryEvent => ({
 });
 const mended = (way: number, at: number): HistoryEvent => ({ kind: 'mended', at, way });
 const ending: HistoryEvent = { kind: 'ending', at: 70_000 };
-const told = (...events: HistoryEvent[]) =>
-  blindSpots({ run: 'run', events: [...events, ending] }, roles).told;
+const told = (...events: HistoryEvent[]) => blindSpots(surveyOf([...events, ending], roles)).told;
 const whole = (...events: HistoryEvent[]) =>
   judgeLedger({ run: 'run', events }, [], roles).inconclusive.filter((why) => why.startsWith('way '));
 
