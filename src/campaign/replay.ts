@@ -6,7 +6,7 @@ import { readText } from '../disk/file.ts';
 import type { DrillRecord } from '../drill/record.ts';
 import { judgeDrill } from '../drill/verdict/verdict.ts';
 import { readJournal } from '../evidence/journal.ts';
-import { judged } from '../evidence/ledger/ledger.ts';
+import { judgedAtOnce } from '../evidence/ledger/ledger.ts';
 import type { CampaignRecord, JudgedDrill, Proof } from './campaign-record.ts';
 import { conditionsOf } from './fingerprint.ts';
 import { entryWith } from './history-entry.ts';
@@ -213,7 +213,7 @@ function withLedger(record: DrillRecord, folder: string, log: Log): DrillRecord 
       `the journal ${clients.journal} is not what its drill wrote (its SHA-256 is ${digest}, and the report says ${clients.journalDigest}): it was cut off or changed; copy it anew, or take it away to have the ledger as it was judged then`,
     );
   const { scene, reads } = clients;
-  const { ledger, activity, throughput } = judged(history, reads, scene);
+  const { ledger, activity, throughput } = judgedAtOnce(history, reads, scene);
   // Its last line tells of the longest stall. What a drill could not write to its end says so in the ledger.
   if (
     ledger.lateBySeconds === undefined &&

@@ -40,6 +40,8 @@ export interface ClientsOptions {
 }
 
 const readyDeadlineMs = 15_000;
+/** To log in, where many do. */
+const perSessionMs = 100;
 /** The fault waits for the writes at risk for this many times as long as they should take, and a little more. */
 const preludePatience = 2;
 /** By how much clients write more often while they begin, up to what may be asked of them for good, and for how long. */
@@ -136,7 +138,8 @@ export class WatchedClients {
       ask: await askWithoutPower(scene, vantage, signal),
     });
     try {
-      await evidence.everyKindAcknowledged({ deadlineMs: readyDeadlineMs, signal });
+      const deadlineMs = readyDeadlineMs + sessions * perSessionMs;
+      await evidence.everyKindAcknowledged({ deadlineMs, signal });
     } catch (error) {
       await evidence.end();
       throw error;

@@ -2,6 +2,8 @@ import type { ClientsRecord } from './record.ts';
 
 /** Clients that come to less of their pace before the fault are told as such. */
 const leastShare = 0.9;
+/** Of a shorter time before the fault nothing is said: a few writes more or less are no rate. */
+const leastSeconds = 1;
 /** A process that is at work for more of its time is a narrow place itself. */
 const mostBusy = 0.9;
 
@@ -16,7 +18,8 @@ export function shortfall(
 ): string | undefined {
   const before = throughput?.before;
   const offered = sessions * writesPerSecond;
-  if (before === undefined || before.writesPerSecond >= leastShare * offered) return undefined;
+  if (before === undefined || before.seconds < leastSeconds) return undefined;
+  if (before.writesPerSecond >= leastShare * offered) return undefined;
   const { busyShare = 0 } = throughput ?? {};
   const ourselves =
     busyShare < mostBusy

@@ -44,6 +44,9 @@ export interface Burst {
 /** Between two rounds over the nodes, and after a connection was lost; give or take half. */
 const backoffMs = 200;
 
+/** Clients that open their first connection at the same time. */
+const mostOpening = 16;
+
 /** First part of the ids of a client's connections. */
 export const clientName = (index: number, actor: Actor = 'application') =>
   `${actor === 'uri-client' ? 'uri' : 'app'}${index + 1}`;
@@ -59,6 +62,9 @@ export class Workload {
   /** Of each session, at most, as of now. */
   private writesPerSecond: number;
   private acknowledged = 0;
+  /** Clients that have yet to open their first connection; the rest wait for their turn. */
+  private opening = 0;
+  private readonly turns: (() => void)[] = [];
   /** Between two writes; a change of pace ends them. */
   private readonly pauses = new Set<AbortController>();
 
@@ -69,6 +75,9 @@ export class Workload {
     onAbort(this.stopping.signal, () => clearTimeout(limit));
     onAbort(options.journal.full, () => this.stopping.abort());
     onAbort(this.stopping.signal, () => this.endPauses());
+    onAbort(this.stopping.signal, () => {
+      for (const turn of this.turns.splice(0)) turn();
+    });
     this.writesPerSecond = options.writesPerSecond;
     if (options.burst !== undefined) this.hurry(options.burst);
     const { entrances, actor = 'application' } = options;
@@ -133,11 +142,22 @@ export class Workload {
     return 1000 / this.writesPerSecond;
   }
 
+  /** Lets so many in at once at the beginning: two hundred that log in at one moment would all be too late. */
+  private async firstTurn(): Promise<void> {
+    if (this.opening++ < mostOpening) return;
+    await new Promise<void>((turn) => this.turns.push(turn));
+  }
+
+  private endFirstTurn(): void {
+    this.turns.shift()?.();
+  }
+
   private async keepClient(name: string, open: Entrance): Promise<void> {
     const { signal } = this.stopping;
-    for (let opened = 0; !signal.aborted; ) {
+    await this.firstTurn();
+    for (let opened = 0, isFirst = true; !signal.aborted; isFirst = false) {
       try {
-        const found = await open(signal);
+        const found = await open(signal).finally(() => isFirst && this.endFirstTurn());
         if ('opened' in found) {
           const writer = new Writer(this.options.journal, this.actor, `${name}.${++opened}`, found.opened);
           const why = await this.keepWriting(writer);

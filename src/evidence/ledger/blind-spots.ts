@@ -1,5 +1,5 @@
 import { type Moment, toSeconds } from '../../clock/clock.ts';
-import type { Survey } from './survey.ts';
+import type { HistorySurvey } from './survey.ts';
 import { type Break, breaksOf, wasBroken } from './ways.ts';
 
 /**
@@ -33,7 +33,7 @@ export interface BlindSpots {
 }
 
 /** When nobody looked at the old primary though it mattered. Pure. */
-export function blindSpots(survey: Survey): BlindSpots {
+export function blindSpots(survey: HistorySurvey): BlindSpots {
   const { roles } = survey;
   // Whoever notes its end notes its looks: a history with the one and none of the other is of witnesses that never looked.
   if (!survey.hasLooks) return recordedBefore(survey);
@@ -63,14 +63,14 @@ export function blindSpots(survey: Survey): BlindSpots {
 }
 
 /** What was recorded before looks were knows only how long the longest stall was, and not when. */
-function recordedBefore(survey: Survey): BlindSpots {
+function recordedBefore(survey: HistorySurvey): BlindSpots {
   const longestMs = Math.max(0, ...survey.all('stalled').map((event) => event.longestMs));
   if (longestMs < longestStallMs) return { told: [], ofSecondPrimary: false };
   const told = `the drill itself did not run for ${shown({ from: 0, to: longestMs })}, and when is not recorded: nobody looked meanwhile`;
   return { told: [told], ofSecondPrimary: true };
 }
 
-function gapsOf({ looks }: Survey, breaks: readonly Break[], name: string, window: Spot): Spot[] {
+function gapsOf({ looks }: HistorySurvey, breaks: readonly Break[], name: string, window: Spot): Spot[] {
   // Those who go two ways look for each other. What one learnt by a broken way, it learnt of that alone.
   const seen = looks
     .filter(({ witness }) => witness === name)

@@ -3,18 +3,18 @@ import type { UriTimes } from '../record.ts';
 import type { WriteAttempt } from '../write-attempts.ts';
 import type { HistoryEvent } from '../write-history.ts';
 import { MomentTally } from './activity.ts';
-import type { Survey } from './survey.ts';
+import type { HistorySurvey } from './survey.ts';
 import { PauseTally, RefusalTally } from './times.ts';
 
 /** What clients saw who went by the connection string. */
 export class UriTally {
-  private readonly survey: Survey;
+  private readonly survey: HistorySurvey;
   private readonly moments: MomentTally;
   private readonly counts = { acknowledged: 0, failed: 0, unknown: 0 };
   private readonly pauses: PauseTally;
   private readonly refusals: RefusalTally;
 
-  constructor(survey: Survey) {
+  constructor(survey: HistorySurvey) {
     this.survey = survey;
     this.moments = new MomentTally(survey.roles.faultAt);
     this.pauses = new PauseTally(survey, 'uri-client');

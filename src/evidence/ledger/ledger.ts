@@ -7,13 +7,13 @@ import { ActivityTally } from './activity.ts';
 import { blindSpots } from './blind-spots.ts';
 import { UriTally } from './by-uri.ts';
 import { burstOf, ThroughputTally } from './pace.ts';
-import { Survey } from './survey.ts';
+import { HistorySurvey } from './survey.ts';
 import { TimesTally } from './times.ts';
 import { blindBreaks, breaksOf } from './ways.ts';
 import { WritesTally, wrongRows } from './writes.ts';
 
 /** All that a history says of clients. */
-export interface Judged {
+export interface JudgedHistory {
   ledger: Required<LedgerVerdict>;
   activity: Activity[];
   burst: BurstRecord | undefined;
@@ -30,10 +30,10 @@ const turn = 2000;
  *
  * @param reads what was read of the run's rows; only those of the primary after the fault count
  */
-function* judge(history: WriteHistory, reads: readonly LedgerRead[], roles: Roles): Generator<void, Judged> {
+function* judge(history: WriteHistory, reads: readonly LedgerRead[], roles: Roles): Generator<void, JudgedHistory> {
   const events = inOrder(history.events);
   let taken = 0;
-  const survey = new Survey(roles);
+  const survey = new HistorySurvey(roles);
   for (const event of events) {
     survey.take(event);
     if (++taken % turn === 0) yield;
@@ -67,7 +67,7 @@ function* judge(history: WriteHistory, reads: readonly LedgerRead[], roles: Role
 }
 
 function verdictOf(
-  survey: Survey,
+  survey: HistorySurvey,
   writes: WritesTally,
   times: TimesTally,
   contradictions: readonly string[],
@@ -93,18 +93,18 @@ function verdictOf(
   };
 }
 
-function longestStall(survey: Survey): number | undefined {
+function longestStall(survey: HistorySurvey): number | undefined {
   const stalls = survey.all('stalled').map(({ longestMs }) => longestMs);
   return stalls.length === 0 ? undefined : toSeconds(Math.max(...stalls));
 }
 
-function failures(survey: Survey): string[] {
+function failures(survey: HistorySurvey): string[] {
   const failing = survey.all('failing').map(({ why }) => why);
   return [...new Set([...failing, ...blindBreaks(breaksOf(survey.notable))])].sort();
 }
 
 /** At once. */
-export function judged(history: WriteHistory, reads: readonly LedgerRead[], roles: Roles): Judged {
+export function judgedAtOnce(history: WriteHistory, reads: readonly LedgerRead[], roles: Roles): JudgedHistory {
   const steps = judge(history, reads, roles);
   for (;;) {
     const step = steps.next();
@@ -118,7 +118,7 @@ export async function judgedInTurns(
   reads: readonly LedgerRead[],
   roles: Roles,
   signal?: AbortSignal,
-): Promise<Judged> {
+): Promise<JudgedHistory> {
   const steps = judge(history, reads, roles);
   for (;;) {
     const step = steps.next();
@@ -129,5 +129,5 @@ export async function judgedInTurns(
 }
 
 /** The verdict alone, at once. */
-export const judgeLedger = (...given: Parameters<typeof judged>): Required<LedgerVerdict> =>
-  judged(...given).ledger;
+export const judgeLedger = (...given: Parameters<typeof judgedAtOnce>): Required<LedgerVerdict> =>
+  judgedAtOnce(...given).ledger;

@@ -1,17 +1,17 @@
 import { type Moment, toSeconds } from '../../clock/clock.ts';
 import type { BurstRecord, Throughput } from '../record.ts';
 import type { WriteAttempt } from '../write-attempts.ts';
-import type { Survey } from './survey.ts';
+import type { HistorySurvey } from './survey.ts';
 
 /** When the clients began faster than they were to go on; undefined where they kept to one pace. */
-function burstIn(survey: Survey): { writesPerSecond: number; from: Moment; to: Moment } | undefined {
+function burstIn(survey: HistorySurvey): { writesPerSecond: number; from: Moment; to: Moment } | undefined {
   const [fast, slow] = survey.all('paced');
   if (fast === undefined || slow === undefined) return undefined;
   return { writesPerSecond: fast.writesPerSecond, from: fast.at, to: slow.at };
 }
 
 /** The same, told since the fault. Pure. */
-export function burstOf(survey: Survey): BurstRecord | undefined {
+export function burstOf(survey: HistorySurvey): BurstRecord | undefined {
   const burst = burstIn(survey);
   if (burst === undefined) return undefined;
   const { writesPerSecond, from, to } = burst;
@@ -24,14 +24,14 @@ const leastWindowMs = 250;
 
 /** What the servers took of what they were offered. */
 export class ThroughputTally {
-  private readonly survey: Survey;
+  private readonly survey: HistorySurvey;
   private beforeFrom: Moment | undefined;
   private beforeCount = 0;
   private afterFrom: Moment | undefined;
   private afterTo: Moment | undefined;
   private afterCount = 0;
 
-  constructor(survey: Survey) {
+  constructor(survey: HistorySurvey) {
     this.survey = survey;
     this.beforeFrom = burstIn(survey)?.to;
     const { newPrimary, faultAt } = survey.roles;

@@ -6,7 +6,7 @@ import { type Actor, type HistoryEvent, isWitness } from '../write-history.ts';
 type Of<K extends HistoryEvent['kind']> = HistoryEvent & { kind: K };
 
 /** When a witness looked by one of its ways. */
-export interface Looks {
+export interface WitnessLooks {
   witness: string;
   way: number | undefined;
   at: Moment[];
@@ -45,11 +45,11 @@ export type Notable = Of<(typeof notable)[number]>;
  * What has to be known of a whole history before its writes can be judged, one after the other. It grows with
  * connections and with what is rare, not with writes. Events come in the order of their moments.
  */
-export class Survey {
+export class HistorySurvey {
   readonly openers = new Map<string, Opener>();
   readonly contradictions = new Set<string>();
   readonly notable: Notable[] = [];
-  readonly looks: Looks[] = [];
+  readonly looks: WitnessLooks[] = [];
   /** Rows that a witness looked for in vain. */
   readonly missed = new Set<string>();
   readonly roles: Roles;

@@ -3,13 +3,13 @@ import type { Roles, RowRanges, Times } from '../record.ts';
 import { RowTally } from '../rows.ts';
 import { rowIdOf, type WriteAttempt } from '../write-attempts.ts';
 import { type Actor, type HistoryEvent, isWitness } from '../write-history.ts';
-import type { Survey } from './survey.ts';
+import type { HistorySurvey } from './survey.ts';
 
 type Of<K extends HistoryEvent['kind']> = HistoryEvent & { kind: K };
 
 /** When what happened, from writes and other events in the order of their ends. */
 export class TimesTally {
-  private readonly survey: Survey;
+  private readonly survey: HistorySurvey;
   private readonly roles: Roles;
   /** Of writes that the old primary took on its old timeline: the last of anybody, and the last of a client. */
   private lastTaken: Moment | undefined;
@@ -30,7 +30,7 @@ export class TimesTally {
   private lastStale: Moment | undefined;
   private readonly pauses: PauseTally;
 
-  constructor(survey: Survey) {
+  constructor(survey: HistorySurvey) {
     this.survey = survey;
     this.roles = survey.roles;
     this.refusals = new RefusalTally(survey, 'application');
@@ -126,13 +126,13 @@ export class TimesTally {
 
 /** The longest time without an acknowledged write to clients of a kind, from the last before the fault on. */
 export class PauseTally {
-  private readonly survey: Survey;
+  private readonly survey: HistorySurvey;
   private readonly actor: Actor;
   private lastBeforeFault: Moment | undefined;
   private last: Moment | undefined;
   private longestMs = 0;
 
-  constructor(survey: Survey, actor: Actor) {
+  constructor(survey: HistorySurvey, actor: Actor) {
     this.survey = survey;
     this.actor = actor;
   }
@@ -157,7 +157,7 @@ export class RefusalTally {
   private readonly actor: Actor;
   private readonly last = new Map<string, { at: Moment; why: string }>();
 
-  constructor({ roles }: Survey, actor: Actor) {
+  constructor({ roles }: HistorySurvey, actor: Actor) {
     this.faultAt = roles.faultAt;
     this.actor = actor;
   }

@@ -3,7 +3,7 @@ import { countRows, firstRanges, holdsRow, orderly, partsOf, RowTally, rowsWitho
 import type { WriteAttempt } from '../write-attempts.ts';
 import { isWitness } from '../write-history.ts';
 import { riskOf } from './at-risk.ts';
-import type { Survey } from './survey.ts';
+import type { HistorySurvey } from './survey.ts';
 
 const mostRangesTold = 1000;
 
@@ -27,7 +27,7 @@ type Found = Pick<
 
 /** What became of the writes, held against the rows that stood. */
 export class WritesTally {
-  private readonly survey: Survey;
+  private readonly survey: HistorySurvey;
   /** Those that count, in order, each with the rows that may stand there. */
   private readonly reads: { read: LedgerRead; possible: RowTally }[];
   private readonly counts = { acknowledged: 0, failed: 0, unknown: 0 };
@@ -40,7 +40,7 @@ export class WritesTally {
   private readonly before = { application: false, witness: false, byUri: false };
 
   /** @param reads what was read of the run's rows; only those of the primary after the fault count */
-  constructor(survey: Survey, reads: readonly LedgerRead[]) {
+  constructor(survey: HistorySurvey, reads: readonly LedgerRead[]) {
     this.survey = survey;
     const { faultAt, oldPrimary, newPrimary } = survey.roles;
     this.reads = reads

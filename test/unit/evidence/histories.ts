@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { Survey } from '../../../src/evidence/ledger/survey.ts';
+import { HistorySurvey } from '../../../src/evidence/ledger/survey.ts';
 import type { LedgerRead, Roles, RowRanges } from '../../../src/evidence/record.ts';
 import { partsOf, type RowKey, rangesOf } from '../../../src/evidence/rows.ts';
 import {
@@ -145,8 +145,8 @@ export function eventsOf(write: Omit<Made, 'committedAt'>, timeline: number): Hi
 }
 
 /** What a history tells before its writes are judged. */
-export function surveyOf(events: readonly HistoryEvent[], roles: Roles): Survey {
-  const survey = new Survey(roles);
+export function surveyOf(events: readonly HistoryEvent[], roles: Roles): HistorySurvey {
+  const survey = new HistorySurvey(roles);
   for (const event of inOrder(events)) survey.take(event);
   return survey;
 }

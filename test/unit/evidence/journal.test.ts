@@ -100,7 +100,7 @@ describe('a journal', () => {
     const [writes, sessions, heapMebibytes] = [200_000, 200, 32];
     const script = `
       import { Journal, readJournal } from '${compiled.url('evidence/journal')}';
-      import { judged } from '${compiled.url('evidence/ledger/ledger')}';
+      import { judgedAtOnce } from '${compiled.url('evidence/ledger/ledger')}';
       const [path, writes, sessions] = [process.argv[1], Number(process.argv[2]), Number(process.argv[3])];
       const journal = Journal.create(path, 'run');
       const name = (of) => 'app' + (of + 1) + '.1';
@@ -120,8 +120,8 @@ describe('a journal', () => {
         acknowledged: ledger.acknowledgedWrites, atRisk: ledger.writesAtRisk, lost: ledger.lost.count,
         phantoms: ledger.phantoms.count, before: throughput.before, moments: activity[0].acknowledged.length,
       });
-      const live = of(judged(journal.history(), [read], roles));
-      const again = of(judged(readJournal(path).history, [read], roles));
+      const live = of(judgedAtOnce(journal.history(), [read], roles));
+      const again = of(judgedAtOnce(readJournal(path).history, [read], roles));
       console.log(JSON.stringify({ live, again, mebibytes: process.resourceUsage().maxRSS / 1024 }));`;
     const node = [`--max-old-space-size=${heapMebibytes}`, '--input-type=module', '-e', script];
     const said = execFileSync(process.execPath, [...node, nextPath(), `${writes}`, `${sessions}`], {

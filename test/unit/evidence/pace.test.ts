@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { shortfall } from '../../../src/drill/shortfall.ts';
-import { judged, judgeLedger } from '../../../src/evidence/ledger/ledger.ts';
+import { judgedAtOnce, judgeLedger } from '../../../src/evidence/ledger/ledger.ts';
 import { burstOf } from '../../../src/evidence/ledger/pace.ts';
 import type { Roles } from '../../../src/evidence/record.ts';
 import { type HistoryEvent, isHistoryEvent } from '../../../src/evidence/write-history.ts';
@@ -28,7 +28,7 @@ const writing = (node: string, from: number, everyMs: number, count: number): Hi
 
 describe('what servers took of what they were offered', () => {
   const of = (events: HistoryEvent[], given: Roles = roles) =>
-    judged({ run: 'r', events }, [], given).throughput;
+    judgedAtOnce({ run: 'r', events }, [], given).throughput;
 
   it('is told apart before the fault and after it, without the burst at the beginning', () => {
     const events = [
@@ -61,12 +61,12 @@ describe('what servers took of what they were offered', () => {
   });
 
   it('is said where it is less', () => {
-    const said = (writesPerSecond: number, busyShare?: number) =>
+    const said = (writesPerSecond: number, busyShare?: number, seconds = 2) =>
       shortfall(
         {
           ...{ sessions: 200, writesPerSecond: 25 },
           throughput: {
-            before: { writesPerSecond, seconds: 2 },
+            before: { writesPerSecond, seconds },
             stalls: { count: 0, seconds: 0, longest: 0 },
             busyShare,
           },
@@ -74,6 +74,7 @@ describe('what servers took of what they were offered', () => {
         'alpha',
       );
     expect(said(4600)).toBeUndefined();
+    expect(said(1234.5, 0.4, 0.5)).toBeUndefined();
     expect(said(1234.5, 0.4)).toBe(
       'of 5000 writes a second that were offered, alpha took 1234.5 before the fault',
     );
