@@ -135,7 +135,8 @@ export class Evidence {
     const { nodes } = access;
     const { port } = formation.postgres;
     const on = memberNamed(access, options.primary);
-    requireJournalRoom(dirname(options.journalPath), options.sessions * options.writesPerSecond);
+    const writers = options.sessions * (options.byUri === undefined ? 1 : 2);
+    requireJournalRoom(dirname(options.journalPath), writers * options.writesPerSecond);
     // It comes to life while the application's way is opened.
     const localWay = new ContainerRelay(incus, on.name, 'root');
     const route = await openRoute({ incus, vantage, nodes, port, via, log, signal }).catch(

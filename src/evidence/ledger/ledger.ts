@@ -30,7 +30,11 @@ const turn = 2000;
  *
  * @param reads what was read of the run's rows; only those of the primary after the fault count
  */
-function* judge(history: WriteHistory, reads: readonly LedgerRead[], roles: Roles): Generator<void, JudgedHistory> {
+function* judge(
+  history: WriteHistory,
+  reads: readonly LedgerRead[],
+  roles: Roles,
+): Generator<void, JudgedHistory> {
   const events = inOrder(history.events);
   let taken = 0;
   const survey = new HistorySurvey(roles);
@@ -104,7 +108,11 @@ function failures(survey: HistorySurvey): string[] {
 }
 
 /** At once. */
-export function judgedAtOnce(history: WriteHistory, reads: readonly LedgerRead[], roles: Roles): JudgedHistory {
+export function judgedAtOnce(
+  history: WriteHistory,
+  reads: readonly LedgerRead[],
+  roles: Roles,
+): JudgedHistory {
   const steps = judge(history, reads, roles);
   for (;;) {
     const step = steps.next();

@@ -176,8 +176,7 @@ export class HistorySurvey {
       this.oldTimeline = Math.max(this.oldTimeline, timeline);
     if (at >= faultAt && this.isLater(timeline)) this.laterTimelineAt = Math.min(this.laterTimelineAt, at);
     if (isWitness(actor)) return;
-    const isNew =
-      at >= faultAt && (actor === 'uri-client' ? this.isLater(timeline) : node === newPrimary);
+    const isNew = at >= faultAt && (actor === 'uri-client' ? this.isLater(timeline) : node === newPrimary);
     if (isNew) this.taken ??= { at, timeline };
     if (actor === 'application' || actor === 'uri-client') this.firsts[actor].take(at, timeline, isNew);
   }
