@@ -54,6 +54,7 @@ async function leads(container: string, port: number): Promise<boolean> {
 /** The lab's own archive has them. Their services are started once they are set up. */
 const install = `
 export DEBIAN_FRONTEND=noninteractive
+cp -L /etc/resolv.conf /run/resolv.first
 printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d
 apt-get -qq update
 apt-get -qq install --no-install-recommends pgbouncer haproxy dnsmasq "postgresql-client-$1" >/dev/null 2>&1
@@ -139,7 +140,10 @@ systemctl -q restart haproxy
 
 /** A name of a second's life, which a loop has follow whichever node takes writes. $3 the name. */
 const names = `
+upstream=$(sed -nE 's/^nameserver +//p' /run/resolv.first | head -n 1)
 cat > /etc/dnsmasq.d/following.conf <<END
+no-resolv
+server=$upstream
 addn-hosts=/run/following
 local-ttl=1
 max-cache-ttl=1

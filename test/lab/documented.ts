@@ -82,6 +82,8 @@ export const notRun: Readonly<Record<string, string>> = {
   'git push --atomic github main v1.2.3 +v1': 'it needs a mirror on GitHub',
   'PGHA_KILLS=50 PGHA_SEED=2026 npx vitest run --project lab test/lab/faults-killed.test.ts':
     'it takes hours; the lab tests have a few kills of it',
+  'PGHA_TESTS=all npx vitest run --project lab test/lab/client-uri.test.ts':
+    'the lab tests themselves, which a run of all has',
   'PGHA_SCALE=1000 npx vitest run --project cluster test/cluster/scale.test.ts': onACluster,
   'PGHA_RUNS=5 npx vitest run --project lab test/lab/prediction.test.ts':
     'it takes an hour; the lab tests have one run of it',
