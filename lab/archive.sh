@@ -17,7 +17,7 @@ formation_packages() {
 }
 
 tool_packages() {
-	echo openssl iptables nftables systemd-resolved pgbouncer haproxy dnsmasq
+	echo openssl iptables nftables systemd-resolved pgbouncer haproxy
 }
 
 # closure PACKAGE...: the names of all that installing them on an empty system

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { placeholderPassword } from '../../src/postgres/placeholder.ts';
-import { asksNamesOf, type ClientWays, followingName, ports, startClientWays } from './client-ways.ts';
+import { type ClientWays, ports, startClientWays } from './client-ways.ts';
 import { everything } from './extent.ts';
 import { labFormation } from './formations.ts';
 import { becomesHealthy, drilled, type Finished, figure, runAction } from './harness.ts';
@@ -86,16 +86,6 @@ describe("a drill tells what clients saw straight to the nodes, and by the appli
 
   it.runIf(everything)('through PgBouncer with its defaults', async () => {
     tellsBoth('PgBouncer, defaults', await drill(by(ports.pgbouncer)));
-  });
-
-  it.runIf(everything)('by a DNS name that changes at failover', async () => {
-    const before = await asksNamesOf(formation.monitor, ways);
-    try {
-      const uri = `postgres://veza:${secret}@${followingName}:5432/veza?sslmode=require&connect_timeout=2`;
-      tellsBoth('DNS name', await drill(uri));
-    } finally {
-      await before();
-    }
   });
 });
 

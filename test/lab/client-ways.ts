@@ -1,4 +1,3 @@
-import { expect } from 'vitest';
 import { Incus } from '../../src/incus/incus.ts';
 import { placeholderPassword } from '../../src/postgres/placeholder.ts';
 import type { LabFormation } from './formations.ts';
@@ -13,8 +12,6 @@ export interface ClientWays {
 
 /** By its defaults, and tuned for failovers; the first port is that of Debian's service. */
 export const ports = { pgbouncer: 6432, tuned: 6433, haproxy: 5000 } as const;
-/** The name that follows the primary; who asks the container's dnsmasq knows it. */
-export const followingName = 'primary.app.test';
 
 export async function startClientWays(formation: LabFormation): Promise<ClientWays> {
   const container = `d${formation.debian}-ways`;
@@ -36,7 +33,6 @@ export async function startClientWays(formation: LabFormation): Promise<ClientWa
   const [one, other] = formation.nodes.map((name) => `${name}.incus`) as [string, string];
   await run(poolers, one, other, placeholderPassword);
   await run(proxy, one, other, placeholderPassword);
-  await run(names, one, other, followingName);
   for (const port of Object.values(ports))
     await eventually(`port ${port} of ${container} to lead to the primary`, 30_000, () =>
       leads(container, port),
@@ -54,10 +50,9 @@ async function leads(container: string, port: number): Promise<boolean> {
 /** The lab's own archive has them. Their services are started once they are set up. */
 const install = `
 export DEBIAN_FRONTEND=noninteractive
-cp -L /etc/resolv.conf /run/resolv.first
 printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d
 apt-get -qq update
-apt-get -qq install --no-install-recommends pgbouncer haproxy dnsmasq "postgresql-client-$1" >/dev/null 2>&1
+apt-get -qq install --no-install-recommends pgbouncer haproxy "postgresql-client-$1" >/dev/null 2>&1
 rm /usr/sbin/policy-rc.d
 `;
 
@@ -137,51 +132,3 @@ listen primary
 END
 systemctl -q restart haproxy
 `;
-
-/** A name of a second's life, which a loop has follow whichever node takes writes. $3 the name. */
-const names = `
-upstream=$(sed -nE 's/^nameserver +//p' /run/resolv.first | head -n 1)
-cat > /etc/dnsmasq.d/following.conf <<END
-no-resolv
-server=$upstream
-addn-hosts=/run/following
-local-ttl=1
-max-cache-ttl=1
-END
-cat > /usr/local/bin/follow <<'END'
-#!/bin/sh
-export PGPASSFILE=/etc/haproxy/pgpass PGCONNECT_TIMEOUT=1
-while sleep 0.5; do for node in "$1" "$2"; do
-  address=$(getent ahostsv4 "$node" | sed -n '1s/ .*//p')
-  if [ "$(timeout 2 psql -h "$address" -U veza -d veza -Atqc 'SHOW transaction_read_only' 2>/dev/null)" = off ]; then
-    grep -qs "^$address " /run/following && continue
-    printf '%s %s\\n' "$address" "$3" > /run/following.new; mv /run/following.new /run/following
-    systemctl -q kill -s HUP dnsmasq
-  fi
-done; done
-END
-chmod 755 /usr/local/bin/follow
-touch /run/following
-systemctl -q restart dnsmasq
-systemctl stop following 2>/dev/null || true
-systemd-run -q --unit=following /usr/local/bin/follow "$1" "$2" "$3"
-`;
-
-/** Has a container ask the ways' dnsmasq, and what it asked before when that is over. */
-export async function asksNamesOf(asker: string, { address }: ClientWays): Promise<() => Promise<void>> {
-  await inside(
-    asker,
-    'sh',
-    '-ec',
-    'cp -L /etc/resolv.conf /run/resolv.before; cat > /run/resolv.new <<END\nnameserver '.concat(
-      address,
-      '\nEND\ncp --remove-destination /run/resolv.new /etc/resolv.conf',
-    ),
-  );
-  const known = async () => (await inside(asker, 'getent', 'ahostsv4', followingName).catch(() => '')) !== '';
-  await eventually(`${asker} to know ${followingName}`, 20_000, known);
-  expect(await known()).toBe(true);
-  return async () => {
-    await inside(asker, 'cp', '--remove-destination', '/run/resolv.before', '/etc/resolv.conf');
-  };
-}
