@@ -93,7 +93,8 @@ function allowed(schema) {
   }
   if (schema.type === 'object')
     return schema.properties ? 'map' : `map of names and values: ${allowed(schema.additionalProperties)}`;
-  return (schema.patternErrorMessage ?? '').replace(/^must be (?:the |an? )?/, '');
+  if (schema.type === 'null') return code(null);
+  return (schema.patternErrorMessage ?? 'text').replace(/^must be (?:the |an? )?/, '');
 }
 
 /** The map that the keys of `path` lead to; lists and choices are looked through. */

@@ -17,6 +17,7 @@ import {
   wholeNumberInput,
 } from '../../src/runner/inputs.ts';
 import { reportFolderInput } from '../../src/runner/run-action.ts';
+import { namedSecrets } from '../../src/runner/secrets-input.ts';
 
 /** Several are drilled in turn. */
 const faults: InputSpec<[FaultName, ...FaultName[]]> = listOf(choice(faultNames));
@@ -49,6 +50,8 @@ export const inputs = {
   'tls-ca': textInput,
   'require-client-evidence': trueOrFalseInput,
   'accept-published-table': trueOrFalseInput,
+  probes: textInput,
+  'probe-secrets': namedSecrets,
   'client-sessions': wholeNumberInput(1, 200),
   'client-writes-per-second': numberInput(0.1, 200),
   'least-writes-at-risk': wholeNumberInput(0, 100_000),
@@ -78,6 +81,7 @@ export const outputs = [
   'predicted-rto-seconds',
   'old-primary',
   'new-primary',
+  'probes',
   'drills',
   'breach-probability',
   'junit',

@@ -8,16 +8,18 @@ import { figuresOf } from '../../src/campaign/figures.ts';
 import { roundedUp } from '../../src/campaign/proof.ts';
 import { replayed } from '../../src/campaign/replay.ts';
 import { judgeCampaign } from '../../src/campaign/verdict.ts';
-import { InputError } from '../../src/contract/errors.ts';
+import { InputError, together } from '../../src/contract/errors.ts';
 import type { Outcome } from '../../src/contract/outcome.ts';
 import { mostOfEach, shortened } from '../../src/contract/size.ts';
 import { type ClientsOptions, preludeSeconds } from '../../src/drill/clients.ts';
 import { faultCatalogue } from '../../src/faults/catalogue.ts';
 import { formationSource, loadFormation } from '../../src/formation/file/load.ts';
+import { parseProbes } from '../../src/formation/file/probe-list.ts';
 import { type Formation, isAsynchronous, isLab } from '../../src/formation/formation.ts';
 import { requireLab } from '../../src/incus/environment.ts';
 import { Incus } from '../../src/incus/incus.ts';
 import { placeholderPassword } from '../../src/postgres/placeholder.ts';
+import { readyProbes } from '../../src/probes/ready.ts';
 import {
   campaignHtml,
   campaignJunit,
@@ -25,6 +27,7 @@ import {
   campaignMarkdown,
   campaignPicture,
 } from '../../src/report/campaign-report.ts';
+import { probesOutput } from '../../src/report/probes-report.ts';
 import type { InputsOf } from '../../src/runner/inputs.ts';
 import {
   type ActionContext,
@@ -91,7 +94,16 @@ function optionsOf(
     errors.push(
       `input rounds: ${rounds} drill${rounds === 1 ? '' : 's'} cannot show ${drilled.length} faults; leave it empty for one of each`,
     );
-  if (errors.length > 0) throw new InputError(errors);
+  const { probes } = together({
+    others: () => {
+      if (errors.length > 0) throw new InputError(errors);
+    },
+    probes: () =>
+      readyProbes(parseProbes(given.probes) ?? formation.probes ?? [], {
+        secrets: given['probe-secrets'],
+        folder,
+      }),
+  });
   const targetMs = given['rto-target-seconds'] * 1000;
   const held = given['hold-seconds'];
   return {
@@ -122,6 +134,7 @@ function optionsOf(
         leastAtRisk: given['least-writes-at-risk'],
         folder: reportFolder(given['report-folder'], folder),
       },
+      probes,
       log,
       signal,
       onExposed: (id) => saveState(exposedState, id === undefined ? '' : exposedText(id, formation)),
@@ -249,6 +262,7 @@ function resultOf(
       'predicted-rto-seconds': figure(figures.predictedRtoSeconds),
       'old-primary': last?.primary ?? '',
       'new-primary': last?.promotion?.node ?? '',
+      probes: JSON.stringify(probesOutput(record.drills.map((each) => each.record))),
       drills: JSON.stringify(
         record.drills.map(({ record: one, verdict: judged }) => ({
           drill: one.id,

@@ -51,10 +51,13 @@ function unpromotedSeconds({
   expected,
   proof,
   promotion,
+  tripped,
   undoSeconds,
   blind = [],
 }: DrillRecord): number | undefined {
   if (expected !== 'failover' || proof === undefined || promotion !== undefined) return undefined;
+  // A probe had its fault undone before anybody had waited for long.
+  if (tripped !== undefined) return undefined;
   // What came while nobody saw the monitor is not known.
   const unseen = blind.find(({ to }) => to === undefined)?.from ?? Number.POSITIVE_INFINITY;
   return undoSeconds === undefined ? undefined : Math.max(0, Math.min(undoSeconds, unseen));

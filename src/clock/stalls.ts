@@ -22,7 +22,8 @@ export class StallWatch {
     this.look();
   }
 
-  private look(): void {
+  /** Tells of one that has just ended, before the time comes to look. */
+  look(): void {
     const [from, to] = [this.last, now()];
     this.last = to;
     if (to - from >= this.leastMs) this.onStall(from, to);

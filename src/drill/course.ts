@@ -5,6 +5,7 @@ import type { MemberLocks } from '../faults/member-locks.ts';
 import type { Member } from '../formation/formation.ts';
 import type { Lease } from '../incus/lease.ts';
 import type { MonitorWatch } from '../monitor/watch.ts';
+import type { ProbeWatch } from '../probes/watch.ts';
 import type { Casualties } from './casualties.ts';
 import type { WatchedClients } from './clients.ts';
 import type { Guard } from './guard.ts';
@@ -26,6 +27,8 @@ export interface Stage {
   locks: MemberLocks;
   watch: MonitorWatch;
   clients: WatchedClients | undefined;
+  /** Undefined where none are asked. */
+  probes: ProbeWatch | undefined;
   guard: Guard;
   /** Held by the scene's commands; let go of before the undo, which waits for those that still hold it. */
   lease: Lease;
@@ -41,6 +44,7 @@ export class Course {
   readonly scene: Scene;
   readonly watch: MonitorWatch;
   readonly clients: WatchedClients | undefined;
+  readonly probes: ProbeWatch | undefined;
   readonly record: DrillRecord;
   readonly plan: Plan;
   readonly options: DrillOptions;
@@ -50,10 +54,12 @@ export class Course {
   /** When the fault was issued. */
   faultAt: Moment | undefined;
 
-  constructor({ scene, casualties, watch, clients, guard, record, plan, options, asynchronous }: Stage) {
+  constructor({ scene, casualties, watch, clients, probes, guard, record, plan, ...rest }: Stage) {
+    const { options, asynchronous } = rest;
     this.scene = scene;
     this.watch = watch;
     this.clients = clients;
+    this.probes = probes;
     this.record = record;
     this.plan = plan;
     this.asynchronous = asynchronous;
@@ -75,6 +81,12 @@ export class Course {
     return listed(this.targetNames);
   }
 
+  /** What ends the wait for what comes of the fault: the drill's own end, and a probe that stays broken for too long. */
+  get whileInForce(): AbortSignal {
+    const { signal } = this.options;
+    return this.probes === undefined ? signal : AbortSignal.any([signal, this.probes.tripped]);
+  }
+
   /** Seconds since the fault; 0 while there is none. */
   offset(moment: Moment): number {
     return toSeconds(moment - (this.faultAt ?? moment));
@@ -93,6 +105,12 @@ export class Course {
     this.options.log.info(
       `${this.targetList} fell ${record.fellApartMs} ms apart, by the clock of their host`,
     );
+  }
+
+  /** What every probe was answered. */
+  noteProbes(): void {
+    const { probes, record, faultAt = now() } = this;
+    if (probes !== undefined) record.probes = probes.recorded(faultAt);
   }
 
   /** All that the monitor announced, each at its time, and when nobody saw what it did. */

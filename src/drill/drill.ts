@@ -13,6 +13,7 @@ import type { ContainerRelay } from '../incus/relay/container-relay.ts';
 import { onceFree } from '../monitor/lock-wait.ts';
 import { MonitorWatch } from '../monitor/watch.ts';
 import { openMemberSession } from '../postgres/member-session.ts';
+import { ProbeWatch } from '../probes/watch.ts';
 import { type Casualties, casualtiesOf } from './casualties.ts';
 import { WatchedClients } from './clients.ts';
 import { waitsForNobody } from './commits.ts';
@@ -93,6 +94,7 @@ async function carryOut(
   if (lock === undefined) return;
   let watch: MonitorWatch | undefined;
   let clients: WatchedClients | undefined;
+  let probes: ProbeWatch | undefined;
   try {
     if (record.baseline.outcome !== 'pass' || record.baseline.primary === undefined) return;
     log.info(`baseline: ${record.baseline.message}`);
@@ -115,6 +117,12 @@ async function carryOut(
     if (casualties === undefined) return;
     const plan = planned(casualties, { formation, record, options, ...before });
     if (options.handBack) refuseImpossibleHandBack(observed, scene);
+    probes = await probesOf(options);
+    const broken = (await probes?.known(signal)) ?? [];
+    if (broken.length > 0) {
+      record.probesBroken = broken;
+      return;
+    }
     const [watching, watched] = await Promise.allSettled([
       MonitorWatch.start(formation, openMonitor, log),
       clientsOf(
@@ -135,11 +143,14 @@ async function carryOut(
     if (record.baseline.outcome !== 'pass') return;
     if (lock.lost === undefined)
       await exposed({
-        ...{ scene, casualties, locks: lock.members, watch, clients, guard, lease, record, plan, options },
+        ...{ scene, casualties, locks: lock.members, watch, clients, probes, guard, lease, record, plan },
+        options,
         asynchronous: waitsForNobody(observed, formation),
       });
     record.interrupted ??= lock.lost;
   } finally {
+    await probes?.stop();
+    record.probes ??= probes?.recorded(now());
     await clients?.end();
     await watch?.stop();
     lock.release();
@@ -159,6 +170,11 @@ async function unlessHeld<T>(record: DrillRecord, work: () => Promise<T>): Promi
 
 const fulfilled = <T>(settled: PromiseSettledResult<T>): T | undefined =>
   settled.status === 'fulfilled' ? settled.value : undefined;
+
+/** They are asked before anything is touched, and from then on. @throws the signal's reason */
+async function probesOf({ probes, log, signal }: DrillOptions): Promise<ProbeWatch | undefined> {
+  return probes.length === 0 ? undefined : await ProbeWatch.start(probes, { log, signal });
+}
 
 /** @throws as Clients.start, where the password was given */
 async function clientsOf(

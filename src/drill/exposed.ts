@@ -8,6 +8,7 @@ import { setMark } from '../faults/mark.ts';
 import { steadyHoldMs, uncertainHoldMs, undoDeadlineMs, undoFaults } from '../faults/undo.ts';
 import { LockHeldError } from '../monitor/lock.ts';
 import { describeNodes, isSettled, settledPrimary } from '../monitor/nodes.ts';
+import { TrippedError } from '../probes/watch.ts';
 import { Aftermath } from './aftermath/aftermath.ts';
 import { Course, type Stage } from './course.ts';
 import { Strike } from './strike.ts';
@@ -98,10 +99,12 @@ class Exposure {
       await this.course.clients?.enoughAtRisk(this.course.scene.primary.name, options.signal);
       await sleep(options.holdBackMs, options.signal);
       await this.isStillWhole();
-      await blow.moment?.();
-      await guard.confirm();
-      options.signal.throwIfAborted();
-      await this.strike.inflict(blow);
+      if (await this.doProbesHold()) {
+        await blow.moment?.();
+        await guard.confirm();
+        options.signal.throwIfAborted();
+        await this.strike.inflict(blow);
+      }
     } catch (error) {
       this.heard(error);
     }
@@ -134,6 +137,7 @@ class Exposure {
     if (record.promotion !== before)
       record.disturbed ??= `${record.promotion?.node} was promoted when all had been judged`;
     this.course.noteWatch();
+    this.course.noteProbes();
   }
 
   /** A target has no lock any more where the fault stopped it. */
@@ -160,9 +164,23 @@ class Exposure {
     }
   }
 
+  /** They held when the drill began; who is hurt by something else already must not be hurt by a drill as well. */
+  private async doProbesHold(): Promise<boolean> {
+    const { record, probes, options } = this.course;
+    const broken = (await probes?.known(options.signal)) ?? [];
+    if (broken.length > 0) record.probesBroken = broken;
+    return broken.length === 0;
+  }
+
   /** What was waited for after the fault in vain is a result; what keeps the fault from coming is told as that. */
   private heard(error: unknown): void {
     const { signal, log } = this.course.options;
+    if (error instanceof TrippedError && !signal.aborted) {
+      const { at, ...trip } = error.trip;
+      this.course.record.tripped = { ...trip, seconds: this.course.offset(at) };
+      log.warn(`${error.message}; the fault is undone at once`);
+      return;
+    }
     if (!(error instanceof DeadlineError) || signal.aborted || this.course.faultAt === undefined)
       this.course.record.interrupted ??= messageOf(error);
     else log.warn(error.message);

@@ -1,6 +1,7 @@
 import type { Log } from '../contract/log.ts';
 import type { FaultName } from '../faults/catalogue.ts';
 import type { PowerSwitch } from '../faults/power-switch.ts';
+import type { ReadyProbe } from '../probes/ready.ts';
 import type { ClientsOptions } from './clients.ts';
 
 export interface DrillOptions {
@@ -23,6 +24,8 @@ export interface DrillOptions {
   /** For how long the fault is held back once everything is ready. */
   holdBackMs: number;
   clients: ClientsOptions;
+  /** What services of the user's own must answer; empty: none is asked. */
+  probes: readonly ReadyProbe[];
   /** Whether the primary is to be the same afterwards. */
   handBack: boolean;
   log: Log;

@@ -5,6 +5,7 @@ import { count, list, maybe, number, seconds, text } from '../contract/shape.ts'
 import { activity, burst, ledger, ledgerRead, roles, throughput } from '../evidence/record.ts';
 import { faultNames } from '../faults/catalogue.ts';
 import { expectations, memberRoles } from '../faults/fault.ts';
+import { probeRecord, tripRecord } from '../probes/record.ts';
 
 /**
  * What a drill saw, as plain data: verdict, tables and pictures are pure functions of it, so that a recorded
@@ -180,6 +181,11 @@ export const drillRecord = v.object({
   /** What was seen could not be judged. */
   clientsFailed: maybe(text('Why clients who were watched have no figures.')),
   clientsMissing: maybe(text("Why there are no clients' figures.")),
+  /** Undefined where none were asked, as in what earlier releases recorded. */
+  probes: maybe(list(probeRecord, "What services of the user's own answered.")),
+  /** Nothing was touched then. */
+  probesBroken: maybe(list(v.string(), 'Probes that did not hold before the fault, each with its answer.')),
+  tripped: maybe(v.pipe(tripRecord, v.description('The probe for which the fault was undone at once.'))),
   /** When the role was back at the node that had it before. */
   handedBack: maybe(v.object({ ...told.entries, because: text('Why the role was handed back.') })),
   handBackFailed: maybe(text('What kept the role from being handed back.')),

@@ -21,13 +21,33 @@ export class Strike {
   private readonly course: Course;
   /** Until when a promotion was waited for. */
   private waitedUntil: Moment | undefined;
+  /** Ends a wait for what comes of the fault. */
+  private signal: AbortSignal;
 
   constructor(course: Course) {
     this.course = course;
+    this.signal = course.options.signal;
   }
 
-  /** The fault, its proof, and what should come of it. */
+  /**
+   * The fault, its proof, and what should come of it.
+   * @throws TrippedError once a probe stays broken for longer than it may
+   */
   async inflict(blow: Blow): Promise<void> {
+    const { probes, options } = this.course;
+    this.signal = this.course.whileInForce;
+    probes?.arm(now());
+    try {
+      await this.inflictAndWait(blow);
+    } finally {
+      probes?.disarm();
+      this.signal = options.signal;
+    }
+    // It may have come when there was nothing left to wait for.
+    if (probes?.tripped.aborted) throw probes.tripped.reason;
+  }
+
+  private async inflictAndWait(blow: Blow): Promise<void> {
     const { record, entry, plan, targetList } = this.course;
     const { log } = this.course.options;
     const faultAt = now();
@@ -75,7 +95,8 @@ export class Strike {
 
   private async promotion(faultAt: Moment): Promise<void> {
     const { record, watch, scene } = this.course;
-    const { promotionDeadlineMs, signal, log } = this.course.options;
+    const { promotionDeadlineMs, log } = this.course.options;
+    const { signal } = this;
     const options = { deadlineMs: promotionDeadlineMs, signal };
     this.waitedUntil = now() + promotionDeadlineMs;
     const promoted = await promotion(watch, faultAt, scene.primary.name, options);
@@ -104,7 +125,8 @@ export class Strike {
   /** Looks out for a failover since the fault, until the given moment. @returns whether one began */
   async failoverBegins(until: Moment): Promise<boolean> {
     const { watch, scene, faultAt = now() } = this.course;
-    const { signal, log } = this.course.options;
+    const { log } = this.course.options;
+    const { signal } = this;
     const options = { deadlineMs: Math.max(1, until - now()), signal };
     const began = await failoverSign(watch, faultAt, scene.primary.name, options);
     if (began) log.info(`${wallClock(began.at)} a failover began: ${began.name} is to be ${began.goalState}`);
@@ -113,12 +135,12 @@ export class Strike {
 
   async looksAtPrimary(): Promise<void> {
     const { formation, incus, primary } = this.course.scene;
-    this.course.record.serving = await takesWrites(incus, formation, primary, this.course.options.signal);
+    this.course.record.serving = await takesWrites(incus, formation, primary, this.signal);
   }
 
   private async pause(until: Moment): Promise<void> {
     const leftMs = until - now();
-    if (leftMs > 0) await sleep(leftMs, this.course.options.signal);
+    if (leftMs > 0) await sleep(leftMs, this.signal);
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { AllowedHours } from './allowed-hours.ts';
 import type { PackageSource } from './file/package-source.ts';
+import type { Probe } from './probes.ts';
 import type { Timings } from './timings.ts';
 
 /** A formation as its file describes it, every default filled in. Plain data. */
@@ -50,6 +51,8 @@ export interface Formation {
   hosts?: readonly string[];
   /** When drills may begin; undefined: at any time. */
   allowedHours?: AllowedHours;
+  /** What services of the user's own must answer while it is drilled; undefined: none is asked. */
+  probes?: readonly Probe[];
   monitor: Container;
   /** Data nodes in the order in which they register; the first becomes primary. */
   nodes: DataNode[];

@@ -28,6 +28,8 @@ export interface CommandOptions {
   shownArgs?: readonly string[];
   /** Held by the command for as long as it, or what it started, runs. */
   lease?: Pick<Lease, 'fd'> | undefined;
+  /** In a process group of its own, which is killed as a whole: whatever it started goes with it. */
+  group?: boolean;
 }
 
 /** More output than any command of ours prints; beyond it the command is killed rather than our memory filled. */
@@ -46,13 +48,13 @@ export async function runCommand(
   args: readonly string[],
   options: CommandOptions,
 ): Promise<string> {
-  const { deadlineMs, stdin, signal, log, lease } = options;
+  const { deadlineMs, stdin, signal, log, lease, group = false } = options;
   signal?.throwIfAborted();
   const argv = [file, ...(options.shownArgs ?? args)];
   log?.debug(`run: ${shown(argv)}`);
   const fd = lease?.fd;
   return await new Promise((resolve, reject) => {
-    const child = started(file, args, fd === undefined ? [] : [fd]);
+    const child = started(file, args, { more: fd === undefined ? [] : [fd], group });
     const output = new Output(child, options);
     const end = (settle: () => void) => {
       clearTimeout(deadline);
@@ -61,7 +63,8 @@ export async function runCommand(
     };
     /** Its own end is not waited for: a process that a device holds up does not even die by SIGKILL. */
     const kill = (settle: () => void) => {
-      child.kill('SIGKILL');
+      if (group) killGroup(child);
+      else child.kill('SIGKILL');
       for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
       end(settle);
     };
@@ -123,12 +126,29 @@ class Output {
 
 export type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
-/** Its messages are read by us, so they come untranslated. @param more descriptors that it holds */
-function started(file: string, args: readonly string[], more: readonly number[]): Child {
+interface Start {
+  /** Descriptors that it holds. */
+  more: readonly number[];
+  group?: boolean;
+}
+
+/** Its messages are read by us, so they come untranslated. */
+function started(file: string, args: readonly string[], { more, group = false }: Start): Child {
   return spawn(file, args, {
+    detached: group,
     stdio: ['pipe', 'pipe', 'pipe', ...more],
     env: { ...childEnvironment(), LC_ALL: 'C', LANGUAGE: '' },
   }) as Child;
+}
+
+/** What a process started may outlive it, and is of its group. */
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // All of it has ended.
+  }
 }
 
 const hasEnded = ({ exitCode, signalCode }: ChildProcess) => exitCode !== null || signalCode !== null;
@@ -173,4 +193,4 @@ const clientHints =
  * @param lease held by it for as long as it, or what it started, runs
  */
 export const startClient = (args: readonly string[], lease?: Pick<Lease, 'fd'>): Child =>
-  started('incus', args, lease?.fd === undefined ? [] : [lease.fd]);
+  started('incus', args, { more: lease?.fd === undefined ? [] : [lease.fd] });

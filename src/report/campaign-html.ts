@@ -43,8 +43,8 @@ function oneOfSeveral(drill: JudgedDrill, index: number): HtmlSection {
 function sectionsOf({ record, verdict }: JudgedDrill): HtmlSection[] {
   const sections = drillSections(record, verdict);
   if (sections === undefined) return [];
-  const { figures, waterfall, evidence, refusals, events } = sections;
-  return [figures, waterfall, refusals, evidence, plainSection(events)].filter(
+  const { figures, waterfall, evidence, refusals, probes, events } = sections;
+  return [figures, probes, waterfall, refusals, evidence, plainSection(events)].filter(
     (section) => section !== undefined,
   );
 }

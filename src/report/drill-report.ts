@@ -4,6 +4,7 @@ import type { DrillVerdict } from '../drill/verdict/verdict.ts';
 import { describeRows } from '../evidence/rows.ts';
 import { eventsTable, plainEvents } from './drill-events.ts';
 import { clientsLine, figuresTable, shownSeconds, uriLines, waterfallTable } from './drill-figures.ts';
+import { probesLines, probesTable } from './probes-report.ts';
 import { escapeMarkdown, markdownTable, type Table, textTable } from './table.ts';
 
 /** A part of a drill's report: a table, sentences, or both. */
@@ -21,6 +22,8 @@ export interface DrillSections {
   evidence: Section | undefined;
   /** What clients were told, where they could not write. */
   refusals: Section | undefined;
+  /** What became of the user's own probes. */
+  probes: Section | undefined;
   /** The drill's own deeds are marked with `**`. */
   events: Section;
 }
@@ -36,6 +39,7 @@ export function drillSections(record: DrillRecord, verdict: DrillVerdict): Drill
   if (record.faultAt === undefined) return undefined;
   const waterfall = waterfallTable(record, verdict);
   const evidence = evidenceLines(record);
+  const probes = probesTable(record);
   return {
     figures: { heading: 'Figures', table: figuresTable(record, verdict), lines: circumstances(record) },
     waterfall: waterfall && {
@@ -48,6 +52,7 @@ export function drillSections(record: DrillRecord, verdict: DrillVerdict): Drill
         ? undefined
         : { heading: 'Writes and evidence', table: undefined, lines: evidence },
     refusals: refusals(record, verdict),
+    probes: probes && { heading: 'Probes', table: probes, lines: probesLines(record) },
     events: { heading: 'Events', table: eventsTable(record, verdict), lines: proofs(record) },
   };
 }
@@ -116,8 +121,8 @@ function proofs({ proof, proofAtUndo }: DrillRecord): string[] {
 export function drillLines(record: DrillRecord, verdict: DrillVerdict): string[] {
   const sections = drillSections(record, verdict);
   if (sections === undefined) return [];
-  const { figures, waterfall, evidence, refusals: told, events } = sections;
-  return [plainSection(events), waterfall, told, evidence, figures]
+  const { figures, waterfall, evidence, refusals: told, probes, events } = sections;
+  return [plainSection(events), waterfall, told, evidence, probes, figures]
     .filter((section) => section !== undefined)
     .flatMap((section, index) => [...(index === 0 ? [] : ['']), ...sectionLines(section)]);
 }
@@ -131,8 +136,8 @@ function sectionLines({ table, lines }: Section): string[] {
 export function drillBody(record: DrillRecord, verdict: DrillVerdict): string {
   const sections = drillSections(record, verdict);
   if (sections === undefined) return '';
-  const { figures, waterfall, evidence, refusals: told, events } = sections;
-  const unfolded = [waterfall, told, evidence].filter((section) => section !== undefined);
+  const { figures, waterfall, evidence, refusals: told, probes, events } = sections;
+  const unfolded = [probes, waterfall, told, evidence].filter((section) => section !== undefined);
   return [
     sectionMarkdown(figures),
     ...unfolded.map((section) => `**${section.heading}**\n\n${sectionMarkdown(section)}`),

@@ -15,6 +15,48 @@ const rule = (method: string) => `- { user: veza, database: veza, clients: [10.0
 export const badNames: BadFile[] = [
   ['two nodes of one name', 'nodes:\n  - name: a\n  - name: a\n', '3: nodes.1.name', /a is used twice/],
   [
+    'a probe with a header of the connection itself',
+    'probes:\n  - { name: a, http: { url: "http://a/", headers: { Transfer-Encoding: x } } }\n',
+    '2: probes.0.http.headers.Transfer-Encoding',
+    /name of a header/,
+  ],
+  [
+    'two probes of one name',
+    'probes:\n  - { name: a, command: [x] }\n  - { name: a, command: [y] }\n',
+    '3: probes.1.name',
+    /a is named twice/,
+  ],
+  [
+    'a probe that asks nothing',
+    'probes: [{ name: a }]',
+    '1: probes.0',
+    /a must have one of http, tcp, sql, command, and has none/,
+  ],
+  [
+    'a probe that asks in two ways',
+    'probes: [{ name: a, command: [x], tcp: { host: b, port: 1 } }]',
+    '1: probes.0',
+    /has tcp and command/,
+  ],
+  [
+    'a probe that may take longer than it has',
+    'probes:\n  - name: a\n    http:\n      url: http://b/\n      within: 3\n',
+    '5: probes.0.http.within',
+    /longer than its timeout of 2 s/,
+  ],
+  [
+    'a probe with a CA for nothing',
+    'probes:\n  - name: a\n    http: { url: "http://b/", ca: c.pem }\n',
+    '3: probes.0.http.ca',
+    /nothing to verify/,
+  ],
+  [
+    'a probe with input for no command',
+    'probes:\n  - name: a\n    tcp: { host: b, port: 1 }\n    stdin: secret:c\n',
+    '4: probes.0.stdin',
+    /it is for a command/,
+  ],
+  [
     'two nodes whose names differ in case',
     'nodes:\n  - name: a\n  - name: A\n',
     '3: nodes.1.name',

@@ -74,5 +74,11 @@ export const unknownKeys: BadFile[] = [
     /allowed here: user, database, clients, method/,
   ],
   ['a key in camel case', 'baseImage: false', '1: baseImage', /base-image/],
+  [
+    'a key of a probe',
+    'probes: [{ name: a, command: [x], url: x }]',
+    '1: probes.0.url',
+    /allowed here: name, http, tcp, sql, command, stdin, interval, timeout, abort-when; it belongs at probes\[\]\.http\.url/,
+  ],
   ['a key in capitals', 'Formation: a', '1: Formation', /unknown key/],
 ];

@@ -59,6 +59,19 @@ export const validFile = fc
       'time-zone': fc.constantFrom('UTC', 'Europe/Paris'),
       windows: fc.constantFrom(['Mon-Fri 09:00-17:00'], ['daily 22:00-04:00', 'Sun 00:00-24:00']),
     }),
+    probes: fc.uniqueArray(
+      fc.record({
+        name: fc.stringMatching(/^[a-z]{1,10}$/),
+        tcp: fc.record({
+          host: fc.constantFrom('a.example', '10.0.0.1'),
+          port: fc.integer({ min: 1, max: 65_535 }),
+        }),
+        interval: fc.integer({ min: 1, max: 60 }),
+        timeout: fc.integer({ min: 1, max: 60 }),
+        'abort-when': fc.integer({ min: 1, max: 3600 }),
+      }),
+      { minLength: 1, maxLength: 4, selector: ({ name: of }) => of },
+    ),
     timings: fc.constantFrom(...timingsProfileNames),
     standbyShare: fc.double({ min: 0, max: 1, noNaN: true }),
   })

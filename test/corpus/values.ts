@@ -10,7 +10,48 @@ const node = (keys: string) => `nodes:\n  - { name: a, ${keys} }\n  - { name: b 
 const settings = (line: string) => `postgres:\n  settings:\n    ${line}\n`;
 const access = (keys: string) => `postgres: { access: [{ ${keys} }] }`;
 
+const probe = (keys: string) => `probes:\n  - { name: a, ${keys} }\n`;
+
 export const badValues: BadFile[] = [
+  [
+    'a probe with a name of two words',
+    'probes: [{ name: my api, tcp: { host: a, port: 1 } }]',
+    '1: probes.0.name',
+    /lower-case/,
+  ],
+  [
+    'a probe with a password in its URL',
+    probe('http: { url: "https://u:p@a/" }'),
+    '2: probes.0.http.url',
+    /URL/,
+  ],
+  [
+    'a probe of another protocol',
+    probe('http: { url: "ftp://a/" }'),
+    '2: probes.0.http.url',
+    /http or https/,
+  ],
+  [
+    'a probe that waits for no status',
+    probe('http: { url: "http://a/", status: 99 }'),
+    '2: probes.0.http.status',
+    /from 100 to 599/,
+  ],
+  ['a probe of no port', probe('tcp: { host: a, port: 0 }'), '2: probes.0.tcp.port', /1 to 65535/],
+  [
+    'a probe with a password in its connection string',
+    probe('sql: { uri: "postgres://u:p@a/d" }'),
+    '2: probes.0.sql.uri',
+    /without a password/,
+  ],
+  [
+    'a probe with a password that is no secret',
+    probe('sql: { uri: "postgres://u@a/d", password: hush }'),
+    '2: probes.0.sql.password',
+    /secret:api-token/,
+  ],
+  ['a probe with a command in one word', probe('command: curl -f x'), '2: probes.0.command', /list of/],
+  ['a probe that never looks', probe('command: [a], interval: 0'), '2: probes.0.interval', /0.1 to 60/],
   [
     'hours without a zone',
     'allowed-hours: { windows: [daily 09:00-17:00] }',

@@ -25,11 +25,13 @@ export class Aftermath {
   async see(undoAt: Moment): Promise<void> {
     const { record } = this.course;
     if (record.interrupted !== undefined || record.undoFailed !== undefined) return;
+    if (record.probesBroken !== undefined) return;
     await this.runPart(async () => await this.untilRejoined(undoAt));
     this.strike.noticePromotion();
     const whole = this.runPart(async () => await this.untilWhole(undoAt));
     await Promise.all([whole, this.runPart(async () => await this.concludeClients(whole))]);
     await this.runPart(async () => await this.handBackIfDue());
+    await this.runPart(async () => await this.untilProbesHold(undoAt));
   }
 
   /** Runs one part. What keeps it from being told keeps no other: only an interruption does. */
@@ -98,6 +100,14 @@ export class Aftermath {
     record.final = verdict;
     this.unwholeAt = unhealthyAt;
     return unhealthyAt !== undefined;
+  }
+
+  /** Each probe has as long as the formation to give a good answer, and is asked once in any case. */
+  private async untilProbesHold(undoAt: Moment): Promise<void> {
+    const { probes, options } = this.course;
+    const leftMs = Math.max(0, options.rejoinDeadlineMs - (now() - undoAt));
+    if (probes === undefined || (await probes.holdAgain(leftMs, options.signal))) return;
+    options.log.warn(`probes do not hold again: ${probes.broken.join('; ')}`);
   }
 
   private async concludeClients(whole: Promise<void>): Promise<void> {

@@ -32,11 +32,12 @@ export function isFailoverSign(announced: Announced, primary: string): boolean {
 }
 
 /**
- * Whether the drill looked out to its end for a failover of a fault that took hold: not where it was interrupted, or the
- * monitor was not seen again. Pure.
+ * Whether the drill looked out to its end for a failover of a fault that took hold: not where it was interrupted, a probe
+ * had it undo the fault at once, or the monitor was not seen again. Pure.
  */
 export function lookedOut(record: DrillRecord): boolean {
-  return record.proof !== undefined && record.interrupted === undefined && !isBlindAtEnd(record);
+  const { proof, interrupted, tripped } = record;
+  return proof !== undefined && interrupted === undefined && tripped === undefined && !isBlindAtEnd(record);
 }
 
 /** The first sign of a failover since the fault that the monitor announced. Pure. */

@@ -6,6 +6,7 @@ import type { DrillRecord, Told } from '../record.ts';
 import { clientConclusions, clientWrongs } from './clients-verdict.ts';
 import { heldTooLong, signIn } from './failover.ts';
 import { lostOf, noneLost } from './loss.ts';
+import { probeConclusions, probesKept, probesUnfit } from './probes-verdict.ts';
 import { targetNames, targetsOf } from './targets.ts';
 import {
   boundsOf,
@@ -118,6 +119,7 @@ function conclusions(record: DrillRecord): Conclusion[] {
   const asExpected = { failover, none, either, outage }[record.expected];
   found.push(...asExpected(record, faultCatalogue[record.fault].deed(target)));
   found.push(...clientConclusions(record));
+  found.push(...probeConclusions(record));
   // Of a formation that nobody watched any more nothing is told.
   if (record.interrupted === undefined && record.undoFailed === undefined) found.push(...afterwards(record));
   return found.length > 0 ? found : [['pass', praise(record, target)]];
@@ -147,8 +149,9 @@ function trouble(record: DrillRecord): Conclusion[] {
 }
 
 /** Why the formation was no place for this fault. */
-function unfit({ faultAt, held, baseline, impossible, fault }: DrillRecord): Conclusion[] {
-  const found: Conclusion[] = [];
+function unfit(record: DrillRecord): Conclusion[] {
+  const { faultAt, held, baseline, impossible, fault } = record;
+  const found: Conclusion[] = probesUnfit(record);
   if (held !== undefined) found.push(['unhealthy', `drills are held, nothing was touched: ${held}`]);
   if (faultAt !== undefined && baseline === undefined)
     found.push(['error', 'the formation was not read before the fault, so the drill proves nothing']);
@@ -181,6 +184,7 @@ function unproven(record: DrillRecord, target: string): Conclusion[] {
     proof !== undefined &&
     serving === undefined &&
     interrupted === undefined &&
+    record.tripped === undefined &&
     !began
   )
     found.push(['error', 'nobody looked whether the primary went on serving, so the drill proves nothing']);
@@ -191,6 +195,8 @@ function failover(record: DrillRecord, deed: string): Conclusion[] {
   if (record.promotion !== undefined) return late(record, deed);
   // A monitor that was not seen again may have promoted one.
   if (record.interrupted !== undefined || isBlindAtEnd(record)) return [];
+  // Nobody waited any longer.
+  if (record.tripped !== undefined) return [];
   return [['missed', `no standby was promoted in the ${record.promotionDeadlineSeconds} s after ${deed}`]];
 }
 
@@ -264,7 +270,7 @@ function unwanted(record: DrillRecord, deed: string): Conclusion[] {
 function either(record: DrillRecord, deed: string): Conclusion[] {
   if (record.promotion !== undefined) return late(record, deed);
   const sign = signIn(record);
-  if (record.interrupted !== undefined || isBlindAtEnd(record)) return [];
+  if (record.interrupted !== undefined || record.tripped !== undefined || isBlindAtEnd(record)) return [];
   // Staying primary is serving: one that is down and has no successor is an outage.
   if (sign === undefined)
     return record.serving === false
@@ -293,7 +299,7 @@ function afterwards(record: DrillRecord): Conclusion[] {
   const late = lateRejoin(record);
   if (late !== undefined) return [late];
   // A promotion that was due and did not come is told already.
-  if (promotion === undefined && record.expected === 'failover') return [];
+  if (promotion === undefined && record.expected === 'failover' && record.tripped === undefined) return [];
   if (handBackFailed !== undefined)
     return [['missed', `${primary} could not be made primary again: ${handBackFailed}`]];
   const wanted = handedBack === undefined ? (promotion?.node ?? primary) : primary;
@@ -322,8 +328,10 @@ function praise(record: DrillRecord, target: string): string {
 }
 
 /** What the clients saw of a drill that went well. */
-function kept({ clients, promotion }: DrillRecord): string {
-  if (clients === undefined) return '; no clients were watched, so nothing is told of their writes';
+function kept(record: DrillRecord): string {
+  const { clients, promotion } = record;
+  const probes = probesKept(record);
+  if (clients === undefined) return `${probes}; no clients were watched, so nothing is told of their writes`;
   const { byUri, ...straight } = clients.ledger;
   const figure = ({ clientRtoSeconds, longestPauseSeconds }: typeof straight | NonNullable<typeof byUri>) =>
     (promotion === undefined ? longestPauseSeconds : clientRtoSeconds)?.toFixed(3);
@@ -332,5 +340,5 @@ function kept({ clients, promotion }: DrillRecord): string {
     promotion === undefined
       ? `clients waited ${figure(straight)} s at most${byOwnWay}`
       : `clients wrote again after ${figure(straight)} s${byOwnWay}`;
-  return `, ${again}, and ${noneLost(clients)}`;
+  return `${probes}, ${again}, and ${noneLost(clients)}`;
 }

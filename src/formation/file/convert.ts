@@ -1,6 +1,7 @@
 import type { Database, Formation, User } from '../formation.ts';
 import { type Timings, timingsProfiles } from '../timings.ts';
 import { toPackageSource } from './package-source.ts';
+import { toProbe } from './probe-schema.ts';
 import type { FormationFile } from './schema.ts';
 
 /** The formation that a checked file describes, every default filled in. */
@@ -39,6 +40,7 @@ export function toFormation(file: FormationFile): Formation {
         windows: file['allowed-hours'].windows,
       },
     }),
+    ...(file.probes.length > 0 && { probes: file.probes.map(toProbe) }),
     monitor: {
       name: file.monitor.name,
       ...asFound(file.monitor),

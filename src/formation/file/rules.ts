@@ -3,6 +3,7 @@ import { timingsErrors } from '../safe-timings.ts';
 import { toFormation } from './convert.ts';
 import type { Path } from './issues.ts';
 import { packageSourceErrors } from './package-source.ts';
+import { probeErrors } from './probe-schema.ts';
 import type { FormationFile } from './schema.ts';
 
 /** An error that no single key shows, and the key that people should look at. */
@@ -58,6 +59,7 @@ const rules: Rule[] = [
   { judges: ['postgres.packages.**'], errors: packageErrors },
   { judges: ['postgres.settings', 'nodes'], errors: settingErrors },
   { judges: ['timings.**'], errors: timingErrors },
+  { judges: ['probes.**'], errors: errorsOfProbes },
 ];
 
 /** Every name must be one container's alone. */
@@ -280,6 +282,10 @@ function settingErrors(_: FormationFile, { postgres, nodes }: Formation): CrossE
       },
     ];
   });
+}
+
+function errorsOfProbes({ probes }: FormationFile): CrossError[] {
+  return probeErrors(probes).map(({ path, text }) => ({ path: ['probes', ...path], text }));
 }
 
 function timingErrors({ timings: given }: FormationFile, { timings }: Formation): CrossError[] {

@@ -3,6 +3,7 @@ import { keptNames } from '../formation.ts';
 import { postgresVersions } from '../releases.ts';
 import { timingsProfileNames } from '../timings.ts';
 import { packages } from './package-source.ts';
+import { probeList } from './probe-schema.ts';
 import {
   boundedList,
   cidr,
@@ -355,6 +356,13 @@ export const formationFile = map(
         ),
         'When failover-drill may begin a drill. By default at any time.',
       ),
+    ),
+    probes: v.optional(
+      key(
+        probeList,
+        'What services of your own must answer while failover-drill drills the formation: before the fault, and again after it.',
+      ),
+      [],
     ),
     monitor: v.optional(key(monitor, 'The container that watches and decides.'), { name: 'pgaf-monitor' }),
     nodes: v.optional(

@@ -3,6 +3,7 @@ import type { ClientsRecord, DrillRecord } from '../../drill/record.ts';
 import { isDualUnmet, lateByUri, lateForClients } from '../../drill/verdict/clients-verdict.ts';
 import { heldTooLong, signIn } from '../../drill/verdict/failover.ts';
 import { noneLost, tooFewAtRisk } from '../../drill/verdict/loss.ts';
+import { describeOutage, notAgain } from '../../drill/verdict/probes-verdict.ts';
 import {
   boundsOf,
   cameWithin,
@@ -15,6 +16,8 @@ import {
 } from '../../drill/verdict/told.ts';
 import type { DrillVerdict } from '../../drill/verdict/verdict.ts';
 import { describeRows } from '../../evidence/rows.ts';
+import { longestOutage } from '../../probes/outages.ts';
+import type { ProbeRecord } from '../../probes/record.ts';
 import { shownSeconds } from '../drill-figures.ts';
 import type { TestCase } from './junit.ts';
 
@@ -26,7 +29,7 @@ const skipped = (message: string): Result => ({ kind: 'skipped', message });
 const failed = (message: string, detail = message): Result => ({ kind: 'failed', message, detail });
 const error = (message: string): Result => ({ kind: 'error', message, detail: message });
 
-/** Each thing that a drill is judged by, as a case; always the same ones, so that a history of runs lines up. */
+/** Each thing that a drill is judged by, as a case; always the same ones of a file, so that a history of runs lines up. */
 export function drillCases({ record, verdict }: JudgedDrill): DrillCase[] {
   const { clients } = record;
   const { rtoSeconds, clientRtoSeconds, rejoinSeconds } = verdict;
@@ -53,6 +56,7 @@ export function drillCases({ record, verdict }: JudgedDrill): DrillCase[] {
     },
     { name: 'the evidence is conclusive', result: conclusive(record) },
     timed('rejoin', rejoinSeconds, ofFault(rejoined(record))),
+    ...probeCases(record),
   ];
 }
 
@@ -277,6 +281,39 @@ function rejoined(record: DrillRecord): Result {
   return final.primary === wanted
     ? passed(after(rejoinSeconds))
     : failed(`${wanted} should be primary afterwards, and ${final.primary ?? 'no node'} is`);
+}
+
+/** One for each probe. */
+function probeCases(record: DrillRecord): DrillCase[] {
+  return (record.probes ?? []).map((probe) => {
+    const seconds = longestOutage(probe)?.seconds;
+    return {
+      name: `the probe ${probe.name} holds before and after, and breaks for no longer than it may`,
+      result: probed(probe, record),
+      ...(seconds !== undefined && record.faultAt !== undefined && { seconds }),
+    };
+  });
+}
+
+function probed(probe: ProbeRecord, record: DrillRecord): Result {
+  const { faultAt, tripped, interrupted, undoFailed, probesBroken = [] } = record;
+  const before = probesBroken.find((each) => each.startsWith(`${probe.name}: `));
+  if (before !== undefined) return failed(`it did not hold before the fault: ${before}`);
+  if (faultAt === undefined) return skipped(untouched);
+  if (tripped?.probe === probe.name)
+    return failed(
+      `it had no good answer for ${shownSeconds(tripped.brokenSeconds)}, and may be without for ${tripped.allowedSeconds} s: ${tripped.why}`,
+    );
+  if (interrupted !== undefined) return skipped(`interrupted: ${interrupted}`);
+  if (undoFailed !== undefined) return skipped(`the fault could not be undone: ${undoFailed}`);
+  const against = notAgain(probe, record);
+  if (against !== undefined) return against[0] === 'missed' ? failed(against[1]) : error(against[1]);
+  const longest = longestOutage(probe);
+  return passed(
+    longest === undefined
+      ? 'it held throughout'
+      : `it was without a good answer for ${describeOutage(longest)}`,
+  );
 }
 
 const after = (seconds: number) => `${shownSeconds(seconds)} after the undo`;

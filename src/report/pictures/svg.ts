@@ -20,6 +20,10 @@ const inks = {
   successor: ['#0a7ea4', '#39c5cf'],
   doubt: ['#bc4c00', '#f0883e'],
   bad: ['#b3261e', '#ff7b72'],
+  /** Upon `bad`, which is light in the dark. */
+  onBad: ['#ffffff', '#0d1117'],
+  /** A probe with good answers. */
+  holds: ['#4c9a6a', '#3fb976'],
   shade: ['#f4d9d7', '#43211f'],
   outage: ['#fbe3c4', '#4a3312'],
   calm: ['#dcebfb', '#16304f'],

@@ -9,6 +9,7 @@ import { type Flag, flagsAbove, flagsBelow, heightOf, placed } from './flags.ts'
 import { type Lane, lanesOf, type Segment } from './lanes.ts';
 import { type LegendEntry, legend } from './legend.ts';
 import { shortenedInside, shortenedToRoom, widthOf, wrapped } from './lettering.ts';
+import { probeLanes, probeLegend, probeNames, probesHeight, probesSettled } from './probe-lanes.ts';
 import { type Ink, lettered, picture, rectangle } from './svg.ts';
 
 const width = 960;
@@ -27,7 +28,7 @@ export function drillTimeline(record: DrillRecord, verdict: DrillVerdict): strin
   if (record.faultAt === undefined) return '';
   const range = rangeOf(record, verdict);
   const lanes = lanesOf(record, range);
-  const left = leftOf([...lanes.map(({ node }) => node), ...rowNames(record)]);
+  const left = leftOf([...lanes.map(({ node }) => node), ...rowNames(record), ...probeNames(record)]);
   const x = scaleOf(range, left, right);
   const outage = outageOf(record, verdict, range.end);
 
@@ -37,7 +38,8 @@ export function drillTimeline(record: DrillRecord, verdict: DrillVerdict): strin
   const top = head.bottom + heightOf(above) + 12;
   const clientsTop = top + lanes.length * (laneHeight + laneGap);
   const clients = { top: clientsTop, left, right };
-  const bottom = clientsTop + rowsHeight(record);
+  const probesTop = clientsTop + rowsHeight(record);
+  const bottom = probesTop + probesHeight(record);
   const axisTop = bottom + heightOf(below) + 8;
   const explained = legend(legendOf(record, lanes, outage), edge, axisTop + 56, width - 2 * edge);
 
@@ -48,6 +50,7 @@ export function drillTimeline(record: DrillRecord, verdict: DrillVerdict): strin
     ...flagsBelow(below, bottom, top),
     ...flagsAbove(above, top - 4, bottom),
     ...clientRows(record, outage, x, clients),
+    ...probeLanes(record, x, { top: probesTop, left }, range),
     ...lanes.map((lane, index) => drawLane(lane, x, left, top + index * (laneHeight + laneGap))),
     twoPrimaries(bothOf(record, verdict), x, { top, bottom }),
     ...axis(x, range, axisTop, 'seconds since the fault'),
@@ -65,6 +68,7 @@ function rangeOf(record: DrillRecord, verdict: DrillVerdict): TimeRange {
     verdict.clientRtoSeconds ?? 0,
     verdict.uriRtoSeconds ?? 0,
     stayedQuiet(record) ? record.watchSeconds : 0,
+    probesSettled(record),
     ...record.announcements.map(({ seconds }) => seconds),
     ...(record.clients?.activity ?? []).map(({ acknowledged }) => acknowledged.at(-1) ?? 0),
   );
@@ -249,5 +253,5 @@ function legendOf(record: DrillRecord, lanes: readonly Lane[], outage: Outage | 
   else if (record.promotion !== undefined) entries.push({ ink: 'shade', label: 'fault to promotion' });
   else if (waitedInVain(record)) entries.push({ ink: 'shade', label: 'waited for a promotion' });
   if (outage !== undefined) entries.push({ ink: 'outage', label: 'no acknowledged write' });
-  return entries;
+  return [...entries, ...probeLegend(record)];
 }

@@ -112,6 +112,13 @@ describe('every valid file is read as it was written', () => {
             timeZone: file['allowed-hours']['time-zone'],
             windows: file['allowed-hours'].windows,
           },
+          probes: file.probes.map(({ name, tcp, interval, timeout, 'abort-when': abort }) => ({
+            name,
+            intervalSeconds: interval,
+            timeoutSeconds: timeout,
+            abortSeconds: abort,
+            asks: { kind: 'tcp', ...tcp },
+          })),
           postgres: {
             ...samePostgres,
             dataDirectory,
