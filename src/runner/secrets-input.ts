@@ -1,6 +1,6 @@
 import { mangledBy } from '../formation/file/yaml.ts';
 import type { InputSpec } from './inputs.ts';
-import { secretUri } from './inputs.ts';
+import { connectionString } from './inputs.ts';
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
@@ -53,7 +53,7 @@ function partsOf(value: string): string[] {
     value,
     ...words,
     ...parameters.filter((each) => each.length >= shortestWord),
-    ...(credentials?.includes(':') ? (secretUri.secrets?.(value) ?? []) : []),
+    ...(credentials?.includes(':') ? (connectionString.secrets?.(value) ?? []) : []),
     // As it is sent to an HTTP server.
     ...(credentials === undefined ? [] : [Buffer.from(decoded(credentials)).toString('base64')]),
   ].filter((each) => each !== '');
