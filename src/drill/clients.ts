@@ -41,7 +41,7 @@ export interface ClientsOptions {
 
 const readyDeadlineMs = 15_000;
 /** To log in, where many do. */
-const perSessionMs = 100;
+const perSessionMs = 300;
 /** The fault waits for the writes at risk for this many times as long as they should take, and a little more. */
 const preludePatience = 2;
 /** By how much clients write more often while they begin, up to what may be asked of them for good, and for how long. */

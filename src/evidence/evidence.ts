@@ -170,7 +170,11 @@ export class Evidence {
       workload = new Workload({
         ...options,
         journal: opened,
-        entrances: lookouts.map((each) => (inner) => openWritable(each.way, inner)),
+        entrances: lookouts.map(
+          ({ way: { connectDeadlineMs: usualMs, ...each } }) =>
+            (inner, connectDeadlineMs = usualMs) =>
+              openWritable({ ...each, connectDeadlineMs }, inner),
+        ),
       });
       uriClients?.write(
         lookouts.map((each) => each.way.route),

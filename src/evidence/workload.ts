@@ -11,6 +11,8 @@ import type { Actor } from './write-history.ts';
 /** Opens a session that takes writes, or tells who refused it. @throws the signal's reason */
 export type Entrance = (
   signal: AbortSignal,
+  /** For a session to be there, where it may take longer than an application waits. */
+  connectDeadlineMs?: number,
 ) => Promise<{ opened: Opened<{ name: string }> } | { refusals: Refusal[] }>;
 
 export interface WorkloadOptions {
@@ -46,6 +48,8 @@ const backoffMs = 200;
 
 /** Clients that open their first connection at the same time. */
 const mostOpening = 16;
+/** Nothing is at stake yet: a busy machine is waited for. */
+const firstConnectMs = 5000;
 
 /** First part of the ids of a client's connections. */
 export const clientName = (index: number, actor: Actor = 'application') =>
@@ -157,7 +161,9 @@ export class Workload {
     await this.firstTurn();
     for (let opened = 0, isFirst = true; !signal.aborted; isFirst = false) {
       try {
-        const found = await open(signal).finally(() => isFirst && this.endFirstTurn());
+        const found = await open(signal, isFirst ? firstConnectMs : undefined).finally(
+          () => isFirst && this.endFirstTurn(),
+        );
         if ('opened' in found) {
           const writer = new Writer(this.options.journal, this.actor, `${name}.${++opened}`, found.opened);
           const why = await this.keepWriting(writer);
