@@ -97,8 +97,9 @@ describe('probes of every kind', () => {
       figure(`outage of the probe ${name}`, seconds);
       // Two who look at the same: what each says for certain must not contradict the other.
       expect(least, name).toBeLessThan(writeOutage + 5);
-      expect(most, name).toBeGreaterThan(writeOutage - 2);
-      expect(from, name).toBeLessThan(1);
+      expect(most, name).toBeGreaterThan(writeOutage - 5);
+      // The port is closed once a write has timed out, which takes two seconds for each node.
+      expect(from, name).toBeLessThan(6);
       expect(to, name).toBeGreaterThan(clients?.ledger.clientRtoSeconds ?? 99);
     }
     expect(outageOf('old-primary').to).toBeGreaterThan(undoSeconds);
