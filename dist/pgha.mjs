@@ -15777,6 +15777,224 @@ function worstOutcome(found) {
     return found.reduce((worst, next) => (exitCodeOf(next) > exitCodeOf(worst) ? next : worst), 'pass');
 }
 
+;// CONCATENATED MODULE: ./build/src/application/client-uri.js
+/**
+ * The connection string that an application really uses, as libpq reads it: a URI of several hosts, or `key=value` pairs
+ * (libpq-connect, "Connection Strings"). It holds a password, maybe where none belongs: no error repeats anything of it.
+ */
+const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'];
+const targets = ['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'];
+/** Of these a client with several hosts ends on the node that takes writes. */
+const writableTargets = ['read-write', 'primary'];
+/** What the drill's clients follow. */
+const followed = [
+    'host',
+    'hostaddr',
+    'port',
+    'user',
+    'password',
+    'dbname',
+    'sslmode',
+    'sslrootcert',
+    'connect_timeout',
+    'target_session_attrs',
+    'options',
+    'application_name',
+    'load_balance_hosts',
+];
+/** Of no bearing on where a connection leads. */
+const harmless = ['fallback_application_name', 'client_encoding', 'sslsni', 'gssencmode', 'krbsrvname'];
+/** What libpq does more, and `pg` does not (libpq-connect, "Parameter Key Words"). */
+const leftOut = [
+    'channel_binding',
+    'gssdelegation',
+    'gsslib',
+    'keepalives',
+    'keepalives_count',
+    'keepalives_idle',
+    'keepalives_interval',
+    'max_protocol_version',
+    'min_protocol_version',
+    'passfile',
+    'require_auth',
+    'requirepeer',
+    'requiressl',
+    'ssl_max_protocol_version',
+    'ssl_min_protocol_version',
+    'sslcertmode',
+    'sslcompression',
+    'sslcrl',
+    'sslcrldir',
+    'sslnegotiation',
+    'tcp_user_timeout',
+];
+/** What would lead elsewhere without it. */
+const refused = {
+    service: "the service file is on the application's machine: give what it says",
+    servicefile: "the service file is on the application's machine: give what it says",
+    sslcert: 'client certificates are not supported',
+    sslkey: 'client certificates are not supported',
+    sslpassword: 'client certificates are not supported',
+    replication: 'it is for replication, and an application has none',
+};
+/** @returns everything that is wrong with it, where anything is */
+function parseClientUri(text) {
+    const errors = [];
+    const pairs = pairsOf(text.trim(), errors);
+    const uri = errors.length === 0 ? assembled(pairs, errors) : undefined;
+    return uri === undefined || errors.length > 0 ? { errors } : { uri };
+}
+function pairsOf(text, errors) {
+    const [, rest] = /^postgres(?:ql)?:\/\/([\s\S]*)$/.exec(text) ?? [];
+    if (rest !== undefined)
+        return ofUri(rest, errors);
+    if (!text.includes('://') && text.includes('='))
+        return ofPairs(text, errors);
+    errors.push('it is no postgres:// URI, nor key=value pairs as libpq has them');
+    return [];
+}
+/**
+ * As conninfo_uri_parse_options (fe-connect.c): parts in their order, then the parameters, which take their place. Where a
+ * sign that ends a part stands in a password, libpq reads another host than was meant.
+ */
+function ofUri(text, errors) {
+    const [, credentials, rest = ''] = /^(?:([^@/]*)@)?([\s\S]*)$/.exec(text) ?? [];
+    const [, authority = '', path, query] = /^([^/?]*)(?:\/([^?]*))?(?:\?([\s\S]*))?$/.exec(rest) ?? [];
+    const take = (name, part, what) => {
+        if (part === undefined || part === '')
+            return [];
+        const value = decoded(part);
+        if (value === undefined)
+            errors.push(`${what} is not percent-encoded: a % is written %25`);
+        return value === undefined ? [] : [[name, value]];
+    };
+    const colon = credentials?.indexOf(':') ?? -1;
+    const user = colon < 0 ? credentials : credentials?.slice(0, colon);
+    const hosts = hostsOf(authority, errors);
+    return [
+        ...take('user', user, 'its user'),
+        ...take('password', colon < 0 ? undefined : credentials?.slice(colon + 1), 'its password'),
+        ...take('host', hosts.map(({ host }) => host).join(','), 'a host of it'),
+        ...take('port', hosts.some(({ port }) => port !== '') ? hosts.map(({ port }) => port).join(',') : '', ''),
+        ...take('dbname', path, 'its database'),
+        ...(query ?? '').split('&').flatMap((parameter, index) => {
+            if (parameter === '')
+                return [];
+            const [name = '', value, more] = parameter.split('=');
+            const what = `parameter ${index + 1}`;
+            if (value === undefined || more !== undefined) {
+                errors.push(`${what} is not one name, one = and one value`);
+                return [];
+            }
+            const read = take('value', value, `the value of ${what}`)[0]?.[1] ?? '';
+            const key = decoded(name) ?? '';
+            // As JDBC has it, which libpq takes as well.
+            return [key === 'ssl' && read === 'true' ? ['sslmode', 'require'] : [key, read, index + 1]];
+        }),
+    ];
+}
+function hostsOf(authority, errors) {
+    return authority.split(',').map((part, index) => {
+        const [, ipv6, plain, port = ''] = /^(?:\[([^\]]+)\]|([^:]*))(?::(.*))?$/.exec(part) ?? [];
+        const host = ipv6 ?? plain;
+        if (host === undefined)
+            errors.push(`host ${index + 1} of it cannot be read; an IPv6 address is written [::1]`);
+        return { host: host ?? '', port };
+    });
+}
+/** As conninfo_parse: blanks around, quotes for values with blanks in them, backslashes before quotes and backslashes. */
+function ofPairs(text, errors) {
+    const pairs = [];
+    const one = /\s*([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\[\s\S])*)'|((?:[^\s\\']|\\[\s\S])(?:[^\s\\]|\\[\s\S])*)?)(?=\s|$)\s*/y;
+    while (one.lastIndex < text.length) {
+        const match = one.exec(text);
+        if (match === null) {
+            errors.push(`its pair ${pairs.length + 1} is not a name, a = and a value; one with blanks stands in '…'`);
+            return pairs;
+        }
+        const [, name = '', quoted, plain = ''] = match;
+        pairs.push([name, (quoted ?? plain).replace(/\\([\s\S])/g, '$1'), pairs.length + 1]);
+    }
+    return pairs;
+}
+function decoded(text) {
+    try {
+        const plain = decodeURIComponent(text);
+        return plain.includes('\0') ? undefined : plain;
+    }
+    catch {
+        return undefined;
+    }
+}
+function assembled(pairs, errors) {
+    // The last of a name counts.
+    const values = new Map(pairs.flatMap(([name, value]) => (value === '' ? [] : [[name, value]])));
+    const of = (name) => values.get(name);
+    const among = (name, allowed, usual) => {
+        const given = of(name) ?? usual;
+        const found = allowed.find((each) => each === given);
+        if (found === undefined)
+            errors.push(`${name} is none of ${allowed.join(', ')}`);
+        return found ?? usual;
+    };
+    for (const name of values.keys()) {
+        const why = Object.hasOwn(refused, name) ? refused[name] : undefined;
+        if (why !== undefined)
+            errors.push(`${name}: ${why}`);
+    }
+    const names = pairs.map(([name]) => name);
+    const known = [...followed, ...harmless, ...leftOut, ...Object.keys(refused)];
+    const timeout = of('connect_timeout');
+    if (timeout !== undefined && !/^-?\d{1,6}$/.test(timeout))
+        errors.push('connect_timeout is no whole number of seconds');
+    const hosts = hostList({ host: of('host'), hostaddr: of('hostaddr'), port: of('port') }, errors);
+    const balance = among('load_balance_hosts', ['disable', 'random'], 'disable');
+    const uri = {
+        user: of('user'),
+        password: of('password'),
+        database: of('dbname'),
+        sslMode: among('sslmode', sslModes, 'prefer'),
+        sslRootCert: of('sslrootcert'),
+        // libpq takes 1 for 2 (until 17), and 0 and less for none.
+        connectTimeoutSeconds: timeout === undefined || Number(timeout) <= 0 ? undefined : Math.max(2, Number(timeout)),
+        target: among('target_session_attrs', targets, 'any'),
+        options: of('options'),
+        applicationName: of('application_name'),
+        isBalanced: balance === 'random',
+        ignored: [...new Set(names.filter((name) => leftOut.includes(name)))].sort(),
+        unknown: pairs.flatMap(([name, , place]) => (place === undefined || known.includes(name) ? [] : [place])),
+    };
+    if ([...hosts.map(({ host }) => host), uri.database ?? ''].some((part) => part.includes('@')))
+        errors.push('it has one @ too many, or a / before the @: in a password these are written %40 and %2F');
+    const [first, ...others] = hosts;
+    return first === undefined ? undefined : { hosts: [first, ...others], ...uri };
+}
+function hostList(given, errors) {
+    const list = (text) => text?.split(',').map((each) => each.trim());
+    const [addresses, ports] = [list(given.hostaddr), list(given.port) ?? ['5432']];
+    const names = list(given.host) ?? addresses;
+    if (names === undefined || names.some((name) => name === '')) {
+        errors.push("it names no host, or leaves one empty: a socket of the application's own machine leads nowhere from here");
+        return [];
+    }
+    if (names.some((name) => /^[/@]/.test(name)))
+        errors.push("a host of it is a Unix socket of the application's own machine, which leads nowhere from here");
+    if (addresses !== undefined && addresses.length !== names.length)
+        errors.push(`hostaddr has ${addresses.length} addresses for ${names.length} hosts`);
+    if (ports.length !== 1 && ports.length !== names.length)
+        errors.push(`it has ${ports.length} ports for ${names.length} hosts`);
+    const isPort = (port) => port === '' || (/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535);
+    if (!ports.every(isPort))
+        errors.push('a port of it is no number from 1 to 65535');
+    return names.map((host, index) => ({
+        host,
+        address: addresses?.[index] || undefined,
+        port: Number((ports.length === 1 ? ports[0] : ports[index]) || '5432'),
+    }));
+}
+/** For people: `pooler.example:6432`. */
+const shownHost = ({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`;
+
 ;// CONCATENATED MODULE: ./build/src/contract/secrecy.js
 /**
  * The secrets that this process was given, so that nothing it writes holds one: neither its log nor a report, nor the
@@ -15790,7 +16008,7 @@ const shortest = 6;
 /** A secret, and how it looks where it is quoted, in a URI, in JSON or in markup. */
 function formsOf(secret) {
     const quoted = JSON.stringify(secret).slice(1, -1);
-    const forms = [secret, decoded(secret), encoded(secret), quoted, inMarkup(secret), inMarkdown(secret)];
+    const forms = [secret, secrecy_decoded(secret), encoded(secret), quoted, inMarkup(secret), inMarkdown(secret)];
     return [...new Set(forms)].filter((form) => form.trim() !== '');
 }
 /** Has `concealed` and `holdsSecret` know a secret from now on. */
@@ -15844,7 +16062,7 @@ function withoutPasswords(text) {
     const lines = text.replace(wholeLine, '$1***').replace(withinQuotes, '$1$2***');
     return withoutUrlPasswords(lines.replace(word, '$1***'));
 }
-function decoded(text) {
+function secrecy_decoded(text) {
     try {
         return decodeURIComponent(text);
     }
@@ -16102,6 +16320,7 @@ function mangledBy(text) {
 ;// CONCATENATED MODULE: ./build/src/runner/inputs.js
 
 
+
 const lineBreak = /\r\n|\r|\n/;
 /** Masked by themselves, shorter lines of a longer secret would garble a log and hide nothing. */
 const shortestLine = 4;
@@ -16120,9 +16339,16 @@ const inputs_password = {
     },
     secrets: (given) => [given, given.trim()],
 };
-/** A connection string, whose passwords are secrets by themselves as well. */
-const secretUri = {
-    parse: (given) => given.trim(),
+/** A connection string, whose passwords are secrets by themselves as well; undefined where none is given. */
+const connectionString = {
+    parse(given) {
+        if (given.trim() === '')
+            return undefined;
+        const read = parseClientUri(given);
+        if ('errors' in read)
+            throw new Error(read.errors.join('; '));
+        return read.uri;
+    },
     secrets: (given) => [given, ...passwordsIn(given.trim())].filter((each) => each !== ''),
 };
 /** What may be a password in a connection string, whatever is wrong with it: in a URI, in its parameters, or in key=value. */
@@ -18499,7 +18725,38 @@ function readLines(path, maxBytes, take) {
     });
 }
 /**
- * The same of a pipe, such as a shell's `<(…)`, which is waited for that long.
+ * The lines of a file from a byte on, one after the other, of which one that no line break ends is none.
+ * @param until no byte beyond is read
+ * @throws FileError
+ */
+function* linesFrom(path, from = 0, until = Number.POSITIVE_INFINITY) {
+    const { file } = opened(path, external_node_fs_namespaceObject.constants.O_RDONLY);
+    try {
+        const part = Buffer.alloc(mebibyte / 4);
+        let begun = [];
+        for (let at = from; at < until;) {
+            const length = (0,external_node_fs_namespaceObject.readSync)(file, part, 0, Math.min(part.length, until - at), at);
+            if (length === 0)
+                return;
+            at += length;
+            const read = part.subarray(0, length);
+            let begin = 0;
+            for (let to = read.indexOf(file_lineBreak); to >= 0; to = read.indexOf(file_lineBreak, begin)) {
+                const line = read.subarray(begin, to);
+                yield (begun.length === 0 ? line : Buffer.concat([...begun, line])).toString('utf8');
+                begun = [];
+                begin = to + 1;
+            }
+            if (begin < length)
+                begun.push(Buffer.from(read.subarray(begin)));
+        }
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(file);
+    }
+}
+/**
+ * As `readText` of a pipe, such as a shell's `<(…)`, which is waited for that long.
  * @throws FileError
  */
 function readTextOrPipe(path, maxBytes, deadlineMs) {
@@ -19161,6 +19418,55 @@ function writeReport(folder, action, { outcome, message, report, picture, files 
         return '';
     }
 }
+
+;// CONCATENATED MODULE: ./build/src/application/uri-access.js
+
+
+
+const mostOfCertificates = 1024 * 1024;
+/**
+ * Fills in what the string leaves out: its password may come by itself, and its user is the application's. libpq names the
+ * database after the user.
+ * @param given.password for one without a password of its own
+ * @param given.ca PEM of the CA, in place of the file that the string names
+ * @returns everything that keeps a client from going by it
+ */
+function uriAccess(uri, formation, given) {
+    const user = uri.user ?? formation.postgres.user;
+    const errors = [];
+    const password = uri.password ?? given.password;
+    if (password === '')
+        errors.push('it has no password, and app-password was not given');
+    if (uri.target !== 'any' && !writableTargets.includes(uri.target))
+        errors.push(`its target_session_attrs asks for ${uri.target}, where nobody can write`);
+    const isVerifying = uri.sslMode === 'verify-ca' || uri.sslMode === 'verify-full';
+    let ca;
+    if (uri.sslRootCert === 'system') {
+        if (uri.sslMode !== 'verify-full')
+            errors.push('sslrootcert=system goes with sslmode=verify-full alone');
+    }
+    else if (isVerifying || uri.sslRootCert !== undefined) {
+        ca = given.ca.trim() === '' ? certificatesIn(uri.sslRootCert, errors) : given.ca;
+    }
+    return errors.length > 0
+        ? { errors }
+        : { access: { uri, user, password, database: uri.database ?? user, ca } };
+}
+function certificatesIn(path, errors) {
+    if (path === undefined) {
+        errors.push('its sslmode has servers verified by a CA: give that as tls-ca');
+        return undefined;
+    }
+    try {
+        return readText(path, mostOfCertificates);
+    }
+    catch (error) {
+        errors.push(`its sslrootcert cannot be read on this machine (${messageOf(error)}): give the CA as tls-ca`);
+        return undefined;
+    }
+}
+/** As errors of the input. */
+const ofClientUri = (errors) => new InputError(errors.map((each) => `input client-uri: ${each}`));
 
 ;// CONCATENATED MODULE: external "node:os"
 const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
@@ -27437,13 +27743,13 @@ const mostErrorCharacters = 64 * 1024;
  *   EnvironmentError when it is not on PATH, the signal's reason when that aborts
  */
 async function runCommand(file, args, options) {
-    const { deadlineMs, stdin, signal, log, lease } = options;
+    const { deadlineMs, stdin, signal, log, lease, group = false } = options;
     signal?.throwIfAborted();
     const argv = [file, ...(options.shownArgs ?? args)];
     log?.debug(`run: ${shown(argv)}`);
     const fd = lease?.fd;
     return await new Promise((resolve, reject) => {
-        const child = started(file, args, fd === undefined ? [] : [fd]);
+        const child = started(file, args, { more: fd === undefined ? [] : [fd], group });
         const output = new Output(child, options);
         const end = (settle) => {
             clearTimeout(deadline);
@@ -27452,7 +27758,10 @@ async function runCommand(file, args, options) {
         };
         /** Its own end is not waited for: a process that a device holds up does not even die by SIGKILL. */
         const kill = (settle) => {
-            child.kill('SIGKILL');
+            if (group)
+                killGroup(child);
+            else
+                child.kill('SIGKILL');
             for (const stream of [child.stdin, child.stdout, child.stderr])
                 stream?.destroy();
             end(settle);
@@ -27509,12 +27818,24 @@ class Output {
         return Buffer.concat(this.chunks).toString('utf8');
     }
 }
-/** Its messages are read by us, so they come untranslated. @param more descriptors that it holds */
-function started(file, args, more) {
+/** Its messages are read by us, so they come untranslated. */
+function started(file, args, { more, group = false }) {
     return (0,external_node_child_process_namespaceObject.spawn)(file, args, {
+        detached: group,
         stdio: ['pipe', 'pipe', 'pipe', ...more],
         env: { ...childEnvironment(), LC_ALL: 'C', LANGUAGE: '' },
     });
+}
+/** What a process started may outlive it, and is of its group. */
+function killGroup({ pid }) {
+    if (pid === undefined)
+        return;
+    try {
+        process.kill(-pid, 'SIGKILL');
+    }
+    catch {
+        // All of it has ended.
+    }
 }
 const hasEnded = ({ exitCode, signalCode }) => exitCode !== null || signalCode !== null;
 /** argv for people: scripts of several lines are left out. */
@@ -27549,7 +27870,7 @@ const clientHints = /^(?:If this is your first time running Incus|To start your 
  * An `incus` client that goes on: connections and locks in a container. @param args without `incus`
  * @param lease held by it for as long as it, or what it started, runs
  */
-const startClient = (args, lease) => started('incus', args, lease?.fd === undefined ? [] : [lease.fd]);
+const startClient = (args, lease) => started('incus', args, { more: lease?.fd === undefined ? [] : [lease.fd] });
 
 ;// CONCATENATED MODULE: ./build/src/incus/cluster/neighbours.js
 
@@ -29500,10 +29821,11 @@ class Session {
      * Connects over `stream`, as the superuser `postgres` or with a login of its own.
      * @throws DeadlineError, or an Error that says what the server or the way to it answered
      */
-    static async open(stream, { database, connectDeadlineMs, signal, login, version = 0, settings = {}, server }) {
+    static async open(stream, { database, connectDeadlineMs, signal, login, server, ...said }) {
         // pg takes these from the environment where its configuration cannot say no.
         delete process.env['PGREPLICATION'];
         delete process.env['PGSSLNEGOTIATION'];
+        delete process.env['PGOPTIONS'];
         const client = new esm.Client({
             stream: () => stream,
             // Everything that pg would otherwise take from PGHOST, PGPORT, PGPASSWORD, PGOPTIONS, … is given here.
@@ -29514,13 +29836,9 @@ class Session {
             password: () => passwordOf(login),
             database,
             ssl: login?.tls ?? false,
-            options: startupOptions({
-                ...(login ? clientSettings : superuserSettings),
-                ...(login ? settingsSince(version) : superuserSettingsSince(version)),
-                ...settings,
-            }),
+            options: optionsOf(login, said),
             client_encoding: 'UTF8',
-            application_name: 'pgha',
+            application_name: said.asGiven?.applicationName ?? 'pgha',
         });
         guardAnswers(client);
         const session = new Session(client, stream, server);
@@ -29609,6 +29927,15 @@ class Session {
         this.markLost('closed');
         this.stream.destroy();
     }
+}
+function optionsOf(login, { asGiven, version = 0, settings = {} }) {
+    if (asGiven !== undefined)
+        return asGiven.options ?? '';
+    return startupOptions({
+        ...(login ? clientSettings : superuserSettings),
+        ...(login ? settingsSince(version) : superuserSettingsSince(version)),
+        ...settings,
+    });
 }
 const undefinedParameter = '42704';
 /**
@@ -30088,6 +30415,661 @@ function positionOf(location) {
     return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
 }
 
+;// CONCATENATED MODULE: external "node:net"
+const external_node_net_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:net");
+;// CONCATENATED MODULE: ./build/src/application/access.js
+
+/** @param ca PEM of the CA that clients verify the servers by; with `tls: verify-ca` and `verify-full` */
+function applicationAccess(formation, { password, ca }) {
+    if (password === '')
+        return {
+            missing: `the figures of clients are missing: the password of the application's user ${formation.postgres.user} was not given`,
+        };
+    const mode = sslMode(formation);
+    if (mode !== 'require' && !ca?.trim())
+        return {
+            missing: `the figures of clients are missing: the formation says tls: ${mode}, and no CA was given to verify its servers by`,
+        };
+    const { database, user, port, version } = formation.postgres;
+    const tls = tlsOf(mode, ca);
+    return {
+        access: {
+            database,
+            user,
+            version,
+            nodes: membersOf(formation).filter(({ role }) => role === 'data'),
+            loginTo: ({ host }) => ({ user, password, host, port, tls }),
+        },
+    };
+}
+/** What libpq does for its sslmode. */
+function tlsOf(mode, ca) {
+    // undefined stands for no objection to the name.
+    const anyName = { checkServerIdentity: () => undefined };
+    if (mode === 'require')
+        return { rejectUnauthorized: false, ...anyName };
+    const verified = { rejectUnauthorized: true, ca: ca ?? '' };
+    return mode === 'verify-ca' ? { ...verified, ...anyName } : verified;
+}
+
+;// CONCATENATED MODULE: ./build/src/application/way-in.js
+
+
+/** What a client learns of the server on a new connection, in one round trip. */
+const greet = `
+  SELECT current_setting('transaction_read_only') = 'on' AS read_only,
+         host(inet_server_addr()) AS address,
+         pg_backend_pid() AS backend`;
+const readOnlyAnswer = 'the session is read-only';
+/** Opens a session on one node as the application. @throws what the server or the way to it answered */
+async function openOn(way, node, signal) {
+    const { access, route, connectDeadlineMs } = way;
+    const { database, version } = access;
+    const login = access.loginTo(node);
+    const options = { database, version, connectDeadlineMs, login, signal };
+    const session = await openSession(() => route.socketTo(node, signal), options);
+    return await greeted(session, node, connectDeadlineMs, signal);
+}
+/** Asks the server of a fresh session who it is. @throws as Session.query, with the session closed */
+async function greeted(session, node, deadlineMs, signal) {
+    try {
+        const [row] = await session.query(greet, [], { deadlineMs, signal });
+        return {
+            session,
+            node,
+            server: String(row?.['address'] ?? 'its own socket'),
+            backend: Number(row?.['backend']),
+            readOnly: row?.['read_only'] === true,
+        };
+    }
+    catch (error) {
+        session.close();
+        throw error;
+    }
+}
+/**
+ * Tries the nodes in the order of the connection string for one that takes writes, once each, as libpq does with
+ * target_session_attrs=read-write.
+ * @returns a session on the first that does, or what each of them answered
+ * @throws the signal's reason
+ */
+async function openWritable(way, signal) {
+    const refusals = [];
+    for (const node of way.access.nodes) {
+        try {
+            const opened = await openOn(way, node, signal);
+            if (!opened.readOnly)
+                return { opened };
+            opened.session.close();
+            refusals.push({ node: node.name, why: readOnlyAnswer, error: undefined });
+        }
+        catch (error) {
+            signal?.throwIfAborted();
+            refusals.push({ node: node.name, why: messageOf(error), error });
+        }
+    }
+    return { refusals };
+}
+/** Every node refuses the application for good: its password, a rule, a certificate. */
+class AccessRefusedError extends EnvironmentError {
+}
+function describeRefusals(refusals) {
+    return refusals.map(({ node, why }) => `${node}: ${why}`).join('; ');
+}
+/** Whether a node will go on refusing: not authorized (28), no such database (3D), no privilege (42), or a certificate that does not hold. */
+function isLastWord({ error }) {
+    if (/^(?:28|3D|42)/.test(sqlStateOf(error) ?? ''))
+        return true;
+    const code = error?.code;
+    return typeof code === 'string' && /CERT|SIGNATURE|ERR_TLS/.test(code);
+}
+
+;// CONCATENATED MODULE: ./build/src/application/by-uri.js
+
+
+
+
+
+
+/** Without a connect_timeout libpq waits for as long as the kernel tries: with Linux' defaults (tcp_syn_retries 6) 127 s. */
+const kernelPatienceMs = 130_000;
+/**
+ * Tries the hosts of the string as libpq does: in its order, or in any where it says so; each address of each, TLS as
+ * sslmode has it, and on to the next where the server is not what target_session_attrs asks for. Nothing is asked of a
+ * server where it asks for nothing.
+ * @returns a session on the first that does, or what each of them answered
+ * @throws the signal's reason
+ */
+async function openByUri(way, signal) {
+    const refusals = [];
+    for (const host of inOrder(way.uri)) {
+        const node = shownHost(host);
+        try {
+            const found = await openOnHost(way, host, signal);
+            if ('opened' in found)
+                return found;
+            refusals.push(...found.refusals);
+        }
+        catch (error) {
+            signal?.throwIfAborted();
+            refusals.push({ node, why: messageOf(error), error });
+        }
+    }
+    return { refusals };
+}
+/** One host of it. @throws where it has no address, and the signal's reason */
+async function openOnHost(way, host, signal, target = way.uri.target) {
+    const node = { name: shownHost(host) };
+    const refusals = [];
+    for (const address of await addressesOf(way, host, signal)) {
+        try {
+            const session = await openOnAddress(way, host, address, signal);
+            if (target === 'any')
+                return { opened: { session, node, server: '', backend: session.backend ?? 0, readOnly: false } };
+            const opened = await greeted(session, node, connectDeadlineMs(way.uri), signal);
+            // A node that is being promoted is a primary already, and read-only for a moment more.
+            const isWanted = target === 'primary' ? !(await inRecovery(session, way, signal)) : !opened.readOnly;
+            if (isWanted)
+                return { opened };
+            opened.session.close();
+            refusals.push({ node: node.name, why: readOnlyAnswer, error: undefined });
+        }
+        catch (error) {
+            signal?.throwIfAborted();
+            refusals.push({ node: node.name, why: messageOf(error), error });
+        }
+    }
+    return { refusals };
+}
+async function inRecovery(session, { uri }, signal) {
+    try {
+        const options = { deadlineMs: connectDeadlineMs(uri), signal };
+        const [row] = await session.query('SELECT pg_is_in_recovery() AS recovers', [], options);
+        return row?.['recovers'] === true;
+    }
+    catch (error) {
+        session.close();
+        throw error;
+    }
+}
+async function addressesOf({ reach }, { host, address }, signal) {
+    const known = address ?? host;
+    if ((0,external_node_net_namespaceObject.isIP)(known) !== 0)
+        return [known];
+    const found = await reach.addressesOf(known, signal);
+    if (found.length === 0)
+        throw new Error(`no address of ${known} is known`);
+    return found;
+}
+/** What is to be known of clients by this string, one sentence each. */
+function connectTold({ connectTimeoutSeconds, ignored, unknown, hosts }) {
+    return [
+        ...(connectTimeoutSeconds === undefined
+            ? [
+                `it has no connect_timeout, so that a client waits up to ${kernelPatienceMs / 1000} s for a host that is silent${hosts.length > 1 ? ', before it tries the next' : ''}`,
+            ]
+            : []),
+        ...(ignored.length > 0 ? [`the drill's clients do nothing of ${ignored.join(', ')}`] : []),
+        ...(unknown.length > 0
+            ? [
+                `the drill's clients leave out its parameter${unknown.length > 1 ? 's' : ''} ${unknown.join(', ')}, which libpq does not know`,
+            ]
+            : []),
+    ];
+}
+const connectDeadlineMs = ({ connectTimeoutSeconds }) => connectTimeoutSeconds === undefined ? kernelPatienceMs : connectTimeoutSeconds * 1000;
+async function openOnAddress(way, { host, port }, address, signal) {
+    const { uri, user, password, database, reach } = way;
+    const [first, second] = tlsTries(way);
+    const open = async (tls) => await Session.open(await reach.socketToAddress(address, signal), {
+        database,
+        connectDeadlineMs: connectDeadlineMs(uri),
+        login: { user, password, host, port, tls },
+        asGiven: { options: uri.options, applicationName: uri.applicationName },
+        server: shownHost({ host, port, address: undefined }),
+        signal,
+    });
+    try {
+        return await open(first);
+    }
+    catch (error) {
+        if (second === undefined || signal?.aborted || !mayDoOtherwise(error))
+            throw error;
+        return await open(second);
+    }
+}
+/** With what TLS libpq tries for its sslmode. A CA that is given is used, whatever the mode (require then is verify-ca). */
+function tlsTries({ uri, ca }) {
+    const { sslMode, sslRootCert } = uri;
+    if (sslRootCert === 'system')
+        return [{ rejectUnauthorized: true }];
+    const anyway = tlsOf('require', undefined);
+    switch (sslMode) {
+        case 'disable':
+            return [false];
+        case 'allow':
+            return [false, anyway];
+        case 'prefer':
+            return [anyway, false];
+        case 'require':
+            return [sslRootCert === undefined ? anyway : tlsOf('verify-ca', ca)];
+        default:
+            return [tlsOf(sslMode, ca)];
+    }
+}
+const notAuthorized = '28000';
+/** A server without TLS, or whose rules are for connections with it, or without. */
+function mayDoOtherwise(error) {
+    return (sqlStateOf(error) === notAuthorized ||
+        /does not support SSL|SSL connection|TLS|SSL/.test(messageOf(error)));
+}
+function inOrder({ hosts, isBalanced }) {
+    if (!isBalanced)
+        return hosts;
+    return hosts
+        .map((host) => ({ host, at: Math.random() }))
+        .sort((one, other) => one.at - other.at)
+        .map(({ host }) => host);
+}
+const askWho = (system) => `
+  SELECT pg_is_in_recovery() AS in_recovery,
+         current_setting('transaction_read_only') = 'on' AS read_only,
+         host(inet_server_addr()) AS address, current_database()::text AS database, current_user::text AS role,
+         ${system} AS system`;
+const insufficientPrivilege = '42501';
+/** @throws as Session.query: DeadlineError also where a pooler has no server for it, and queues it */
+async function askEnd(session, deadlineMs, signal) {
+    const options = { deadlineMs, signal };
+    const [row] = await session
+        .query(askWho('(SELECT system_identifier::text FROM pg_control_system())'), [], options)
+        .catch(async (error) => {
+        if (sqlStateOf(error) !== insufficientPrivilege)
+            throw error;
+        return await session.query(askWho('NULL::text'), [], options);
+    });
+    const text = (name) => (typeof row?.[name] === 'string' ? row[name] : undefined);
+    return {
+        inRecovery: row?.['in_recovery'] === true,
+        readOnly: row?.['read_only'] === true,
+        address: text('address'),
+        database: text('database') ?? '',
+        user: text('role') ?? '',
+        systemIdentifier: text('system'),
+    };
+}
+
+;// CONCATENATED MODULE: external "node:dns/promises"
+const external_node_dns_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:dns/promises");
+;// CONCATENATED MODULE: ./build/src/incus/addresses.js
+
+/** A container may have another address when it is started again. Asking Incus costs a process. */
+const askAgainMs = 5000;
+/** Addresses of instances, which are asked for again as time goes by, for whoever has to connect anew. */
+class KnownAddresses {
+    incus;
+    known = new Map();
+    constructor(incus) {
+        this.incus = incus;
+    }
+    /** @throws as Incus.state */
+    static async ask(incus, instances, signal) {
+        const found = new KnownAddresses(incus);
+        const ask = async (instance) => {
+            const { addresses } = await incus.state(instance, signal);
+            found.known.set(instance, { addresses, askedAt: now() });
+        };
+        await Promise.all(instances.map(ask));
+        return found;
+    }
+    /** As last heard; what is new by now shows in a later call. A stopped instance keeps what it had. */
+    of(instance) {
+        const entry = this.known.get(instance);
+        if (entry && now() - entry.askedAt > askAgainMs) {
+            entry.askedAt = now();
+            this.incus.state(instance).then(({ addresses }) => {
+                const same = addresses.includes(entry.addresses[0] ?? '');
+                if (!same && addresses.length > 0)
+                    entry.addresses = addresses;
+            }, () => { });
+        }
+        return entry?.addresses ?? [];
+    }
+    /** Puts the address first that was found to answer. */
+    prefer(instance, address) {
+        const entry = this.known.get(instance);
+        if (entry)
+            entry.addresses = [address, ...entry.addresses.filter((other) => other !== address)];
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/application/route.js
+
+
+
+
+
+
+
+/** `direct`: sockets of this machine. `vantage`: sockets of a member's container, carried by `incus exec`. */
+const vias = ['direct', 'vantage'];
+const probeDeadlineMs = 700;
+const relayDeadlineMs = 10_000;
+const lookUpDeadlineMs = 5000;
+const mostOfLookUp = 64 * 1024;
+const pings = 21;
+/** The protocol's SSLRequest (protocol-message-formats): its length, and a code in place of the version. */
+const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+/**
+ * Opens the way to the nodes. They are dialled by the addresses that Incus has for them, as their names need not
+ * resolve on this machine; TLS holds their certificates against the names all the same.
+ * @throws EnvironmentError when the vantage cannot be opened; as Incus.state
+ */
+async function openRoute(options) {
+    const { incus, nodes, via, log, signal } = options;
+    const names = nodes.map(({ name }) => name);
+    const addresses = await KnownAddresses.ask(incus, names, signal);
+    const isNear = names.every((name) => addresses.of(name).some((address) => isOnOwnNetwork(address)));
+    if (via === 'vantage' || (via === 'auto' && !isNear))
+        return await openVantage(options, addresses);
+    const all = await everyNodeAnswers(directSocket, options, addresses);
+    if (!all && via === 'auto')
+        return await openVantage(options, addresses);
+    log.debug('clients connect from this machine');
+    return { ...direct, socketTo: async ({ name }) => directSocket(route_firstOf(addresses, name)) };
+}
+const direct = {
+    via: 'direct',
+    addedMs: 0,
+    socketToAddress: async (address) => directSocket(address),
+    async addressesOf(host, signal) {
+        const found = await withDeadline(`the look-up of ${host}`, lookUpDeadlineMs, () => (0,external_node_dns_promises_namespaceObject.lookup)(host, { all: true }), signal);
+        return found.map(({ address }) => address);
+    },
+    watch: () => { },
+    close: () => { },
+};
+/** @throws EnvironmentError when the vantage cannot be opened */
+async function openReach(options) {
+    if (options.via === 'direct')
+        return direct;
+    const relay = await ContainerRelay.open(options.incus, options.vantage.name, 'nobody', options.signal);
+    const addedMs = await orClosed(relay, () => medianPing(relay, options.signal));
+    return overRelay(relay, addedMs, options);
+}
+/** Whether an interface of this machine is on the network of an address. */
+function isOnOwnNetwork(address, interfaces = (0,external_node_os_namespaceObject.networkInterfaces)()) {
+    const own = new external_node_net_namespaceObject.BlockList();
+    for (const { cidr, internal, family } of Object.values(interfaces).flatMap((each) => each ?? [])) {
+        const [network, prefix] = cidr?.split('/') ?? [];
+        if (!internal && network !== undefined)
+            own.addSubnet(network, Number(prefix), family === 'IPv4' ? 'ipv4' : 'ipv6');
+    }
+    return own.check(address, (0,external_node_net_namespaceObject.isIP)(address) === 4 ? 'ipv4' : 'ipv6');
+}
+async function openVantage(options, addresses) {
+    const { incus, vantage, log, signal } = options;
+    const first = await ContainerRelay.open(incus, vantage.name, 'nobody', signal);
+    const addedMs = await orClosed(first, () => tried(first, options, addresses));
+    log.debug(`clients connect from ${vantage.name} by ${incus.remote}, which adds ${addedMs} ms to a round trip`);
+    const route = overRelay(first, addedMs, options);
+    return {
+        ...route,
+        socketTo: async ({ name }, inner) => await route.socketToAddress(route_firstOf(addresses, name), inner),
+        beside: async (second, inner) => await openVantage({ ...options, incus: second, signal: inner }, addresses),
+    };
+}
+/** What goes by a relay, and by another in its place once that has ended. */
+function overRelay(first, addedMs, { incus, vantage }) {
+    const stopped = new AbortController();
+    let listener = { broken() { }, mended() { } };
+    const watched = (open) => {
+        open.onLost = (why) => listener.broken(`the clients' way through ${vantage.name} broke: ${why}`, open.heardAt);
+        return open;
+    };
+    const another = async () => {
+        const open = watched(await ContainerRelay.open(incus, vantage.name, 'nobody', stopped.signal));
+        listener.mended();
+        return open;
+    };
+    let relay = Promise.resolve(watched(first));
+    const living = async (inner) => {
+        relay = livingOr(relay, another);
+        return await withDeadline('the relay', relayDeadlineMs, () => relay, inner);
+    };
+    return {
+        via: 'vantage',
+        addedMs,
+        socketToAddress: async (address, inner) => quiet((await living(inner)).tcpSocket(address)),
+        async addressesOf(host, inner) {
+            const open = await living(inner);
+            // The relay itself takes no names: a look-up would hold up every connection.
+            const found = await open.read(['getent', 'ahosts', host], {
+                ...{ deadlineMs: lookUpDeadlineMs, maxBytes: mostOfLookUp, signal: inner },
+            });
+            return [...new Set(found.split('\n').flatMap((line) => /^(\S+)\s+STREAM/.exec(line)?.[1] ?? []))];
+        },
+        watch(given) {
+            listener = given;
+        },
+        close() {
+            stopped.abort(new EnvironmentError('the way to the nodes was closed'));
+            relay.then((open) => open.close(), () => { });
+        },
+    };
+}
+/** Finds the nodes' addresses that answer. @returns as `Route.addedMs` */
+async function tried(relay, options, addresses) {
+    const addedMs = await medianPing(relay, options.signal);
+    await everyNodeAnswers((address) => relay.tcpSocket(address), options, addresses);
+    return addedMs;
+}
+async function orClosed(relay, work) {
+    try {
+        return await work();
+    }
+    catch (error) {
+        relay.close();
+        throw error;
+    }
+}
+/** The relay, or another in its place where it could not be opened or has ended. Whoever asks meanwhile waits for the same. */
+async function livingOr(relay, another) {
+    const living = await relay.then((open) => (open.lost === undefined ? open : undefined), () => undefined);
+    return living ?? (await another());
+}
+async function medianPing(relay, signal) {
+    const took = [];
+    for (let ping = 0; ping < pings; ping++)
+        took.push(await withDeadline('the relay to answer', relayDeadlineMs, () => relay.ping(), signal));
+    return Math.round((took.sort((one, other) => one - other)[(pings - 1) / 2] ?? 0) * 1000) / 1000;
+}
+/** Finds the address of each node that Postgres answers on, and puts it first. */
+async function everyNodeAnswers(socketTo, { nodes, port, signal }, addresses) {
+    const answers = nodes.map(async ({ name }) => {
+        for (const address of addresses.of(name)) {
+            if (await answersAsPostgres(quiet(socketTo(address)), port, signal)) {
+                addresses.prefer(name, address);
+                return true;
+            }
+        }
+        return false;
+    });
+    return (await Promise.all(answers)).every((answered) => answered);
+}
+/** Whether a Postgres that speaks TLS is at the other end. A connection alone proves nothing: proxies accept any. */
+async function answersAsPostgres(socket, port, signal) {
+    return (await answerToSsl(socket, port, probeDeadlineMs, signal)) === 'S';
+}
+/** What is answered to the question for TLS: `S` or `N` by what may be a Postgres; undefined for nothing in time. */
+async function answerToSsl(socket, port, deadlineMs, signal) {
+    const answer = new Promise((answered) => {
+        socket.once('connect', () => socket.write(sslRequest));
+        socket.once('data', (bytes) => answered(bytes.toString('latin1')));
+        socket.once('close', () => answered(undefined));
+        socket.connect(port);
+    });
+    try {
+        return await withDeadline('Postgres to answer', deadlineMs, () => answer, signal);
+    }
+    catch {
+        signal?.throwIfAborted();
+        return undefined;
+    }
+    finally {
+        socket.destroy();
+    }
+}
+/** pg says which host to connect to; the address is ours to choose. */
+function directSocket(address) {
+    const socket = new external_node_net_namespaceObject.Socket();
+    const connectTo = socket.connect.bind(socket);
+    const connect = (port) => connectTo(port, address);
+    return quiet(Object.assign(socket, { connect, complaint: () => '' }));
+}
+/** An error between the socket's making and pg's listening would end the process. */
+function quiet(socket) {
+    socket.on('error', () => { });
+    return socket;
+}
+function route_firstOf(addresses, name) {
+    const address = addresses.of(name)[0];
+    if (address === undefined)
+        throw new EnvironmentError(`Incus knows no address of ${name}`);
+    return address;
+}
+
+;// CONCATENATED MODULE: ./build/src/application/uri-reach.js
+
+
+
+
+
+const uri_reach_answerDeadlineMs = 2000;
+/**
+ * From where the hosts of a connection string are reached: as the nodes are, or else from this machine, or from the
+ * vantage. One of them must answer as a Postgres does, or a pooler.
+ * @returns `isOwn` where it is to be closed
+ * @throws InputError that says what each host answered, from both places
+ */
+async function reachFor(uri, options) {
+    const { nodes, vantage, log, signal } = options;
+    const said = [];
+    const place = ({ via }) => (via === 'direct' ? 'this machine' : vantage.name);
+    const leads = async (reach) => {
+        const refusals = await Promise.all(uri.hosts.map((host) => refusalOf(host, reach, signal)));
+        if (refusals.includes(undefined))
+            return true;
+        said.push(`from ${place(reach)}: ${refusals.join('; ')}`);
+        return false;
+    };
+    if (await leads(nodes))
+        return { reach: nodes, isOwn: false };
+    const via = nodes.via === 'direct' ? 'vantage' : 'direct';
+    const other = await openReach({ ...options, via });
+    try {
+        if (await leads(other)) {
+            log.debug(`clients by client-uri connect from ${place(other)}`);
+            return { reach: other, isOwn: true };
+        }
+    }
+    catch (error) {
+        other.close();
+        throw error;
+    }
+    other.close();
+    throw ofClientUri([`it leads nowhere; ${said.join('; ')}`]);
+}
+/** Why a host is of no use; undefined where it answers as Postgres, or a pooler, does. */
+async function refusalOf(host, reach, signal) {
+    const name = shownHost(host);
+    try {
+        for (const address of await addressesOf({ reach }, host, signal)) {
+            const socket = await reach.socketToAddress(address, signal);
+            socket.on('error', () => { });
+            const answer = await answerToSsl(socket, host.port, uri_reach_answerDeadlineMs, signal);
+            if (answer === 'S' || answer === 'N')
+                return undefined;
+        }
+        return `${name}: nothing answers as a Postgres does`;
+    }
+    catch (error) {
+        signal?.throwIfAborted();
+        return `${name}: ${messageOf(error)}`;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/check/client-way.js
+
+
+
+
+
+
+
+
+/** A host that is silent for longer is of no use to an application either. */
+const hostDeadlineMs = 5000;
+const wholeDeadlineMs = 20_000;
+const silent = { info: () => { }, warn: () => { }, debug: () => { } };
+/**
+ * Goes by the application's own connection string, by each of its hosts, and asks the server at the end who it is; from
+ * where the application logs in on the nodes as well (login.ts).
+ * @param own the system identifier of the formation's own cluster
+ */
+async function observeUri(formation, incus, access, { own, signal }) {
+    const { hosts } = access.uri;
+    const every = (failed) => hosts.map(() => ({ ok: false, failed }));
+    const [vantage, ...nodes] = membersOf(formation);
+    const { port } = formation.postgres;
+    const ends = await withDeadline('client-uri to lead anywhere', wholeDeadlineMs, async (inner) => {
+        const route = await openRoute({
+            ...{ incus, vantage, nodes, port, via: 'auto', log: silent, signal: inner },
+        });
+        try {
+            const { reach, isOwn } = await reachFor(access.uri, {
+                ...{ nodes: route, incus, vantage, log: silent, signal: inner },
+            });
+            try {
+                return await Promise.all(hosts.map((_, index) => endOf({ ...access, reach }, index, inner)));
+            }
+            finally {
+                if (isOwn)
+                    reach.close();
+            }
+        }
+        finally {
+            route.close();
+        }
+    }, signal).catch((error) => {
+        signal?.throwIfAborted();
+        return every(messageOf(error).replace(/^input client-uri: /, ''));
+    });
+    return { own: await own, ends };
+}
+async function endOf(way, index, signal) {
+    const host = way.uri.hosts[index];
+    if (host === undefined)
+        throw new Error('there is such a host');
+    try {
+        return await withDeadline(`${shownHost(host)} to say who answers there`, hostDeadlineMs, async (inner) => {
+            const found = await openOnHost(way, host, inner, 'any');
+            if (!('opened' in found))
+                return { ok: false, failed: describeRefusals(found.refusals) };
+            const { session } = found.opened;
+            try {
+                return { ok: true, value: await askEnd(session, hostDeadlineMs, inner) };
+            }
+            finally {
+                session.close();
+            }
+        }, signal);
+    }
+    catch (error) {
+        signal.throwIfAborted();
+        return { ok: false, failed: messageOf(error) };
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/src/incus/scripts/monotonic-clock.pl.js
 /* harmony default export */ const monotonic_clock_pl = ("# For a script that it is appended to: milliseconds of the kernel's monotonic clock, which all containers of a host share (no\n# container of Incus has a time namespace of its own). perl-base has no Time::HiRes, so the kernel is asked by the number\n# that clock_gettime has on each machine (asm/unistd.h); undef on others.\nuse strict;\nuse warnings;\n\nsub monotonic_ms {\n  require POSIX;\n  my %numbers = (x86_64 => 228, aarch64 => 113, riscv64 => 113, ppc64le => 246, s390x => 260);\n  my $number = length(pack \"l!\", 0) == 8 ? $numbers{(POSIX::uname())[4]} : undef;\n  return unless $number;\n  my $bytes = pack \"l! l!\", 0, 0;\n  # CLOCK_MONOTONIC\n  return unless syscall($number, 1, $bytes) == 0;\n  my ($seconds, $nanoseconds) = unpack \"l! l!\", $bytes;\n  return $seconds * 1000 + $nanoseconds / 1e6;\n}\n\n1;\n");
 
@@ -30352,314 +31334,6 @@ function packagesOf(text) {
     }));
 }
 
-;// CONCATENATED MODULE: ./build/src/application/access.js
-
-/** @param ca PEM of the CA that clients verify the servers by; with `tls: verify-ca` and `verify-full` */
-function applicationAccess(formation, { password, ca }) {
-    if (password === '')
-        return {
-            missing: `the figures of clients are missing: the password of the application's user ${formation.postgres.user} was not given`,
-        };
-    const mode = sslMode(formation);
-    if (mode !== 'require' && !ca?.trim())
-        return {
-            missing: `the figures of clients are missing: the formation says tls: ${mode}, and no CA was given to verify its servers by`,
-        };
-    const { database, user, port, version } = formation.postgres;
-    const tls = tlsOf(mode, ca);
-    return {
-        access: {
-            database,
-            user,
-            version,
-            nodes: membersOf(formation).filter(({ role }) => role === 'data'),
-            loginTo: ({ host }) => ({ user, password, host, port, tls }),
-        },
-    };
-}
-/** What libpq does for its sslmode. */
-function tlsOf(mode, ca) {
-    // undefined stands for no objection to the name.
-    const anyName = { checkServerIdentity: () => undefined };
-    if (mode === 'require')
-        return { rejectUnauthorized: false, ...anyName };
-    const verified = { rejectUnauthorized: true, ca: ca ?? '' };
-    return mode === 'verify-ca' ? { ...verified, ...anyName } : verified;
-}
-
-;// CONCATENATED MODULE: external "node:net"
-const external_node_net_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:net");
-;// CONCATENATED MODULE: ./build/src/incus/addresses.js
-
-/** A container may have another address when it is started again. Asking Incus costs a process. */
-const askAgainMs = 5000;
-/** Addresses of instances, which are asked for again as time goes by, for whoever has to connect anew. */
-class KnownAddresses {
-    incus;
-    known = new Map();
-    constructor(incus) {
-        this.incus = incus;
-    }
-    /** @throws as Incus.state */
-    static async ask(incus, instances, signal) {
-        const found = new KnownAddresses(incus);
-        const ask = async (instance) => {
-            const { addresses } = await incus.state(instance, signal);
-            found.known.set(instance, { addresses, askedAt: now() });
-        };
-        await Promise.all(instances.map(ask));
-        return found;
-    }
-    /** As last heard; what is new by now shows in a later call. A stopped instance keeps what it had. */
-    of(instance) {
-        const entry = this.known.get(instance);
-        if (entry && now() - entry.askedAt > askAgainMs) {
-            entry.askedAt = now();
-            this.incus.state(instance).then(({ addresses }) => {
-                const same = addresses.includes(entry.addresses[0] ?? '');
-                if (!same && addresses.length > 0)
-                    entry.addresses = addresses;
-            }, () => { });
-        }
-        return entry?.addresses ?? [];
-    }
-    /** Puts the address first that was found to answer. */
-    prefer(instance, address) {
-        const entry = this.known.get(instance);
-        if (entry)
-            entry.addresses = [address, ...entry.addresses.filter((other) => other !== address)];
-    }
-}
-
-;// CONCATENATED MODULE: ./build/src/application/route.js
-
-
-
-
-
-
-/** `direct`: sockets of this machine. `vantage`: sockets of a member's container, carried by `incus exec`. */
-const vias = ['direct', 'vantage'];
-const probeDeadlineMs = 700;
-const relayDeadlineMs = 10_000;
-const pings = 21;
-/** The protocol's SSLRequest (protocol-message-formats): its length, and a code in place of the version. */
-const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
-/**
- * Opens the way to the nodes. They are dialled by the addresses that Incus has for them, as their names need not
- * resolve on this machine; TLS holds their certificates against the names all the same.
- * @throws EnvironmentError when the vantage cannot be opened; as Incus.state
- */
-async function openRoute(options) {
-    const { incus, nodes, via, log, signal } = options;
-    const names = nodes.map(({ name }) => name);
-    const addresses = await KnownAddresses.ask(incus, names, signal);
-    const isNear = names.every((name) => addresses.of(name).some((address) => isOnOwnNetwork(address)));
-    if (via === 'vantage' || (via === 'auto' && !isNear))
-        return await openVantage(options, addresses);
-    const all = await everyNodeAnswers(directSocket, options, addresses);
-    if (!all && via === 'auto')
-        return await openVantage(options, addresses);
-    log.debug('clients connect from this machine');
-    return {
-        via: 'direct',
-        addedMs: 0,
-        socketTo: async ({ name }) => directSocket(route_firstOf(addresses, name)),
-        watch: () => { },
-        close: () => { },
-    };
-}
-/** Whether an interface of this machine is on the network of an address. */
-function isOnOwnNetwork(address, interfaces = (0,external_node_os_namespaceObject.networkInterfaces)()) {
-    const own = new external_node_net_namespaceObject.BlockList();
-    for (const { cidr, internal, family } of Object.values(interfaces).flatMap((each) => each ?? [])) {
-        const [network, prefix] = cidr?.split('/') ?? [];
-        if (!internal && network !== undefined)
-            own.addSubnet(network, Number(prefix), family === 'IPv4' ? 'ipv4' : 'ipv6');
-    }
-    return own.check(address, (0,external_node_net_namespaceObject.isIP)(address) === 4 ? 'ipv4' : 'ipv6');
-}
-async function openVantage(options, addresses) {
-    const { incus, vantage, log, signal } = options;
-    const first = await ContainerRelay.open(incus, vantage.name, 'nobody', signal);
-    const addedMs = await tried(first, options, addresses);
-    log.debug(`clients connect from ${vantage.name} by ${incus.remote}, which adds ${addedMs} ms to a round trip`);
-    const stopped = new AbortController();
-    let listener = { broken() { }, mended() { } };
-    const watched = (open) => {
-        open.onLost = (why) => listener.broken(`the clients' way through ${vantage.name} broke: ${why}`, open.heardAt);
-        return open;
-    };
-    const another = async () => {
-        const open = watched(await ContainerRelay.open(incus, vantage.name, 'nobody', stopped.signal));
-        listener.mended();
-        return open;
-    };
-    let relay = Promise.resolve(watched(first));
-    return {
-        via: 'vantage',
-        addedMs,
-        async socketTo({ name }, inner) {
-            relay = livingOr(relay, another);
-            const open = await withDeadline('the relay', relayDeadlineMs, () => relay, inner);
-            return quiet(open.tcpSocket(route_firstOf(addresses, name)));
-        },
-        watch(given) {
-            listener = given;
-        },
-        beside: async (second, inner) => await openVantage({ ...options, incus: second, signal: inner }, addresses),
-        close() {
-            stopped.abort(new EnvironmentError('the way to the nodes was closed'));
-            relay.then((open) => open.close(), () => { });
-        },
-    };
-}
-/** Finds the nodes' addresses that answer. @returns as `Route.addedMs`. Closes the relay when it throws */
-async function tried(relay, options, addresses) {
-    try {
-        const addedMs = await medianPing(relay, options.signal);
-        await everyNodeAnswers((address) => relay.tcpSocket(address), options, addresses);
-        return addedMs;
-    }
-    catch (error) {
-        relay.close();
-        throw error;
-    }
-}
-/** The relay, or another in its place where it could not be opened or has ended. Whoever asks meanwhile waits for the same. */
-async function livingOr(relay, another) {
-    const living = await relay.then((open) => (open.lost === undefined ? open : undefined), () => undefined);
-    return living ?? (await another());
-}
-async function medianPing(relay, signal) {
-    const took = [];
-    for (let ping = 0; ping < pings; ping++)
-        took.push(await withDeadline('the relay to answer', relayDeadlineMs, () => relay.ping(), signal));
-    return Math.round((took.sort((one, other) => one - other)[(pings - 1) / 2] ?? 0) * 1000) / 1000;
-}
-/** Finds the address of each node that Postgres answers on, and puts it first. */
-async function everyNodeAnswers(socketTo, { nodes, port, signal }, addresses) {
-    const answers = nodes.map(async ({ name }) => {
-        for (const address of addresses.of(name)) {
-            if (await answersAsPostgres(quiet(socketTo(address)), port, signal)) {
-                addresses.prefer(name, address);
-                return true;
-            }
-        }
-        return false;
-    });
-    return (await Promise.all(answers)).every((answered) => answered);
-}
-/** Whether a Postgres that speaks TLS is at the other end. A connection alone proves nothing: proxies accept any. */
-async function answersAsPostgres(socket, port, signal) {
-    const answer = new Promise((answered) => {
-        socket.once('connect', () => socket.write(sslRequest));
-        socket.once('data', (bytes) => answered(bytes.toString('latin1') === 'S'));
-        socket.once('close', () => answered(false));
-        socket.connect(port);
-    });
-    try {
-        return await withDeadline('Postgres to answer', probeDeadlineMs, () => answer, signal);
-    }
-    catch {
-        signal?.throwIfAborted();
-        return false;
-    }
-    finally {
-        socket.destroy();
-    }
-}
-/** pg says which host to connect to; the address is ours to choose. */
-function directSocket(address) {
-    const socket = new external_node_net_namespaceObject.Socket();
-    const connectTo = socket.connect.bind(socket);
-    const connect = (port) => connectTo(port, address);
-    return quiet(Object.assign(socket, { connect, complaint: () => '' }));
-}
-/** An error between the socket's making and pg's listening would end the process. */
-function quiet(socket) {
-    socket.on('error', () => { });
-    return socket;
-}
-function route_firstOf(addresses, name) {
-    const address = addresses.of(name)[0];
-    if (address === undefined)
-        throw new EnvironmentError(`Incus knows no address of ${name}`);
-    return address;
-}
-
-;// CONCATENATED MODULE: ./build/src/application/way-in.js
-
-
-/** What a client learns of the server on a new connection, in one round trip. */
-const greet = `
-  SELECT current_setting('transaction_read_only') = 'on' AS read_only,
-         host(inet_server_addr()) AS address,
-         pg_backend_pid() AS backend`;
-const readOnlyAnswer = 'the session is read-only';
-/** Opens a session on one node as the application. @throws what the server or the way to it answered */
-async function openOn(way, node, signal) {
-    const { access, route, connectDeadlineMs } = way;
-    const { database, version } = access;
-    const login = access.loginTo(node);
-    const options = { database, version, connectDeadlineMs, login, signal };
-    const session = await openSession(() => route.socketTo(node, signal), options);
-    return await greeted(session, node, connectDeadlineMs, signal);
-}
-/** Asks the server of a fresh session who it is. @throws as Session.query, with the session closed */
-async function greeted(session, node, deadlineMs, signal) {
-    try {
-        const [row] = await session.query(greet, [], { deadlineMs, signal });
-        return {
-            session,
-            node,
-            server: String(row?.['address'] ?? 'its own socket'),
-            backend: Number(row?.['backend']),
-            readOnly: row?.['read_only'] === true,
-        };
-    }
-    catch (error) {
-        session.close();
-        throw error;
-    }
-}
-/**
- * Tries the nodes in the order of the connection string for one that takes writes, once each, as libpq does with
- * target_session_attrs=read-write.
- * @returns a session on the first that does, or what each of them answered
- * @throws the signal's reason
- */
-async function openWritable(way, signal) {
-    const refusals = [];
-    for (const node of way.access.nodes) {
-        try {
-            const opened = await openOn(way, node, signal);
-            if (!opened.readOnly)
-                return { opened };
-            opened.session.close();
-            refusals.push({ node: node.name, why: readOnlyAnswer, error: undefined });
-        }
-        catch (error) {
-            signal?.throwIfAborted();
-            refusals.push({ node: node.name, why: messageOf(error), error });
-        }
-    }
-    return { refusals };
-}
-/** Every node refuses the application for good: its password, a rule, a certificate. */
-class AccessRefusedError extends EnvironmentError {
-}
-function describeRefusals(refusals) {
-    return refusals.map(({ node, why }) => `${node}: ${why}`).join('; ');
-}
-/** Whether a node will go on refusing: not authorized (28), no such database (3D), no privilege (42), or a certificate that does not hold. */
-function isLastWord({ error }) {
-    if (/^(?:28|3D|42)/.test(sqlStateOf(error) ?? ''))
-        return true;
-    const code = error?.code;
-    return typeof code === 'string' && /CERT|SIGNATURE|ERR_TLS/.test(code);
-}
-
 ;// CONCATENATED MODULE: ./build/src/check/login.js
 
 
@@ -30668,7 +31342,7 @@ function isLastWord({ error }) {
 
 
 const loginDeadlineMs = 5000;
-const silent = { info: () => { }, warn: () => { }, debug: () => { } };
+const login_silent = { info: () => { }, warn: () => { }, debug: () => { } };
 /**
  * Logs in on every data node as the application does: TCP, TLS, its password, through pg_hba.conf; from this machine
  * where it has a route to the nodes, else from the monitor's container. What is on a host that does not answer is not tried,
@@ -30714,7 +31388,7 @@ async function tryAll({ formation, incus, found, }, nodes, signal) {
                 nodes,
                 port,
                 via: 'auto',
-                log: silent,
+                log: login_silent,
                 signal: inner,
             });
             try {
@@ -31543,6 +32217,7 @@ class OwnRelays {
 
 
 
+
 /** A keeper reports once a second: of one that has not for so long, its container is asked. */
 const silentSeconds = 4;
 /** The probe bounds each file that it reads; all of them together are less than half of this. */
@@ -31551,7 +32226,7 @@ const probeBytes = 4 * 1024 * 1024;
  * Reads the whole formation at once, each container in parallel and under its own deadline.
  * @throws only what keeps us from Incus itself (EnvironmentError, InputError, DeadlineError) or a cancellation
  */
-async function observe(formation, incus, { signal, instances = incus.instances(signal, namesOf(formation)), hosts = () => incus.hosts(signal), healing = () => incus.healingSeconds(signal), project, credentials, ways, } = {}) {
+async function observe(formation, incus, { signal, instances = incus.instances(signal, namesOf(formation)), hosts = () => incus.hosts(signal), healing = () => incus.healingSeconds(signal), project, credentials, byUri, ways, } = {}) {
     const observedAt = wallClock(now());
     const own = new OwnRelays(incus);
     const open = ways ?? new WaysThrough(formation, (name) => own.of(name));
@@ -31562,7 +32237,7 @@ async function observe(formation, incus, { signal, instances = incus.instances(s
         const salt = (0,external_node_crypto_namespaceObject.randomUUID)();
         const config = project?.();
         config?.catch(() => { });
-        const [found, clusterHosts, healed, holds, monitor, nodes, containers, logins] = await Promise.all([
+        const [found, clusterHosts, healed, holds, monitor, nodes, containers, logins, uri] = await Promise.all([
             instances,
             reader.ofCluster(hosts),
             reader.ofCluster(healing),
@@ -31571,6 +32246,7 @@ async function observe(formation, incus, { signal, instances = incus.instances(s
             Promise.all(dataMembers.map((member) => reader.sql(member, (session) => observeNode(session, formation, salt)))),
             Promise.all(members.map((member) => reader.container(member))),
             observeLogins(formation, incus, credentials, { instances, signal }),
+            byUri && observeUri(formation, incus, byUri, { own: ownSystem(reader, dataMembers), signal }),
         ]);
         const isSilent = (name) => monitor.ok &&
             monitor.value.nodes.some((row) => row.name === name && row.secondsSinceReport > silentSeconds);
@@ -31595,6 +32271,7 @@ async function observe(formation, incus, { signal, instances = incus.instances(s
             ...(isTold(clusterHosts) && { hosts: clusterHosts }),
             ...(healed !== undefined && { healing: healed }),
             ...(holds !== undefined && { holds }),
+            ...(uri !== undefined && { uri }),
             containers: byName(members, containers),
             monitor,
             nodes: observed,
@@ -31630,6 +32307,19 @@ function observedInstance(instance, formation) {
     };
 }
 /** Reads single members. What cannot be read says why, and hides nothing else. */
+/** The system identifier of the formation's cluster, as the first of its nodes that answers has it. */
+async function ownSystem(reader, nodes) {
+    let read = { ok: false, failed: 'there is no data node' };
+    for (const node of nodes) {
+        read = await reader.sql(node, async (session) => {
+            const [row] = await session.query('SELECT system_identifier::text AS own FROM pg_control_system()');
+            return String(row?.['own']);
+        });
+        if (read.ok)
+            break;
+    }
+    return read;
+}
 class Reader {
     formation;
     instances;
@@ -33422,6 +34112,7 @@ function shownBytes(bytes) {
 
 
 
+
 /** Whether clients can follow a failover. */
 const applicationLogin = {
     id: 'application-login',
@@ -33570,88 +34261,94 @@ const noPlaceholder = {
             ]);
     },
 };
-/** What libpq takes, and pgbouncer and JDBC with it, for "the node that takes writes". */
-const writableTargets = ['read-write', 'primary'];
 const clientUri = {
     id: 'client-uri',
     meaning: "the application's connection string leads to whichever node is the primary",
     severity: 'error',
+    follows: { 'nodes-reachable': 'any', 'monitor-reachable': 'any', 'application-login': 'any' },
     unasked: (_, { clientUri: given }) => (given ? undefined : 'no client-uri was given'),
-    problems(_, formation, asked) {
+    problems({ uri: observed }, formation, asked) {
         const { clientUri: given } = asked;
-        if (given === undefined || given === '')
+        if (given === undefined)
             return [];
-        const wrong = uriProblems(parseUri(given), formation);
-        if (wrong.length === 0)
-            return [];
+        const toNodes = uriProblems(given, formation);
+        // Of one that names the nodes themselves its words tell; of any other, where it leads.
+        const namesNodes = strangers(given, formation).length === 0;
+        const subject = formation.name;
+        if (observed === undefined || namesNodes) {
+            if (toNodes.length === 0)
+                return [];
+            const say = "use the output formation-uri, with the application's password, as its connection string" +
+                (namesNodes
+                    ? ''
+                    : '; where it leads to a pooler, a proxy or another name, give its password too, in it or as app-password, to have it tried');
+            return [{ subject, evidence: toNodes.join('; '), remedy: { say } }];
+        }
+        const { wrong, idle } = endProblems(observed, given, formation);
+        const look = new Remedies(formation, asked).sql(membersOf(formation)[1]?.name ?? '', 'SELECT usename, datname, client_addr, state FROM pg_stat_activity WHERE client_addr IS NOT NULL');
+        const remedy = {
+            say: 'have what stands between the application and the nodes send its sessions to the primary, or use the output formation-uri; this shows whose sessions a node has',
+            look,
+        };
         return [
-            {
-                subject: formation.name,
-                evidence: wrong.join('; '),
-                remedy: {
-                    say: "use the output formation-uri, with the application's password, as its connection string",
-                },
-            },
+            ...(wrong.length > 0 ? [{ subject, evidence: wrong.join('; '), remedy }] : []),
+            ...idle.map((evidence) => ({ subject, evidence, remedy, severity: 'warning' })),
         ];
     },
 };
+/** What is wrong with where it leads, and which of its hosts are of no use though another is. */
+function endProblems({ own, ends }, { target, hosts }, { name, postgres: { database, user } }) {
+    const place = (index) => (hosts.length === 1 ? 'it' : `host ${index + 1} of its ${hosts.length}`);
+    const wrong = [];
+    const failed = ends.flatMap((end, index) => end.ok ? [] : [`${place(index)} leads nowhere: ${end.failed}`]);
+    const told = (end) => end.address ?? 'a server on its own host';
+    const led = ends.flatMap((end, index) => (end.ok ? [{ end: end.value, who: place(index) }] : []));
+    const strange = led.filter(({ end }) => own.ok && end.systemIdentifier !== undefined && end.systemIdentifier !== own.value);
+    for (const { end, who } of strange)
+        wrong.push(`${who} leads to ${told(end)}, which is of another cluster than formation ${name} (system identifier ${end.systemIdentifier})`);
+    const ours = led.filter((each) => !strange.includes(each));
+    const unwritable = ours.filter(({ end }) => end.inRecovery || end.readOnly);
+    const leads = unwritable.map(({ end, who }) => `${who} leads to ${told(end)}, ${end.inRecovery ? 'a standby' : 'where its sessions are read-only'}`);
+    if (unwritable.length === ours.length)
+        wrong.push(...(led.length === strange.length && strange.length > 0 ? [] : [...leads, ...failed]));
+    else if (!writableTargets.includes(target) && leads.length > 0)
+        wrong.push(...leads, `target_session_attrs is none of ${writableTargets.join(', ')}, so a client may end up there`);
+    for (const { end, who } of ours) {
+        if (end.database !== database)
+            wrong.push(`${who} leads to another database, not ${database}`);
+        if (end.user !== user)
+            wrong.push(`${who} makes its clients another role, not ${user}`);
+    }
+    return { wrong, idle: wrong.length > 0 ? [] : failed };
+}
+const nodeAddresses = (formation) => membersOf(formation)
+    .slice(1)
+    .map(({ host }) => `${inUri(host)}:${formation.postgres.port}`);
+/** Places of the hosts that are no data node at its port. */
+function strangers(uri, formation) {
+    const wanted = nodeAddresses(formation);
+    return uri.hosts.flatMap((host, index) => (wanted.includes(shownHost(host)) ? [] : [index + 1]));
+}
 /** What is wrong with the application's URI. It holds a password, maybe where none belongs: nothing of it is repeated. */
 function uriProblems(uri, formation) {
-    if (uri === undefined)
-        return ['it is no postgres:// URI'];
-    const { port, database } = formation.postgres;
-    const wanted = membersOf(formation)
-        .slice(1)
-        .map(({ host }) => `${inUri(host)}:${port}`);
+    const { database } = formation.postgres;
+    const wanted = nodeAddresses(formation);
+    const hosts = uri.hosts.map(shownHost);
     const problems = [];
-    if ([...uri.hosts, uri.database ?? ''].some((part) => part.includes('@')))
-        problems.push('it has one @ too many, or a / before the @: in a password these are written %40 and %2F');
-    const missing = wanted.filter((host) => !uri.hosts.includes(host));
+    const missing = wanted.filter((host) => !hosts.includes(host));
     if (missing.length > 0)
         problems.push(`it leaves out ${missing.join(', ')}`);
-    const other = uri.hosts.flatMap((host, index) => (wanted.includes(host) ? [] : [index + 1]));
+    const other = strangers(uri, formation);
     if (other.length > 0)
-        problems.push(`host ${other.join(', ')} of its ${uri.hosts.length} is no data node at its port, as ${wanted.join(', ')} are`);
-    if (uri.parameters.has('hostaddr'))
+        problems.push(`host ${other.join(', ')} of its ${hosts.length} is no data node at its port, as ${wanted.join(', ')} are`);
+    if (uri.hosts.some(({ address }) => address !== undefined))
         problems.push('it has the parameter hostaddr, where clients then connect to, whatever its hosts are');
-    const target = lastOf(uri.parameters, 'target_session_attrs');
-    if (!writableTargets.includes(target ?? ''))
-        problems.push(`target_session_attrs is ${target === undefined ? 'missing' : `none of ${writableTargets.join(', ')}`}, so a client may end up on a standby`);
-    if (uri.database === undefined)
-        problems.push('its database is not percent-encoded: a % is written %25');
-    else if (uri.database !== database)
-        problems.push(`it names ${uri.database === '' ? 'no' : 'another'} database, not ${database}`);
+    if (!writableTargets.includes(uri.target))
+        problems.push(`target_session_attrs is none of ${writableTargets.join(', ')}, so a client may end up on a standby`);
+    const named = uri.database ?? uri.user;
+    if (named !== database)
+        problems.push(`it names ${named === undefined ? 'no' : 'another'} database, not ${database}`);
     return problems;
-}
-/**
- * The parts of a libpq URI with several hosts, which no URL class reads. The password is left behind. Parameters take the place
- * of what stands before them, and the last of a name counts (conninfo_uri_parse_params, fe-connect.c).
- */
-function parseUri(text) {
-    const match = /^postgres(?:ql)?:\/\/(?:[^@/]*@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/.exec(text.trim());
-    if (!match)
-        return undefined;
-    const [, hosts = '', database = '', query = ''] = match;
-    const parameters = new URLSearchParams(query);
-    const parts = hosts.split(',').map((host) => /^(.*?)(?::(\d+))?$/.exec(host) ?? []);
-    const named = lastOf(parameters, 'host')?.split(',').map(inUri) ?? parts.map(([, host = '']) => host);
-    const ports = lastOf(parameters, 'port')?.split(',') ?? parts.map(([, , port = '']) => port);
-    // One port is that of all hosts.
-    const portOf = (index) => (ports.length === 1 ? ports[0] : ports[index]) || '5432';
-    return {
-        hosts: named.map((host, index) => `${host}:${portOf(index)}`),
-        database: lastOf(parameters, 'dbname') ?? clients_decoded(database),
-        parameters,
-    };
-}
-const lastOf = (parameters, name) => parameters.getAll(name).at(-1);
-function clients_decoded(text) {
-    try {
-        return decodeURIComponent(text);
-    }
-    catch {
-        return undefined;
-    }
 }
 const clientChecks = [
     applicationLogin,
@@ -34363,6 +35060,44 @@ const diskFull = {
     prepare: disk_full_prepare,
 };
 
+;// CONCATENATED MODULE: ./build/src/faults/catalogue/double/early-return.js
+
+const earlyReturn = {
+    does: "the primary's container is stopped by force, and started again as soon as the monitor has begun the failover",
+    expected: 'failover',
+    because: 'a failover that has begun is completed, and who comes back in the middle of it joins as a standby',
+    hits: 'primary',
+    lasts: 'until-failover-begins',
+    deed: (container) => `the power of ${container} was cut`,
+    state: 'down',
+    end: 'power back',
+    prepare: stop_stop.prepare,
+};
+
+;// CONCATENATED MODULE: ./build/src/faults/shared-monitor.js
+
+
+/**
+ * A monitor that serves other formations too is theirs as well.
+ * @throws EnvironmentError where it does; as Scene.openMonitor where it cannot be asked
+ */
+async function refuseShared(scene, monitor, signal) {
+    const session = await scene.openMonitor(signal);
+    try {
+        const others = await readOtherHosts(session, scene.formation.name);
+        if (others.length > 0)
+            throw new EnvironmentError(`${monitor.name} serves other formations too (${others.join(', ')}), which could not fail over meanwhile`);
+    }
+    finally {
+        session.close();
+    }
+}
+/** What is done to a monitor, and only where it serves no other formation. @throws as refuseShared, and as `prepare` */
+const ofOneFormation = (prepare) => async (scene, targets, signal) => {
+    await refuseShared(scene, targets[0], signal);
+    return await prepare(scene, targets, signal);
+};
+
 ;// CONCATENATED MODULE: ./build/src/clock/every-one.js
 
 /**
@@ -34378,6 +35113,153 @@ async function everyOne(names, work) {
         throw failures[0];
     return settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
 }
+
+;// CONCATENATED MODULE: ./build/src/faults/catalogue/double/stops.js
+
+
+/** Containers that are stopped by force, some before others. */
+class Stops {
+    incus;
+    at = new Map();
+    constructor(incus) {
+        this.incus = incus;
+    }
+    /** Side by side. @throws as Incus.forceStop, once all have been tried */
+    async stop(...members) {
+        await everyOne(members.map(({ name }) => name), async (name) => {
+            await this.incus.forceStop(name);
+            this.at.set(name, now());
+        });
+    }
+    /** When each was down at the latest. */
+    fell() {
+        return { at: this.at, apartMs: undefined };
+    }
+    /** @returns what shows that all of these are gone, undefined while any is there. Throws as Incus.instance */
+    async proof(targets) {
+        const found = await Promise.all(targets.map(({ name }) => this.incus.instance(name)));
+        return found.every((instance) => instance?.status === 'Stopped')
+            ? `Incus shows ${targets.length === 2 ? 'both' : 'all of them'} as Stopped`
+            : undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/faults/catalogue/double/monitor-then-stop.js
+
+
+const monitor_then_stop_prepare = async (scene, targets, signal) => {
+    const { incus, monitor, primary } = scene;
+    await refuseShared(scene, monitor, signal);
+    const stops = new Stops(incus);
+    return {
+        async inject() {
+            await stops.stop(monitor);
+            await stops.stop(primary);
+        },
+        fell: () => stops.fell(),
+        proof: () => stops.proof(targets),
+    };
+};
+/** The limit of a formation with one monitor (pg_auto_failover's documentation, "Fault tolerance"). */
+const monitorThenStop = {
+    does: "the monitor's container is stopped by force, then the primary's",
+    expected: 'outage',
+    because: 'without the monitor nobody has a standby take over, and the service is out until they are back',
+    hits: 'primary-and-monitor',
+    lasts: 'while-watched',
+    clientsOnStandby: true,
+    deed: (containers) => `the power of ${containers} was cut, the monitor's first`,
+    state: 'down',
+    end: 'power back',
+    prepare: monitor_then_stop_prepare,
+};
+
+;// CONCATENATED MODULE: ./build/src/faults/catalogue/double/standby-then-stop.js
+
+
+
+
+
+
+const lookAgainMs = 300;
+/** The primary is told that it waits for nobody any more, and its clients write on alone. */
+const aloneMs = 2000;
+/** The monitor decides at the primary's next report, a second later: one that is still `primary` by then stays so. */
+const decidedMs = 5000;
+/** From the order of the monitor until the primary has carried it out, on a machine that is busy. */
+const carriedOutMs = 10_000;
+/**
+ * The primary goes once the monitor has given the standbys up. By then it has acknowledged writes that no standby has: a
+ * standby that took over would lose them.
+ */
+const standby_then_stop_prepare = async (scene, targets, signal) => {
+    const { incus, primary, standbys } = scene;
+    const stops = new Stops(incus);
+    let session;
+    let alone;
+    return {
+        async arm() {
+            session = await scene.openMonitor(signal);
+        },
+        async inject() {
+            await stops.stop(...standbys);
+            alone = session && (await untilAlone(scene, session, signal));
+            await stops.stop(primary);
+        },
+        disarm: () => session?.close(),
+        fell: () => stops.fell(),
+        async proof() {
+            const stopped = await stops.proof(targets);
+            return stopped === undefined || alone === undefined ? undefined : `${alone}; ${stopped}`;
+        },
+    };
+};
+/**
+ * Waits until the primary has been told to go on without its standbys (group_state_machine.c: `primary` becomes
+ * `wait_primary`). Where commits need standbys that are not there (number_sync_standbys), it stays `primary`, and nothing is
+ * acknowledged.
+ * @returns how it was then, for people
+ * @throws EnvironmentError where that does not come, the signal's reason: then the primary is let alone
+ */
+async function untilAlone({ formation, primary, standbys }, session, signal) {
+    const until = now() + decidesWithinMs(formation.timings) + carriedOutMs;
+    const many = standbys.length === 1 ? 'its standby' : 'its standbys';
+    let last = '';
+    let waitsSince;
+    while (now() < until) {
+        signal.throwIfAborted();
+        try {
+            const nodes = await readNodes(session, formation);
+            const { reportedState, goalState } = nodes.find(({ name }) => name === primary.name) ?? {};
+            last = `the monitor had ${primary.name} as ${reportedState}`;
+            if (reportedState === 'wait_primary' && goalState === 'wait_primary') {
+                await sleep(aloneMs, signal);
+                return `${last} without ${many}`;
+            }
+            const areGivenUp = nodes.every(({ name, health }) => name === primary.name || health === 0);
+            waitsSince = areGivenUp && goalState === 'primary' ? (waitsSince ?? now()) : undefined;
+            if (waitsSince !== undefined && now() - waitsSince > decidedMs)
+                return `${last}, which waits for ${many}`;
+        }
+        catch (error) {
+            signal.throwIfAborted();
+            last = messageOf(error);
+        }
+        await sleep(lookAgainMs, signal);
+    }
+    throw new EnvironmentError(`the monitor did not give ${standbys.map(({ name }) => name).join(', ')} up in time (${last})`);
+}
+const standbyThenStop = {
+    does: "every standby's container is stopped by force, and once the monitor has given them up, the primary's",
+    expected: 'outage',
+    because: 'nobody is left to take over, and a standby that comes back first must not, as it lacks the last writes',
+    hits: 'primary-and-standbys',
+    lasts: 'while-watched',
+    deed: (containers) => `the power of ${containers} was cut, the primary's last`,
+    state: 'down',
+    end: 'power back',
+    prepare: standby_then_stop_prepare,
+};
 
 ;// CONCATENATED MODULE: ./build/src/faults/armed-filters.js
 
@@ -34540,30 +35422,6 @@ async function runSwitch([program = '', ...args], options = {}) {
 }
 /** Of the command that brings the power back, for people: its program, and no more. */
 const shownSwitch = ([program = '']) => basename(program);
-
-;// CONCATENATED MODULE: ./build/src/faults/shared-monitor.js
-
-
-/**
- * A monitor that serves other formations too is theirs as well.
- * @throws EnvironmentError where it does; as Scene.openMonitor where it cannot be asked
- */
-async function refuseShared(scene, monitor, signal) {
-    const session = await scene.openMonitor(signal);
-    try {
-        const others = await readOtherHosts(session, scene.formation.name);
-        if (others.length > 0)
-            throw new EnvironmentError(`${monitor.name} serves other formations too (${others.join(', ')}), which could not fail over meanwhile`);
-    }
-    finally {
-        session.close();
-    }
-}
-/** What is done to a monitor, and only where it serves no other formation. @throws as refuseShared, and as `prepare` */
-const ofOneFormation = (prepare) => async (scene, targets, signal) => {
-    await refuseShared(scene, targets[0], signal);
-    return await prepare(scene, targets, signal);
-};
 
 ;// CONCATENATED MODULE: ./build/src/faults/catalogue/host-loss.js
 
@@ -35083,6 +35941,9 @@ const switchover = {
 
 
 
+
+
+
 /**
  * The faults that a drill can inflict, in the order in which they are shown. Each is a file in catalogue/. States and
  * reasons are those of the releases of pg_auto_failover that are known (formation/releases.ts).
@@ -35106,6 +35967,9 @@ const faults = {
     'brief-freeze': briefFreeze,
     'packet-loss': packetLoss,
     'host-loss': hostLoss,
+    'monitor-then-stop': monitorThenStop,
+    'standby-then-stop': standbyThenStop,
+    'early-return': earlyReturn,
 };
 const faultNames = Object.keys(faults);
 const faultCatalogue = faults;
@@ -38139,7 +39003,7 @@ async function checkFormations(subjects, { waitMs, failOn, log, signal }) {
     // One reading of a server's instances serves every formation on it.
     const servers = new Map();
     const alone = subjects.length === 1;
-    return await Promise.all(subjects.map(({ formation, asked, credentials }) => limit(async () => {
+    return await Promise.all(subjects.map(({ formation, asked, credentials, byUri }) => limit(async () => {
         const incus = Incus.byAny(formation.incus, log);
         const shared = waitMs === 0 && !alone;
         const server = shared ? sharedServer(servers, incus, subjects, signal) : undefined;
@@ -38147,7 +39011,7 @@ async function checkFormations(subjects, { waitMs, failOn, log, signal }) {
             const judged = await untilHealthy(formation, incus, {
                 waitMs,
                 judging: { ...asked, failOn },
-                observing: { credentials, project: projectOf(incus, signal), ...server },
+                observing: { credentials, byUri, project: projectOf(incus, signal), ...server },
                 log: alone ? log : named(log, formation.name),
                 signal,
             });
@@ -38429,7 +39293,128 @@ function packageSourceErrors(given) {
     return errors;
 }
 
+;// CONCATENATED MODULE: ./build/src/formation/probes.js
+/** How the file names a secret that comes by an input. */
+const secretPattern = /^secret:([A-Za-z0-9][A-Za-z0-9._-]{0,62})$/;
+/** The name of the secret that stands for a text; undefined where the text stands for itself. */
+const secretNameIn = (text) => secretPattern.exec(text)?.[1];
+
+;// CONCATENATED MODULE: ./build/src/formation/file/probe-schema.js
+
+
+
+/** `probes` of the formation file: what a user's own services must answer while the formation is drilled. */
+const oneLine = (message, most) => pipe(string(message), regex(new RegExp(`^[^\\n\\r\\0]{1,${most}}$`), message));
+const probeName = pipe(string('must be a name'), regex(/^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/, 'must be the name of a probe: lower-case letters, digits and "-", at most 40'));
+const secretMessage = 'must be the name of a secret, such as secret:api-token';
+const secret = pipe(string(secretMessage), regex(secretPattern, secretMessage));
+const urlMessage = 'must be an http or https URL without a user, a password and a fragment, such as https://api.example.org/healthz, or the name of a secret that holds one, such as secret:api-url';
+const probe_schema_url = pipe(string(urlMessage), regex(new RegExp(`^(?:https?://[^\\s@/?#]+(?:[/?][^\\s#]*)?|${secretPattern.source.slice(1, -1)})$`), urlMessage), maxLength(2000, 'must have at most 2000 characters'), check((text) => secretPattern.test(text) || URL.canParse(text), urlMessage));
+const uriMessage = 'must be a postgres:// URI without a password, such as postgres://app@pgbouncer.example:6432/app, or the name of a secret that holds one, such as secret:app-uri';
+const uri = pipe(string(uriMessage), regex(new RegExp(`^(?:postgres(?:ql)?://(?:[^\\s:@/?#]+@)?[^\\s@/?#]+(?:/[^\\s?#]*)?(?:\\?[^\\s#]*)?|${secretPattern.source.slice(1, -1)})$`), uriMessage), regex(/^(?!.*[?&](?:password|passfile|sslpassword)=)/i, uriMessage), maxLength(2000, 'must have at most 2000 characters'));
+const statusMessage = 'must be a status from 100 to 599, or a list of such';
+const probe_schema_status = pipe(number(statusMessage), integer(statusMessage), minValue(100, statusMessage), maxValue(599, statusMessage));
+const headerName = pipe(string('must be the name of a header'), regex(/^(?!(?:connection|content-length|transfer-encoding|expect|upgrade|te|trailer)$)[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/i, 'must be the name of a header, and none that belongs to the connection itself'));
+const headerMessage = 'must be text on one line of printable ASCII, at most 4000 characters, or the name of a secret, such as secret:api-token';
+const headerValue = pipe(string(headerMessage), regex(/^[ -~]{0,4000}$/, headerMessage));
+const probe_schema_file = oneLine('must be the path of a file', 1000);
+const http = words_map({
+    url: key(probe_schema_url, 'What is asked for. It holds no password: where it must, it is `secret:NAME`.'),
+    method: dist_optional(key(picklist(['GET', 'HEAD', 'POST'], 'must be GET, HEAD or POST'), 'The request, without a body.'), 'GET'),
+    headers: dist_optional(key(words_record(headerName, headerValue, 'must be a map of headers'), 'Headers of the request. The value of one that is secret is `secret:NAME`.'), {}),
+    status: dist_optional(key(union([probe_schema_status, boundedList(probe_schema_status, 'statuses', 1, 20)], statusMessage), 'Which status is good, or which are. By default any from 200 to 299. Redirects are not followed.')),
+    body: dist_optional(key(pipe(string('must be text'), regex(/^[^\0]{1,1000}$/, 'must be text of at most 1000 characters')), 'Text that the first 64 KiB of the answer must contain.')),
+    within: dist_optional(key(durationSeconds(0.001, 60), 'In how many seconds the whole answer must have come to be good.')),
+    ca: dist_optional(key(probe_schema_file, "File with the CA certificates that the server's is verified by (PEM), relative to the workspace. By default those that Node knows.")),
+    verify: dist_optional(key(trueOrFalse, "Whether the server's certificate is verified."), true),
+}, 'must be a map with the key url');
+const tcp = words_map({
+    host: key(host, 'Host name or address.'),
+    port: key(words_wholeNumber(1, 65535), 'Port that must take a connection.'),
+}, 'must be a map with the keys host and port');
+const cellMessage = 'must be how many rows there must be, or a list of rows, each a list of values';
+const cell = union([string(), pipe(number(), finite()), dist_boolean(), null_()], cellMessage);
+const rows = union([
+    pipe(number(), integer(), minValue(0), maxValue(1000)),
+    pipe(array(pipe(array(cell), minLength(1), maxLength(20))), minLength(1), maxLength(20)),
+], cellMessage);
+const sql = words_map({
+    uri: key(uri, 'Connection string. It holds no password: that is `password`, or the whole is `secret:NAME`.'),
+    password: dist_optional(key(secret, 'The password, as `secret:NAME`.')),
+    query: dist_optional(key(pipe(string('must be SQL'), regex(/^[^\0]{1,4000}$/, 'must be SQL of at most 4000 characters')), 'One statement, which is run on a new connection.'), 'SELECT 1'),
+    rows: dist_optional(key(rows, 'How many rows must come of it, or which: a list of rows, each a list of values. By default any.')),
+    ca: dist_optional(key(probe_schema_file, 'File with the CA certificates for `sslmode=verify-ca` or `verify-full` (PEM).')),
+}, 'must be a map with the key uri');
+const command = pipe(boundedList(pipe(string('must be text'), regex(/^[^\0]{0,2000}$/, 'must be text of at most 2000 characters, without NUL')), 'a program and its arguments', 1, 64), check((argv) => argv[0] !== '', 'must begin with a program'));
+const probe = words_map({
+    name: key(probeName, 'Its name in reports.'),
+    http: dist_optional(key(http, 'It asks an HTTP server.')),
+    tcp: dist_optional(key(tcp, 'It opens a TCP connection.')),
+    sql: dist_optional(key(sql, 'It runs SQL.')),
+    command: dist_optional(key(command, 'It runs a command on the runner: a program and its arguments, without a shell. Exit code 0 is good.')),
+    stdin: dist_optional(key(secret, 'What the command reads from its standard input, as `secret:NAME`.')),
+    interval: dist_optional(key(durationSeconds(0.1, 60), 'From one look to the next, as far as its answer has come by then. Seconds.'), 0.5),
+    timeout: dist_optional(key(durationSeconds(0.1, 60), 'How long the whole answer may take. Seconds.'), 2),
+    'abort-when': dist_optional(key(durationSeconds(0.1, 3600), 'How long it may stay broken during a fault. When it is longer, the drill undoes the fault at once and ends with code 2. Seconds. By default as long as it likes.')),
+}, 'must be a map with the key name and one of http, tcp, sql and command');
+const probeList = boundedList(probe, 'probes', 0, 20);
+/** The kinds that a probe may be of, of which it has one. */
+const probeKinds = ['http', 'tcp', 'sql', 'command'];
+/** What no single key of a probe shows, by the key that people should look at. */
+function probeErrors(probes) {
+    return probes.flatMap((each, index) => {
+        const errors = [];
+        const kinds = probeKinds.filter((kind) => each[kind] !== undefined);
+        if (kinds.length !== 1)
+            errors.push({
+                path: [index],
+                text: `${each.name} must have one of ${probeKinds.join(', ')}, and has ${kinds.length === 0 ? 'none' : kinds.join(' and ')}`,
+            });
+        if (probes.findIndex(({ name }) => name === each.name) < index)
+            errors.push({ path: [index, 'name'], text: `${each.name} is named twice` });
+        if (each.http?.within !== undefined && each.http.within > each.timeout)
+            errors.push({
+                path: [index, 'http', 'within'],
+                text: `${each.http.within} s is longer than its timeout of ${each.timeout} s`,
+            });
+        if (each.http?.ca !== undefined && (!each.http.verify || each.http.url.startsWith('http:')))
+            errors.push({
+                path: [index, 'http', 'ca'],
+                text: 'there is nothing to verify by it: it is for https with verify: true',
+            });
+        if (each.stdin !== undefined && each.command === undefined)
+            errors.push({ path: [index, 'stdin'], text: 'it is for a command' });
+        return errors;
+    });
+}
+function toProbe(given) {
+    return {
+        name: given.name,
+        intervalSeconds: given.interval,
+        timeoutSeconds: given.timeout,
+        abortSeconds: given['abort-when'],
+        asks: asked(given),
+    };
+}
+function asked({ http: web, tcp: port, sql: database, command: argv, stdin }) {
+    if (web !== undefined) {
+        const { status: good, within, ...rest } = web;
+        return {
+            kind: 'http',
+            ...rest,
+            status: good === undefined ? [] : [good].flat(),
+            withinSeconds: within,
+        };
+    }
+    if (port !== undefined)
+        return { kind: 'tcp', ...port };
+    if (database !== undefined)
+        return { kind: 'sql', ...database };
+    return { kind: 'command', argv: argv ?? [], stdin };
+}
+
 ;// CONCATENATED MODULE: ./build/src/formation/file/convert.js
+
 
 
 /** The formation that a checked file describes, every default filled in. */
@@ -38466,6 +39451,7 @@ function toFormation(file) {
                 windows: file['allowed-hours'].windows,
             },
         }),
+        ...(file.probes.length > 0 && { probes: file.probes.map(toProbe) }),
         monitor: {
             name: file.monitor.name,
             ...asFound(file.monitor),
@@ -38527,6 +39513,7 @@ function toTimings(given) {
 }
 
 ;// CONCATENATED MODULE: ./build/src/formation/file/schema.js
+
 
 
 
@@ -38635,6 +39622,7 @@ const formationFile = words_map({
         'time-zone': key(timeZone, 'Time zone of the windows, such as `Europe/Paris`.'),
         windows: key(words_words(timeWindow, 'windows', 1, 50), 'Days and times, such as `Mon-Fri 09:00-17:00`, `Sat 22:00-04:00` or `daily 00:00-24:00`. A window that ends before it begins ends on the next day.'),
     }, 'must be a map with the keys time-zone and windows'), 'When failover-drill may begin a drill. By default at any time.')),
+    probes: dist_optional(key(probeList, 'What services of your own must answer while failover-drill drills the formation: before the fault, and again after it.'), []),
     monitor: dist_optional(key(monitor, 'The container that watches and decides.'), { name: 'pgaf-monitor' }),
     nodes: dist_optional(
     // Each Postgres of pg_auto_failover has 12 WAL senders and slots, of which a joining node takes two.
@@ -38897,6 +39885,7 @@ function timingsErrors(t) {
 
 
 
+
 /**
  * Errors that no single key shows.
  *
@@ -38938,6 +39927,7 @@ const rules = [
     { judges: ['postgres.packages.**'], errors: packageErrors },
     { judges: ['postgres.settings', 'nodes'], errors: settingErrors },
     { judges: ['timings.**'], errors: timingErrors },
+    { judges: ['probes.**'], errors: errorsOfProbes },
 ];
 /** Every name must be one container's alone. */
 function nameErrors({ monitor, nodes }) {
@@ -39148,6 +40138,9 @@ function settingErrors(_, { postgres, nodes }) {
             },
         ];
     });
+}
+function errorsOfProbes({ probes }) {
+    return probeErrors(probes).map(({ path, text }) => ({ path: ['probes', ...path], text }));
 }
 function timingErrors({ timings: given }, { timings }) {
     if (typeof given === 'string' || given['accept-dual-primary-risk'])
@@ -39729,7 +40722,7 @@ const inputs = {
     'fail-on': choice(['error', 'warning']),
     'app-password': inputs_password,
     'tls-ca': textInput,
-    'client-uri': secretUri,
+    'client-uri': connectionString,
     [reportFolderInput]: textInput,
 };
 const outputs = [
@@ -39748,6 +40741,7 @@ const outputs = [
 ];
 
 ;// CONCATENATED MODULE: ./build/actions/check-formation/main.js
+
 
 
 
@@ -39809,6 +40803,12 @@ async function run(given, { log, signal, folder }) {
     };
 }
 const figure = (seconds) => seconds?.toFixed(3) ?? '';
+/** Undefined also where it could not be gone by, for want of a password or a CA: then its words are judged alone. */
+function byUriOf(given, formation) {
+    const uri = given['client-uri'];
+    const found = uri && uriAccess(uri, formation, { password: given['app-password'], ca: given['tls-ca'] });
+    return found && 'access' in found ? found.access : undefined;
+}
 /** The word in place of paths. */
 const everyOther = 'monitor';
 function subjectsOf(given, folder) {
@@ -39826,7 +40826,10 @@ function subjectsOf(given, folder) {
             // It belongs to one application, as the password does.
             ...(index > 0 && { clientUri: undefined }),
         },
-        ...(index === 0 && { credentials: { password: given['app-password'], ca: given['tls-ca'] } }),
+        ...(index === 0 && {
+            credentials: { password: given['app-password'], ca: given['tls-ca'] },
+            byUri: byUriOf(given, loaded[index]),
+        }),
     }));
 }
 
@@ -40029,6 +41032,374 @@ async function onceFree({ waitMs, log, signal }, work, mayBeginAnew = () => true
     }
 }
 
+;// CONCATENATED MODULE: ./build/src/clock/stalls.js
+
+const everyMs = 100;
+/** Tells of each time for which this process did not get to run: stopped by a signal, starved, or busy with itself. */
+class StallWatch {
+    last = now();
+    timer;
+    leastMs;
+    onStall;
+    /** @param leastMs shorter ones are not told */
+    constructor(leastMs, onStall) {
+        this.leastMs = leastMs;
+        this.onStall = onStall;
+        this.timer = setInterval(() => this.look(), everyMs);
+        this.timer.unref();
+    }
+    stop() {
+        clearInterval(this.timer);
+        this.look();
+    }
+    /** Tells of one that has just ended, before the time comes to look. */
+    look() {
+        const [from, to] = [this.last, now()];
+        this.last = to;
+        if (to - from >= this.leastMs)
+            this.onStall(from, to);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/probes/broken.js
+
+
+/** Of what a probe was answered, in a report. */
+const mostOfWhy = 300;
+/** A look that found no good answer. Its message says what there was in its place, to follow a name and a colon. */
+class BrokenError extends Error {
+    name = 'BrokenError';
+}
+/** The good answer did not come in time: nothing is known of it where this process itself did not get to run meanwhile. */
+class LateAnswerError extends BrokenError {
+    limitMs;
+    name = 'LateAnswerError';
+    constructor(message, 
+    /** What it had. */
+    limitMs) {
+        super(message);
+        this.limitMs = limitMs;
+    }
+}
+/** Of the codes of Node's sockets and names, those that people meet. */
+const reasons = {
+    ECONNREFUSED: 'the connection was refused',
+    ECONNRESET: 'the connection was closed without an answer',
+    EPIPE: 'the connection was closed without an answer',
+    ENOTFOUND: 'its name does not resolve',
+    EAI_AGAIN: 'its name could not be resolved',
+    ETIMEDOUT: 'nothing answered on the network',
+    EHOSTUNREACH: 'there is no way to it (EHOSTUNREACH)',
+    ENETUNREACH: 'there is no way to it (ENETUNREACH)',
+};
+/** What was thrown by a look, in its own words. Addresses that are secrets are not repeated where a code says it all. */
+function brokenBy(error, timeoutMs) {
+    if (error instanceof BrokenError)
+        return error;
+    if (error instanceof DeadlineError)
+        return new LateAnswerError(`no answer in ${timeoutMs / 1000} s`, timeoutMs);
+    const code = codeIn(error);
+    const known = code === undefined ? undefined : reasons[code];
+    return new BrokenError(known ?? shortened(messageOf(error), mostOfWhy));
+}
+function codeIn(error) {
+    const code = error?.code;
+    return typeof code === 'string' ? code : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/src/probes/looks.js
+
+/** A probe that changes more often has more than a report can hold. */
+const mostStretches = 400;
+/** The looks of one probe, those in a row that came to the same as one: bounded however long it looks. */
+class LookHistory {
+    runs = [];
+    unrecorded = 0;
+    slowestMs;
+    current;
+    note(look) {
+        if (look.state === 'good')
+            this.slowestMs = Math.max(this.slowestMs ?? 0, look.told - look.asked);
+        if (this.current?.first.state === look.state) {
+            this.current.last = look;
+            this.current.looks++;
+            if (this.runs.at(-1) !== this.current)
+                this.unrecorded++;
+            return;
+        }
+        this.current = { first: look, last: look, looks: 1 };
+        if (this.runs.length < mostStretches)
+            this.runs.push(this.current);
+        else
+            this.unrecorded++;
+    }
+    /** The looks in a row that came to what the last one did. */
+    get now() {
+        return this.current;
+    }
+    /** @param origin the fault */
+    recorded(origin) {
+        const since = (moment) => toSeconds(moment - origin);
+        const kept = this.runs.map(({ first, last, looks }) => ({
+            state: first.state,
+            askedSeconds: since(first.asked),
+            toldSeconds: since(first.told),
+            lastAskedSeconds: since(last.asked),
+            lastToldSeconds: since(last.told),
+            looks,
+            ...(first.why !== undefined && { why: first.why }),
+        }));
+        return {
+            stretches: kept,
+            ...(this.unrecorded > 0 && { unrecordedLooks: this.unrecorded }),
+            ...(this.slowestMs !== undefined && { slowestSeconds: toSeconds(this.slowestMs) }),
+        };
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/probes/watch.js
+
+
+
+
+
+
+
+/** Shorter ones of our own process make no answer late. */
+const toldStallMs = 250;
+const mostStalls = 1000;
+/** Looks at a probe of which nothing is known, before a drill gives up to know it. */
+const mostAnew = 4;
+/** Between two looks there is a pause, however long the first took. */
+const watch_shortestPauseMs = 20;
+/** A probe stayed broken for longer than it may. */
+class TrippedError extends Error {
+    trip;
+    name = 'TrippedError';
+    constructor(trip) {
+        super(`the probe ${trip.probe} had no good answer for ${trip.brokenSeconds.toFixed(3)} s, and may be without for ${trip.allowedSeconds} s (abort-when): ${trip.why}`);
+        this.trip = trip;
+    }
+}
+/** Looks by every probe, on and on, until it is stopped. One that is late is asked anew once it has answered or timed out. */
+class ProbeWatch {
+    watched;
+    log;
+    ended = new AbortController();
+    tripping = new AbortController();
+    stalls = [];
+    stallWatch;
+    running;
+    /** Since when one may trip; undefined where none may. */
+    armedAt;
+    constructor(probes, log) {
+        this.watched = probes.map((ready) => ({ ready, looks: new LookHistory(), waiting: new Set() }));
+        this.log = log;
+        this.stallWatch = new StallWatch(toldStallMs, (from, to) => {
+            this.stalls.push({ from, to });
+            if (this.stalls.length > mostStalls)
+                this.stalls.shift();
+        });
+        this.running = Promise.all(this.watched.map((each) => this.run(each)));
+    }
+    /** Begins to look, and waits until each probe has been told once. @throws the signal's reason */
+    static async start(probes, { log, signal }) {
+        const watch = new ProbeWatch(probes, log);
+        try {
+            // Each look has a time-out of its own.
+            await Promise.all(watch.watched.map((each) => watch.told(each, signal)));
+            return watch;
+        }
+        catch (error) {
+            await watch.stop();
+            throw error;
+        }
+    }
+    /** Those whose last look was broken, each with what it came to. */
+    get broken() {
+        return this.comingTo('broken');
+    }
+    /**
+     * Waits until it is known of each probe whether its last look was a good one; what is not known is asked anew.
+     * @returns those that do not hold
+     * @throws EnvironmentError where that cannot be told, as this process itself does not get to run; or the signal's reason
+     */
+    async known(signal) {
+        await Promise.all(this.watched.map(async (each) => {
+            for (let anew = 0; each.looks.now?.last.state === 'unknown' && anew < mostAnew; anew++)
+                await this.told(each, signal);
+        }));
+        const unknown = this.comingTo('unknown');
+        if (unknown.length > 0 && this.broken.length === 0)
+            throw new EnvironmentError(`whether probes hold cannot be told: ${unknown.join('; ')}`);
+        return this.broken;
+    }
+    comingTo(state) {
+        return this.watched.flatMap(({ ready, looks }) => {
+            const last = looks.now?.last;
+            return last?.state === state ? [`${ready.probe.name}: ${last.why}`] : [];
+        });
+    }
+    /** Aborts with a TrippedError once a probe stays broken for longer than it may, from `arm` on. */
+    get tripped() {
+        return this.tripping.signal;
+    }
+    /** From a moment on no probe may stay broken for longer than it may. */
+    arm(since) {
+        this.armedAt = since;
+        for (const each of this.watched)
+            this.watchOut(each);
+    }
+    disarm() {
+        this.armedAt = undefined;
+        for (const each of this.watched)
+            clearTimeout(each.timer);
+    }
+    /**
+     * Waits until each probe has given a good answer to a look that asked since now; each looks once in any case.
+     * @returns false where one had not by the deadline. @throws the signal's reason
+     */
+    async holdAgain(deadlineMs, signal) {
+        const since = now();
+        const until = since + deadlineMs;
+        const holds = async (each) => {
+            for (;;) {
+                await this.told(each, signal);
+                const last = each.looks.now?.last;
+                if (last === undefined || last.asked < since)
+                    continue;
+                if (last.state === 'good')
+                    return true;
+                if (now() >= until)
+                    return false;
+            }
+        };
+        return (await Promise.all(this.watched.map(holds))).every((held) => held);
+    }
+    /** Ends what still looks. Never throws. */
+    async stop() {
+        this.disarm();
+        this.ended.abort(new CancelledError('the probes were ended'));
+        await this.running.catch(() => { });
+        this.stallWatch.stop();
+    }
+    /** @param origin the fault */
+    recorded(origin) {
+        return this.watched.map(({ ready: { probe, shown }, looks }) => ({
+            name: probe.name,
+            asks: shown,
+            intervalSeconds: probe.intervalSeconds,
+            timeoutSeconds: probe.timeoutSeconds,
+            ...(probe.abortSeconds !== undefined && { abortSeconds: probe.abortSeconds }),
+            ...looks.recorded(origin),
+        }));
+    }
+    async run(each) {
+        const { probe } = each.ready;
+        const { signal } = this.ended;
+        try {
+            for (;;) {
+                const asked = now();
+                await this.lookOnce(each, asked);
+                const due = asked + probe.intervalSeconds * 1000;
+                await sleep(Math.max(watch_shortestPauseMs, due - now()), signal);
+                this.noteGap(each);
+            }
+        }
+        catch (error) {
+            if (!signal.aborted)
+                this.log.warn(`the probe ${probe.name} ended: ${messageOf(error)}`);
+        }
+    }
+    async lookOnce(each, asked) {
+        const { signal } = this.ended;
+        let why;
+        let isUnknown = false;
+        try {
+            await each.ready.look(signal);
+        }
+        catch (error) {
+            signal.throwIfAborted();
+            why = messageOf(error);
+            // What we kept from running ourselves, nobody else was late for.
+            isUnknown =
+                error instanceof LateAnswerError && now() - asked - this.stalledMs(asked, now()) < error.limitMs;
+        }
+        const told = now();
+        if (isUnknown)
+            why = `${why}; this runner itself did not run for ${toSeconds(this.stalledMs(asked, told))} s of it`;
+        const state = why === undefined ? 'good' : isUnknown ? 'unknown' : 'broken';
+        const before = each.looks.now?.first.state;
+        each.looks.note({ state, asked, told, why });
+        if (before !== undefined && before !== state)
+            this.log.debug(`the probe ${each.ready.probe.name} is ${state}${why === undefined ? '' : `: ${why}`}`);
+        this.watchOut(each);
+        for (const next of [...each.waiting])
+            next();
+    }
+    /** Between two looks: where this process did not run, nobody looked. */
+    noteGap(each) {
+        const from = each.looks.now?.last.told;
+        if (from === undefined)
+            return;
+        const to = now();
+        const lostMs = this.stalledMs(from, to);
+        if (lostMs < Math.max(2 * toldStallMs, each.ready.probe.intervalSeconds * 1000))
+            return;
+        const why = `this runner itself did not run for ${toSeconds(lostMs)} s`;
+        each.looks.note({ state: 'unknown', asked: from, told: to, why });
+        this.watchOut(each);
+    }
+    stalledMs(from, to) {
+        this.stallWatch.look();
+        return this.stalls.reduce((sum, stall) => sum + Math.max(0, Math.min(to, stall.to) - Math.max(from, stall.from)), 0);
+    }
+    async told(each, signal) {
+        const { promise, resolve } = withResolvers();
+        each.waiting.add(resolve);
+        const forget = [signal, this.ended.signal].map((either) => onAbort(either, resolve));
+        await promise;
+        for (const end of forget)
+            end();
+        each.waiting.delete(resolve);
+        signal.throwIfAborted();
+        this.ended.signal.throwIfAborted();
+    }
+    /** Has one trip in time, where it does not recover before. */
+    watchOut(each) {
+        clearTimeout(each.timer);
+        const { armedAt } = this;
+        const { abortSeconds, name } = each.ready.probe;
+        const run = each.looks.now;
+        if (armedAt === undefined || abortSeconds === undefined || run?.first.state !== 'broken')
+            return;
+        const since = Math.max(armedAt, run.first.asked);
+        const lasted = now() - since - this.stalledMs(since, now());
+        const leftMs = abortSeconds * 1000 - lasted;
+        if (leftMs > 0) {
+            each.timer = setTimeout(() => this.watchOut(each), Math.max(1, leftMs));
+            return;
+        }
+        if (this.tripping.signal.aborted)
+            return;
+        const trip = {
+            probe: name,
+            at: now(),
+            brokenSeconds: toSeconds(now() - since),
+            allowedSeconds: abortSeconds,
+            why: run.last.why ?? '',
+        };
+        this.tripping.abort(new TrippedError(trip));
+    }
+}
+function withResolvers() {
+    let resolve = () => { };
+    const promise = new Promise((done) => {
+        resolve = done;
+    });
+    return { promise, resolve };
+}
+
 ;// CONCATENATED MODULE: ./build/src/drill/casualties.js
 
 
@@ -40045,9 +41416,15 @@ function casualtiesOf(fault, scene, observation, lost) {
     const { primary, standbys, monitor } = scene;
     const { hits, expected } = fault;
     if (hits !== 'host') {
-        // The first standby of the file, where there are several.
-        const target = { primary, standby: standbys[0], monitor }[hits];
-        return { targets: [target], expected: expected === 'by-placement' ? 'either' : expected };
+        const targets = {
+            primary: [primary],
+            // The first standby of the file, where there are several.
+            standby: [standbys[0]],
+            monitor: [monitor],
+            'primary-and-monitor': [primary, monitor],
+            'primary-and-standbys': [primary, ...standbys],
+        };
+        return { targets: targets[hits], expected: expected === 'by-placement' ? 'either' : expected };
     }
     const host = hostOf(lost, scene, observation);
     // The primary first, which the fault is about where it is there.
@@ -40093,31 +41470,101 @@ function hostOf(lost, { locations, ...scene }, { hosts }) {
 
 ;// CONCATENATED MODULE: external "node:perf_hooks"
 const external_node_perf_hooks_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:perf_hooks");
-;// CONCATENATED MODULE: ./build/src/clock/stalls.js
+;// CONCATENATED MODULE: ./build/src/evidence/last-answers.js
 
-const everyMs = 100;
-/** Tells of each time for which this process did not get to run: stopped by a signal, starved, or busy with itself. */
-class StallWatch {
-    last = now();
-    timer;
-    leastMs;
-    onStall;
-    /** @param leastMs shorter ones are not told */
-    constructor(leastMs, onStall) {
-        this.leastMs = leastMs;
-        this.onStall = onStall;
-        this.timer = setInterval(() => this.look(), everyMs);
-        this.timer.unref();
+/** More than these tell nothing more. */
+const last_answers_most = 4;
+/** What the nodes, or the ways to them, answered last to those who wanted to write. */
+class LastAnswers {
+    said = new Map();
+    nodeOf;
+    constructor(nodeOf) {
+        this.nodeOf = nodeOf;
     }
-    stop() {
-        clearInterval(this.timer);
-        this.look();
+    hear(event) {
+        if (event.kind === 'refused')
+            this.note(event.node, event);
+        else if (event.kind === 'failed' || event.kind === 'unknown')
+            this.note(this.nodeOf(event.connection) ?? event.connection, event);
+        else if (event.kind === 'failing' || event.kind === 'broken')
+            this.note('the clients', event);
     }
-    look() {
-        const [from, to] = [this.last, now()];
-        this.last = to;
-        if (to - from >= this.leastMs)
-            this.onStall(from, to);
+    /** By node, the latest last. */
+    since(moment) {
+        const heard = [...this.said].filter(([, { at }]) => at >= moment);
+        const telling = heard.filter(([, { why }]) => why !== readOnlyAnswer);
+        // A standby says so all the time.
+        return (telling.length > 0 ? telling : heard)
+            .slice(-last_answers_most)
+            .map(([node, { why }]) => `${node} said last: ${why}`);
+    }
+    note(node, { why, at }) {
+        this.said.delete(node);
+        this.said.set(node, { why, at });
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/sightings.js
+
+/** A client's connections of which one may still be heard. */
+const mostOfClient = 4;
+/** What of a history is asked for while it grows. It grows with clients and nodes, not with writes. */
+class Sightings {
+    answers = new LastAnswers((connection) => this.openers.get(connection)?.node);
+    openers = new Map();
+    byClient = new Map();
+    acknowledged = new Map();
+    /** The row that each node acknowledged last, the latest node last. */
+    latest = new Map();
+    looks = new Map();
+    take(event) {
+        if (event.kind === 'connected')
+            this.open(event);
+        else if (event.kind === 'acknowledged')
+            this.acknowledge(event);
+        else if (event.kind === 'looked') {
+            const { witness, way, at } = event;
+            this.looks.set(`${witness} ${way}`, { witness, way, at });
+        }
+        this.answers.hear(event);
+    }
+    /** Undefined also for a connection that its client gave up long ago. */
+    opener(connection) {
+        return this.openers.get(connection);
+    }
+    /** How many writes a node has acknowledged to clients, the superuser's left out. */
+    acknowledgedBy(node) {
+        return this.acknowledged.get(node) ?? 0;
+    }
+    /** The row that another node acknowledged last. */
+    latestElsewhere(node) {
+        return [...this.latest].findLast(([other]) => other !== node)?.[1];
+    }
+    /** Whether the witness of another way has looked since then. */
+    hasLooked(name, besides, since) {
+        return [...this.looks.values()].some(({ witness, way, at }) => witness === name && way !== besides && at >= since);
+    }
+    open({ connection, actor, node }) {
+        const client = connection.split('.')[0] ?? '';
+        const own = this.byClient.get(client) ?? [];
+        own.push(connection);
+        if (own.length > mostOfClient)
+            this.openers.delete(own.shift() ?? '');
+        this.byClient.set(client, own);
+        this.openers.set(connection, { actor, node });
+    }
+    acknowledge({ connection, seq }) {
+        const opened = this.openers.get(connection);
+        if (opened === undefined)
+            return;
+        const { actor, node } = opened;
+        if (actor !== 'local-witness')
+            this.acknowledged.set(node, this.acknowledgedBy(node) + 1);
+        // Who took what came by the connection string is not known yet.
+        if (actor === 'uri-client')
+            return;
+        this.latest.delete(node);
+        this.latest.set(node, { connection, seq });
     }
 }
 
@@ -40126,10 +41573,55 @@ class StallWatch {
 /** One write: who made it, and the how-manieth of that connection it is. */
 const rowKey = object({ connection: string(), seq: pipe(number(), safeInteger()) });
 function rangesOf(keys) {
-    const ranges = [];
-    for (const { connection, seq } of keys)
-        ranges.push([connection, [seq, seq]]);
-    return orderly(ranges);
+    const rows = new RowTally();
+    for (const key of keys)
+        rows.add(key);
+    return rows.ranges();
+}
+/** Rows as they come, held as ranges: those of a connection that counts its writes are one, however many. */
+class RowTally {
+    byConnection = new Map();
+    add({ connection, seq }) {
+        const parts = this.byConnection.get(connection);
+        const last = parts?.at(-1);
+        if (parts === undefined || last === undefined)
+            this.byConnection.set(connection, [[seq, seq]]);
+        else if (seq === last[1] + 1)
+            last[1] = seq;
+        else if (seq > last[1])
+            parts.push([seq, seq]);
+        else
+            insert(parts, seq);
+    }
+    has({ connection, seq }) {
+        const parts = this.byConnection.get(connection);
+        return parts !== undefined && partWith(parts, seq) >= 0;
+    }
+    ranges() {
+        const parts = [...this.byConnection].flatMap(([connection, own]) => own.map((part) => [connection, part]));
+        return orderly(parts);
+    }
+}
+/** Into ranges in order, which stay apart; those that it joins are joined when they are told. */
+function insert(parts, seq) {
+    const at = partWith(parts, seq);
+    if (at < 0)
+        parts.splice(-at - 1, 0, [seq, seq]);
+}
+/** Of ranges in order, the one that has it; where none has, the place of one that had, negative and less 1. */
+function partWith(parts, seq) {
+    let [first, beyond] = [0, parts.length];
+    while (first < beyond) {
+        const middle = (first + beyond) >> 1;
+        const [from = 0, to = 0] = parts[middle] ?? [];
+        if (seq < from)
+            beyond = middle;
+        else if (seq > to)
+            first = middle + 1;
+        else
+            return middle;
+    }
+    return -first - 1;
 }
 /** The same rows in as few ranges as can be, in order; those given may overlap. */
 function orderly(ranges) {
@@ -40164,26 +41656,13 @@ function* partsOf(ranges) {
 function holdsRow(ranges, { connection, seq }) {
     if (!Object.hasOwn(ranges, connection))
         return false;
-    const parts = ranges[connection] ?? [];
-    let [first, beyond] = [0, parts.length];
-    while (first < beyond) {
-        const middle = (first + beyond) >> 1;
-        const [from = 0, to = 0] = parts[middle] ?? [];
-        if (seq < from)
-            beyond = middle;
-        else if (seq > to)
-            first = middle + 1;
-        else
-            return true;
-    }
-    return false;
+    return partWith(ranges[connection] ?? [], seq) >= 0;
 }
 /**
- * The rows without those of the given keys.
- * @param ranges as `orderly` has them
+ * The rows without the others.
+ * @param ranges as `orderly` has them, as are the others
  */
-function rowsWithout(ranges, keys) {
-    const gone = rangesOf(keys);
+function rowsWithout(ranges, gone) {
     const left = Object.entries(ranges).map(([connection, parts]) => {
         const holes = Object.hasOwn(gone, connection) ? (gone[connection] ?? []) : [];
         return [connection, without(parts, holes)];
@@ -40244,7 +41723,9 @@ function describeRows(ranges, most = Number.POSITIVE_INFINITY) {
 
 /** A journal may come from anywhere, and be of any version: each event is held to its schema when it is read. */
 const moment = pipe(number(), finite());
-const actor = picklist(['application', 'witness', 'local-witness']);
+const actor = picklist(['application', 'uri-client', 'witness', 'local-witness']);
+/** Who stays on the old primary, whatever becomes of it. */
+const isWitness = (who) => who === 'witness' || who === 'local-witness';
 /** A connection was opened on a node. Its id belongs to no other. */
 const connected = object({
     kind: dist_literal('connected'),
@@ -40275,7 +41756,7 @@ const write_history_unknown = object({ kind: dist_literal('unknown'), ...notAckn
  * A node let a client in not at all, or took no writes from it; in the words of whoever said so. Told once for
  * as long as they stay the same, and again every second.
  */
-const refused = object({
+const write_history_refused = object({
     kind: dist_literal('refused'),
     at: moment,
     actor,
@@ -40321,7 +41802,13 @@ const ending = object({ kind: dist_literal('ending'), at: moment });
 /** The process that kept the history did not get to run from one moment to the other. */
 const slept = object({ kind: dist_literal('slept'), from: moment, at: moment });
 /** The longest time for which the process that kept the history did not get to run, told at its end. */
-const stalled = object({ kind: dist_literal('stalled'), at: moment, longestMs: moment });
+const stalled = object({
+    kind: dist_literal('stalled'),
+    at: moment,
+    longestMs: moment,
+    /** For which part of its time it was at work. */
+    busyShare: exactOptional(moment),
+});
 /** The evidence itself is not whole: the reason makes every verdict inconclusive. */
 const failing = object({ kind: dist_literal('failing'), at: moment, why: string() });
 const write_history_kinds = [
@@ -40330,7 +41817,7 @@ const write_history_kinds = [
     acknowledged,
     write_history_failed,
     write_history_unknown,
-    refused,
+    write_history_refused,
     probed,
     looked,
     broken,
@@ -40354,10 +41841,30 @@ function mergeHistories(first, ...others) {
     const stranger = others.find(({ run }) => run !== first.run);
     if (stranger)
         throw new Error(`histories of two runs: ${first.run} and ${stranger.run}`);
-    return { run: first.run, events: [first, ...others].flatMap(({ events }) => events) };
+    return { run: first.run, events: [first, ...others].flatMap(({ events }) => [...events]) };
+}
+/** What comes first of what was noted at one moment. */
+const ranks = { connected: 0, invoked: 1 };
+/** Each event once, in the order of their moments; connections first, wherever they are told of. */
+function write_history_inOrder(events) {
+    if (!Array.isArray(events))
+        return events;
+    const rank = ({ kind }) => ranks[kind] ?? 2;
+    const moment = (event) => (event.kind === 'connected' ? Number.NEGATIVE_INFINITY : event.at);
+    const seen = new Set();
+    return events
+        .filter((event) => {
+        const text = JSON.stringify(event);
+        return !seen.has(text) && seen.add(text);
+    })
+        .sort((one, other) => {
+        const [first, second] = [moment(one), moment(other)];
+        return first === second ? rank(one) - rank(other) : first - second;
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/src/evidence/journal.js
+
 
 
 
@@ -40378,25 +41885,28 @@ const journal_head = object({
     /** Nobody else reads it. */
     clockZero: dist_optional(unknown()),
 });
-/**
- * On disk, and some times as much in memory. The fastest clients that may be asked for come to a tenth of it in a minute; what
- * goes beyond is a drill that lasts too long for them.
- */
-const mostBytesOfJournal = 256 * 1024 ** 2;
+/** On disk: an hour of a thousand writes a second takes six tenths of it. What goes beyond is a drill that lasts too long for them. */
+const mostBytesOfJournal = 1024 ** 3;
 /** Its head and its last line stand besides. */
 const mostBytesRead = mostBytesOfJournal + 64 * 1024;
+/** Where an event of some moment stands in the file is known this exactly. */
+const markEveryBytes = 64 * 1024;
 /**
- * The history as it grows, in memory and on disk: a line of JSON for each event, appended before anything follows
- * from it. So a write that reaches a server stands in the journal even if this process is killed meanwhile. What
- * was written is the kernel's and survives a SIGKILL; a line takes some 10 µs.
+ * The history as it grows, on disk: a line of JSON for each event, appended before anything follows from it. So a write
+ * that reaches a server stands in the journal even if this process is killed meanwhile. What was written is the
+ * kernel's and survives a SIGKILL; a line takes some 10 µs. In memory is only what is asked for while it grows.
  */
 class Journal {
     run;
     path;
-    events = [];
+    sightings = new Sightings();
     file;
     mostBytes;
+    /** As they stand in the file. */
     bytes = 0;
+    marks = [];
+    /** What the file could not take. */
+    unwritten = [];
     hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
     digested;
     listeners = new Set();
@@ -40430,77 +41940,98 @@ class Journal {
             throw new EnvironmentError(`the journal ${path} cannot be written: ${messageOf(error)}`);
         }
     }
-    /** A disk that fails does not stop the drill: the history says so, which makes its verdict inconclusive. */
+    /**
+     * A disk that takes no more ends it, and the history says so, which makes its verdict inconclusive.
+     * @returns whether it stands there now: a write that does not must not be sent
+     */
     record(given) {
         if (this.full.aborted)
-            return;
+            return false;
         // A reason is a server's or a library's own words.
         const event = 'why' in given ? { ...given, why: shortened(concealed(given.why), mostOfReason) } : given;
-        const line = `${JSON.stringify(event)}\n`;
-        this.bytes += line.length;
-        if (this.bytes > this.mostBytes) {
-            this.end();
-            return;
-        }
-        this.events.push(event);
-        if (this.file !== undefined) {
-            try {
-                this.write(this.file, line);
-            }
-            catch (error) {
-                this.close();
-                this.digested = undefined;
-                this.fail(`the journal could not be written: ${messageOf(error)}`);
-            }
-        }
+        if (!this.append(event))
+            return false;
+        this.sightings.take(event);
         for (const listener of this.listeners)
-            listener();
+            listener(event);
+        return true;
+    }
+    append(event) {
+        const { file, bytes } = this;
+        if (file === undefined)
+            return false;
+        try {
+            const line = `${JSON.stringify(event)}\n`;
+            if (bytes + line.length > this.mostBytes) {
+                this.end(`the journal holds ${Math.round(this.mostBytes / 1024 ** 2)} MiB, which is all that it takes; fewer sessions or writes per second (client-sessions, client-writes-per-second) make a smaller one`);
+                return false;
+            }
+            this.write(file, line);
+        }
+        catch (error) {
+            this.end(`the journal could not be written: ${messageOf(error)}; make room for ${this.path}, or give report-folder another disk`);
+            return false;
+        }
+        if (bytes - (this.marks.at(-1)?.offset ?? Number.NEGATIVE_INFINITY) >= markEveryBytes)
+            this.marks.push({ at: event.at, offset: bytes });
+        return true;
     }
     /** SHA-256 of the file once it is closed, in hexadecimal; undefined where it could not be written to its end. */
     get digest() {
         return this.digested;
     }
-    /** Not by writeSync, which may write a part and say nothing. @throws as writeFileSync */
+    /** @throws what the disk answered, of a line of which a part may stand there then */
     write(file, line) {
-        (0,external_node_fs_namespaceObject.writeFileSync)(file, line);
-        this.hash.update(line);
+        const bytes = Buffer.from(line);
+        for (let done = 0; done < bytes.length;)
+            done += (0,external_node_fs_namespaceObject.writeSync)(file, bytes, done);
+        this.bytes += bytes.length;
+        this.hash.update(bytes);
     }
-    fail(why) {
-        this.events.push({ kind: 'failing', at: now(), why });
-    }
-    /** Beyond its bound it would be the disk, or the memory, that ends. What comes later is not known, and the history says so. */
-    end() {
-        const why = `the journal holds ${Math.round(this.mostBytes / 1024 ** 2)} MiB, which is all that it takes; fewer sessions or writes per second (client-sessions, client-writes-per-second) make a smaller one`;
+    /** What comes later is not known, and the history says so. */
+    end(why) {
         const event = { kind: 'failing', at: now(), why };
-        this.events.push(event);
+        const { file } = this;
+        let isWhole = false;
         try {
-            if (this.file !== undefined)
-                this.write(this.file, `${JSON.stringify(event)}\n`);
+            // Half of a line may stand there.
+            if (file !== undefined) {
+                (0,external_node_fs_namespaceObject.ftruncateSync)(file, this.bytes);
+                this.write(file, `${JSON.stringify(event)}\n`);
+                isWhole = true;
+            }
         }
         catch {
             // It is known in memory.
         }
+        if (!isWhole)
+            this.unwritten.push(event);
         this.close();
+        if (!isWhole)
+            this.digested = undefined;
+        this.sightings.take(event);
         this.over.abort(new EnvironmentError(why));
     }
     /**
      * Waits until `find` makes something of an event, those of the past first.
-     * @throws DeadlineError, the signal's reason, or EnvironmentError once the journal is full
+     * @param options.since no earlier events are of use
+     * @throws DeadlineError, the signal's reason, or EnvironmentError once the journal takes no more
      */
-    async until(what, { deadlineMs, signal }, find) {
-        let looked = 0;
+    async until(what, { deadlineMs, signal, since, }, find) {
         let look;
         try {
             return await withDeadline(what, deadlineMs, () => new Promise((found) => {
-                look = () => {
-                    while (looked < this.events.length) {
-                        const result = find(this.events[looked++]);
-                        if (result !== undefined)
-                            return found(result);
-                    }
+                look = (event) => {
+                    const result = find(event);
+                    if (result !== undefined)
+                        found(result);
                 };
+                for (const event of this.eventsSince(since)) {
+                    const result = find(event);
+                    if (result !== undefined)
+                        return found(result);
+                }
                 this.listeners.add(look);
-                look();
             }), signal === undefined ? this.full : AbortSignal.any([signal, this.full]));
         }
         finally {
@@ -40508,10 +42039,27 @@ class Journal {
                 this.listeners.delete(look);
         }
     }
-    history() {
-        return { run: this.run, events: [...this.events] };
+    *eventsSince(since) {
+        if (since !== undefined && since >= now())
+            return;
+        const mark = since === undefined ? undefined : this.marks.findLast(({ at }) => at < since);
+        yield* eventsIn(this.path, mark?.offset, this.bytes);
+        yield* this.unwritten;
     }
-    /** Puts what was written onto the disk itself and ends the file; events after it are kept in memory alone. */
+    /** As far as it goes. */
+    history() {
+        const [path, until, unwritten] = [this.path, this.bytes, [...this.unwritten]];
+        return {
+            run: this.run,
+            events: {
+                *[Symbol.iterator]() {
+                    yield* eventsIn(path, undefined, until);
+                    yield* unwritten;
+                },
+            },
+        };
+    }
+    /** Puts what was written onto the disk itself and ends the file: it takes no more. */
     close() {
         const file = this.file;
         this.file = undefined;
@@ -40528,8 +42076,21 @@ class Journal {
             this.digested = this.hash.digest('hex');
         }
         catch (error) {
-            this.fail(`the journal could not be closed: ${messageOf(error)}`);
+            this.unwritten.push({
+                kind: 'failing',
+                at: now(),
+                why: `the journal could not be closed: ${messageOf(error)}`,
+            });
         }
+    }
+}
+/** The events of a file that is known to hold such. @param from a byte with which a line begins; absent: after the head */
+function* eventsIn(path, from, until) {
+    let isHead = from === undefined;
+    for (const line of linesFrom(path, from, until)) {
+        if (!isHead)
+            yield JSON.parse(line);
+        isHead = false;
     }
 }
 /**
@@ -40537,21 +42098,26 @@ class Journal {
  * @throws EnvironmentError when it cannot be read or is damaged anywhere but at its end
  */
 function readJournal(path) {
-    const events = [];
     let run;
     let number = 0;
+    let bytes = 0;
+    let lastAt = Number.NEGATIVE_INFINITY;
+    let isInOrder = true;
     let damaged;
     // Whatever is wrong is told once all has been read: an error in between would be taken for one of the file's.
     const take = (line) => {
         number++;
         if (damaged !== undefined)
             return;
+        bytes += Buffer.byteLength(line) + 1;
         const found = journal_parsed(path, number, line);
         if (found instanceof EnvironmentError)
             damaged = found;
         else if (number > 1) {
-            if (isHistoryEvent(found))
-                events.push(found);
+            if (isHistoryEvent(found)) {
+                isInOrder &&= found.at >= lastAt;
+                lastAt = found.at;
+            }
             else
                 damaged = new EnvironmentError(`the journal ${path} is damaged in line ${number}: what stands there is no event that this version of pgha knows`);
         }
@@ -40573,7 +42139,9 @@ function readJournal(path) {
         throw damaged;
     if (run === undefined)
         throw noJournal(path);
-    return { history: { run, events }, digest };
+    const events = { [Symbol.iterator]: () => eventsIn(path, undefined, bytes) };
+    // One process writes them as they come. What was put together of several has to be sorted, and fits into memory.
+    return { history: { run, events: isInOrder ? events : [...events] }, digest };
 }
 const noJournal = (path) => new EnvironmentError(`${path} is not a journal of pgha (version 1)`);
 function journal_parsed(path, number, line) {
@@ -40583,37 +42151,6 @@ function journal_parsed(path, number, line) {
     catch {
         return new EnvironmentError(`the journal ${path} is damaged in line ${number}`);
     }
-}
-
-;// CONCATENATED MODULE: ./build/src/evidence/last-answers.js
-
-/** More than these tell nothing more. */
-const last_answers_most = 4;
-/** What the nodes, or the ways to them, answered last since a moment to those who wanted to write: by node. Pure. */
-function lastAnswers(events, since) {
-    const said = new Map();
-    const nodes = new Map();
-    const hear = (node, why) => {
-        said.delete(node);
-        said.set(node, why);
-    };
-    for (const event of events) {
-        if (event.kind === 'connected')
-            nodes.set(event.connection, event.node);
-        if (event.at < since)
-            continue;
-        if (event.kind === 'refused')
-            hear(event.node, event.why);
-        else if (event.kind === 'failed' || event.kind === 'unknown')
-            hear(nodes.get(event.connection) ?? event.connection, event.why);
-        else if (event.kind === 'failing' || event.kind === 'broken')
-            hear('the clients', event.why);
-    }
-    const telling = [...said].filter(([, why]) => why !== readOnlyAnswer);
-    // A standby says so all the time.
-    return (telling.length > 0 ? telling : [...said])
-        .slice(-last_answers_most)
-        .map(([node, why]) => `${node} said last: ${why}`);
 }
 
 ;// CONCATENATED MODULE: ./build/src/evidence/lookouts.js
@@ -40663,6 +42200,67 @@ function noteBreaks(lookouts, journal, log) {
             },
         });
 }
+
+;// CONCATENATED MODULE: ./build/src/evidence/room.js
+
+
+
+/** A write is two lines of the journal. */
+const bytesPerWrite = 200;
+/** What a drill of a minute or so writes, and what else goes to the folder. */
+const leastSeconds = 120;
+const otherBytes = 16 * 1024 ** 2;
+const mebibytes = (bytes) => Math.ceil(bytes / 1024 ** 2);
+/**
+ * Whether a folder's disk has room for what clients will write into their journal.
+ * @throws EnvironmentError where it has not, or cannot be made
+ */
+function requireJournalRoom(folder, writesPerSecond) {
+    const { bavail, bsize } = folderOf(folder);
+    const needed = otherBytes + bytesPerWrite * leastSeconds * writesPerSecond;
+    const free = bavail * bsize;
+    if (free >= needed)
+        return;
+    throw new EnvironmentError(`the disk of ${folder} has ${Math.floor(free / 1024 ** 2)} MiB left, and the clients' journal may take ${mebibytes(needed)} MiB; make room there, or give report-folder another disk`);
+}
+function folderOf(folder) {
+    try {
+        makeFolder(folder);
+        return (0,external_node_fs_namespaceObject.statfsSync)(folder);
+    }
+    catch (error) {
+        throw new EnvironmentError(`the clients' journal cannot be written to ${folder}: ${messageOf(error)}`);
+    }
+}
+/** $1 the application's user, in the session's database: connections that are left to it, by the narrowest of the limits. */
+const countConnectionsLeft = `
+  SELECT least(
+           current_setting('max_connections')::int
+             - current_setting('superuser_reserved_connections')::int
+             - coalesce(current_setting('reserved_connections', true)::int, 0)
+             - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+           (SELECT CASE WHEN rolconnlimit < 0 THEN NULL
+                        ELSE rolconnlimit - (SELECT count(*) FROM pg_stat_activity WHERE usename = $1) END
+              FROM pg_roles WHERE rolname = $1),
+           (SELECT CASE WHEN datconnlimit < 0 THEN NULL
+                        ELSE datconnlimit - (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()) END
+              FROM pg_database WHERE datname = current_database()))::int AS left`;
+/**
+ * Whether a server has room for the clients.
+ * @throws InputError where it has not
+ */
+async function requireConnections(session, { user, node, sessions }, signal) {
+    const [row] = await session.query(countConnectionsLeft, [user], { signal });
+    const left = Number(row?.['left']);
+    const needed = sessions + witnessesBeside;
+    if (left >= needed)
+        return;
+    throw new InputError([
+        `input client-sessions: ${node} has room for ${Math.max(0, left)} more connections of ${user}, and ${sessions} sessions with their witnesses need ${needed}; ask for fewer, or raise max_connections there (or the limit of that user or database)`,
+    ]);
+}
+/** Two witnesses are clients, twice where there are two ways; and the application's session that clears the table. */
+const witnessesBeside = 5;
 
 ;// CONCATENATED MODULE: ./build/src/evidence/table/drill-table.js
 
@@ -40979,9 +42577,10 @@ function refusePublications(database, publications) {
 
 
 
+
 /** Nothing is at stake yet, or any more: a busy machine is waited for. */
 const prepareDeadlineMs = 15_000;
-const connectDeadlineMs = 5000;
+const prepare_connectDeadlineMs = 5000;
 const cleanUpDeadlineMs = 5000;
 const statementDeadlineMs = 10_000;
 const prepare_pauseMs = 250;
@@ -40989,11 +42588,12 @@ const prepare_pauseMs = 250;
  * Makes the drill's table where there is none, as the superuser, once the application has been let in; clears it of old
  * runs as the application.
  * @param primary the node that the superuser makes it on
- * @throws EnvironmentError that says what each node, or Postgres, answered, or who holds a lock that is in the way
+ * @param sessions how many clients there will be
+ * @throws InputError where the primary has no room for so many; EnvironmentError that says what each node, or Postgres, answered, or who holds a lock that is in the way
  */
-async function prepareTable(way, primary, { published, ...preparation }) {
+async function prepareTable(way, primary, { published, sessions, ...preparation }) {
     try {
-        await makeAndClear(way, primary, published, preparation);
+        await makeAndClear(way, primary, { published, sessions }, preparation);
     }
     catch (error) {
         if (error instanceof HeldUpError)
@@ -41001,7 +42601,7 @@ async function prepareTable(way, primary, { published, ...preparation }) {
         throw error;
     }
 }
-async function makeAndClear(way, primary, published, preparation) {
+async function makeAndClear(way, primary, { published, sessions }, preparation) {
     const { openSuperuser, signal } = preparation;
     await asApplication(way, prepareDeadlineMs, preparation, {
         first: async () => {
@@ -41009,6 +42609,8 @@ async function makeAndClear(way, primary, published, preparation) {
             const what = `look at ${drillTable}, or make it,`;
             try {
                 await unlessHeldUp(what, { node: primary, session: superuser }, preparation, () => makeTable(superuser, way.access, published, signal));
+                const { user } = way.access;
+                await requireConnections(superuser, { user, node: primary.name, sessions }, signal);
             }
             finally {
                 superuser.close();
@@ -41033,7 +42635,7 @@ async function deleteRows(way, run, preparation) {
 /** Does `work` over a session of the application's. */
 async function asApplication(way, patienceMs, preparation, { first, what, work }) {
     const { signal } = preparation;
-    const { session, node } = await openPatiently({ ...way, connectDeadlineMs }, patienceMs, signal);
+    const { session, node } = await openPatiently({ ...way, connectDeadlineMs: prepare_connectDeadlineMs }, patienceMs, signal);
     const { user, database } = way.access;
     try {
         await first?.();
@@ -41196,7 +42798,9 @@ class Writer {
         const key = { connection: this.connection, seq: ++this.seq };
         const values = [this.journal.run, key.connection, key.seq];
         this.warning = undefined;
-        this.journal.record({ kind: 'invoked', ...key, at: now() });
+        // What the journal does not know of must not be found in the table.
+        if (!this.journal.record({ kind: 'invoked', ...key, at: now() }))
+            return { outcome: 'failed', why: 'the journal takes no more' };
         try {
             const [row] = await this.session.query(insertRow, values, { deadlineMs, signal });
             const at = now();
@@ -41225,6 +42829,297 @@ function writeOutcomeOf(error) {
     return state === readOnlyTransaction || state.startsWith(constraintViolations) ? 'failed' : 'unknown';
 }
 
+;// CONCATENATED MODULE: ./build/src/evidence/workload.js
+
+
+
+
+
+
+
+/** Between two rounds over the nodes, and after a connection was lost; give or take half. */
+const backoffMs = 200;
+/** Clients that open their first connection at the same time. */
+const mostOpening = 16;
+/** Nothing is at stake yet: a busy machine is waited for. */
+const firstConnectMs = 5000;
+/** First part of the ids of a client's connections. */
+const clientName = (index, actor = 'application') => `${actor === 'uri-client' ? 'uri' : 'app'}${index + 1}`;
+/** Clients of the application that write until they are stopped, wherever the primary is. */
+class Workload {
+    options;
+    notes;
+    /** No further writes; those under way may end. */
+    stopping = new AbortController();
+    loops;
+    actor;
+    /** Of each session, at most, as of now. */
+    writesPerSecond;
+    acknowledged = 0;
+    /** Clients that have yet to open their first connection; the rest wait for their turn. */
+    opening = 0;
+    turns = [];
+    /** Between two writes; a change of pace ends them. */
+    pauses = new Set();
+    constructor(options) {
+        this.options = options;
+        this.notes = new RefusalNotes(options.journal);
+        const limit = setTimeout(() => this.overrun(), options.limitMs);
+        onAbort(this.stopping.signal, () => clearTimeout(limit));
+        onAbort(options.journal.full, () => this.stopping.abort());
+        onAbort(this.stopping.signal, () => this.endPauses());
+        onAbort(this.stopping.signal, () => {
+            for (const turn of this.turns.splice(0))
+                turn();
+        });
+        this.writesPerSecond = options.writesPerSecond;
+        if (options.burst !== undefined)
+            this.hurry(options.burst);
+        const { entrances, actor = 'application' } = options;
+        this.actor = actor;
+        this.loops = Array.from({ length: options.sessions }, (_, index) => this.keepClient(clientName(index, actor), entrances[index % entrances.length]));
+    }
+    /** Lets the writes under way end, which takes a statement's deadline at most, and closes the connections. */
+    async stop() {
+        this.stopping.abort();
+        await Promise.all(this.loops);
+    }
+    overrun() {
+        const { journal, limitMs } = this.options;
+        const why = `the workload stopped by itself after its limit of ${limitMs / 1000} s`;
+        journal.record({ kind: 'failing', at: now(), why });
+        this.stopping.abort();
+    }
+    hurry({ writesPerSecond, limitMs }) {
+        this.setPace(writesPerSecond);
+        const limit = setTimeout(() => this.slowDown(), limitMs);
+        onAbort(this.stopping.signal, () => clearTimeout(limit));
+    }
+    /** From here on at its own pace. */
+    slowDown() {
+        const { writesPerSecond } = this.options;
+        if (this.writesPerSecond !== writesPerSecond)
+            this.setPace(writesPerSecond);
+    }
+    setPace(writesPerSecond) {
+        this.writesPerSecond = writesPerSecond;
+        this.options.journal.record({ kind: 'paced', at: now(), writesPerSecond });
+        this.endPauses();
+    }
+    noteAcknowledged() {
+        if (++this.acknowledged === this.options.burst?.writes)
+            this.slowDown();
+    }
+    /** Until a write is due at the pace of then. */
+    async pauseSince(last) {
+        while (!this.stopping.signal.aborted) {
+            const leftMs = last + this.everyMs - now();
+            if (leftMs <= 0)
+                return;
+            const pause = new AbortController();
+            this.pauses.add(pause);
+            await sleep(leftMs, pause.signal).catch(() => { });
+            this.pauses.delete(pause);
+        }
+    }
+    endPauses() {
+        for (const pause of this.pauses)
+            pause.abort();
+    }
+    get everyMs() {
+        return 1000 / this.writesPerSecond;
+    }
+    /** Lets so many in at once at the beginning: two hundred that log in at one moment would all be too late. */
+    async firstTurn() {
+        if (this.opening++ < mostOpening)
+            return;
+        await new Promise((turn) => this.turns.push(turn));
+    }
+    endFirstTurn() {
+        this.turns.shift()?.();
+    }
+    async keepClient(name, open) {
+        const { signal } = this.stopping;
+        await this.firstTurn();
+        for (let opened = 0, isFirst = true; !signal.aborted; isFirst = false) {
+            try {
+                const found = await open(signal, isFirst ? firstConnectMs : undefined).finally(() => isFirst && this.endFirstTurn());
+                if ('opened' in found) {
+                    const writer = new Writer(this.options.journal, this.actor, `${name}.${++opened}`, found.opened);
+                    const why = await this.keepWriting(writer);
+                    // One that took no write at all refuses as it did before.
+                    const turned = writer.acknowledged > 0;
+                    if (why !== undefined)
+                        this.notes.note(this.actor, found.opened.node.name, why, { turned });
+                }
+                else {
+                    for (const refusal of found.refusals)
+                        this.notes.note(this.actor, refusal.node, refusal.why, { final: isLastWord(refusal) });
+                }
+                await sleep(backoffMs * (0.5 + Math.random()), signal);
+            }
+            catch (error) {
+                if (signal.aborted)
+                    return;
+                const { journal } = this.options;
+                journal.record({
+                    kind: 'failing',
+                    at: now(),
+                    why: `a client of the workload ended: ${messageOf(error)}`,
+                });
+                return;
+            }
+        }
+    }
+    /** Writes at the given rate until the connection is no good any more, closes it, and tells why. */
+    async keepWriting(writer) {
+        const { statementDeadlineMs } = this.options;
+        const { signal } = this.stopping;
+        // The clients' first writes are spread over the interval.
+        let last = now() - Math.random() * this.everyMs;
+        try {
+            for (;;) {
+                await this.pauseSince(last);
+                if (signal.aborted)
+                    return undefined;
+                last = Math.max(last + this.everyMs, now() - this.everyMs);
+                if (writer.session.lost !== undefined)
+                    return writer.session.lost;
+                const written = await writer.write(statementDeadlineMs);
+                if (written.outcome !== 'acknowledged')
+                    return written.why;
+                this.noteAcknowledged();
+            }
+        }
+        finally {
+            writer.session.close();
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/uri-clients.js
+
+
+
+
+
+
+
+
+
+/** Nothing is at stake yet. A pooler that has just lost a server waits for some seconds before it looks again. */
+const patienceMs = 10_000;
+const uri_clients_pauseMs = 250;
+const askDeadlineMs = 10_000;
+const queue = 'a pooler that finds no server lets its clients wait like that: see its log';
+/** The clients that go by the application's own connection string. */
+class UriClients {
+    /** For people: its hosts, and the server that it led to before anything was done. */
+    hosts;
+    end;
+    reach;
+    access;
+    ownReach;
+    workload;
+    constructor(access, { reach, isOwn }, end) {
+        this.access = access;
+        this.hosts = access.uri.hosts.map(shownHost);
+        this.end = end;
+        this.reach = { via: reach.via, addedMs: reach.addedMs };
+        this.ownReach = isOwn ? reach : undefined;
+    }
+    /**
+     * Finds the way, and what stands at its end. Nobody writes yet.
+     * @throws InputError where it leads nowhere, to another cluster, database or user, or to a standby; EnvironmentError where
+     *   it lets nobody in, or answers nothing
+     */
+    static async open(access, wanted, options) {
+        const found = await reachFor(access.uri, options);
+        try {
+            const end = await uri_clients_endOf({ ...access, reach: found.reach }, options.signal);
+            const wrong = await strangeEnd(end, wanted);
+            if (wrong !== undefined)
+                throw ofClientUri([wrong]);
+            return new UriClients(access, found, end);
+        }
+        catch (error) {
+            if (found.isOwn)
+                found.reach.close();
+            throw error;
+        }
+    }
+    /** @param lookouts the ways to the nodes, of which there may be two */
+    write(lookouts, journal, options) {
+        const { ownReach } = this;
+        ownReach?.watch({
+            broken: (why) => journal.record({ kind: 'failing', at: now(), why }),
+            mended() { },
+        });
+        const reaches = ownReach === undefined ? lookouts : [ownReach];
+        this.workload = new Workload({
+            ...options,
+            journal,
+            actor: 'uri-client',
+            entrances: reaches.map((reach) => (signal) => openByUri({ ...this.access, reach }, signal)),
+        });
+    }
+    slowDown() {
+        this.workload?.slowDown();
+    }
+    async stop() {
+        await this.workload?.stop();
+    }
+    close() {
+        this.ownReach?.close();
+    }
+}
+/** Logs in and asks who is there, for a while, unless what is said is a last word. */
+async function uri_clients_endOf(way, signal) {
+    const giveUpAt = now() + patienceMs;
+    for (;;) {
+        const isLast = now() > giveUpAt;
+        const found = await withDeadline('client-uri to let a client in', patienceMs, (inner) => openByUri(way, inner), signal);
+        if ('opened' in found)
+            return await answered(found.opened.session, found.opened.node.name, signal);
+        if (isLast && found.refusals.every(({ why }) => why === readOnlyAnswer))
+            throw ofClientUri([
+                `it leads to standbys, or to servers whose sessions are read-only, and to no other: ${describeRefusals(found.refusals)}`,
+            ]);
+        if (isLast || found.refusals.every(isLastWord))
+            throw new EnvironmentError(`no client can write by client-uri as ${way.user}: ${describeRefusals(found.refusals)}${found.refusals.every(({ error }) => error instanceof DeadlineError) ? `; ${queue}` : ''}`);
+        await sleep(uri_clients_pauseMs, signal);
+    }
+}
+async function answered(session, host, signal) {
+    try {
+        return await askEnd(session, askDeadlineMs, signal);
+    }
+    catch (error) {
+        if (!(error instanceof DeadlineError) || signal?.aborted)
+            throw error;
+        throw new EnvironmentError(`${host} of client-uri let a client in and answered nothing in ${askDeadlineMs / 1000} s; ${queue}`);
+    }
+    finally {
+        session.close();
+    }
+}
+/** What is wrong with the server at the end of the way; undefined where nothing is. */
+async function strangeEnd(end, wanted) {
+    const where = end.address ?? 'a server on its own host';
+    const own = await wanted.systemIdentifier();
+    if (end.systemIdentifier !== undefined && end.systemIdentifier !== own)
+        return `it leads to another cluster: ${where} has the system identifier ${end.systemIdentifier}, and formation ${wanted.formation} has ${own}`;
+    if (end.inRecovery)
+        return `it leads to ${where}, which is a standby, and nobody can write there: name the primary as well, with target_session_attrs=read-write, or have what stands between send clients to the primary`;
+    if (end.readOnly)
+        return `it leads to ${where}, where its sessions are read-only (default_transaction_read_only)`;
+    if (end.database !== wanted.database)
+        return `it leads to another database than ${wanted.database}, the application's in the formation file`;
+    if (end.user !== wanted.user)
+        return `it makes its clients another role than ${wanted.user}, the application's in the formation file`;
+    return undefined;
+}
+
 ;// CONCATENATED MODULE: ./build/src/evidence/witness.js
 
 
@@ -41248,7 +43143,7 @@ const reserveTurnMs = 250;
 const knockAfterMs = 1000;
 const lookedEveryMs = 500;
 /** A witness waits: what a frozen node does when it is thawed shows on the session that was kept. */
-const patienceMs = 3_600_000;
+const witness_patienceMs = 3_600_000;
 /**
  * A client that knows one node only and keeps its session there: it shows whether the old primary still takes
  * writes, and whether its reads lack what the new one has acknowledged. When the session ends it opens another.
@@ -41262,14 +43157,12 @@ class Witness {
     leaving = new AbortController();
     loop;
     opened = 0;
-    elsewhere;
     lookedAt = Number.NEGATIVE_INFINITY;
     /** A silent session that was kept while a fresh one took its place. */
     kept;
     constructor(options, first) {
         this.options = options;
         this.notes = new RefusalNotes(options.journal);
-        this.elsewhere = new Elsewhere(options.journal, options.node.name);
         onAbort(options.journal.full, () => this.stopping.abort());
         this.loop = this.keepWatch(first);
     }
@@ -41329,18 +43222,7 @@ class Witness {
     }
     isSpared() {
         const { inReserve = false, journal, name, way } = this.options;
-        if (!inReserve)
-            return false;
-        const since = now() - reserveMs;
-        const { events } = journal;
-        for (let index = events.length - 1; index >= 0; index--) {
-            const event = events[index];
-            if (event === undefined || event.at < since)
-                return false;
-            if (event.kind === 'looked' && event.witness === name && event.way !== way)
-                return true;
-        }
-        return false;
+        return inReserve && journal.sightings.hasLooked(name, way, now() - reserveMs);
     }
     look() {
         const { journal, name, way } = this.options;
@@ -41447,12 +43329,12 @@ class Witness {
     }
     /** Reads, and writes where that is its task and the node says that it takes writes. @throws as Session.query */
     async turn(writer) {
-        const { does, journal, probe } = this.options;
+        const { does, journal, node, probe } = this.options;
         const { signal } = this.leaving;
-        const row = does.read ? this.elsewhere.latest() : undefined;
+        const row = does.read ? journal.sightings.latestElsewhere(node.name) : undefined;
         const invokedAt = now();
         const values = [journal.run, row?.connection ?? '', row?.seq ?? 0];
-        const [seen] = await writer.session.query(probe, values, { deadlineMs: patienceMs, signal });
+        const [seen] = await writer.session.query(probe, values, { deadlineMs: witness_patienceMs, signal });
         if (seen?.['read_only'] === true)
             return { why: readOnlyAnswer, over: false };
         const { connection } = writer;
@@ -41467,7 +43349,7 @@ class Witness {
             });
         if (!does.write)
             return 'taken';
-        const written = await writer.write(patienceMs, signal);
+        const written = await writer.write(witness_patienceMs, signal);
         if (written.outcome === 'acknowledged')
             return 'taken';
         return { why: written.why, over: written.outcome === 'unknown' };
@@ -41488,29 +43370,6 @@ async function within(ms, work) {
         clearTimeout(timer);
     }
 }
-/** The row that another node acknowledged last, for a witness to look for on its own. */
-class Elsewhere {
-    journal;
-    node;
-    nodes = new Map();
-    looked = 0;
-    found;
-    constructor(journal, node) {
-        this.journal = journal;
-        this.node = node;
-    }
-    latest() {
-        const { events } = this.journal;
-        for (; this.looked < events.length; this.looked++) {
-            const event = events[this.looked];
-            if (event?.kind === 'connected')
-                this.nodes.set(event.connection, event.node);
-            if (event?.kind === 'acknowledged' && this.nodes.get(event.connection) !== this.node)
-                this.found = { connection: event.connection, seq: event.seq };
-        }
-        return this.found;
-    }
-}
 
 ;// CONCATENATED MODULE: ./build/src/evidence/witnesses.js
 
@@ -41528,7 +43387,7 @@ const enterDeadlineMs = 2000;
  *
  * @param options.localWay a relay in the container for the superuser's first session from the first, which ends it
  */
-function witnessesOn(node, { number, incus, way }, journal, { formation, writesPerSecond, localWay, ask = (signal, by) => asked(by.incus, node, signal), }) {
+function witnessesOn(node, { number, incus, way }, journal, { formation, writesPerSecond, localWay, ask = (signal, by) => witnesses_asked(by.incus, node, signal), }) {
     let waiting = number === 1 ? localWay : undefined;
     const client = {
         way: number,
@@ -41569,7 +43428,7 @@ function witnessesOn(node, { number, incus, way }, journal, { formation, writesP
  * A container that does not run says of itself that nothing in it takes writes. Of one that does, only a way into it
  * tells: an Incus that lists it and runs nothing there leaves the witness outside.
  */
-async function asked(incus, { name }, signal) {
+async function witnesses_asked(incus, { name }, signal) {
     const runs = async (inner) => (await incus.instance(name, inner))?.status === 'Running';
     await withDeadline(`Incus to tell of ${name}`, localDeadlineMs, async (inner) => {
         if (!(await runs(inner)))
@@ -41611,151 +43470,6 @@ async function openLocally(node, access, { formation, incus, relay, deadlineMs, 
     return await greeted(session, node, deadlineMs, signal);
 }
 
-;// CONCATENATED MODULE: ./build/src/evidence/workload.js
-
-
-
-
-
-
-
-/** Between two rounds over the nodes, and after a connection was lost; give or take half. */
-const backoffMs = 200;
-/** First part of the ids of a client's connections. */
-const clientName = (index) => `app${index + 1}`;
-/** Clients of the application that write until they are stopped, wherever the primary is. */
-class Workload {
-    options;
-    notes;
-    /** No further writes; those under way may end. */
-    stopping = new AbortController();
-    loops;
-    /** Of each session, at most, as of now. */
-    writesPerSecond;
-    acknowledged = 0;
-    /** Between two writes; a change of pace ends them. */
-    pauses = new Set();
-    constructor(options) {
-        this.options = options;
-        this.notes = new RefusalNotes(options.journal);
-        const limit = setTimeout(() => this.overrun(), options.limitMs);
-        onAbort(this.stopping.signal, () => clearTimeout(limit));
-        onAbort(options.journal.full, () => this.stopping.abort());
-        onAbort(this.stopping.signal, () => this.endPauses());
-        this.writesPerSecond = options.writesPerSecond;
-        if (options.burst !== undefined)
-            this.hurry(options.burst);
-        const { ways } = options;
-        this.loops = Array.from({ length: options.sessions }, (_, index) => this.keepClient(clientName(index), ways[index % ways.length]));
-    }
-    /** Lets the writes under way end, which takes a statement's deadline at most, and closes the connections. */
-    async stop() {
-        this.stopping.abort();
-        await Promise.all(this.loops);
-    }
-    overrun() {
-        const { journal, limitMs } = this.options;
-        const why = `the workload stopped by itself after its limit of ${limitMs / 1000} s`;
-        journal.record({ kind: 'failing', at: now(), why });
-        this.stopping.abort();
-    }
-    hurry({ writesPerSecond, limitMs }) {
-        this.setPace(writesPerSecond);
-        const limit = setTimeout(() => this.slowDown(), limitMs);
-        onAbort(this.stopping.signal, () => clearTimeout(limit));
-    }
-    /** From here on at its own pace. */
-    slowDown() {
-        const { writesPerSecond } = this.options;
-        if (this.writesPerSecond !== writesPerSecond)
-            this.setPace(writesPerSecond);
-    }
-    setPace(writesPerSecond) {
-        this.writesPerSecond = writesPerSecond;
-        this.options.journal.record({ kind: 'paced', at: now(), writesPerSecond });
-        this.endPauses();
-    }
-    noteAcknowledged() {
-        if (++this.acknowledged === this.options.burst?.writes)
-            this.slowDown();
-    }
-    /** Until a write is due at the pace of then. */
-    async pauseSince(last) {
-        while (!this.stopping.signal.aborted) {
-            const leftMs = last + this.everyMs - now();
-            if (leftMs <= 0)
-                return;
-            const pause = new AbortController();
-            this.pauses.add(pause);
-            await sleep(leftMs, pause.signal).catch(() => { });
-            this.pauses.delete(pause);
-        }
-    }
-    endPauses() {
-        for (const pause of this.pauses)
-            pause.abort();
-    }
-    get everyMs() {
-        return 1000 / this.writesPerSecond;
-    }
-    async keepClient(name, way) {
-        const { signal } = this.stopping;
-        for (let opened = 0; !signal.aborted;) {
-            try {
-                const found = await openWritable(way, signal);
-                if ('opened' in found) {
-                    const writer = new Writer(this.options.journal, 'application', `${name}.${++opened}`, found.opened);
-                    const why = await this.keepWriting(writer);
-                    // One that took no write at all refuses as it did before.
-                    const turned = writer.acknowledged > 0;
-                    if (why !== undefined)
-                        this.notes.note('application', found.opened.node.name, why, { turned });
-                }
-                else {
-                    for (const refusal of found.refusals)
-                        this.notes.note('application', refusal.node, refusal.why, { final: isLastWord(refusal) });
-                }
-                await sleep(backoffMs * (0.5 + Math.random()), signal);
-            }
-            catch (error) {
-                if (signal.aborted)
-                    return;
-                const { journal } = this.options;
-                journal.record({
-                    kind: 'failing',
-                    at: now(),
-                    why: `a client of the workload ended: ${messageOf(error)}`,
-                });
-                return;
-            }
-        }
-    }
-    /** Writes at the given rate until the connection is no good any more, closes it, and tells why. */
-    async keepWriting(writer) {
-        const { statementDeadlineMs } = this.options;
-        const { signal } = this.stopping;
-        // The clients' first writes are spread over the interval.
-        let last = now() - Math.random() * this.everyMs;
-        try {
-            for (;;) {
-                await this.pauseSince(last);
-                if (signal.aborted)
-                    return undefined;
-                last = Math.max(last + this.everyMs, now() - this.everyMs);
-                if (writer.session.lost !== undefined)
-                    return writer.session.lost;
-                const written = await writer.write(statementDeadlineMs);
-                if (written.outcome !== 'acknowledged')
-                    return written.why;
-                this.noteAcknowledged();
-            }
-        }
-        finally {
-            writer.session.close();
-        }
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/src/evidence/evidence.js
 
 
@@ -41777,8 +43491,14 @@ class Workload {
 
 
 
+
+
+
+
 /** Shorter ones are no more than a busy machine. */
-const toldStallMs = 500;
+const evidence_toldStallMs = 500;
+/** Clients had a write acknowledged so shortly before the fault: it tells the timeline of then. */
+const timelineMs = 2000;
 const evidence_defaults = {
     via: 'auto',
     published: false,
@@ -41800,11 +43520,16 @@ class Evidence {
     way;
     lookouts;
     workload;
+    /** Where they are asked for. */
+    uriClients;
     witnesses;
     stalls;
+    loopBefore;
     stallWatch;
     stopped;
-    constructor(options, { lookouts, way, journal, workload, witnesses }) {
+    constructor(options, running) {
+        const { lookouts, way, journal, workload, witnesses } = running;
+        this.uriClients = running.uriClients;
         this.options = options;
         this.way = way;
         this.lookouts = lookouts;
@@ -41815,7 +43540,8 @@ class Evidence {
         this.witnesses = witnesses;
         this.stalls = (0,external_node_perf_hooks_namespaceObject.monitorEventLoopDelay)({ resolution: 20 });
         this.stalls.enable();
-        this.stallWatch = new StallWatch(toldStallMs, (from, at) => journal.record({ kind: 'slept', from, at }));
+        this.loopBefore = external_node_perf_hooks_namespaceObject.performance.eventLoopUtilization();
+        this.stallWatch = new StallWatch(evidence_toldStallMs, (from, at) => journal.record({ kind: 'slept', from, at }));
     }
     /**
      * Makes the table, opens the witnesses' sessions and starts the writers.
@@ -41828,6 +43554,8 @@ class Evidence {
         const { nodes } = access;
         const { port } = formation.postgres;
         const on = memberNamed(access, options.primary);
+        const writers = options.sessions * (options.byUri === undefined ? 1 : 2);
+        requireJournalRoom((0,external_node_path_namespaceObject.dirname)(options.journalPath), writers * options.writesPerSecond);
         // It comes to life while the application's way is opened.
         const localWay = new ContainerRelay(incus, on.name, 'root');
         const route = await openRoute({ incus, vantage, nodes, port, via, log, signal }).catch((error) => {
@@ -41839,10 +43567,16 @@ class Evidence {
         const witnesses = [];
         let journal;
         let workload;
+        let uriClients;
         try {
             const relay = options.relayOf?.(on.name);
             const openSuperuser = (node) => openDatabase(options, node, signal, node === on ? relay : undefined);
             await prepareTable(way, on, { ...options, openSuperuser });
+            uriClients = await uriClientsOf(options, {
+                nodes: route,
+                vantage,
+                openSuperuser: () => openSuperuser(on),
+            });
             const opened = Journal.create(options.journalPath, options.run);
             journal = opened;
             const second = await secondLookout({ number: 1, incus, way }, options);
@@ -41850,7 +43584,12 @@ class Evidence {
                 lookouts.push(second);
             noteBreaks(lookouts, opened, log);
             // The writers need not wait for the witnesses: what they write until the fault is at risk.
-            workload = new Workload({ ...options, ways: lookouts.map((each) => each.way), journal: opened });
+            workload = new Workload({
+                ...options,
+                journal: opened,
+                entrances: lookouts.map(({ way: { connectDeadlineMs: usualMs, ...each } }) => (inner, connectDeadlineMs = usualMs) => openWritable({ ...each, connectDeadlineMs }, inner)),
+            });
+            uriClients?.write(lookouts.map((each) => each.way.route), opened, options);
             const started = await Promise.allSettled(lookouts
                 .flatMap((lookout) => witnessesOn(on, lookout, opened, { ...options, localWay }))
                 .map((witness) => Witness.start(witness, signal)));
@@ -41858,10 +43597,15 @@ class Evidence {
             for (const each of started)
                 if (each.status === 'rejected')
                     throw keptOut(each.reason, on, access);
-            return new Evidence(options, { lookouts, way, journal: opened, workload, witnesses });
+            return new Evidence(options, { lookouts, way, journal: opened, workload, uriClients, witnesses });
         }
         catch (error) {
-            await Promise.all([workload?.stop(), ...witnesses.map((witness) => witness.stop())]);
+            await Promise.all([
+                workload?.stop(),
+                uriClients?.stop(),
+                ...witnesses.map((witness) => witness.stop()),
+            ]);
+            uriClients?.close();
             localWay.close();
             journal?.close();
             if (workload !== undefined)
@@ -41877,17 +43621,44 @@ class Evidence {
      * @throws DeadlineError, or the signal's reason
      */
     async firstAcknowledged(since, node, options) {
-        const writers = new Map();
-        const sent = new Set();
-        return await this.journal.until(`a write acknowledged to the application${node === undefined ? '' : ` by ${node}`}`, options, (event) => {
-            if (event.kind === 'connected' && event.actor === 'application')
-                writers.set(event.connection, event.node);
-            if (event.kind === 'invoked' && event.at >= since)
-                sent.add(`${event.connection} ${event.seq}`);
-            if (event.kind !== 'acknowledged' || !sent.has(`${event.connection} ${event.seq}`))
+        const { sightings } = this.journal;
+        /** Of each connection, the first write that was sent since. */
+        const sent = new Map();
+        return await this.journal.until(`a write acknowledged to the application${node === undefined ? '' : ` by ${node}`}`, { ...options, since }, (event) => {
+            if (event.kind === 'invoked' && event.at >= since && !sent.has(event.connection))
+                sent.set(event.connection, event.seq);
+            if (event.kind !== 'acknowledged')
                 return undefined;
-            const writer = writers.get(event.connection);
-            return writer !== undefined && (node === undefined || writer === node) ? event.at : undefined;
+            if (event.seq < (sent.get(event.connection) ?? Number.POSITIVE_INFINITY))
+                return undefined;
+            const writer = sightings.opener(event.connection);
+            return writer?.actor === 'application' && (node === undefined || writer.node === node)
+                ? event.at
+                : undefined;
+        });
+    }
+    /**
+     * Waits for the first write sent since `since` that was acknowledged to a client by the connection string; where
+     * `promoted`, on a later timeline than the fault found.
+     * @throws DeadlineError, or the signal's reason
+     */
+    async firstByUri(since, promoted, options) {
+        const { sightings } = this.journal;
+        /** Of each connection, the first write that was sent since. */
+        const sent = new Map();
+        let oldTimeline = 0;
+        const from = promoted ? since - timelineMs : since;
+        return await this.journal.until('a write acknowledged by client-uri', { ...options, since: from }, (event) => {
+            if (event.kind === 'invoked' && event.at >= since && !sent.has(event.connection))
+                sent.set(event.connection, event.seq);
+            if (event.kind !== 'acknowledged')
+                return undefined;
+            if (event.at < since)
+                oldTimeline = Math.max(oldTimeline, event.timeline);
+            const isLater = !promoted || event.timeline > oldTimeline;
+            const isSince = event.seq >= (sent.get(event.connection) ?? Number.POSITIVE_INFINITY);
+            const isByUri = sightings.opener(event.connection)?.actor === 'uri-client';
+            return isLater && isSince && isByUri ? event.at : undefined;
         });
     }
     /**
@@ -41896,7 +43667,7 @@ class Evidence {
      * @throws DeadlineError, or the signal's reason
      */
     async refusedForGood(since, node, options) {
-        return await this.journal.until(`${node} to refuse the application`, options, (event) => event.kind === 'refused' &&
+        return await this.journal.until(`${node} to refuse the application`, { ...options, since }, (event) => event.kind === 'refused' &&
             event.final &&
             event.actor === 'application' &&
             event.node === node &&
@@ -41910,17 +43681,20 @@ class Evidence {
      */
     async everyKindAcknowledged(options) {
         const since = now();
-        const sessions = Array.from({ length: this.options.sessions ?? evidence_defaults.sessions }, (_, index) => clientName(index));
+        const actorsOfClients = [
+            'application',
+            ...(this.uriClients === undefined ? [] : ['uri-client']),
+        ];
+        const sessions = Array.from({ length: this.options.sessions ?? evidence_defaults.sessions }, (_, index) => actorsOfClients.map((actor) => clientName(index, actor))).flat();
         const missing = new Set([...sessions, 'witness', 'local-witness']);
-        const actors = new Map();
+        const { sightings } = this.journal;
         try {
             await this.journal.until('the first writes of the clients to be acknowledged', options, (event) => {
-                if (event.kind === 'connected')
-                    actors.set(event.connection, event.actor);
                 if (event.kind !== 'acknowledged')
                     return undefined;
-                const actor = actors.get(event.connection);
-                missing.delete(actor === 'application' ? (event.connection.split('.')[0] ?? '') : (actor ?? ''));
+                const actor = sightings.opener(event.connection)?.actor;
+                const isClient = actor !== undefined && !isWitness(actor);
+                missing.delete(isClient ? (event.connection.split('.')[0] ?? '') : (actor ?? ''));
                 return missing.size === 0 ? true : undefined;
             });
         }
@@ -41944,7 +43718,7 @@ class Evidence {
     }
     /** What the nodes answered last, since a moment, to those who wanted to write. */
     lastWords(since) {
-        return lastAnswers(this.journal.events, since);
+        return this.journal.sightings.answers.since(since);
     }
     /**
      * Waits until a node has acknowledged so many writes to clients, the superuser's left out.
@@ -41952,28 +43726,24 @@ class Evidence {
      * @throws the signal's reason
      */
     async acknowledgedTo(least, node, options) {
-        const clients = new Set();
-        let counted = 0;
-        if (least === 0)
-            return 0;
+        const { sightings } = this.journal;
+        const counted = () => sightings.acknowledgedBy(node);
+        if (counted() >= least)
+            return counted();
         try {
-            return await this.journal.until(`${least} acknowledged writes`, options, (event) => {
-                if (event.kind === 'connected' && event.node === node && event.actor !== 'local-witness')
-                    clients.add(event.connection);
-                if (event.kind === 'acknowledged' && clients.has(event.connection))
-                    counted++;
-                return counted >= least ? counted : undefined;
-            });
+            // Those of the past are counted.
+            return await this.journal.until(`${least} acknowledged writes`, { ...options, since: Number.POSITIVE_INFINITY }, () => (counted() >= least ? counted() : undefined));
         }
         catch (error) {
             if (!(error instanceof DeadlineError) || options.signal?.aborted)
                 throw error;
-            return counted;
+            return counted();
         }
     }
     /** The clients keep to their own pace from here on. */
     endBurst() {
         this.workload.slowDown();
+        this.uriClients?.slowDown();
     }
     /** Reads the run's rows on a node, as its superuser. @throws EnvironmentError, DeadlineError */
     async read(node, signal) {
@@ -41995,9 +43765,19 @@ class Evidence {
     async halt() {
         this.stallWatch.stop();
         this.journal.record({ kind: 'ending', at: now() });
-        await Promise.all([this.workload.stop(), ...this.witnesses.map((witness) => witness.stop())]);
+        await Promise.all([
+            this.workload.stop(),
+            this.uriClients?.stop(),
+            ...this.witnesses.map((witness) => witness.stop()),
+        ]);
         this.stalls.disable();
-        this.journal.record({ kind: 'stalled', at: now(), longestMs: this.stalls.max / 1e6 });
+        const { utilization } = external_node_perf_hooks_namespaceObject.performance.eventLoopUtilization(this.loopBefore);
+        this.journal.record({
+            kind: 'stalled',
+            at: now(),
+            longestMs: this.stalls.max / 1e6,
+            busyShare: Math.round(utilization * 1000) / 1000,
+        });
         this.journal.close();
         return this.journal.history();
     }
@@ -42005,9 +43785,27 @@ class Evidence {
     async end() {
         await this.stop().catch((error) => this.options.log.warn(messageOf(error)));
         await takeAway(this.way, this.options);
+        this.uriClients?.close();
         for (const { way } of this.lookouts)
             way.route.close();
     }
+}
+/** @throws as UriClients.open */
+async function uriClientsOf({ byUri, access, formation, incus, log, signal }, { openSuperuser, ...from }) {
+    if (byUri === undefined)
+        return undefined;
+    const systemIdentifier = async () => {
+        const session = await openSuperuser();
+        try {
+            const [row] = await session.query('SELECT system_identifier::text AS own FROM pg_control_system()', [], { signal });
+            return String(row?.['own']);
+        }
+        finally {
+            session.close();
+        }
+    };
+    const { user, database } = access;
+    return await UriClients.open(byUri, { formation: formation.name, user, database, systemIdentifier }, { ...from, incus, log, signal });
 }
 /** Never throws: rows that stay are told. */
 async function takeAway(way, options) {
@@ -42040,99 +43838,151 @@ function memberNamed({ nodes }, name) {
     return found;
 }
 
+;// CONCATENATED MODULE: external "node:timers/promises"
+const external_node_timers_promises_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/src/evidence/write-attempts.js
+
 /** A connection's id holds no space. */
 function rowIdOf({ connection, seq }) {
     return `${connection} ${seq}`;
 }
-/** Puts a history's writes together. The order of the events does not matter, nor does an event told twice. */
-function writeAttemptsOf({ events }) {
-    const all = (kind) => events.filter((event) => event.kind === kind);
-    const contradictions = new Set();
-    const byKey = new Map();
-    const connections = new Map(all('connected').map((event) => [event.connection, event]));
-    for (const event of all('connected')) {
-        const { actor, node } = connections.get(event.connection) ?? event;
-        if (actor !== event.actor || node !== event.node)
-            contradictions.add(`connection ${event.connection} was opened twice`);
+/** More of what cannot be says nothing more. */
+const mostContradictions = 100;
+/**
+ * Puts a history's writes together, each as soon as it has ended: held are those under way alone, and of the others
+ * which there were.
+ */
+class WriteAttempts {
+    openers;
+    underWay = new Map();
+    /** Ended before they were sent, if they ever were. */
+    early = new Map();
+    over = new RowTally();
+    told = new Set();
+    /** @param openers of all connections of the history */
+    constructor(openers) {
+        this.openers = openers;
     }
-    for (const { connection, seq, at } of all('invoked')) {
-        const opened = connections.get(connection);
-        const known = byKey.get(rowIdOf({ connection, seq }));
-        if (known && known.invokedAt !== at)
-            contradictions.add(`write ${seq} of connection ${connection} was sent twice`);
-        if (!opened)
-            contradictions.add(`connection ${connection} wrote and was never opened`);
-        else {
-            const { actor, node } = opened;
-            const unended = { outcome: 'unknown', endedAt: undefined, timeline: undefined };
-            byKey.set(rowIdOf({ connection, seq }), { connection, seq, actor, node, invokedAt: at, ...unended });
+    /** @returns the write that ended by it */
+    take(event) {
+        switch (event.kind) {
+            case 'invoked':
+                return this.send(event);
+            case 'acknowledged':
+            case 'failed':
+            case 'unknown':
+                return this.end(event);
+            default:
+                return undefined;
         }
     }
-    for (const event of [...all('acknowledged'), ...all('failed'), ...all('unknown')]) {
-        const attempt = byKey.get(rowIdOf(event));
-        const told = `write ${event.seq} of connection ${event.connection}`;
-        if (!attempt)
-            contradictions.add(`${told} ended and was never sent`);
-        else if (attempt.endedAt !== undefined &&
-            (attempt.endedAt !== event.at || attempt.outcome !== event.kind))
-            contradictions.add(`${told} ended twice`);
-        else {
-            if (event.at < attempt.invokedAt)
-                contradictions.add(`${told} ended before it was sent`);
-            attempt.outcome = event.kind;
-            attempt.endedAt = event.at;
-            attempt.timeline = event.kind === 'acknowledged' ? event.timeline : undefined;
-        }
+    /** Once the history is over: those that it did not see end. */
+    left() {
+        for (const event of this.early.values())
+            this.contradict(`${write_attempts_named(event)} ended and was never sent`);
+        return [...this.underWay.values()];
     }
-    return { byKey, contradictions: [...contradictions].sort() };
+    /** What cannot be. */
+    get contradictions() {
+        return [...this.told].sort();
+    }
+    send(event) {
+        const { connection, seq, at } = event;
+        const id = rowIdOf(event);
+        const opened = this.openers.get(connection);
+        if (opened === undefined) {
+            this.contradict(`connection ${connection} wrote and was never opened`);
+            return undefined;
+        }
+        if (this.underWay.has(id) || this.over.has(event)) {
+            this.contradict(`${write_attempts_named(event)} was sent twice`);
+            return undefined;
+        }
+        const { actor, node } = opened;
+        const unended = { outcome: 'unknown', endedAt: undefined, timeline: undefined };
+        this.underWay.set(id, { connection, seq, actor, node, invokedAt: at, ...unended });
+        const early = this.early.get(id);
+        if (early === undefined)
+            return undefined;
+        this.early.delete(id);
+        return this.end(early);
+    }
+    end(event) {
+        const id = rowIdOf(event);
+        const attempt = this.underWay.get(id);
+        if (attempt === undefined) {
+            if (this.over.has(event))
+                this.contradict(`${write_attempts_named(event)} ended twice`);
+            else
+                this.early.set(id, event);
+            return undefined;
+        }
+        if (event.at < attempt.invokedAt)
+            this.contradict(`${write_attempts_named(event)} ended before it was sent`);
+        this.underWay.delete(id);
+        this.over.add(event);
+        attempt.outcome = event.kind;
+        attempt.endedAt = event.at;
+        attempt.timeline = event.kind === 'acknowledged' ? event.timeline : undefined;
+        return attempt;
+    }
+    contradict(what) {
+        if (this.told.size < mostContradictions)
+            this.told.add(what);
+    }
 }
+const write_attempts_named = ({ connection, seq }) => `write ${seq} of connection ${connection}`;
 
 ;// CONCATENATED MODULE: ./build/src/evidence/ledger/activity.js
-
-/** Hundredths of a second: a picture is a few hundred of them wide. */
-const hundredth = (at) => Math.round(at / 10) / 100;
-/** The application's writes by the node that they were sent to, the old primary first. Pure. */
-function activityOf(history, { faultAt, oldPrimary }) {
-    const byNode = new Map();
-    for (const { actor, node, outcome, endedAt, invokedAt } of writeAttemptsOf(history).byKey.values()) {
-        if (actor !== 'application')
-            continue;
-        const activity = byNode.get(node) ?? { node, acknowledged: [], unknown: [], failed: [] };
-        byNode.set(node, activity);
-        activity[outcome].push(hundredth((endedAt ?? invokedAt) - faultAt));
-    }
-    const inOrder = (moments) => [...new Set(moments)].sort((one, other) => one - other);
-    return [...byNode.values()]
-        .map(({ node, acknowledged, unknown, failed }) => ({
-        node,
-        acknowledged: inOrder(acknowledged),
-        unknown: inOrder(unknown),
-        failed: inOrder(failed),
-    }))
-        .sort((one, other) => rank(one.node, oldPrimary) - rank(other.node, oldPrimary) || (one.node < other.node ? -1 : 1));
+/** Hundredths of a second near the fault: a picture is a few hundred of them wide. Further away fewer do, of which there may be hours. */
+function roundedMoment(ms) {
+    const farMs = Math.abs(ms);
+    const stepMs = farMs <= 120_000 ? 10 : farMs <= 1_200_000 ? 100 : 1000;
+    return Math.round((Math.round(ms / stepMs) * stepMs) / 10) / 100;
 }
-const rank = (node, oldPrimary) => (node === oldPrimary ? 0 : 1);
-
-;// CONCATENATED MODULE: ./build/src/evidence/ledger/at-risk.js
-/**
- * The clients' writes that the fault could lose: those that the old primary acknowledged, and those that it was asked
- * for and left without an answer, before the new primary took its first. What the new primary took was never at risk,
- * so it is no evidence that nothing was lost. Nor does the local witness count, whose commits wait for nobody.
- *
- * Where nobody took over, only the writes from before the fault were at risk: what the primary acknowledged after
- * it, it acknowledged with the fault survived.
- *
- * @param newTook when the new primary acknowledged its first write to the application; undefined where it never did
- */
-function writesAtRisk(attempts, { faultAt, oldPrimary, newPrimary }, newTook) {
-    const until = newPrimary === undefined ? faultAt : (newTook ?? Number.POSITIVE_INFINITY);
-    const asked = attempts.filter(({ actor, node }) => actor !== 'local-witness' && node === oldPrimary);
-    return {
-        acknowledged: asked.filter(({ outcome, endedAt = Number.POSITIVE_INFINITY }) => outcome === 'acknowledged' && endedAt <= until),
-        // Without a promotion the silence may begin with the fault.
-        inFlight: asked.filter(({ outcome, invokedAt }) => outcome === 'unknown' && (newPrimary === undefined || newTook === undefined || invokedAt < newTook)),
+/** When writes ended. */
+class MomentTally {
+    faultAt;
+    moments = {
+        acknowledged: new Set(),
+        unknown: new Set(),
+        failed: new Set(),
     };
+    constructor(faultAt) {
+        this.faultAt = faultAt;
+    }
+    take({ outcome, endedAt, invokedAt }) {
+        this.moments[outcome].add(roundedMoment((endedAt ?? invokedAt) - this.faultAt));
+    }
+    get inOrder() {
+        const { acknowledged, unknown, failed } = this.moments;
+        const sorted = (moments) => [...moments].sort((one, other) => one - other);
+        return { acknowledged: sorted(acknowledged), unknown: sorted(unknown), failed: sorted(failed) };
+    }
+}
+/** The application's writes by the node that they were sent to. */
+class ActivityTally {
+    roles;
+    byNode = new Map();
+    constructor(roles) {
+        this.roles = roles;
+    }
+    takeWrite(attempt) {
+        const { actor, node } = attempt;
+        if (actor !== 'application')
+            return;
+        const known = this.byNode.get(node) ?? new MomentTally(this.roles.faultAt);
+        this.byNode.set(node, known);
+        known.take(attempt);
+    }
+    /** The old primary first. */
+    get activity() {
+        const { oldPrimary } = this.roles;
+        const rank = (node) => (node === oldPrimary ? 0 : 1);
+        return [...this.byNode]
+            .map(([node, moments]) => ({ node, ...moments.inOrder }))
+            .sort((one, other) => rank(one.node) - rank(other.node) || (one.node < other.node ? -1 : 1));
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/src/evidence/ledger/ways.js
@@ -42175,21 +44025,23 @@ const witnesses = {
     local: ['the witness in the container', 'a second primary'],
 };
 /** When nobody looked at the old primary though it mattered. Pure. */
-function blindSpots({ events }, roles) {
+function blindSpots(survey) {
+    const { roles } = survey;
     // Whoever notes its end notes its looks: a history with the one and none of the other is of witnesses that never looked.
-    if (!events.some(({ kind }) => kind === 'looked' || kind === 'ending'))
-        return recordedBefore(events);
-    const window = { from: roles.faultAt, to: endOf(events) };
-    const stalls = events
-        .flatMap((event) => (event.kind === 'slept' ? [blind_spots_within({ from: event.from, to: event.at }, window)] : []))
+    if (!survey.hasLooks)
+        return recordedBefore(survey);
+    const window = { from: roles.faultAt, to: survey.end };
+    const stalls = survey
+        .all('slept')
+        .map((event) => blind_spots_within({ from: event.from, to: event.at }, window))
         .filter((spot) => lasted(spot) >= longestStallMs);
     const after = (spot) => `${blind_spots_shown(spot)}, from ${toSeconds(spot.from - roles.faultAt)} s after the fault on`;
     const told = stalls.map((spot) => `the drill itself did not run for ${after(spot)}: nobody looked meanwhile`);
     let ofSecondPrimary = stalls.length > 0;
-    const breaks = breaksOf(events);
+    const breaks = breaksOf(survey.notable);
     // Without a new primary there is none to be the second.
     for (const [name, [who, what]] of Object.entries(roles.newPrimary === undefined ? {} : witnesses)) {
-        for (const gap of gapsOf(events, breaks, name, window)) {
+        for (const gap of gapsOf(survey, breaks, name, window)) {
             if (stalls.some((stall) => lasted(gap) - lasted(blind_spots_within(stall, gap)) <= longestGapMs))
                 continue;
             told.push(`${who} saw nothing of ${roles.oldPrimary} for ${after(gap)}, so nothing tells of ${what} meanwhile`);
@@ -42199,33 +44051,20 @@ function blindSpots({ events }, roles) {
     return { told, ofSecondPrimary };
 }
 /** What was recorded before looks were knows only how long the longest stall was, and not when. */
-function recordedBefore(events) {
-    const longestMs = events.reduce((most, event) => (event.kind === 'stalled' ? Math.max(most, event.longestMs) : most), 0);
+function recordedBefore(survey) {
+    const longestMs = Math.max(0, ...survey.all('stalled').map((event) => event.longestMs));
     if (longestMs < longestStallMs)
         return { told: [], ofSecondPrimary: false };
     const told = `the drill itself did not run for ${blind_spots_shown({ from: 0, to: longestMs })}, and when is not recorded: nobody looked meanwhile`;
     return { told: [told], ofSecondPrimary: true };
 }
-/**
- * When the witnesses were told to stop; of a journal that was cut off, its last event. The clients stop with them: an end
- * that is told while they still send writes is none.
- */
-function endOf(events) {
-    const wasEnded = events.some(({ kind }) => kind === 'ending');
-    const witnessing = new Set(events.flatMap((event) => event.kind === 'connected' && event.actor !== 'application' ? [event.connection] : []));
-    return events.reduce((last, event) => {
-        const isSent = event.kind === 'invoked' && !witnessing.has(event.connection);
-        return !wasEnded || event.kind === 'ending' || isSent ? Math.max(last, event.at) : last;
-    }, 0);
-}
-function gapsOf(events, breaks, name, window) {
+function gapsOf({ looks }, breaks, name, window) {
     // Those who go two ways look for each other. What one learnt by a broken way, it learnt of that alone.
-    const looks = events
-        .flatMap((event) => event.kind === 'looked' && event.witness === name && !wasBroken(breaks, event.way, event.at)
-        ? [event.at]
-        : [])
+    const seen = looks
+        .filter(({ witness }) => witness === name)
+        .flatMap(({ way, at }) => at.filter((moment) => !wasBroken(breaks, way, moment)))
         .sort((one, other) => one - other);
-    const moments = [window.from, ...looks.filter((at) => at > window.from && at < window.to), window.to];
+    const moments = [window.from, ...seen.filter((at) => at > window.from && at < window.to), window.to];
     return moments
         .slice(1)
         .map((to, index) => ({ from: moments[index] ?? to, to }))
@@ -42240,100 +44079,598 @@ const blind_spots_shown = (spot) => `${(lasted(spot) / 1000).toFixed(1)} s`;
 
 ;// CONCATENATED MODULE: ./build/src/evidence/ledger/times.js
 
-/** The times, the new primary's first acknowledgement, and the old one's writes after it. */
-function timesOf(history, attempts, roles) {
-    const { faultAt, oldPrimary, newPrimary } = roles;
-    const acknowledged = attempts
-        .filter((attempt) => attempt.outcome === 'acknowledged' && attempt.endedAt !== undefined)
-        .sort((one, other) => one.endedAt - other.endedAt);
-    const application = acknowledged.filter(({ actor }) => actor === 'application');
-    const first = application.find(({ node, endedAt }) => node === newPrimary && endedAt >= faultAt);
-    const before = first && application.findLast(({ endedAt }) => endedAt < first.endedAt);
-    // Once it is promoted again, the old primary takes writes by right, on a timeline of its own.
-    const onOldTimeline = acknowledged.filter(({ node, timeline = 0 }) => node === oldPrimary && timeline <= (first?.timeline ?? timeline));
-    const late = onOldTimeline.filter(({ invokedAt }) => first !== undefined && invokedAt > first.endedAt);
-    const witnessed = onOldTimeline.some(({ actor, endedAt }) => actor !== 'application' && endedAt < faultAt);
-    const since = (moment) => moment === undefined ? undefined : toSeconds(moment - faultAt);
-    const ofClients = (attempt) => attempt.actor !== 'local-witness';
-    const lasting = (writes) => first && (witnessed || late.length > 0)
-        ? toSeconds((writes.at(-1)?.endedAt ?? first.endedAt) - first.endedAt)
-        : undefined;
-    const told = {
-        clientRtoSeconds: since(first?.endedAt),
-        writeOutageSeconds: first && before ? toSeconds(first.endedAt - before.endedAt) : undefined,
-        longestPauseSeconds: longestPause(history, application, faultAt),
-        dualPrimarySeconds: lasting(late),
-        overlapSeconds: lasting(late.filter(ofClients)),
-        lastAcknowledgedSeconds: since(onOldTimeline.findLast(ofClients)?.endedAt),
-        lastTakenSeconds: since(onOldTimeline.at(-1)?.endedAt),
-        ...firstRefusal(history, oldPrimary, onOldTimeline.at(-1)?.endedAt ?? faultAt, since),
-        ...staleReads(history, acknowledged, oldPrimary, since),
-        refusals: refusals(history, faultAt),
-    };
-    return { told, newTook: first?.endedAt, late };
-}
-function longestPause(history, application, faultAt) {
-    const firstAfter = application.findIndex(({ endedAt }) => endedAt >= faultAt);
-    const begin = firstAfter < 0 ? application.length - 1 : firstAfter - 1;
-    if (begin < 0)
-        return undefined;
-    const moments = application.slice(begin).map(({ endedAt }) => endedAt);
-    const tried = lastTry(history);
-    const pauses = moments.map((moment, index) => (moments[index + 1] ?? Math.max(moment, tried)) - moment);
-    return toSeconds(latest(pauses));
-}
-/** When the application last sent a write or was last refused. */
-function lastTry({ events }) {
-    const connections = new Set(events.flatMap((event) => event.kind === 'connected' && event.actor === 'application' ? [event.connection] : []));
-    const moments = events.map((event) => {
+
+
+
+/** When what happened, from writes and other events in the order of their ends. */
+class TimesTally {
+    survey;
+    roles;
+    /** Of writes that the old primary took on its old timeline: the last of anybody, and the last of a client. */
+    lastTaken;
+    lastOfClients;
+    /** Whether a witness wrote there before the fault. */
+    witnessed = false;
+    /** Those sent after the new primary's first acknowledgement. */
+    lateAt;
+    lateOfClientsAt;
+    overlap = new RowTally();
+    /** First refusals of the old primary: since its last write, and since the fault. */
+    refused;
+    refusedSinceFault;
+    refusals;
+    /** When other nodes acknowledged what a witness looked for in vain. */
+    elsewhere = new Map();
+    stale = new Set();
+    lastStale;
+    pauses;
+    constructor(survey) {
+        this.survey = survey;
+        this.roles = survey.roles;
+        this.refusals = new RefusalTally(survey, 'application');
+        this.pauses = new PauseTally(survey, 'application');
+    }
+    takeEvent(event) {
         if (event.kind === 'refused')
-            return event.actor === 'application' ? event.at : 0;
-        return event.kind === 'invoked' && connections.has(event.connection) ? event.at : 0;
-    });
-    return latest(moments);
-}
-/** Not by Math.max over arguments, of which a long run would have too many. */
-function latest(moments) {
-    let last = 0;
-    for (const moment of moments)
-        if (moment > last)
-            last = moment;
-    return last;
-}
-function firstRefusal({ events }, oldPrimary, lastTaken, since) {
-    const refused = events
-        .flatMap((event) => event.kind === 'refused' && event.node === oldPrimary && event.at > lastTaken ? [event] : [])
-        .sort((one, other) => one.at - other.at)[0];
-    return { refusedSeconds: since(refused?.at), refusedBecause: refused?.why };
-}
-function staleReads({ events }, acknowledged, oldPrimary, since) {
-    const key = ({ connection, seq }) => `${connection} ${seq}`;
-    const elsewhere = new Map(acknowledged.filter(({ node }) => node !== oldPrimary).map((attempt) => [key(attempt), attempt.endedAt]));
-    const stale = new Map();
-    for (const event of events) {
-        if (event.kind !== 'probed' || event.present)
-            continue;
-        if ((elsewhere.get(key(event.row)) ?? Number.POSITIVE_INFINITY) <= event.invokedAt)
-            stale.set(`${event.connection} ${event.at}`, event.at);
+            this.refuse(event);
+        else if (event.kind === 'probed' && !event.present)
+            this.miss(event);
     }
+    takeWrite(attempt) {
+        const { node, endedAt, outcome } = attempt;
+        if (outcome !== 'acknowledged' || endedAt === undefined)
+            return;
+        if (node === this.roles.oldPrimary)
+            this.takeOld(attempt, endedAt);
+        else {
+            const id = rowIdOf(attempt);
+            if (this.survey.missed.has(id))
+                this.elsewhere.set(id, endedAt);
+        }
+        if (attempt.actor === 'application')
+            this.pauses.take(endedAt);
+    }
+    /** Those that the old primary acknowledged to clients after the new one had begun to. */
+    get overlapping() {
+        return this.overlap.ranges();
+    }
+    /** Whether both took writes. */
+    get isDual() {
+        return this.lateAt !== undefined;
+    }
+    get times() {
+        const { taken } = this.survey;
+        const first = this.survey.firstOf('application');
+        const refused = this.lastTaken === undefined ? this.refusedSinceFault : this.refused;
+        const lasting = (last) => taken && (this.witnessed || this.isDual) ? toSeconds((last ?? taken.at) - taken.at) : undefined;
+        return {
+            clientRtoSeconds: this.since(first?.at),
+            writeOutageSeconds: first?.lastBefore === undefined ? undefined : toSeconds(first.at - first.lastBefore),
+            longestPauseSeconds: this.pauses.longest,
+            dualPrimarySeconds: lasting(this.lateAt),
+            overlapSeconds: lasting(this.lateOfClientsAt),
+            lastAcknowledgedSeconds: this.since(this.lastOfClients),
+            lastTakenSeconds: this.since(this.lastTaken),
+            refusedSeconds: this.since(refused?.at),
+            refusedBecause: refused?.why,
+            staleReads: this.stale.size,
+            lastStaleReadSeconds: this.since(this.lastStale),
+            refusals: this.refusals.told,
+        };
+    }
+    since(moment) {
+        return moment === undefined ? undefined : toSeconds(moment - this.roles.faultAt);
+    }
+    takeOld(attempt, endedAt) {
+        const { taken } = this.survey;
+        const { actor, timeline = 0, invokedAt } = attempt;
+        // Once it is promoted again, the old primary takes writes by right, on a timeline of its own.
+        if (timeline > (taken?.timeline ?? timeline))
+            return;
+        const ofClients = actor !== 'local-witness';
+        this.lastTaken = endedAt;
+        if (ofClients)
+            this.lastOfClients = endedAt;
+        if (this.refused !== undefined && this.refused.at <= endedAt)
+            this.refused = undefined;
+        if (isWitness(actor) && endedAt < this.roles.faultAt)
+            this.witnessed = true;
+        if (taken === undefined || invokedAt <= taken.at)
+            return;
+        this.lateAt = endedAt;
+        if (!ofClients)
+            return;
+        this.lateOfClientsAt = endedAt;
+        this.overlap.add(attempt);
+    }
+    refuse(event) {
+        const { node, at } = event;
+        const { faultAt, oldPrimary } = this.roles;
+        if (node === oldPrimary) {
+            if (at > (this.lastTaken ?? Number.NEGATIVE_INFINITY))
+                this.refused ??= event;
+            if (at > faultAt)
+                this.refusedSinceFault ??= event;
+        }
+        this.refusals.take(event);
+    }
+    miss({ connection, row, invokedAt, at }) {
+        if ((this.elsewhere.get(rowIdOf(row)) ?? Number.POSITIVE_INFINITY) > invokedAt)
+            return;
+        this.stale.add(`${connection} ${at}`);
+        this.lastStale = at;
+    }
+}
+/** The longest time without an acknowledged write to clients of a kind, from the last before the fault on. */
+class PauseTally {
+    survey;
+    actor;
+    lastBeforeFault;
+    last;
+    longestMs = 0;
+    constructor(survey, actor) {
+        this.survey = survey;
+        this.actor = actor;
+    }
+    /** Of writes in the order of their ends. */
+    take(at) {
+        if (at < this.survey.roles.faultAt)
+            this.lastBeforeFault = at;
+        else if (this.lastBeforeFault !== undefined)
+            this.longestMs = Math.max(this.longestMs, at - (this.last ?? this.lastBeforeFault));
+        this.last = at;
+    }
+    get longest() {
+        if (this.lastBeforeFault === undefined || this.last === undefined)
+            return undefined;
+        return toSeconds(Math.max(this.longestMs, this.survey.lastTry(this.actor) - this.last));
+    }
+}
+/** What each node, or host of the connection string, last said to clients of a kind since the fault. */
+class RefusalTally {
+    faultAt;
+    actor;
+    last = new Map();
+    constructor({ roles }, actor) {
+        this.faultAt = roles.faultAt;
+        this.actor = actor;
+    }
+    take({ actor, node, at, why }) {
+        if (actor !== this.actor || at < this.faultAt)
+            return;
+        const known = this.last.get(node);
+        // Two at the same moment: by their words, so that the order of events does not matter.
+        if (!known || at > known.at || (at === known.at && why > known.why))
+            this.last.set(node, { at, why });
+    }
+    get told() {
+        return [...this.last]
+            .map(([node, { at, why }]) => ({ node, why, seconds: toSeconds(at - this.faultAt) }))
+            .sort((one, other) => (one.node < other.node ? -1 : 1));
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/ledger/by-uri.js
+
+
+
+/** What clients saw who went by the connection string. */
+class UriTally {
+    survey;
+    moments;
+    counts = { acknowledged: 0, failed: 0, unknown: 0 };
+    pauses;
+    refusals;
+    constructor(survey) {
+        this.survey = survey;
+        this.moments = new MomentTally(survey.roles.faultAt);
+        this.pauses = new PauseTally(survey, 'uri-client');
+        this.refusals = new RefusalTally(survey, 'uri-client');
+    }
+    takeEvent(event) {
+        if (event.kind === 'refused')
+            this.refusals.take(event);
+    }
+    takeWrite(attempt) {
+        const { actor, outcome, endedAt } = attempt;
+        if (actor !== 'uri-client')
+            return;
+        this.counts[outcome]++;
+        this.moments.take(attempt);
+        if (outcome === 'acknowledged' && endedAt !== undefined)
+            this.pauses.take(endedAt);
+    }
+    /** Undefined where there were none. */
+    get times() {
+        const { hasUriClients, roles } = this.survey;
+        if (!hasUriClients)
+            return undefined;
+        const first = this.survey.firstOf('uri-client');
+        return {
+            clientRtoSeconds: first && toSeconds(first.at - roles.faultAt),
+            writeOutageSeconds: first?.lastBefore === undefined ? undefined : toSeconds(first.at - first.lastBefore),
+            longestPauseSeconds: this.pauses.longest,
+            acknowledgedWrites: this.counts.acknowledged,
+            failedWrites: this.counts.failed,
+            unknownWrites: this.counts.unknown,
+            refusals: this.refusals.told,
+            activity: this.moments.inOrder,
+        };
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/ledger/pace.js
+
+/** When the clients began faster than they were to go on; undefined where they kept to one pace. */
+function burstIn(survey) {
+    const [fast, slow] = survey.all('paced');
+    if (fast === undefined || slow === undefined)
+        return undefined;
+    return { writesPerSecond: fast.writesPerSecond, from: fast.at, to: slow.at };
+}
+/** The same, told since the fault. Pure. */
+function burstOf(survey) {
+    const burst = burstIn(survey);
+    if (burst === undefined)
+        return undefined;
+    const { writesPerSecond, from, to } = burst;
+    const { faultAt } = survey.roles;
+    return { writesPerSecond, from: toSeconds(from - faultAt), to: toSeconds(to - faultAt) };
+}
+/** From less than this no rate can be told. */
+const leastWindowMs = 250;
+/** What the servers took of what they were offered. */
+class ThroughputTally {
+    survey;
+    beforeFrom;
+    beforeCount = 0;
+    afterFrom;
+    afterTo;
+    afterCount = 0;
+    constructor(survey) {
+        this.survey = survey;
+        this.beforeFrom = burstIn(survey)?.to;
+        const { newPrimary, faultAt } = survey.roles;
+        this.afterFrom = newPrimary === undefined ? faultAt : survey.firstOf('application')?.at;
+    }
+    takeWrite({ actor, node, outcome, endedAt }) {
+        if (actor !== 'application' || outcome !== 'acknowledged' || endedAt === undefined)
+            return;
+        const { faultAt, oldPrimary, newPrimary } = this.survey.roles;
+        if (endedAt < faultAt) {
+            if (node !== oldPrimary)
+                return;
+            this.beforeFrom ??= endedAt;
+            if (endedAt >= this.beforeFrom)
+                this.beforeCount++;
+        }
+        else if (node === (newPrimary ?? oldPrimary) && endedAt >= (this.afterFrom ?? endedAt)) {
+            this.afterTo = endedAt;
+            this.afterCount++;
+        }
+    }
+    get throughput() {
+        const { faultAt } = this.survey.roles;
+        const stalls = this.survey.all('slept').map(({ from, at }) => at - from);
+        const [busy] = this.survey.all('stalled').flatMap(({ busyShare }) => busyShare ?? []);
+        return {
+            before: rateOf(this.beforeCount, this.beforeFrom, faultAt),
+            after: rateOf(this.afterCount, this.afterFrom, this.afterTo),
+            stalls: {
+                count: stalls.length,
+                seconds: toSeconds(stalls.reduce((sum, each) => sum + each, 0)),
+                longest: toSeconds(Math.max(0, ...stalls)),
+            },
+            busyShare: busy,
+        };
+    }
+}
+function rateOf(count, from, to) {
+    if (from === undefined || to === undefined || to - from < leastWindowMs)
+        return undefined;
     return {
-        staleReads: stale.size,
-        lastStaleReadSeconds: stale.size === 0 ? undefined : since(latest(stale.values())),
+        writesPerSecond: Math.round((count * 10_000) / (to - from)) / 10,
+        seconds: toSeconds(to - from),
     };
 }
-function refusals({ events }, faultAt) {
-    const last = new Map();
-    for (const event of events) {
-        if (event.kind !== 'refused' || event.actor !== 'application' || event.at < faultAt)
-            continue;
-        const known = last.get(event.node);
-        // Two at the same moment: by their words, so that the order of events does not matter.
-        if (!known || event.at > known.at || (event.at === known.at && event.why > known.why))
-            last.set(event.node, event);
+
+;// CONCATENATED MODULE: ./build/src/evidence/ledger/survey.js
+
+
+/** Finds it, of clients of one kind. */
+class FirstsTally {
+    first;
+    /** Their last acknowledgement, and the last at another moment than that. */
+    acknowledgedAt;
+    earlierAt;
+    take(at, timeline, isNew) {
+        if (this.first !== undefined)
+            return;
+        if (isNew) {
+            const lastBefore = this.acknowledgedAt === at ? this.earlierAt : this.acknowledgedAt;
+            this.first = { at, timeline, lastBefore };
+        }
+        else if (at !== this.acknowledgedAt) {
+            this.earlierAt = this.acknowledgedAt;
+            this.acknowledgedAt = at;
+        }
     }
-    return [...last]
-        .map(([node, { at, why }]) => ({ node, why, seconds: toSeconds(at - faultAt) }))
-        .sort((one, other) => (one.node < other.node ? -1 : 1));
+}
+const notable = (/* unused pure expression or super */ null && (['broken', 'mended', 'paced', 'slept', 'stalled', 'failing']));
+/**
+ * What has to be known of a whole history before its writes can be judged, one after the other. It grows with
+ * connections and with what is rare, not with writes. Events come in the order of their moments.
+ */
+class HistorySurvey {
+    openers = new Map();
+    contradictions = new Set();
+    notable = [];
+    looks = [];
+    /** Rows that a witness looked for in vain. */
+    missed = new Set();
+    roles;
+    /**
+     * What the new primary acknowledged first to a client, by whichever way it came: what the old one took before was at
+     * risk, and what it took after was one too many.
+     */
+    taken;
+    /** Whether anybody went by the connection string. */
+    hasUriClients = false;
+    /** The latest that the old primary had before the fault. */
+    oldTimeline = 0;
+    /** When a later one took its first write of anybody. */
+    laterTimelineAt = Number.POSITIVE_INFINITY;
+    firsts = { application: new FirstsTally(), 'uri-client': new FirstsTally() };
+    tries = new Map();
+    endedAt;
+    lastSentAt = 0;
+    lastAt = 0;
+    constructor(roles) {
+        this.roles = roles;
+    }
+    take(event) {
+        if (event.at > this.lastAt)
+            this.lastAt = event.at;
+        switch (event.kind) {
+            case 'connected':
+                this.open(event);
+                break;
+            case 'invoked':
+                this.send(event);
+                break;
+            case 'acknowledged':
+                this.acknowledge(event);
+                break;
+            case 'refused':
+                this.hasUriClients ||= event.actor === 'uri-client';
+                this.noteTry(event.actor, event.at);
+                break;
+            case 'probed':
+                if (!event.present)
+                    this.missed.add(rowIdOf(event.row));
+                break;
+            case 'looked':
+                this.look(event);
+                break;
+            case 'ending':
+                this.endedAt = Math.max(this.endedAt ?? 0, event.at);
+                break;
+            case 'failed':
+            case 'unknown':
+                break;
+            default:
+                this.notable.push(event);
+        }
+    }
+    all(kind) {
+        return this.notable.filter((event) => event.kind === kind);
+    }
+    /** What the new primary acknowledged first to clients of a kind. */
+    firstOf(actor) {
+        return this.firsts[actor].first;
+    }
+    /** When such last sent a write or were last refused. */
+    lastTry(actor) {
+        return this.tries.get(actor) ?? 0;
+    }
+    /**
+     * Which node took a write that came by the connection string, once the history is surveyed. Behind a pooler or a proxy
+     * that may change from one write to the next, and no address need tell: but the server answers with its timeline, and a
+     * promotion begins a new one. One without an answer counts as asked of the old primary until the new one took its first.
+     */
+    attributed(attempt) {
+        if (attempt.actor !== 'uri-client')
+            return attempt;
+        const { oldPrimary, newPrimary } = this.roles;
+        const wasNew = attempt.outcome === 'acknowledged'
+            ? this.isLater(attempt.timeline)
+            : attempt.invokedAt >= this.laterTimelineAt;
+        return { ...attempt, node: (wasNew ? newPrimary : undefined) ?? oldPrimary };
+    }
+    /** Whether the looks of its witnesses were noted: with its end, they were. */
+    get hasLooks() {
+        return this.looks.length > 0 || this.endedAt !== undefined;
+    }
+    /**
+     * When the witnesses were told to stop; of a journal that was cut off, its last event. The clients stop with them: an end
+     * that is told while they still send writes is none.
+     */
+    get end() {
+        return this.endedAt === undefined ? this.lastAt : Math.max(this.endedAt, this.lastSentAt);
+    }
+    open({ connection, actor, node }) {
+        const known = this.openers.get(connection);
+        if (known !== undefined && (known.actor !== actor || known.node !== node))
+            this.contradictions.add(`connection ${connection} was opened twice`);
+        this.openers.set(connection, { actor, node });
+        this.hasUriClients ||= actor === 'uri-client';
+    }
+    noteTry(actor, at) {
+        if (at > this.lastTry(actor))
+            this.tries.set(actor, at);
+    }
+    send({ connection, at }) {
+        const actor = this.openers.get(connection)?.actor;
+        if (actor !== undefined)
+            this.noteTry(actor, at);
+        if ((actor === undefined || !isWitness(actor)) && at > this.lastSentAt)
+            this.lastSentAt = at;
+    }
+    acknowledge({ connection, at, timeline }) {
+        const opened = this.openers.get(connection);
+        if (opened === undefined)
+            return;
+        const { faultAt, oldPrimary, newPrimary } = this.roles;
+        const { actor, node } = opened;
+        if (actor !== 'uri-client' && node === oldPrimary && at < faultAt)
+            this.oldTimeline = Math.max(this.oldTimeline, timeline);
+        if (at >= faultAt && this.isLater(timeline))
+            this.laterTimelineAt = Math.min(this.laterTimelineAt, at);
+        if (isWitness(actor))
+            return;
+        const isNew = at >= faultAt && (actor === 'uri-client' ? this.isLater(timeline) : node === newPrimary);
+        if (isNew)
+            this.taken ??= { at, timeline };
+        if (actor === 'application' || actor === 'uri-client')
+            this.firsts[actor].take(at, timeline, isNew);
+    }
+    isLater(timeline) {
+        return this.roles.newPrimary !== undefined && (timeline ?? 0) > this.oldTimeline;
+    }
+    look({ witness, way, at }) {
+        let known = this.looks.find((each) => each.witness === witness && each.way === way);
+        if (known === undefined) {
+            known = { witness, way, at: [] };
+            this.looks.push(known);
+        }
+        known.at.push(at);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/ledger/at-risk.js
+/**
+ * Whether the fault could lose a client's write: one that the old primary acknowledged, or that it was asked for and left
+ * without an answer, before the new primary took its first. What the new primary took was never at risk, so it is no
+ * evidence that nothing was lost. Nor does the local witness count, whose commits wait for nobody.
+ *
+ * Where nobody took over, only the writes from before the fault were at risk: what the primary acknowledged after
+ * it, it acknowledged with the fault survived.
+ *
+ * @param first what the new primary acknowledged first to a client, by whichever way; undefined where it never did
+ */
+function riskOf({ actor, node, outcome, invokedAt, endedAt = Number.POSITIVE_INFINITY }, { faultAt, oldPrimary, newPrimary }, first) {
+    if (actor === 'local-witness' || node !== oldPrimary)
+        return undefined;
+    const until = newPrimary === undefined ? faultAt : (first?.at ?? Number.POSITIVE_INFINITY);
+    if (outcome === 'acknowledged')
+        return endedAt <= until ? 'acknowledged' : undefined;
+    if (outcome === 'failed')
+        return undefined;
+    // Without a promotion the silence may begin with the fault.
+    return newPrimary === undefined || first === undefined || invokedAt < first.at ? 'in-flight' : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/src/evidence/ledger/writes.js
+
+
+
+const mostRangesTold = 1000;
+function wrongRows(rows) {
+    return { count: countRows(rows), rows: firstRanges(rows, mostRangesTold) };
+}
+/** What became of the writes, held against the rows that stood. */
+class WritesTally {
+    survey;
+    /** Those that count, in order, each with the rows that may stand there. */
+    reads;
+    counts = { acknowledged: 0, failed: 0, unknown: 0 };
+    risks = { acknowledged: 0, 'in-flight': 0 };
+    unknownPresent = 0;
+    unverified = 0;
+    lost = new RowTally();
+    vanished = new RowTally();
+    /** Whether the old primary acknowledged any before the fault: to the application, and to a witness. */
+    before = { application: false, witness: false, byUri: false };
+    /** @param reads what was read of the run's rows; only those of the primary after the fault count */
+    constructor(survey, reads) {
+        this.survey = survey;
+        const { faultAt, oldPrimary, newPrimary } = survey.roles;
+        this.reads = reads
+            .filter(({ node, startedAt, inRecovery }) => node === (newPrimary ?? oldPrimary) && startedAt > faultAt && !inRecovery)
+            .map((read) => ({ read: { ...read, rows: orderly(partsOf(read.rows)) }, possible: new RowTally() }))
+            .sort((one, other) => one.read.startedAt - other.read.startedAt);
+    }
+    takeWrite(attempt) {
+        const { actor, node, outcome, invokedAt, endedAt } = attempt;
+        const { roles, taken } = this.survey;
+        if (outcome !== 'failed')
+            for (const { read, possible } of this.reads)
+                if (invokedAt <= read.endedAt)
+                    possible.add(attempt);
+        if (node === roles.oldPrimary && outcome === 'acknowledged' && (endedAt ?? roles.faultAt) < roles.faultAt)
+            this.before[isWitness(actor) ? 'witness' : actor === 'application' ? 'application' : 'byUri'] = true;
+        if (actor === 'local-witness')
+            return;
+        this.counts[outcome]++;
+        const risk = riskOf(attempt, roles, taken);
+        if (risk !== undefined)
+            this.risks[risk]++;
+        if (outcome === 'acknowledged')
+            this.verify(attempt);
+        else if (outcome === 'unknown')
+            this.lookFor(attempt);
+    }
+    verify(attempt) {
+        const { endedAt = Number.NEGATIVE_INFINITY } = attempt;
+        for (const { read } of this.reads)
+            if (endedAt <= read.startedAt && !holdsRow(read.rows, attempt)) {
+                this.lost.add(attempt);
+                break;
+            }
+        const last = this.reads.at(-1)?.read;
+        if (last === undefined || endedAt > last.startedAt)
+            this.unverified++;
+    }
+    lookFor(attempt) {
+        const stood = this.reads.map(({ read }) => holdsRow(read.rows, attempt));
+        if (stood.at(-1))
+            this.unknownPresent++;
+        const seen = stood.indexOf(true);
+        if (seen >= 0 && stood.includes(false, seen))
+            this.vanished.add(attempt);
+    }
+    /** Once all writes are taken. */
+    get found() {
+        const phantoms = this.reads.flatMap(({ read, possible }) => [
+            ...partsOf(rowsWithout(read.rows, possible.ranges())),
+        ]);
+        return {
+            acknowledgedWrites: this.counts.acknowledged,
+            failedWrites: this.counts.failed,
+            unknownWrites: this.counts.unknown,
+            writesAtRisk: this.risks.acknowledged,
+            writesInFlight: this.risks['in-flight'],
+            unknownPresent: this.unknownPresent,
+            lost: wrongRows(this.lost.ranges()),
+            phantoms: wrongRows(orderly(phantoms)),
+            vanished: wrongRows(this.vanished.ranges()),
+            unverifiedWrites: this.unverified,
+        };
+    }
+    /** Why the writes do not tell everything. */
+    get missing() {
+        const { oldPrimary, newPrimary } = this.survey.roles;
+        const missing = [];
+        if (!this.before.application)
+            missing.push(`no write of the application was acknowledged by ${oldPrimary} before the fault`);
+        if (newPrimary !== undefined && !this.before.witness)
+            missing.push(`no witness wrote on ${oldPrimary} before the fault, so nothing tells of a second primary`);
+        if (this.reads.length === 0)
+            missing.push(`the rows on ${newPrimary ?? oldPrimary} were not read after the fault`);
+        else if (this.unverified > 0)
+            missing.push(`${this.unverified} acknowledged writes are newer than the last read of their rows`);
+        return missing;
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/src/evidence/ledger/ledger.js
@@ -42344,110 +44681,131 @@ function refusals({ events }, faultAt) {
 
 
 
-const mostRangesTold = 1000;
+
+
+
+
+
+/** So many events at a time: some milliseconds. */
+const turn = 2000;
 /**
  * Judges every write of a run. Pure: a recorded history is judged again to the same verdict, whatever the
- * order of its events.
+ * order of its events. It goes through them twice, in the order of their moments, and keeps of them what does not grow with
+ * writes.
  *
  * @param reads what was read of the run's rows; only those of the primary after the fault count
  */
-function judgeLedger(history, reads, roles) {
-    const { byKey, contradictions } = writeAttemptsOf(history);
-    const attempts = [...byKey.values()];
-    const clients = attempts.filter(({ actor }) => actor !== 'local-witness');
-    const acknowledged = clients.filter(({ outcome }) => outcome === 'acknowledged');
-    const unknown = clients.filter(({ outcome }) => outcome === 'unknown');
-    const counted = countedReads(reads, roles);
-    const last = counted.at(-1);
-    const times = timesOf(history, attempts, roles);
-    const blind = blindSpots(history, roles);
+function* ledger_judge(history, reads, roles) {
+    const events = write_history_inOrder(history.events);
+    let taken = 0;
+    const survey = new HistorySurvey(roles);
+    for (const event of events) {
+        survey.take(event);
+        if (++taken % turn === 0)
+            yield;
+    }
+    const attempts = new WriteAttempts(survey.openers);
+    const writes = new WritesTally(survey, reads);
+    const times = new TimesTally(survey);
+    const activity = new ActivityTally(roles);
+    const throughput = new ThroughputTally(survey);
+    const byUri = new UriTally(survey);
+    const tallies = [writes, times, byUri, activity, throughput];
+    const takeWrite = (attempt) => {
+        const known = survey.attributed(attempt);
+        for (const tally of tallies)
+            tally.takeWrite(known);
+    };
+    for (const event of events) {
+        const attempt = attempts.take(event);
+        if (attempt !== undefined)
+            takeWrite(attempt);
+        times.takeEvent(event);
+        byUri.takeEvent(event);
+        if (++taken % turn === 0)
+            yield;
+    }
+    for (const attempt of attempts.left())
+        takeWrite(attempt);
+    const contradictions = [...new Set([...survey.contradictions, ...attempts.contradictions])].sort();
+    return {
+        ledger: { ...verdictOf(survey, writes, times, contradictions), byUri: byUri.times },
+        activity: activity.activity,
+        burst: burstOf(survey),
+        throughput: throughput.throughput,
+    };
+}
+function verdictOf(survey, writes, times, contradictions) {
+    const blind = blindSpots(survey);
     // What was seen stands; that nothing was seen means nothing where nobody looked.
-    const unseen = blind.ofSecondPrimary && times.late.length === 0
+    const unseen = blind.ofSecondPrimary && !times.isDual
         ? { dualPrimarySeconds: undefined, overlapSeconds: undefined }
         : {};
-    const atRisk = writesAtRisk(attempts, roles, times.newTook);
-    const unverified = acknowledged.filter(({ endedAt = 0 }) => last === undefined || endedAt > last.startedAt);
     return {
-        acknowledgedWrites: acknowledged.length,
-        failedWrites: clients.filter(({ outcome }) => outcome === 'failed').length,
-        unknownWrites: unknown.length,
-        writesAtRisk: atRisk.acknowledged.length,
-        writesInFlight: atRisk.inFlight.length,
-        unknownPresent: unknown.filter((attempt) => last !== undefined && holdsRow(last.rows, attempt)).length,
-        lost: wrongRows(rangesOf(counted.flatMap((read) => lostIn(read, acknowledged)))),
-        phantoms: wrongRows(unionOf(counted.map((read) => phantomsIn(read, attempts)))),
-        vanished: wrongRows(rangesOf(vanishedFrom(counted, unknown))),
-        overlap: wrongRows(rangesOf(times.late.filter(({ actor }) => actor !== 'local-witness'))),
-        unverifiedWrites: unverified.length,
-        ...times.told,
+        ...writes.found,
+        overlap: wrongRows(times.overlapping),
+        ...times.times,
         ...unseen,
-        lateBySeconds: longestStall(history),
+        lateBySeconds: longestStall(survey),
         inconclusive: [
-            ...failures(history),
+            ...failures(survey),
             ...contradictions.map((what) => `the journal contradicts itself: ${what}`),
             ...blind.told,
-            ...missingEvidence(attempts, roles, last, unverified.length),
+            ...writes.missing,
         ],
     };
 }
-function countedReads(reads, { faultAt, oldPrimary, newPrimary }) {
-    const primary = newPrimary ?? oldPrimary;
-    return reads
-        .filter(({ node, startedAt, inRecovery }) => node === primary && startedAt > faultAt && !inRecovery)
-        .map((read) => ({ ...read, rows: orderly(partsOf(read.rows)) }))
-        .sort((one, other) => one.startedAt - other.startedAt);
+function longestStall(survey) {
+    const stalls = survey.all('stalled').map(({ longestMs }) => longestMs);
+    return stalls.length === 0 ? undefined : toSeconds(Math.max(...stalls));
 }
-function lostIn({ startedAt, rows }, acknowledged) {
-    return acknowledged.filter((attempt) => (attempt.endedAt ?? startedAt) <= startedAt && !holdsRow(rows, attempt));
+function failures(survey) {
+    const failing = survey.all('failing').map(({ why }) => why);
+    return [...new Set([...failing, ...blindBreaks(breaksOf(survey.notable))])].sort();
 }
-function phantomsIn({ endedAt, rows }, attempts) {
-    const possible = attempts.filter(({ outcome, invokedAt }) => outcome !== 'failed' && invokedAt <= endedAt);
-    return rowsWithout(rows, possible);
+/** At once. */
+function judgedAtOnce(history, reads, roles) {
+    const steps = ledger_judge(history, reads, roles);
+    for (;;) {
+        const step = steps.next();
+        if (step.done)
+            return step.value;
+    }
 }
-const unionOf = (ranges) => orderly(ranges.flatMap((each) => [...partsOf(each)]));
-function vanishedFrom(counted, unknown) {
-    return unknown.filter((attempt) => {
-        const seen = counted.findIndex(({ rows }) => holdsRow(rows, attempt));
-        return seen >= 0 && counted.slice(seen).some(({ rows }) => !holdsRow(rows, attempt));
-    });
+/** So that whoever else is at work gets to run meanwhile: an hour of writes takes many seconds. @throws the signal's reason */
+async function judgedInTurns(history, reads, roles, signal) {
+    const steps = ledger_judge(history, reads, roles);
+    for (;;) {
+        const step = steps.next();
+        if (step.done)
+            return step.value;
+        await (0,external_node_timers_promises_namespaceObject.setImmediate)();
+        signal?.throwIfAborted();
+    }
 }
-function wrongRows(rows) {
-    return { count: countRows(rows), rows: firstRanges(rows, mostRangesTold) };
-}
-function longestStall({ events }) {
-    const longestMs = events.reduce((most, event) => (event.kind === 'stalled' ? Math.max(most ?? 0, event.longestMs) : most), undefined);
-    return longestMs === undefined ? undefined : toSeconds(longestMs);
-}
-function failures({ events }) {
-    const failing = events.filter((event) => event.kind === 'failing').map(({ why }) => why);
-    return [...new Set([...failing, ...blindBreaks(breaksOf(events))])].sort();
-}
-function missingEvidence(attempts, { faultAt, oldPrimary, newPrimary }, last, unverified) {
-    const acknowledgedBefore = (wanted) => attempts.some((attempt) => attempt.node === oldPrimary &&
-        attempt.outcome === 'acknowledged' &&
-        (attempt.endedAt ?? faultAt) < faultAt &&
-        wanted(attempt));
-    const missing = [];
-    if (!acknowledgedBefore(({ actor }) => actor === 'application'))
-        missing.push(`no write of the application was acknowledged by ${oldPrimary} before the fault`);
-    if (newPrimary !== undefined && !acknowledgedBefore(({ actor }) => actor !== 'application'))
-        missing.push(`no witness wrote on ${oldPrimary} before the fault, so nothing tells of a second primary`);
-    if (last === undefined)
-        missing.push(`the rows on ${newPrimary ?? oldPrimary} were not read after the fault`);
-    else if (unverified > 0)
-        missing.push(`${unverified} acknowledged writes are newer than the last read of their rows`);
-    return missing;
-}
+/** The verdict alone, at once. */
+const judgeLedger = (...given) => judgedAtOnce(...given).ledger;
 
-;// CONCATENATED MODULE: ./build/src/evidence/ledger/pace.js
-
-/** Undefined where they kept to one pace. Pure. */
-function burstOf({ events }, faultAt) {
-    const [fast, slow] = events.filter((event) => event.kind === 'paced');
-    if (fast === undefined || slow === undefined)
+;// CONCATENATED MODULE: ./build/src/drill/shortfall.js
+/** Clients that come to less of their pace before the fault are told as such. */
+const leastShare = 0.9;
+/** Of a shorter time before the fault nothing is said: a few writes more or less are no rate. */
+const shortfall_leastSeconds = 1;
+/** A process that is at work for more of its time is a narrow place itself. */
+const mostBusy = 0.9;
+/** What the primary took before the fault, where that is less than it was offered; undefined where it followed. Pure. */
+function shortfall({ sessions, writesPerSecond, throughput, }, primary) {
+    const before = throughput?.before;
+    const offered = sessions * writesPerSecond;
+    if (before === undefined || before.seconds < shortfall_leastSeconds)
         return undefined;
-    const { writesPerSecond } = fast;
-    return { writesPerSecond, from: toSeconds(fast.at - faultAt), to: toSeconds(slow.at - faultAt) };
+    if (before.writesPerSecond >= leastShare * offered)
+        return undefined;
+    const { busyShare = 0 } = throughput ?? {};
+    const ourselves = busyShare < mostBusy
+        ? ''
+        : `; the drill itself was at work for ${Math.round(busyShare * 100)} % of its time, so that it may be what was too slow`;
+    return `of ${Math.round(offered * 10) / 10} writes a second that were offered, ${primary} took ${before.writesPerSecond} before the fault${ourselves}`;
 }
 
 ;// CONCATENATED MODULE: ./build/src/drill/without-power.js
@@ -42474,7 +44832,7 @@ async function askWithoutPower({ incus, formation, primary, power, relayOf }, va
         if (found.every(({ answered, refused }) => answered === refused))
             return;
         if (!(await takesNoWrites(enter, inner)))
-            await asked(by, primary, inner);
+            await witnesses_asked(by, primary, inner);
     };
 }
 /** cannot_connect_now: it starts, recovers or ends, and lets no one in, a superuser as little as a client. */
@@ -42503,6 +44861,8 @@ async function takesNoWrites(enter, signal) {
 
 
 const readyDeadlineMs = 15_000;
+/** To log in, where many do. */
+const perSessionMs = 300;
 /** The fault waits for the writes at risk for this many times as long as they should take, and a little more. */
 const preludePatience = 2;
 /** By how much clients write more often while they begin, up to what may be asked of them for good, and for how long. */
@@ -42513,6 +44873,8 @@ const burstMs = 2000;
 const lastChanceMs = 2000;
 /** Clients that have not found the formation again by then are told as such. */
 const backDeadlineMs = 10_000;
+/** What stands between may look for a server again only after some time: PgBouncer, by its defaults, after 15 s. */
+const uriBackDeadlineMs = 30_000;
 /** How long clients take to write so much, the witness among them, at the rate that they keep to. Seconds. */
 function preludeSeconds(writes, sessions, writesPerSecond) {
     return writes / ((sessions + 1) * writesPerSecond);
@@ -42553,13 +44915,14 @@ class WatchedClients {
      */
     static async start(scene, options) {
         const { drill, access, vantage, limitMs, relayOf, log, signal } = options;
-        const { published, sessions, writesPerSecond, leastAtRisk, folder } = options;
+        const { published, sessions, writesPerSecond, leastAtRisk, folder, byUri } = options;
         const burst = openingBurst({ leastAtRisk, writesPerSecond });
         const journal = `failover-drill-${scene.formation.name}-${drill}.journal.jsonl`;
         const evidence = await Evidence.start({
             formation: scene.formation,
             incus: scene.incus,
             access,
+            byUri,
             run: drill,
             primary: scene.primary.name,
             vantage,
@@ -42575,13 +44938,20 @@ class WatchedClients {
             ask: await askWithoutPower(scene, vantage, signal),
         });
         try {
-            await evidence.everyKindAcknowledged({ deadlineMs: readyDeadlineMs, signal });
+            const deadlineMs = readyDeadlineMs + sessions * perSessionMs;
+            await evidence.everyKindAcknowledged({ deadlineMs, signal });
         }
         catch (error) {
             await evidence.end();
             throw error;
         }
         log.info(`clients: ${sessions} sessions of ${access.user} write to ${access.database}, up to ${writesPerSecond} times a second each${burst === undefined ? '' : `, and up to ${burst.writesPerSecond} at first`}`);
+        const { uriClients } = evidence;
+        if (byUri !== undefined && uriClients !== undefined) {
+            log.info(`clients: as many more go by client-uri (${uriClients.hosts.join(', ')}), which leads to ${uriClients.end.address ?? 'a server on its own host'}`);
+            for (const told of connectTold(byUri.uri))
+                log.info(`client-uri: ${told}`);
+        }
         const { via } = evidence.route;
         return new WatchedClients(evidence, log, {
             vantage: via === 'vantage' ? vantage.name : undefined,
@@ -42589,12 +44959,26 @@ class WatchedClients {
             sessions,
             writesPerSecond,
             leastWritesAtRisk: leastAtRisk,
+            byUri: byUri && uriClients
+                ? {
+                    hosts: uriClients.hosts,
+                    ledTo: uriClients.end.address,
+                    via: uriClients.reach.via,
+                    addedMs: uriClients.reach.addedMs,
+                    notes: connectTold(byUri.uri),
+                }
+                : undefined,
         });
     }
     /** What they ask of the formation, and from where. */
     get load() {
-        const { sessions, writesPerSecond } = this.about;
-        return { sessions, writesPerSecond, via: this.evidence.route.via };
+        const { sessions, writesPerSecond, byUri } = this.about;
+        return {
+            sessions,
+            writesPerSecond,
+            via: this.evidence.route.via,
+            ...(byUri !== undefined && { byUri: byUri.hosts }),
+        };
     }
     /**
      * Waits until the primary has acknowledged as many writes as must be at risk when the fault comes: it tells little
@@ -42616,12 +45000,37 @@ class WatchedClients {
      * @throws the signal's reason
      */
     async follow(node, faultAt, deadlineMs, signal) {
-        const at = await this.firstWrite(node, faultAt, deadlineMs, signal);
+        const [at] = await Promise.all([
+            this.firstWrite(node, faultAt, deadlineMs, signal),
+            this.followByUri(faultAt, deadlineMs, signal),
+        ]);
         if (at === undefined)
             this.log.warn([`clients: no write on ${node} was acknowledged by now`, ...this.evidence.lastWords(faultAt)].join('; '));
         else
             this.log.info(`clients: the first write on ${node} was acknowledged after ${toSeconds(at - faultAt).toFixed(3)} s`);
         await this.read(node, signal);
+    }
+    /** The fault stays until clients by the connection string write too: what that way takes is seen to its end. */
+    async followByUri(faultAt, deadlineMs, signal) {
+        if (this.evidence.uriClients === undefined)
+            return;
+        const at = await this.firstByUri(faultAt, true, { deadlineMs, signal });
+        const told = at === undefined
+            ? 'no write by client-uri was acknowledged by now'
+            : `the first write by client-uri was acknowledged after ${toSeconds(at - faultAt).toFixed(3)} s`;
+        this.log.info(`clients: ${told}`);
+    }
+    /** Undefined where none came in time. @throws the signal's reason */
+    async firstByUri(since, promoted, options) {
+        try {
+            return await this.evidence.firstByUri(since, promoted, options);
+        }
+        catch (error) {
+            const isOver = error instanceof DeadlineError || this.evidence.journal.full.aborted;
+            if (!isOver || options.signal.aborted)
+                throw error;
+            return undefined;
+        }
     }
     /** When a write sent since a moment was acknowledged by a node; undefined where none is in time. @throws the signal's reason */
     async firstWrite(node, since, deadlineMs, signal) {
@@ -42660,7 +45069,10 @@ class WatchedClients {
         void whole.then(() => {
             isWhole = true;
         });
+        const byUri = this.about.byUri && this.writeAtEndByUri(since, whole, signal);
+        byUri?.catch(() => { });
         const writeAtEnd = (await isSeen()) || (!isWhole && (await whole.then(isSeen)));
+        const writeAtEndByUri = await byUri;
         if (!writeAtEnd)
             this.log.warn([
                 `clients: they do not write on ${primary}, although it is the primary`,
@@ -42668,20 +45080,38 @@ class WatchedClients {
             ].join('; '));
         const history = await this.evidence.stop();
         await this.read(primary, signal);
+        const judged = await judgedInTurns(history, this.reads, roles, signal);
+        this.tellShortfall(judged.throughput, roles.oldPrimary);
         const { via, addedMs } = this.evidence.route;
         return {
             via,
             addedMs,
             ...this.about,
-            burst: burstOf(history, roles.faultAt),
             journalDigest: this.evidence.journal.digest,
             scene: roles,
             reads: this.reads,
-            ledger: judgeLedger(history, this.reads, roles),
             writeAtEnd,
+            writeAtEndByUri,
             unread: this.unread,
-            activity: activityOf(history, roles),
+            ...judged,
         };
+    }
+    async writeAtEndByUri(since, whole, signal) {
+        const options = { deadlineMs: uriBackDeadlineMs, signal };
+        if ((await this.firstByUri(since, false, options)) !== undefined)
+            return true;
+        await whole;
+        const isBack = (await this.firstByUri(since, false, { deadlineMs: backDeadlineMs, signal })) !== undefined;
+        if (!isBack)
+            this.log.warn(['clients: they do not write by client-uri', ...this.evidence.lastWords(since)].join('; '));
+        return isBack;
+    }
+    /** What the primary could not follow, clients did not ask of it. */
+    tellShortfall(throughput, primary) {
+        const { sessions, writesPerSecond } = this.about;
+        const told = shortfall({ sessions, writesPerSecond, throughput }, primary);
+        if (told !== undefined)
+            this.log.warn(`clients: ${told}`);
     }
     async read(node, signal) {
         try {
@@ -43114,11 +45544,14 @@ class Aftermath {
         const { record } = this.course;
         if (record.interrupted !== undefined || record.undoFailed !== undefined)
             return;
+        if (record.probesBroken !== undefined)
+            return;
         await this.runPart(async () => await this.untilRejoined(undoAt));
         this.strike.noticePromotion();
         const whole = this.runPart(async () => await this.untilWhole(undoAt));
         await Promise.all([whole, this.runPart(async () => await this.concludeClients(whole))]);
         await this.runPart(async () => await this.handBackIfDue());
+        await this.runPart(async () => await this.untilProbesHold(undoAt));
     }
     /** Runs one part. What keeps it from being told keeps no other: only an interruption does. */
     async runPart(part) {
@@ -43186,6 +45619,14 @@ class Aftermath {
         this.unwholeAt = unhealthyAt;
         return unhealthyAt !== undefined;
     }
+    /** Each probe has as long as the formation to give a good answer, and is asked once in any case. */
+    async untilProbesHold(undoAt) {
+        const { probes, options } = this.course;
+        const leftMs = Math.max(0, options.rejoinDeadlineMs - (now() - undoAt));
+        if (probes === undefined || (await probes.holdAgain(leftMs, options.signal)))
+            return;
+        options.log.warn(`probes do not hold again: ${probes.broken.join('; ')}`);
+    }
     async concludeClients(whole) {
         const { record, clients, faultAt, scene } = this.course;
         if (clients === undefined || faultAt === undefined || record.proof === undefined)
@@ -43237,14 +45678,25 @@ function isLockedOut({ ledger }, node) {
         refusals.some((refusal) => refusal.node === node));
 }
 
+;// CONCATENATED MODULE: ./build/src/faults/fault.js
+/** What a member is when a drill begins. */
+const memberRoles = ['primary', 'standby', 'monitor'];
+/**
+ * What should come of a fault: `either` where both are right, and only the return to health is judged; `outage` where
+ * nobody can take over and nobody serves until it is undone.
+ */
+const expectations = ['failover', 'none', 'either', 'outage'];
+
 ;// CONCATENATED MODULE: ./build/src/drill/verdict/targets.js
+
 
 /** Whom a drill's fault hit, the one first that it is named after; earlier releases had no more than that one. Pure. */
 function targetsOf({ fault, target, targets }) {
     if (targets !== undefined)
         return targets;
     const { hits } = faultCatalogue[fault];
-    return target === undefined ? [] : [{ container: target, role: hits === 'host' ? 'primary' : hits }];
+    const [role] = memberRoles.filter((each) => each === hits);
+    return target === undefined ? [] : [{ container: target, role: role ?? 'primary' }];
 }
 /** For people: `a`, `a and b`, `a, b and c`. '' where nothing was to be hit. */
 function targetNames(record) {
@@ -43277,11 +45729,12 @@ function isFailoverSign(announced, primary) {
     return goals.includes(announced.goalState) || (announced.node !== primary && isPromoted(announced));
 }
 /**
- * Whether the drill looked out to its end for a failover of a fault that took hold: not where it was interrupted, or the
- * monitor was not seen again. Pure.
+ * Whether the drill looked out to its end for a failover of a fault that took hold: not where it was interrupted, a probe
+ * had it undo the fault at once, or the monitor was not seen again. Pure.
  */
 function lookedOut(record) {
-    return record.proof !== undefined && record.interrupted === undefined && !isBlindAtEnd(record);
+    const { proof, interrupted, tripped } = record;
+    return proof !== undefined && interrupted === undefined && tripped === undefined && !isBlindAtEnd(record);
 }
 /** The first sign of a failover since the fault that the monitor announced. Pure. */
 function signIn({ announcements, primary = '', }) {
@@ -43352,6 +45805,7 @@ class Course {
     scene;
     watch;
     clients;
+    probes;
     record;
     plan;
     options;
@@ -43360,10 +45814,12 @@ class Course {
     asynchronous;
     /** When the fault was issued. */
     faultAt;
-    constructor({ scene, casualties, watch, clients, guard, record, plan, options, asynchronous }) {
+    constructor({ scene, casualties, watch, clients, probes, guard, record, plan, ...rest }) {
+        const { options, asynchronous } = rest;
         this.scene = scene;
         this.watch = watch;
         this.clients = clients;
+        this.probes = probes;
         this.record = record;
         this.plan = plan;
         this.asynchronous = asynchronous;
@@ -43382,6 +45838,11 @@ class Course {
     get targetList() {
         return targets_listed(this.targetNames);
     }
+    /** What ends the wait for what comes of the fault: the drill's own end, and a probe that stays broken for too long. */
+    get whileInForce() {
+        const { signal } = this.options;
+        return this.probes === undefined ? signal : AbortSignal.any([signal, this.probes.tripped]);
+    }
     /** Seconds since the fault; 0 while there is none. */
     offset(moment) {
         return toSeconds(moment - (this.faultAt ?? moment));
@@ -43398,6 +45859,12 @@ class Course {
             return;
         record.fellApartMs = Math.round(apartMs * 1000) / 1000;
         this.options.log.info(`${this.targetList} fell ${record.fellApartMs} ms apart, by the clock of their host`);
+    }
+    /** What every probe was answered. */
+    noteProbes() {
+        const { probes, record, faultAt = now() } = this;
+        if (probes !== undefined)
+            record.probes = probes.recorded(faultAt);
     }
     /** All that the monitor announced, each at its time, and when nobody saw what it did. */
     noteWatch() {
@@ -43455,6 +45922,7 @@ expected = faultCatalogue[fault].expected) {
     switch (lasts) {
         case 'until-promotion':
             return { holdMs: heldMs ?? (expected === 'failover' ? 0 : watchMs), watchMs };
+        case 'until-failover-begins':
         case 'a-moment':
             return { holdMs: 0, watchMs };
         case 'while-watched':
@@ -43516,7 +45984,7 @@ async function takesWrites(incus, formation, node, signal) {
         if (error instanceof RefusedWithinError)
             return false;
         try {
-            await asked(incus, node, signal);
+            await witnesses_asked(incus, node, signal);
             return false;
         }
         catch {
@@ -43563,11 +46031,32 @@ class Strike {
     course;
     /** Until when a promotion was waited for. */
     waitedUntil;
+    /** Ends a wait for what comes of the fault. */
+    signal;
     constructor(course) {
         this.course = course;
+        this.signal = course.options.signal;
     }
-    /** The fault, its proof, and what should come of it. */
+    /**
+     * The fault, its proof, and what should come of it.
+     * @throws TrippedError once a probe stays broken for longer than it may
+     */
     async inflict(blow) {
+        const { probes, options } = this.course;
+        this.signal = this.course.whileInForce;
+        probes?.arm(now());
+        try {
+            await this.inflictAndWait(blow);
+        }
+        finally {
+            probes?.disarm();
+            this.signal = options.signal;
+        }
+        // It may have come when there was nothing left to wait for.
+        if (probes?.tripped.aborted)
+            throw probes.tripped.reason;
+    }
+    async inflictAndWait(blow) {
         const { record, entry, plan, targetList } = this.course;
         const { log } = this.course.options;
         const faultAt = now();
@@ -43589,6 +46078,12 @@ class Strike {
         log.info(`proof: ${record.proof}`);
         const isLasting = entry.lasts !== 'a-moment';
         const { expected } = record;
+        if (entry.lasts === 'until-failover-begins') {
+            // The promotion comes after the undo.
+            this.waitedUntil = faultAt + this.course.options.promotionDeadlineMs;
+            await this.failoverBegins(this.waitedUntil);
+            return;
+        }
         if (expected === 'failover') {
             await this.promotion(faultAt);
             await this.pause(injectedAt + plan.holdMs);
@@ -43612,7 +46107,8 @@ class Strike {
     }
     async promotion(faultAt) {
         const { record, watch, scene } = this.course;
-        const { promotionDeadlineMs, signal, log } = this.course.options;
+        const { promotionDeadlineMs, log } = this.course.options;
+        const { signal } = this;
         const options = { deadlineMs: promotionDeadlineMs, signal };
         this.waitedUntil = now() + promotionDeadlineMs;
         const promoted = await promotion(watch, faultAt, scene.primary.name, options);
@@ -43644,7 +46140,8 @@ class Strike {
     /** Looks out for a failover since the fault, until the given moment. @returns whether one began */
     async failoverBegins(until) {
         const { watch, scene, faultAt = now() } = this.course;
-        const { signal, log } = this.course.options;
+        const { log } = this.course.options;
+        const { signal } = this;
         const options = { deadlineMs: Math.max(1, until - now()), signal };
         const began = await failoverSign(watch, faultAt, scene.primary.name, options);
         if (began)
@@ -43653,12 +46150,12 @@ class Strike {
     }
     async looksAtPrimary() {
         const { formation, incus, primary } = this.course.scene;
-        this.course.record.serving = await takesWrites(incus, formation, primary, this.course.options.signal);
+        this.course.record.serving = await takesWrites(incus, formation, primary, this.signal);
     }
     async pause(until) {
         const leftMs = until - now();
         if (leftMs > 0)
-            await sleep(leftMs, this.course.options.signal);
+            await sleep(leftMs, this.signal);
     }
     /**
      * A fault that somebody else ended early proves nothing of one that lasts. An interrupted drill proves nothing
@@ -43695,9 +46192,10 @@ class Strike {
 
 
 
+
 /** Where the server that the drill goes through is lost, it is on its way again by another within this time. */
 const otherWayMs = 15_000;
-const lookAgainMs = 300;
+const exposed_lookAgainMs = 300;
 /** The part of a drill in which containers are hurt. Never throws: what happens goes into the record. */
 async function exposed(stage) {
     await new Exposure(stage).run();
@@ -43780,10 +46278,12 @@ class Exposure {
             await this.course.clients?.enoughAtRisk(this.course.scene.primary.name, options.signal);
             await sleep(options.holdBackMs, options.signal);
             await this.isStillWhole();
-            await blow.moment?.();
-            await guard.confirm();
-            options.signal.throwIfAborted();
-            await this.strike.inflict(blow);
+            if (await this.doProbesHold()) {
+                await blow.moment?.();
+                await guard.confirm();
+                options.signal.throwIfAborted();
+                await this.strike.inflict(blow);
+            }
         }
         catch (error) {
             this.heard(error);
@@ -43818,6 +46318,7 @@ class Exposure {
         if (record.promotion !== before)
             record.disturbed ??= `${record.promotion?.node} was promoted when all had been judged`;
         this.course.noteWatch();
+        this.course.noteProbes();
     }
     /** A target has no lock any more where the fault stopped it. */
     async lockTargets() {
@@ -43846,9 +46347,23 @@ class Exposure {
             this.course.options.log.warn(`the post step will not know of this drill: ${messageOf(error)}`);
         }
     }
+    /** They held when the drill began; who is hurt by something else already must not be hurt by a drill as well. */
+    async doProbesHold() {
+        const { record, probes, options } = this.course;
+        const broken = (await probes?.known(options.signal)) ?? [];
+        if (broken.length > 0)
+            record.probesBroken = broken;
+        return broken.length === 0;
+    }
     /** What was waited for after the fault in vain is a result; what keeps the fault from coming is told as that. */
     heard(error) {
         const { signal, log } = this.course.options;
+        if (error instanceof TrippedError && !signal.aborted) {
+            const { at, ...trip } = error.trip;
+            this.course.record.tripped = { ...trip, seconds: this.course.offset(at) };
+            log.warn(`${error.message}; the fault is undone at once`);
+            return;
+        }
         if (!(error instanceof DeadlineError) || signal.aborted || this.course.faultAt === undefined)
             this.course.record.interrupted ??= messageOf(error);
         else
@@ -43863,7 +46378,7 @@ class Exposure {
         const mendsUntil = now() + (scene.incus.endpoints.known.length > 0 ? otherWayMs : 0);
         let seen = await watch.look();
         while (!seen && now() < mendsUntil) {
-            await sleep(lookAgainMs, options.signal);
+            await sleep(exposed_lookAgainMs, options.signal);
             seen = await watch.look();
         }
         // Those that were lost with the way to their containers.
@@ -44655,6 +47170,21 @@ const burst = object({
     from: shape_number('When it began. Seconds since the fault.'),
     to: shape_number('When they were back at their own pace. Seconds since the fault.'),
 });
+const rate = object({
+    writesPerSecond: shape_number('Acknowledged to the application, per second.'),
+    seconds: seconds('For how long that was looked at.'),
+});
+/** What became of the pace that clients were to keep, and what of it may be due to the drill itself. */
+const throughput = object({
+    before: maybe(pipe(rate, description('By the old primary, from the end of a faster beginning until the fault.'))),
+    after: maybe(pipe(rate, description('By the primary after the fault, from its first of them; without a promotion from the fault on.'))),
+    stalls: pipe(object({
+        count: count('How many of half a second or more.'),
+        seconds: seconds('All of them together.'),
+        longest: seconds('The longest.'),
+    }), description('When the process that wrote and listened did not get to run.')),
+    busyShare: maybe(shape_number('For which part of its time that process was at work, between 0 and 1.')),
+});
 /** The rows of a run that stood on a node, read between two moments. */
 const ledgerRead = object({
     node: string(),
@@ -44691,6 +47221,25 @@ const times = object({
     lastStaleReadSeconds: maybe(seconds('The last of them, since the fault.')),
     refusals: list(object({ node: string(), why: string(), seconds: seconds('Since the fault.') }), 'What each node last said to a client that it did not let write.'),
 });
+const moments = (what) => list(number(), `${what} Seconds since the fault, to the hundredth.`);
+/** When writes ended. */
+const ended = {
+    acknowledged: moments('Acknowledged.'),
+    /** Not answered, or answered with a doubt. */
+    unknown: moments('Outcome unknown.'),
+    failed: moments('Certainly not committed.'),
+};
+/** Of the clients that went by the application's own connection string: theirs alone. Times undefined where it did not happen. */
+const uriTimes = object({
+    clientRtoSeconds: maybe(seconds('Fault to the first write that the new primary acknowledged to a client by client-uri.')),
+    writeOutageSeconds: maybe(seconds('Last acknowledged write before that one, until that one.')),
+    longestPauseSeconds: maybe(seconds('The longest time without an acknowledged write.')),
+    acknowledgedWrites: count('Writes acknowledged to them.'),
+    failedWrites: count('Certainly not committed.'),
+    unknownWrites: count('Neither acknowledged nor certainly not committed.'),
+    refusals: list(object({ node: string(), why: string(), seconds: seconds('Since the fault.') }), 'What each host of the connection string last said to one that it did not let write.'),
+    activity: pipe(object(ended), description('When their writes ended.')),
+});
 /** What the writes prove. */
 const ledger = object({
     /** By the application's way in. Those of the local witness, which wait for no standby, do not count. */
@@ -44723,27 +47272,50 @@ const ledger = object({
     /** One sentence each; none of this may pass. */
     inconclusive: list(string(), 'Why the verdict is not the whole truth.'),
     ...times.entries,
+    /** Their writes count above as well: in all, at risk, lost. Undefined where there were none, and in older reports. */
+    byUri: maybe(pipe(uriTimes, description("By the application's own connection string alone."))),
 });
-const moments = (what) => list(number(), `${what} Seconds since the fault, to the hundredth.`);
 /** When the application's writes on one node ended: what a picture shows of a history. */
 const activity = object({
     node: string(),
-    acknowledged: moments('Acknowledged.'),
-    /** Not answered, or answered with a doubt. */
-    unknown: moments('Outcome unknown.'),
-    failed: moments('Certainly not committed.'),
+    ...ended,
 });
 
-;// CONCATENATED MODULE: ./build/src/faults/fault.js
-/** What a member is when a drill begins. */
-const memberRoles = ['primary', 'standby', 'monitor'];
-/**
- * What should come of a fault: `either` where both are right, and only the return to health is judged; `outage` where
- * nobody can take over and nobody serves until it is undone.
- */
-const expectations = ['failover', 'none', 'either', 'outage'];
+;// CONCATENATED MODULE: ./build/src/probes/record.js
+
+
+/** What is recorded of a probe. Moments are seconds since the fault; a look lasts from when it asked until it was told. */
+/** Looks in a row that came to the same. */
+const stretch = object({
+    state: pipe(picklist(['good', 'broken', 'unknown']), description('`unknown`: this runner itself did not run, so that nothing is known of whom it would have asked.')),
+    askedSeconds: seconds('When its first look asked. Since the fault.'),
+    toldSeconds: seconds('When that look was told.'),
+    lastAskedSeconds: seconds('When its last look asked.'),
+    lastToldSeconds: seconds('When that look was told.'),
+    looks: count('How many looks it has.'),
+    why: maybe(shape_text('What its first look came to in place of a good answer.')),
+});
+const probeRecord = object({
+    name: string(),
+    asks: shape_text('What it asks, without secrets.'),
+    intervalSeconds: seconds('From one look to the next.'),
+    timeoutSeconds: seconds('How long one look may take.'),
+    abortSeconds: maybe(seconds('How long it may stay broken during the fault.')),
+    stretches: list(stretch, 'Its looks in order.'),
+    unrecordedLooks: maybe(count('Looks after these that are not told one by one: it changed too often.')),
+    slowestSeconds: maybe(seconds('The longest that a good answer took.')),
+});
+/** Why a drill undid its fault before its time. */
+const tripRecord = object({
+    probe: string(),
+    seconds: seconds('When it was noticed. Since the fault.'),
+    brokenSeconds: seconds('For how long there had been no good answer.'),
+    allowedSeconds: seconds('For how long there need not be one.'),
+    why: shape_text('What the last look came to.'),
+});
 
 ;// CONCATENATED MODULE: ./build/src/drill/record.js
+
 
 
 
@@ -44775,6 +47347,8 @@ const clients = object({
     writesPerSecond: shape_number('Of each session, at most.'),
     /** When they wrote faster than that, until the writes at risk were there; undefined where they never did. */
     burst: maybe(burst),
+    /** Undefined in what earlier releases recorded. */
+    throughput: maybe(pipe(throughput, description('What servers took of the writes that were offered.'))),
     /** Undefined where it asked for none, as before they were counted. */
     leastWritesAtRisk: maybe(count('How many writes at risk the drill asked for.')),
     journal: shape_text("The journal's file, in the report's folder."),
@@ -44785,6 +47359,15 @@ const clients = object({
     reads: list(ledgerRead, "The rows that stood on a node, read between two moments of the journal's clock."),
     ledger: pipe(ledger, description('What the writes prove.')),
     writeAtEnd: pipe(dist_boolean(), description('Whether clients wrote on the primary when all was over.')),
+    /** Undefined where nobody went by the application's own connection string, as in older reports. */
+    byUri: maybe(pipe(object({
+        hosts: list(string(), 'Its hosts and their ports.'),
+        ledTo: maybe(shape_text('The address of the server that it led to before the fault, as that says.')),
+        via: picklist(vias),
+        addedMs: shape_number('What that adds to a round trip. Milliseconds.'),
+        notes: list(string(), 'What the clients did otherwise than libpq would by that string.'),
+    }), description("How as many clients more went by the application's own connection string (client-uri)."))),
+    writeAtEndByUri: maybe(pipe(dist_boolean(), description('Whether they wrote by client-uri when all was over.'))),
     unread: list(string(), 'Why a read is missing.'),
     activity: list(activity, "When the clients' writes on each node ended."),
 });
@@ -44806,6 +47389,7 @@ const drillRecord = object({
         sessions: count('Connections that wrote.'),
         writesPerSecond: shape_number('Of each, at most.'),
         via: picklist(vias),
+        byUri: maybe(list(string(), 'Hosts of client-uri, by which as many more wrote.')),
     }), description('What clients asked of the formation; absent where none were watched.'))),
     /** Empty where Incus is no cluster. */
     locations: maybe(pipe(record(string(), string()), description('The member of the cluster that each container was on.'))),
@@ -44855,6 +47439,11 @@ const drillRecord = object({
     /** What was seen could not be judged. */
     clientsFailed: maybe(shape_text('Why clients who were watched have no figures.')),
     clientsMissing: maybe(shape_text("Why there are no clients' figures.")),
+    /** Undefined where none were asked, as in what earlier releases recorded. */
+    probes: maybe(list(probeRecord, "What services of the user's own answered.")),
+    /** Nothing was touched then. */
+    probesBroken: maybe(list(string(), 'Probes that did not hold before the fault, each with its answer.')),
+    tripped: maybe(pipe(tripRecord, description('The probe for which the fault was undone at once.'))),
     /** When the role was back at the node that had it before. */
     handedBack: maybe(object({ ...record_told.entries, because: shape_text('Why the role was handed back.') })),
     handBackFailed: maybe(shape_text('What kept the role from being handed back.')),
@@ -44872,6 +47461,7 @@ const drillRecord = object({
 });
 
 ;// CONCATENATED MODULE: ./build/src/drill/drill.js
+
 
 
 
@@ -44951,6 +47541,7 @@ async function carryOut(formation, incus, options, { record, guard, lease, begin
         return;
     let watch;
     let clients;
+    let probes;
     try {
         if (record.baseline.outcome !== 'pass' || record.baseline.primary === undefined)
             return;
@@ -44979,6 +47570,12 @@ async function carryOut(formation, incus, options, { record, guard, lease, begin
         const plan = planned(casualties, { formation, record, options, ...before });
         if (options.handBack)
             refuseImpossibleHandBack(observed, scene);
+        probes = await probesOf(options);
+        const broken = (await probes?.known(signal)) ?? [];
+        if (broken.length > 0) {
+            record.probesBroken = broken;
+            return;
+        }
         const [watching, watched] = await Promise.allSettled([
             MonitorWatch.start(formation, openMonitor, log),
             clientsOf({ scene, casualties, record }, { limitMs: longestMs(plan, options), relayOf: lock.members.relayOf }, options),
@@ -44999,12 +47596,15 @@ async function carryOut(formation, incus, options, { record, guard, lease, begin
             return;
         if (lock.lost === undefined)
             await exposed({
-                ...{ scene, casualties, locks: lock.members, watch, clients, guard, lease, record, plan, options },
+                ...{ scene, casualties, locks: lock.members, watch, clients, probes, guard, lease, record, plan },
+                options,
                 asynchronous: waitsForNobody(observed, formation),
             });
         record.interrupted ??= lock.lost;
     }
     finally {
+        await probes?.stop();
+        record.probes ??= probes?.recorded(now());
         await clients?.end();
         await watch?.stop();
         lock.release();
@@ -45023,6 +47623,10 @@ async function unlessHeld(record, work) {
     }
 }
 const fulfilled = (settled) => settled.status === 'fulfilled' ? settled.value : undefined;
+/** They are asked before anything is touched, and from then on. @throws the signal's reason */
+async function probesOf({ probes, log, signal }) {
+    return probes.length === 0 ? undefined : await ProbeWatch.start(probes, { log, signal });
+}
 /** @throws as Clients.start, where the password was given */
 async function clientsOf({ scene, casualties, record }, ways, { clients: { access, required, ...options }, log, signal }) {
     if ('missing' in access) {
@@ -45174,6 +47778,7 @@ function clientConclusions(record) {
         ...(ledger.inconclusive.length === 0 ? [] : [notWhole([...ledger.inconclusive, ...unread])]),
         ...clientWrongs(record),
         ...lateForClients(record),
+        ...lateByUri(record),
     ];
 }
 const notWhole = (why) => [
@@ -45252,6 +47857,43 @@ function lateForClients(record) {
         return [...tooLong, ...noMore];
     return held(notedWithin(ledger, clientRtoSeconds, rtoTargetSeconds), `clients could write on ${promotion.node} after ${clientRtoSeconds.toFixed(3)} s`);
 }
+/** The same of those who went by the application's own connection string. Pure. */
+function lateByUri(record) {
+    const { promotion, rtoTargetSeconds, expected, clients } = record;
+    const times = clients?.ledger.byUri;
+    if (clients === undefined || times === undefined)
+        return [];
+    const { clientRtoSeconds, longestPauseSeconds = 0, refusals } = times;
+    const [said] = [...refusals].sort((one, other) => other.seconds - one.seconds);
+    const told = said === undefined ? '' : `: ${said.node} said "${said.why}"`;
+    const noMore = clients.writeAtEndByUri === false
+        ? [['missed', `clients could not write by client-uri when all was over${told}`]]
+        : [];
+    if (expected === 'outage' || (promotion === undefined && expected === 'failover'))
+        return noMore;
+    const late = (seconds, what, inTime) => {
+        if (inTime === true)
+            return [];
+        const found = `${what} ${seconds.toFixed(3)} s; the target is ${rtoTargetSeconds} s`;
+        return inTime === false
+            ? [['missed', `${found}${told}`]]
+            : [
+                [
+                    'error',
+                    `whether the target was met by client-uri cannot be told: ${found}, and a moment may have been noticed late by up to ${clients.ledger.lateBySeconds?.toFixed(3)} s`,
+                ],
+            ];
+    };
+    const { ledger } = clients;
+    if (promotion !== undefined && clientRtoSeconds === undefined)
+        return [['missed', `${promotion.node} was promoted, and no client wrote on it by client-uri${told}`]];
+    if (promotion !== undefined && clientRtoSeconds !== undefined && clientRtoSeconds > rtoTargetSeconds)
+        return late(clientRtoSeconds, `clients by client-uri could write on ${promotion.node} after`, notedWithin(ledger, clientRtoSeconds, rtoTargetSeconds));
+    return [
+        ...late(longestPauseSeconds, `clients by client-uri could not write${promotion === undefined ? ', without a failover,' : ''} for`, lastedWithin(ledger, longestPauseSeconds, rtoTargetSeconds)),
+        ...noMore,
+    ];
+}
 /**
  * Whether what is counted from a moment of our own came within a limit; undefined where it may have, as this process did
  * not get to run when it happened. Pure.
@@ -45274,7 +47916,121 @@ function refusal({ refusals }, node) {
 const writes = (count) => `${count} write${count === 1 ? '' : 's'}`;
 const isOrAre = ({ count }) => (count === 1 ? 'is' : 'are');
 
+;// CONCATENATED MODULE: ./build/src/probes/outages.js
+/** The times in which a probe was seen broken, in order. Pure. */
+function probeOutages({ stretches }) {
+    const outages = [];
+    let good;
+    let bad = [];
+    const close = (next) => {
+        const [first] = bad;
+        const last = bad.at(-1);
+        if (first !== undefined && last !== undefined)
+            outages.push(outage({ good, first, last, next }));
+        bad = [];
+    };
+    for (const stretch of stretches) {
+        if (stretch.state === 'broken')
+            bad.push(stretch);
+        if (stretch.state !== 'good')
+            continue;
+        close(stretch);
+        good = stretch;
+    }
+    close(undefined);
+    return outages;
+}
+function outage({ good, first, last, next }) {
+    const between = (from, to) => from === undefined || to === undefined ? undefined : rounded(Math.max(0, to - from));
+    return {
+        from: good?.lastToldSeconds,
+        to: next?.toldSeconds,
+        seconds: between(good?.lastToldSeconds, next?.toldSeconds),
+        least: between(first.toldSeconds, last.lastAskedSeconds) ?? 0,
+        most: between(good?.lastAskedSeconds, next?.toldSeconds),
+        why: first.why ?? 'no good answer',
+    };
+}
+/** The one that lasted longest; one that did not end lasted longer than any. Pure. */
+function longestOutage(probe) {
+    const lasted = ({ seconds }) => seconds ?? Number.POSITIVE_INFINITY;
+    return probeOutages(probe).reduce((longest, each) => (longest === undefined || lasted(each) > lasted(longest) ? each : longest), undefined);
+}
+/** For how long nobody knows what would have been answered, as this runner did not run. Seconds. Pure. */
+function unknownSeconds({ stretches }) {
+    return rounded(stretches.reduce((sum, { state, askedSeconds, lastToldSeconds }) => state === 'unknown' ? sum + lastToldSeconds - askedSeconds : sum, 0));
+}
+/** Whether the last that is known of a probe is a good answer. Pure. */
+const holdsAtEnd = ({ stretches }) => stretches.at(-1)?.state === 'good';
+const rounded = (value) => Math.round(value * 1000) / 1000;
+
+;// CONCATENATED MODULE: ./build/src/drill/verdict/probes-verdict.js
+
+/** Why a drill did not begin: probes that did not hold. Pure. */
+function probesUnfit({ probesBroken }) {
+    if (probesBroken === undefined)
+        return [];
+    return [
+        ['unhealthy', `no drill while a probe does not hold, nothing was stopped: ${probesBroken.join('; ')}`],
+    ];
+}
+/** What probes say against a drill whose fault took hold. Pure. */
+function probeConclusions(record) {
+    const { tripped, interrupted, undoFailed } = record;
+    const found = [];
+    if (tripped !== undefined)
+        found.push([
+            'missed',
+            `the probe ${tripped.probe} had no good answer for ${tripped.brokenSeconds.toFixed(3)} s, and may be without for ${tripped.allowedSeconds} s (abort-when), so the fault was undone at once: ${tripped.why}`,
+        ]);
+    if (interrupted === undefined && undoFailed === undefined)
+        for (const probe of record.probes ?? []) {
+            const against = notAgain(probe, record);
+            if (against !== undefined)
+                found.push(against);
+        }
+    return found;
+}
+/** Why a probe does not hold again after the fault; undefined where it does. Pure. */
+function notAgain(probe, { rejoinDeadlineSeconds = 0 }) {
+    if (holdsAtEnd(probe))
+        return undefined;
+    const last = probe.stretches.at(-1);
+    const why = last?.why ?? 'it gave no answer';
+    if (last?.state === 'broken')
+        return [
+            'missed',
+            `the probe ${probe.name} did not hold again in the ${rejoinDeadlineSeconds} s after the fault was undone: ${why}`,
+        ];
+    return ['error', `whether the probe ${probe.name} holds again cannot be told: ${why}`];
+}
+/** What came of the probes, in a few words; '' where none were asked. */
+function probesKept({ probes = [] }) {
+    if (probes.length === 0)
+        return '';
+    const out = probes.flatMap((probe) => {
+        const outage = longestOutage(probe);
+        return outage === undefined ? [] : [{ name: probe.name, outage }];
+    });
+    if (out.length === 0)
+        return `, ${probes.length === 1 ? 'the probe held' : `all ${probes.length} probes held`} throughout`;
+    const longest = out.reduce((one, other) => (probes_verdict_lasted(other.outage) > probes_verdict_lasted(one.outage) ? other : one));
+    const which = probes.length === 1 ? 'the probe' : `${out.length} of ${probes.length} probes broke,`;
+    return probes.length === 1
+        ? `, the probe ${longest.name} was out for ${describeOutage(longest.outage)}`
+        : `, ${which} ${longest.name} longest, for ${describeOutage(longest.outage)}`;
+}
+const probes_verdict_lasted = ({ seconds }) => seconds ?? Number.POSITIVE_INFINITY;
+/** `11.212 s (broken for at least 10.700 s)`. */
+function describeOutage({ seconds, least, to }) {
+    const certain = `broken for at least ${least.toFixed(3)} s`;
+    if (seconds !== undefined)
+        return `${seconds.toFixed(3)} s (${certain})`;
+    return to === undefined ? `the rest of the drill (${certain})` : `its beginning (${certain})`;
+}
+
 ;// CONCATENATED MODULE: ./build/src/drill/verdict/verdict.js
+
 
 
 
@@ -45292,6 +48048,10 @@ const drillVerdict = object({
     /** What follows is undefined where the application's clients were not watched. */
     clientRtoSeconds: maybe(seconds('Fault to the first write acknowledged to a client by the new primary.')),
     writeOutageSeconds: maybe(seconds('Last acknowledged write before, to first after; without a promotion the longest pause.')),
+    /** Of clients by the application's own connection string; undefined where nobody went by it. */
+    uriRtoSeconds: maybe(seconds('The same to the first write of a client by client-uri.')),
+    uriOutageSeconds: maybe(seconds('The same as writeOutageSeconds, of clients by client-uri.')),
+    uriAddsSeconds: maybe(seconds('How much later they wrote again than those straight to the nodes; without a promotion, how much longer they paused.')),
     acknowledgedWrites: maybe(count('Writes acknowledged to clients.')),
     writesAtRisk: maybe(count('Of these, by the old primary before the new one took its first.')),
     writesInFlight: maybe(count('Asked of the old primary as long, and left without an answer.')),
@@ -45317,12 +48077,27 @@ function judgeDrill(record) {
         clientRtoSeconds: ledger?.clientRtoSeconds,
         // Where nobody took over, writes were out for as long as clients waited longest.
         writeOutageSeconds: rtoSeconds === undefined ? ledger?.longestPauseSeconds : ledger?.writeOutageSeconds,
+        ...uriFigures(record),
         acknowledgedWrites: ledger?.acknowledgedWrites,
         writesAtRisk: ledger?.writesAtRisk,
         writesInFlight: ledger?.writesInFlight,
         lostWrites: ledger && lostOf(ledger),
         unknownWrites: ledger?.unknownWrites,
         dualPrimarySeconds: ledger?.dualPrimarySeconds,
+    };
+}
+/** What the application's own way took, and what it took more than the straight one: of RTO, or of the pause without a promotion. */
+function uriFigures({ clients, promotion }) {
+    const ledger = clients?.ledger;
+    const byUri = ledger?.byUri;
+    const isPromoted = promotion !== undefined;
+    const [own, direct] = isPromoted
+        ? [byUri?.clientRtoSeconds, ledger?.clientRtoSeconds]
+        : [byUri?.longestPauseSeconds, ledger?.longestPauseSeconds];
+    return {
+        uriRtoSeconds: byUri?.clientRtoSeconds,
+        uriOutageSeconds: isPromoted ? byUri?.writeOutageSeconds : byUri?.longestPauseSeconds,
+        uriAddsSeconds: own === undefined || direct === undefined ? undefined : Math.round((own - direct) * 1000) / 1000,
     };
 }
 /**
@@ -45347,9 +48122,10 @@ function conclusions(record) {
     if (record.faultAt === undefined || target === '')
         return found.length > 0 ? found : [['error', 'no fault was injected']];
     found.push(...unproven(record, target));
-    const asExpected = { failover, none, either: verdict_either, outage }[record.expected];
+    const asExpected = { failover, none, either: verdict_either, outage: verdict_outage }[record.expected];
     found.push(...asExpected(record, faultCatalogue[record.fault].deed(target)));
     found.push(...clientConclusions(record));
+    found.push(...probeConclusions(record));
     // Of a formation that nobody watched any more nothing is told.
     if (record.interrupted === undefined && record.undoFailed === undefined)
         found.push(...afterwards(record));
@@ -45376,8 +48152,9 @@ function trouble(record) {
     return found;
 }
 /** Why the formation was no place for this fault. */
-function unfit({ faultAt, held, baseline, impossible, fault }) {
-    const found = [];
+function unfit(record) {
+    const { faultAt, held, baseline, impossible, fault } = record;
+    const found = probesUnfit(record);
     if (held !== undefined)
         found.push(['unhealthy', `drills are held, nothing was touched: ${held}`]);
     if (faultAt !== undefined && baseline === undefined)
@@ -45410,6 +48187,7 @@ function unproven(record, target) {
         proof !== undefined &&
         serving === undefined &&
         interrupted === undefined &&
+        record.tripped === undefined &&
         !began)
         found.push(['error', 'nobody looked whether the primary went on serving, so the drill proves nothing']);
     return found;
@@ -45419,6 +48197,9 @@ function failover(record, deed) {
         return late(record, deed);
     // A monitor that was not seen again may have promoted one.
     if (record.interrupted !== undefined || isBlindAtEnd(record))
+        return [];
+    // Nobody waited any longer.
+    if (record.tripped !== undefined)
         return [];
     return [['missed', `no standby was promoted in the ${record.promotionDeadlineSeconds} s after ${deed}`]];
 }
@@ -45456,7 +48237,7 @@ function none(record, deed) {
  * Nobody can take over while the fault lasts, and nothing is asked of whoever was primary. Once it is undone, a monitor that
  * is up before the primary may have another one take over.
  */
-function outage(record, deed) {
+function verdict_outage(record, deed) {
     const { promotion, undoSeconds = Number.POSITIVE_INFINITY } = record;
     const isDuring = (told) => boundsOf(told).most <= undoSeconds;
     return unwanted({
@@ -45491,7 +48272,7 @@ function verdict_either(record, deed) {
     if (record.promotion !== undefined)
         return late(record, deed);
     const sign = signIn(record);
-    if (record.interrupted !== undefined || isBlindAtEnd(record))
+    if (record.interrupted !== undefined || record.tripped !== undefined || isBlindAtEnd(record))
         return [];
     // Staying primary is serving: one that is down and has no successor is an outage.
     if (sign === undefined)
@@ -45522,7 +48303,7 @@ function afterwards(record) {
     if (late !== undefined)
         return [late];
     // A promotion that was due and did not come is told already.
-    if (promotion === undefined && record.expected === 'failover')
+    if (promotion === undefined && record.expected === 'failover' && record.tripped === undefined)
         return [];
     if (handBackFailed !== undefined)
         return [['missed', `${primary} could not be made primary again: ${handBackFailed}`]];
@@ -45538,7 +48319,7 @@ function praise(record, target) {
     const rejoin = told === undefined ? '–' : describeTold(told);
     if (record.expected === 'outage') {
         const later = promotion === undefined ? '' : `, when ${promotion.node} took over`;
-        return `nobody took over in the ${watchSeconds} s after ${deed(target)}, as was to be expected (${record.because ?? ''}): the service was out until the undo${later}${verdict_kept(record)}; all nodes healthy ${rejoin} after it`;
+        return `nobody took over in the ${watchSeconds} s after ${deed(target)}, as was to be expected (${record.because ?? faultCatalogue[fault].because}): the service was out until the undo${later}${verdict_kept(record)}; all nodes healthy ${rejoin} after it`;
     }
     if (promotion === undefined) {
         const healthy = lasts === 'a-moment' ? 'afterwards' : `${rejoin} after the undo`;
@@ -45551,14 +48332,18 @@ function praise(record, target) {
     return `${took}${verdict_kept(record)}; all nodes healthy ${rejoin} after ${since}`;
 }
 /** What the clients saw of a drill that went well. */
-function verdict_kept({ clients, promotion }) {
+function verdict_kept(record) {
+    const { clients, promotion } = record;
+    const probes = probesKept(record);
     if (clients === undefined)
-        return '; no clients were watched, so nothing is told of their writes';
-    const { clientRtoSeconds, longestPauseSeconds } = clients.ledger;
+        return `${probes}; no clients were watched, so nothing is told of their writes`;
+    const { byUri, ...straight } = clients.ledger;
+    const figure = ({ clientRtoSeconds, longestPauseSeconds }) => (promotion === undefined ? longestPauseSeconds : clientRtoSeconds)?.toFixed(3);
+    const byOwnWay = byUri === undefined ? '' : ` (${figure(byUri)} s by client-uri)`;
     const again = promotion === undefined
-        ? `clients waited ${longestPauseSeconds?.toFixed(3)} s at most`
-        : `clients wrote again after ${clientRtoSeconds?.toFixed(3)} s`;
-    return `, ${again}, and ${noneLost(clients)}`;
+        ? `clients waited ${figure(straight)} s at most${byOwnWay}`
+        : `clients wrote again after ${figure(straight)} s${byOwnWay}`;
+    return `${probes}, ${again}, and ${noneLost(clients)}`;
 }
 
 ;// CONCATENATED MODULE: ./build/src/campaign/drill-history.js
@@ -45739,11 +48524,12 @@ function conditionsOf(record) {
         .filter(({ check }) => check === 'matches-file')
         .flatMap(({ faults }) => faults.map(({ subject, evidence }) => `${subject}: ${evidence}`));
     const { sessions, writesPerSecond, via } = load ?? clients ?? {};
+    const byUri = load?.byUri ?? clients?.byUri?.hosts;
     const isLoaded = sessions !== undefined && writesPerSecond !== undefined && via !== undefined;
     return {
         holdSeconds,
         watchSeconds,
-        load: isLoaded ? { sessions, writesPerSecond, via } : null,
+        load: isLoaded ? { sessions, writesPerSecond, via, ...(byUri !== undefined && { byUri }) } : null,
         locations,
         ...(record.host !== undefined && { lost: (record.targets ?? []).map(({ role }) => role).sort() }),
         ...(drift.length > 0 && { drift }),
@@ -45837,8 +48623,11 @@ function entryWith({ record, verdict }, configuration) {
     };
 }
 /** For how long a promotion that was due was looked out for in vain; undefined where one came, or none was due. */
-function unpromotedSeconds({ expected, proof, promotion, undoSeconds, blind = [], }) {
+function unpromotedSeconds({ expected, proof, promotion, tripped, undoSeconds, blind = [], }) {
     if (expected !== 'failover' || proof === undefined || promotion !== undefined)
+        return undefined;
+    // A probe had its fault undone before anybody had waited for long.
+    if (tripped !== undefined)
         return undefined;
     // What came while nobody saw the monitor is not known.
     const unseen = blind.find(({ to }) => to === undefined)?.from ?? Number.POSITIVE_INFINITY;
@@ -46592,10 +49381,14 @@ function figuresOf({ drills, proofs }) {
         : undefined;
     const isHurt = ({ proof, interrupted }) => proof !== undefined && interrupted === undefined;
     const isFollowed = (record) => record.clients !== undefined && record.promotion !== undefined;
+    const isFollowedByUri = (record) => record.clients?.ledger.byUri !== undefined && record.promotion !== undefined;
     return {
         rtoSeconds: greatestOfAll(({ verdict }) => verdict.rtoSeconds, (record) => record.expected === 'failover' && isHurt(record)),
         clientRtoSeconds: greatestOfAll(({ verdict }) => verdict.clientRtoSeconds, isFollowed),
         writeOutageSeconds: greatestOfAll(({ verdict }) => verdict.writeOutageSeconds, isFollowed),
+        uriRtoSeconds: greatestOfAll(({ verdict }) => verdict.uriRtoSeconds, isFollowedByUri),
+        uriOutageSeconds: greatestOfAll(({ verdict }) => verdict.uriOutageSeconds, isFollowedByUri),
+        uriAddsSeconds: greatestOfAll(({ verdict }) => verdict.uriAddsSeconds, isFollowedByUri),
         rejoinSeconds: greatestOfAll(({ verdict }) => verdict.rejoinSeconds, isHurt),
         dualPrimarySeconds: unlessUnseen(greatest(dual), isWhole(dual, promoted)),
         predictedRtoSeconds: greatest(({ record }) => predictedFor(record)?.promotion?.most),
@@ -46743,7 +49536,6 @@ function json_report_told(issue) {
 
 
 
-
 /**
  * Judges what a report has recorded once more, as this version of pgha judges it: every drill, and every client's
  * write from the journals that lie beside the report. Reads these files, and nothing else.
@@ -46848,7 +49640,7 @@ function readReport(path) {
 /** More than any drill has: what is beyond would keep us busy for ever. */
 const greatest = {
     number: 1e10,
-    rows: 1e7,
+    rows: 1e8,
     drills: 100_000,
     announcements: 20_000,
     nodes: 1000,
@@ -46914,7 +49706,7 @@ function withLedger(record, folder, log) {
     if (clients.journalDigest !== undefined && digest !== clients.journalDigest)
         throw new EnvironmentError(`the journal ${clients.journal} is not what its drill wrote (its SHA-256 is ${digest}, and the report says ${clients.journalDigest}): it was cut off or changed; copy it anew, or take it away to have the ledger as it was judged then`);
     const { scene, reads } = clients;
-    const ledger = judgeLedger(history, reads, scene);
+    const { ledger, activity, throughput } = judgedAtOnce(history, reads, scene);
     // Its last line tells of the longest stall. What a drill could not write to its end says so in the ledger.
     if (ledger.lateBySeconds === undefined &&
         clients.ledger.lateBySeconds !== undefined &&
@@ -46924,7 +49716,7 @@ function withLedger(record, folder, log) {
     const inconclusive = [...new Set([...clients.ledger.inconclusive, ...ledger.inconclusive])];
     return {
         ...record,
-        clients: { ...clients, ledger: { ...ledger, inconclusive }, activity: activityOf(history, scene) },
+        clients: { ...clients, ledger: { ...ledger, inconclusive }, activity, throughput },
     };
 }
 /** Not a link, which may lead anywhere, and not a pipe, which may never end. */
@@ -47057,6 +49849,50 @@ function selfTested({ record, verdict }) {
         };
 }
 
+;// CONCATENATED MODULE: ./build/src/formation/file/probe-list.js
+
+
+
+
+
+
+
+const wrapped = words_map({ probes: probeList }, 'must be a list of probes');
+/**
+ * Probes that an input gives in place of those of the formation file.
+ * @returns undefined where it is empty: then those of the file stand
+ * @throws InputError with every error
+ */
+function parseProbes(text) {
+    if (text.trim() === '')
+        return undefined;
+    const value = yamlIn(text);
+    if (!Array.isArray(value))
+        throw new InputError(['input probes: must be a list of probes in YAML, as in the formation file']);
+    const read = safeParse(wrapped, { probes: value });
+    if (!read.success)
+        throw new InputError(read.issues
+            .filter((issue) => pathOf(issue).length > 0)
+            .map((issue) => `input probes: ${describeIssue(issue)}`));
+    const { probes } = read.output;
+    const errors = probeErrors(probes);
+    if (errors.length > 0)
+        throw new InputError(errors.map(({ path, text: error }) => `input probes: ${['probes', ...path].join('.')}: ${error}`));
+    return probes.map(toProbe);
+}
+function yamlIn(text) {
+    const unfit = unfitYaml(text);
+    if (unfit !== undefined)
+        throw new InputError([`input probes: ${unfit}`]);
+    try {
+        return (0,dist/* parse */.qg)(text, { maxAliasCount: 50, prettyErrors: false, logLevel: 'silent' });
+    }
+    catch {
+        // The parser quotes the text, in which somebody may have put a secret.
+        throw new InputError(['input probes: is no valid YAML']);
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/src/incus/environment.js
 
 
@@ -47104,6 +49940,523 @@ async function requireLab(formation, incus, what, signal) {
         errors.push(`${what}: nothing on the containers of formation ${formation.name} says that it is a lab; run provision-pgaf with its file, which notes it`);
     if (errors.length > 0)
         throw new InputError(errors);
+}
+
+;// CONCATENATED MODULE: ./build/src/probes/command-look.js
+
+
+
+/** Of what it prints; one that prints on and on is ended. */
+const command_look_mostBytes = 1024 * 1024;
+/**
+ * Runs a command once, in a process group of its own that is killed as a whole: by us, or, where we were killed, by
+ * coreutils' `timeout`, as nothing else would end it then.
+ * @throws BrokenError where it does not end with code 0, and as runCommand
+ */
+async function lookByCommand({ argv }, { stdin, timeoutMs }, signal) {
+    const limit = String(Math.ceil(timeoutMs / 1000) + 1);
+    try {
+        await runCommand('timeout', ['-s', 'KILL', limit, ...argv], {
+            // Whoever asks has a deadline of its own, and aborts by it.
+            deadlineMs: 2 * timeoutMs + 5000,
+            group: true,
+            maxBytes: command_look_mostBytes,
+            shownArgs: argv,
+            signal,
+            ...(stdin !== undefined && { stdin }),
+        });
+    }
+    catch (error) {
+        if (!(error instanceof CommandError))
+            throw error;
+        const said = lastLines(error.stderr, 2);
+        throw new BrokenError(`it ${error.reason}${said === '' ? '' : `: ${said}`}`);
+    }
+}
+
+;// CONCATENATED MODULE: external "node:http"
+const external_node_http_namespaceObject_0 = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:http");
+;// CONCATENATED MODULE: external "node:https"
+const external_node_https_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:https");
+;// CONCATENATED MODULE: ./build/src/probes/name-lookup.js
+
+/**
+ * Names that are being resolved. A resolver that does not answer keeps one of Node's few threads for as long as it is asked,
+ * whatever becomes of who asked: a name is asked for once at a time, by however many looks.
+ */
+const pending = new Map();
+function name_lookup_addressesOf(name) {
+    const known = pending.get(name);
+    if (known !== undefined)
+        return known;
+    const asked = (0,external_node_dns_promises_namespaceObject.lookup)(name, { all: true }).finally(() => pending.delete(name));
+    pending.set(name, asked);
+    return asked;
+}
+/** As Node's own, for sockets: every look asks anew, so that a name which leads elsewhere now is followed. */
+const nameLookup = (name, options, done) => {
+    name_lookup_addressesOf(name).then((found) => {
+        const [first] = found;
+        if (options.all)
+            done(null, found);
+        else
+            done(null, first?.address ?? '', first?.family);
+    }, (error) => done(error, []));
+};
+
+;// CONCATENATED MODULE: ./build/src/probes/http-look.js
+
+
+
+
+/** Of a body; what is beyond is not read. */
+const mostBodyBytes = 64 * 1024;
+/**
+ * Asks once, on a connection of its own.
+ * @throws BrokenError where the answer is not a good one, and whatever the connection comes to
+ */
+async function lookByHttp(asks, request, signal) {
+    const answer = await answerTo(asks, request, signal);
+    try {
+        const { statusCode = 0, headers } = answer;
+        if (!isGood(statusCode, asks.status))
+            throw new BrokenError(`it answered ${statusCode}${leading(headers)}`);
+        const body = await bodyOf(answer);
+        if (asks.body !== undefined && !body.includes(asks.body))
+            throw new BrokenError(body.length < mostBodyBytes
+                ? `its answer, ${statusCode}, does not contain the text that it should`
+                : `the first ${mostBodyBytes} bytes of its answer, ${statusCode}, do not contain the text that they should`);
+    }
+    finally {
+        answer.destroy();
+    }
+}
+const isGood = (status, good) => good.length === 0 ? status >= 200 && status <= 299 : good.includes(status);
+/** Whoever is sent on wants to know where to, as far as it is no secret. */
+function leading({ location }) {
+    if (location === undefined)
+        return '';
+    const to = /^(?:https?:\/\/)?[^?#@]{1,100}/.exec(location)?.[0];
+    return ` and leads to ${to ?? 'elsewhere'}; redirects are not followed`;
+}
+async function answerTo({ method, verify }, { url, headers, ca }, signal) {
+    const options = {
+        method,
+        signal,
+        // A connection of its own: who comes anew is who a failover hurts.
+        agent: false,
+        lookup: nameLookup,
+        headers: {
+            'user-agent': 'pgha',
+            accept: '*/*',
+            'accept-encoding': 'identity',
+            'cache-control': 'no-cache',
+            ...headers,
+        },
+        ...(url.protocol === 'https:' && {
+            rejectUnauthorized: verify,
+            ...(ca !== undefined && { ca }),
+            ...(!verify && { checkServerIdentity: () => undefined }),
+        }),
+    };
+    return await new Promise((answered, failed) => {
+        const ask = url.protocol === 'https:' ? external_node_https_namespaceObject.request(url, options) : external_node_http_namespaceObject_0.request(url, options);
+        ask.once('response', answered);
+        // It goes on to complain when what is left of the answer is thrown away.
+        ask.on('error', failed);
+        ask.once('upgrade', (_, socket) => {
+            socket.destroy();
+            failed(new BrokenError('it answered with another protocol (101)'));
+        });
+        ask.end();
+    });
+}
+/** As far as it is read. */
+async function bodyOf(answer) {
+    const chunks = [];
+    let bytes = 0;
+    for await (const chunk of answer) {
+        chunks.push(chunk);
+        bytes += chunk.length;
+        if (bytes >= mostBodyBytes)
+            break;
+    }
+    return Buffer.concat(chunks).subarray(0, mostBodyBytes);
+}
+
+;// CONCATENATED MODULE: ./build/src/probes/sql-uri.js
+/** The ways of libpq's sslmode that a probe goes. */
+const sql_uri_sslModes = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'];
+/** Which of several hosts will do (target_session_attrs). */
+const sql_uri_targets = ['any', 'read-write', 'primary'];
+/** What a connection string may say besides hosts, user and database; a probe has its own time-out. */
+const parametersKnown = ['sslmode', 'target_session_attrs', 'application_name', 'connect_timeout'];
+/**
+ * Reads a connection string as libpq does (conninfo_uri_parse, fe-connect.c), with several hosts where it has them.
+ * @throws Error that says what is wrong, and nothing of what the string holds
+ */
+function parseSqlUri(text) {
+    const match = /^postgres(?:ql)?:\/\/(?:([^@/?]*)@)?([^@/?]*)(?:\/([^?]*))?(?:\?(.*))?$/.exec(text.trim());
+    if (match === null)
+        throw new Error('is no postgres:// URI; an @ or / within a password is written %40 or %2F');
+    const [, credentials = '', places = '', database = '', query = ''] = match;
+    const parameters = new URLSearchParams(query);
+    const lastOf = (name) => parameters.getAll(name).at(-1);
+    const strange = [...new Set(parameters.keys())].filter((name) => !parametersKnown.includes(name));
+    if (strange.length > 0)
+        throw new Error(`has ${strange.length === 1 ? 'a parameter' : 'parameters'} besides ${parametersKnown.join(', ')}`);
+    const [user = '', ...rest] = credentials.split(':');
+    const hosts = places.split(',').map(hostAndPort);
+    const named = sql_uri_decoded(user);
+    if (named === '')
+        throw new Error('names no user');
+    return {
+        hosts,
+        user: named,
+        password: sql_uri_decoded(rest.join(':')),
+        database: sql_uri_decoded(database) || named,
+        sslMode: oneOf(sql_uri_sslModes, 'sslmode', lastOf('sslmode') ?? 'prefer'),
+        target: oneOf(sql_uri_targets, 'target_session_attrs', lastOf('target_session_attrs') ?? 'any'),
+        applicationName: lastOf('application_name') ?? 'pgha-probe',
+    };
+}
+function hostAndPort(text) {
+    const [, bracketed, plain = '', port = '5432'] = /^(?:\[([^\]]+)\]|([^:]*))(?::(\d+))?$/.exec(text) ?? [];
+    const host = bracketed ?? sql_uri_decoded(plain);
+    if (host === '' || host.startsWith('/') || Number(port) < 1 || Number(port) > 65535)
+        throw new Error('names a host that is none, or a socket; a probe goes by TCP');
+    return { host, port: Number(port) };
+}
+function oneOf(known, name, given) {
+    const found = known.find((each) => each === given);
+    if (found === undefined)
+        throw new Error(`has a ${name} that is none of ${known.join(', ')}`);
+    return found;
+}
+function sql_uri_decoded(text) {
+    try {
+        return decodeURIComponent(text);
+    }
+    catch {
+        throw new Error('is not percent-encoded: a % is written %25');
+    }
+}
+/** What TLS means by sslmode; undefined for none. @param ca PEM */
+function tlsBy(sslMode, ca) {
+    const anyName = { checkServerIdentity: () => undefined };
+    if (sslMode === 'disable')
+        return undefined;
+    if (sslMode === 'prefer' || sslMode === 'require')
+        return { rejectUnauthorized: false, ...anyName };
+    const verified = { rejectUnauthorized: true, ...(ca !== undefined && { ca }) };
+    return sslMode === 'verify-ca' ? { ...verified, ...anyName } : verified;
+}
+
+;// CONCATENATED MODULE: ./build/src/probes/sql-look.js
+
+
+
+
+
+
+
+
+
+/** A server that is told good-bye has so long to hear it. */
+const farewellMs = 500;
+/**
+ * Runs its statement once, on a connection of its own to the first host that will do. What it sends is what any client
+ * sends: neither settings nor prepared statements, which a pooler may refuse.
+ * @throws BrokenError where other rows came than should, and whatever the connection comes to
+ */
+async function lookBySql(asks, target, signal) {
+    const refusals = [];
+    for (const place of target.hosts) {
+        try {
+            const client = await sql_look_connected(place, target, signal);
+            try {
+                sql_look_judge(asks, await rowsOf(client, asks.query));
+                return;
+            }
+            finally {
+                leave(client);
+            }
+        }
+        catch (error) {
+            signal.throwIfAborted();
+            if (target.hosts.length === 1 || error instanceof BrokenError)
+                throw error;
+            refusals.push(`${place.host}: ${messageOf(error)}`);
+        }
+    }
+    throw new BrokenError(refusals.join('; '));
+}
+async function sql_look_connected(place, target, signal) {
+    const tls = tlsBy(target.sslMode, target.ca);
+    let client;
+    try {
+        client = await sql_look_open(place, target, tls, signal);
+    }
+    catch (error) {
+        // libpq's `prefer` goes on without where the server knows none. `pg` has no other word for it.
+        if (target.sslMode !== 'prefer' || messageOf(error) !== 'The server does not support SSL connections')
+            throw error;
+        client = await sql_look_open(place, target, undefined, signal);
+    }
+    if (target.target === 'any')
+        return client;
+    const [[readOnly] = []] = await rowsOf(client, 'SHOW transaction_read_only');
+    if (readOnly !== 'on')
+        return client;
+    leave(client);
+    throw new Error('the session is read-only');
+}
+async function sql_look_open({ host, port }, { user, password, database, applicationName }, tls, signal) {
+    const stream = new external_node_net_namespaceObject.Socket({ signal });
+    const connectTo = stream.connect.bind(stream);
+    stream.connect = (() => connectTo({ host, port, lookup: nameLookup }));
+    stream.on('error', () => { });
+    // What is left out `pg` takes from the environment.
+    for (const name of ['PGOPTIONS', 'PGREPLICATION', 'PGSSLNEGOTIATION'])
+        delete process.env[name];
+    const client = new esm.Client({
+        stream: () => stream,
+        host,
+        port,
+        user,
+        password: () => password,
+        database,
+        ssl: tls ?? false,
+        client_encoding: 'UTF8',
+        application_name: applicationName,
+        types: { getTypeParser: () => (text) => text },
+    });
+    guardAnswers(client);
+    client.on('error', () => { });
+    try {
+        await client.connect();
+        return client;
+    }
+    catch (error) {
+        stream.destroy();
+        throw error instanceof esm.DatabaseError ? new BrokenError(shownText(messageOf(error))) : error;
+    }
+}
+async function rowsOf(client, query) {
+    try {
+        const answer = await client.query({ text: query, rowMode: 'array' });
+        // Of several statements there are several answers: the last counts.
+        const last = Array.isArray(answer) ? answer.at(-1) : answer;
+        return last.rows;
+    }
+    catch (error) {
+        throw error instanceof esm.DatabaseError ? new BrokenError(shownText(messageOf(error))) : error;
+    }
+}
+function sql_look_judge({ rows: wanted }, found) {
+    if (wanted === undefined)
+        return;
+    const count = typeof wanted === 'number' ? wanted : wanted.length;
+    if (found.length !== count)
+        throw new BrokenError(`${found.length} rows came of it, not ${count}`);
+    if (typeof wanted === 'number')
+        return;
+    for (const [index, row] of wanted.entries()) {
+        const cells = found[index] ?? [];
+        if (row.length !== cells.length || !row.every((value, at) => sql_look_isSame(value, cells[at] ?? null)))
+            throw new BrokenError(`row ${index + 1} of what came of it is not the one that should`);
+    }
+}
+/** What a file says of a value, and what a server sends of it. */
+function sql_look_isSame(wanted, sent) {
+    if (wanted === null || sent === null)
+        return wanted === sent;
+    if (typeof wanted === 'boolean')
+        return (wanted ? ['t', 'true'] : ['f', 'false']).includes(sent);
+    if (typeof wanted === 'number')
+        return sent.trim() !== '' && Number(sent) === wanted;
+    return wanted === sent;
+}
+/** Without it a server writes into its log that a client was gone. */
+function leave(client) {
+    const end = client.end().catch(() => { });
+    const stream = client.connection.stream;
+    const timer = setTimeout(() => stream.destroy(), farewellMs);
+    timer.unref();
+    void end.then(() => clearTimeout(timer));
+}
+
+;// CONCATENATED MODULE: ./build/src/probes/tcp-look.js
+
+
+/** Opens a connection, and closes it. @throws whatever it comes to */
+async function lookByTcp({ host, port }, signal) {
+    const socket = new external_node_net_namespaceObject.Socket({ signal });
+    try {
+        await new Promise((connected, failed) => {
+            socket.once('connect', connected);
+            socket.on('error', failed);
+            socket.connect({ host, port, lookup: nameLookup });
+        });
+    }
+    finally {
+        socket.destroy();
+    }
+}
+
+;// CONCATENATED MODULE: ./build/src/probes/ready.js
+
+
+
+
+
+
+
+
+
+
+
+
+const mostCaBytes = 1024 * 1024;
+/**
+ * Puts the secrets in their places and reads the CA files.
+ * @throws InputError with everything that is wrong with any
+ */
+function readyProbes(probes, options) {
+    const errors = [];
+    const ready = probes.map((probe) => {
+        const parts = new Parts(probe.name, options, errors);
+        const look = lookOf(probe, parts);
+        const timeoutMs = probe.timeoutSeconds * 1000;
+        return {
+            probe,
+            shown: shownTarget(probe),
+            look: async (signal) => {
+                try {
+                    const asked = now();
+                    await withDeadline(`an answer to the probe ${probe.name}`, timeoutMs, look, signal);
+                    demandInTime(probe, now() - asked);
+                }
+                catch (error) {
+                    signal.throwIfAborted();
+                    throw brokenBy(error, timeoutMs);
+                }
+            },
+        };
+    });
+    if (errors.length > 0)
+        throw new InputError(errors);
+    return ready;
+}
+/** @throws LateAnswerError where a good answer came too late to be one */
+function demandInTime({ asks }, tookMs) {
+    if (asks.kind !== 'http' || asks.withinSeconds === undefined)
+        return;
+    const limitMs = asks.withinSeconds * 1000;
+    if (tookMs > limitMs)
+        throw new LateAnswerError(`its answer took ${toSeconds(tookMs)} s, and may take ${asks.withinSeconds} s`, limitMs);
+}
+/** What a probe is made of, as far as it can be had; what cannot is told with everything else. */
+class Parts {
+    name;
+    options;
+    errors;
+    constructor(name, options, errors) {
+        this.name = name;
+        this.options = options;
+        this.errors = errors;
+    }
+    /** A text, or the secret that it names. '' where there is none. */
+    text(given) {
+        const secret = secretNameIn(given);
+        if (secret === undefined)
+            return given;
+        const found = this.options.secrets.get(secret);
+        if (found === undefined)
+            this.errors.push(`probe ${this.name}: the input probe-secrets has no ${secret}, which it needs`);
+        return found ?? '';
+    }
+    /** What is made of a text; undefined where it cannot be. @param make throws an Error that says why, to follow its name */
+    made(given, make) {
+        const text = this.text(given);
+        // That it is missing is told already.
+        if (text === '' && secretNameIn(given) !== undefined)
+            return undefined;
+        try {
+            return make(text);
+        }
+        catch (error) {
+            const secret = secretNameIn(given);
+            const which = secret === undefined ? 'its address' : `the secret ${secret}`;
+            this.errors.push(`probe ${this.name}: ${which} ${messageOf(error)}`);
+            return undefined;
+        }
+    }
+    /** The PEM in a file. */
+    ca(path) {
+        if (path === undefined)
+            return undefined;
+        try {
+            const text = readText((0,external_node_path_namespaceObject.isAbsolute)(path) ? path : (0,external_node_path_namespaceObject.resolve)(this.options.folder, path), mostCaBytes);
+            if (text.includes('-----BEGIN CERTIFICATE-----'))
+                return text;
+            this.errors.push(`probe ${this.name}: the CA file ${path} holds no certificate (PEM)`);
+        }
+        catch (error) {
+            this.errors.push(`probe ${this.name}: the CA file ${path} cannot be read: ${messageOf(error)}`);
+        }
+        return undefined;
+    }
+}
+/** All parts are looked at, so that all errors are told; a look whose parts are missing is never taken. */
+function lookOf({ asks, timeoutSeconds }, parts) {
+    switch (asks.kind) {
+        case 'http': {
+            const url = parts.made(asks.url, httpUrl);
+            const headers = Object.fromEntries(Object.entries(asks.headers).map(([name, value]) => [name, parts.made(value, ready_headerValue) ?? '']));
+            const ca = parts.ca(asks.ca);
+            return url === undefined ? ready_never : (signal) => lookByHttp(asks, { url, headers, ca }, signal);
+        }
+        case 'tcp':
+            return (signal) => lookByTcp(asks, signal);
+        case 'sql': {
+            const target = parts.made(asks.uri, parseSqlUri);
+            const password = asks.password === undefined ? undefined : parts.text(asks.password);
+            const ca = parts.ca(asks.ca);
+            if (target === undefined)
+                return ready_never;
+            const login = { ...target, ca, ...(password !== undefined && { password }) };
+            return (signal) => lookBySql(asks, login, signal);
+        }
+        case 'command': {
+            const stdin = asks.stdin === undefined ? undefined : parts.text(asks.stdin);
+            return (signal) => lookByCommand(asks, { stdin, timeoutMs: timeoutSeconds * 1000 }, signal);
+        }
+    }
+}
+const ready_never = () => Promise.reject(new Error('the probe is not whole'));
+function httpUrl(text) {
+    if (!/^https?:\/\//i.test(text) || !URL.canParse(text))
+        throw new Error('must be an http or https URL');
+    return new URL(text);
+}
+function ready_headerValue(text) {
+    if (!/^[\t -~]*$/.test(text))
+        throw new Error('must be printable ASCII on one line, as headers are');
+    return text;
+}
+/** Of a connection string and a URL no more than what is in the file; a secret by its name. */
+function shownTarget({ asks }) {
+    switch (asks.kind) {
+        case 'http':
+            return `${asks.method} ${asks.url}`;
+        case 'tcp':
+            return `tcp ${asks.host}:${asks.port}`;
+        case 'sql':
+            return `SQL at ${asks.uri}`;
+        case 'command':
+            return `command ${asks.argv[0]}`;
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/src/drill/verdict/waterfall.js
@@ -47278,6 +50631,7 @@ function clientRows(record, ledger, verdict) {
             '',
             '',
         ], ['overlap: both acknowledged writes to clients', shownSeconds(ledger.overlapSeconds), '', 'none']);
+    rows.push(...uriRows(record, verdict));
     const lastTaken = ledger.lastTakenSeconds ?? 0;
     if (record.promotion !== undefined && lastTaken > 0)
         rows.push([
@@ -47293,7 +50647,7 @@ function clientRows(record, ledger, verdict) {
         verdict.writesAtRisk === undefined ? 'not counted' : String(verdict.writesAtRisk),
         '',
         leastOf(record),
-    ], ['in flight: asked of the old primary, without an answer', count(verdict.writesInFlight), '', ''], ['lost writes: acknowledged, and gone', count(verdict.lostWrites), '', 'none'], ['acknowledged writes in all', count(verdict.acknowledgedWrites), '', '']);
+    ], ['in flight: asked of the old primary, without an answer', count(verdict.writesInFlight), '', ''], ['lost writes: acknowledged, and gone', count(verdict.lostWrites), '', 'none'], ['acknowledged writes in all', count(verdict.acknowledgedWrites), '', ''], ...throughputRows(record));
     const stood = (verdict.unknownWrites ?? 0) > 0 ? `, of which ${ledger.unknownPresent} were committed` : '';
     rows.push(['writes of unknown outcome', `${count(verdict.unknownWrites)}${stood}`, '', '']);
     const bad = [
@@ -47305,6 +50659,55 @@ function clientRows(record, ledger, verdict) {
     for (const [what, found] of bad)
         if (found > 0)
             rows.push([what, String(found), '', '']);
+    return rows;
+}
+/** What clients saw who went by the application's own connection string. */
+function uriRows(record, verdict) {
+    const byUri = record.clients?.ledger.byUri;
+    if (byUri === undefined)
+        return [];
+    const { uriRtoSeconds, uriOutageSeconds, uriAddsSeconds } = verdict;
+    const target = ['outage'].includes(record.expected) ? '' : shownSeconds(record.rtoTargetSeconds);
+    const writes = `${byUri.acknowledgedWrites} acknowledged, ${byUri.failedWrites} failed, ${byUri.unknownWrites} of unknown outcome`;
+    return [
+        ...(record.promotion === undefined
+            ? [['by client-uri: longest pause', shownSeconds(uriOutageSeconds), '', target]]
+            : [
+                ['by client-uri: client RTO', shownSeconds(uriRtoSeconds), '', target],
+                ['by client-uri: write outage', shownSeconds(uriOutageSeconds), '', ''],
+            ]),
+        ['what that way adds', shownSeconds(uriAddsSeconds), '', ''],
+        ['by client-uri: writes, which count below as well', writes, '', ''],
+    ];
+}
+/** What the servers took, and what of it may be due to the drill. Earlier reports have none. */
+function throughputRows({ clients, promotion }) {
+    if (clients?.throughput === undefined)
+        return [];
+    const { sessions, writesPerSecond, throughput } = clients;
+    const { before, after, stalls } = throughput;
+    const rows = [];
+    if (before !== undefined)
+        rows.push([
+            'writes a second that the primary took before the fault',
+            before.writesPerSecond.toFixed(1),
+            '',
+            `${(sessions * writesPerSecond).toFixed(1)} offered`,
+        ]);
+    if (after !== undefined)
+        rows.push([
+            `writes a second that the ${promotion === undefined ? 'primary took after the fault' : 'new primary took'}`,
+            after.writesPerSecond.toFixed(1),
+            '',
+            '',
+        ]);
+    if (stalls.count > 0)
+        rows.push([
+            `times in which the drill itself did not run: ${stalls.count}, together`,
+            shownSeconds(stalls.seconds),
+            '',
+            '',
+        ]);
     return rows;
 }
 const leastOf = ({ clients }) => clients?.leastWritesAtRisk === undefined ? '' : `${clients.leastWritesAtRisk} or more`;
@@ -47343,6 +50746,17 @@ function drill_figures_unheard(announcements) {
         return undefined;
     return `nobody heard ${spans.length} of the announcements as they came: their times are uncertain by up to ${shownSeconds(Math.max(...spans))}`;
 }
+/** How clients went by the application's own connection string; none where nobody did. */
+function uriLines({ byUri }) {
+    if (byUri === undefined)
+        return [];
+    const { hosts, ledTo, via, addedMs, notes } = byUri;
+    const added = addedMs > 0 ? `, with ${addedMs} ms more to a round trip` : '';
+    return [
+        `by client-uri: as many sessions by ${hosts.join(', ')}${ledTo === undefined ? '' : `, which led to ${ledTo} before the fault`}, ${via === 'direct' ? 'from this machine' : 'from a container'}${added}`,
+        ...notes.map((note) => `client-uri: ${note}`),
+    ];
+}
 /** Where clients connected from, and how far their times are to be trusted. */
 function clientsLine({ sessions, writesPerSecond, burst, vantage, addedMs, ledger, }) {
     const added = addedMs > 0 ? `, which adds ${addedMs} ms to a round trip` : '';
@@ -47378,6 +50792,7 @@ function roundsTable({ drills }) {
             'RTO',
             'client RTO',
             'write outage',
+            'by client-uri',
             'rejoin',
             'writes',
             'at risk',
@@ -47394,6 +50809,7 @@ function roundsTable({ drills }) {
             figure(verdict.rtoSeconds),
             figure(verdict.clientRtoSeconds),
             figure(verdict.writeOutageSeconds),
+            figure(verdict.uriRtoSeconds ?? verdict.uriOutageSeconds),
             figure(verdict.rejoinSeconds),
             count(verdict.acknowledgedWrites),
             count(verdict.writesAtRisk),
@@ -47504,7 +50920,81 @@ function clientEvents({ clients, promotion }, verdict) {
     return events;
 }
 
+;// CONCATENATED MODULE: ./build/src/report/probes-report.js
+
+
+/** Every probe of every drill, for the next step of a workflow. Pure. */
+function probesOutput(drills) {
+    return drills.flatMap((record) => (record.probes ?? []).map((probe) => {
+        const outages = probeOutages(probe);
+        const longest = longestOutage(probe);
+        return {
+            drill: record.id,
+            fault: record.fault,
+            probe: probe.name,
+            outages: outages.length,
+            // Of one that did not end there is no length; of none it is 0.
+            outageSeconds: record.faultAt === undefined ? null : longest === undefined ? 0 : (longest.seconds ?? null),
+            brokenAtLeastSeconds: longest?.least ?? 0,
+            unknownSeconds: unknownSeconds(probe),
+            slowestSeconds: probe.slowestSeconds ?? null,
+            holds: probe.stretches.at(-1)?.state === 'unknown' ? null : probe.stretches.at(-1)?.state === 'good',
+            aborted: record.tripped?.probe === probe.name,
+            why: outages.at(-1)?.why ?? null,
+        };
+    }));
+}
+/** What became of each probe; undefined where none was asked. Pure. */
+function probesTable(record) {
+    const { probes = [] } = record;
+    if (probes.length === 0)
+        return undefined;
+    return {
+        headings: ['probe', 'asks', 'longest without a good answer', 'in all', 'answer', 'afterwards'],
+        rows: probes.map((probe) => {
+            const outages = probeOutages(probe);
+            const longest = longestOutage(probe);
+            return [
+                probe.name,
+                `${probe.asks}, every ${probe.intervalSeconds} s`,
+                longest === undefined ? 'none' : `${describeOutage(longest)}: ${longest.why}`,
+                [
+                    `${outages.length} outage${outages.length === 1 ? '' : 's'}`,
+                    ...(unknownSeconds(probe) > 0 ? [`nothing known for ${unknownSeconds(probe).toFixed(3)} s`] : []),
+                ].join(', '),
+                probe.slowestSeconds === undefined ? '–' : `${probe.slowestSeconds.toFixed(3)} s at most`,
+                probes_report_afterwards(probe, record),
+            ];
+        }),
+    };
+}
+function probes_report_afterwards(probe, record) {
+    if (record.interrupted !== undefined || record.undoFailed !== undefined)
+        return 'not asked to the end';
+    const against = notAgain(probe, record);
+    if (against === undefined)
+        return 'holds';
+    return against[0] === 'missed' ? 'broken' : 'not known';
+}
+/** How far the times of probes are to be trusted; empty where none was asked. */
+function probesLines({ probes = [], tripped }) {
+    if (probes.length === 0)
+        return [];
+    return [
+        'a time without a good answer goes from the last good answer before it to the first after it: from one look to the next nothing is known',
+        ...(tripped === undefined
+            ? []
+            : [
+                `the fault was undone ${tripped.seconds.toFixed(3)} s after it began, for the probe ${tripped.probe} (abort-when)`,
+            ]),
+        ...probes.flatMap(({ name, unrecordedLooks }) => unrecordedLooks === undefined
+            ? []
+            : [`${name} changed so often that its last ${unrecordedLooks} looks are not told one by one`]),
+    ];
+}
+
 ;// CONCATENATED MODULE: ./build/src/report/drill-report.js
+
 
 
 
@@ -47521,6 +51011,7 @@ function drillSections(record, verdict) {
         return undefined;
     const waterfall = waterfallTable(record, verdict);
     const evidence = evidenceLines(record);
+    const probes = probesTable(record);
     return {
         figures: { heading: 'Figures', table: figuresTable(record, verdict), lines: circumstances(record) },
         waterfall: waterfall && {
@@ -47531,7 +51022,8 @@ function drillSections(record, verdict) {
         evidence: evidence.length === 0
             ? undefined
             : { heading: 'Writes and evidence', table: undefined, lines: evidence },
-        refusals: drill_report_refusals(record, verdict),
+        refusals: refusals(record, verdict),
+        probes: probes && { heading: 'Probes', table: probes, lines: probesLines(record) },
         events: { heading: 'Events', table: eventsTable(record, verdict), lines: proofs(record) },
     };
 }
@@ -47540,7 +51032,7 @@ function circumstances({ overridden, clients, clientsMissing, versions, holdBack
     if (overridden !== undefined)
         lines.push(`drills were held, and this one overrode that: ${overridden}`);
     if (clients !== undefined)
-        lines.push(clientsLine(clients));
+        lines.push(clientsLine(clients), ...uriLines(clients));
     else if (clientsMissing !== undefined)
         lines.push(`no figures of clients: ${clientsMissing}`);
     if (versions !== undefined) {
@@ -47565,8 +51057,8 @@ function evidenceLines({ clients }) {
         ...clients.unread.map((why) => `rows not read: ${why}`),
     ];
 }
-function drill_report_refusals({ clients, promotion }, verdict) {
-    const told = clients?.ledger.refusals ?? [];
+function refusals({ clients, promotion }, verdict) {
+    const told = [...(clients?.ledger.refusals ?? []), ...(clients?.ledger.byUri?.refusals ?? [])];
     const wrote = verdict.outcome === 'pass' && (promotion === undefined || verdict.clientRtoSeconds !== undefined);
     if (told.length === 0 || wrote)
         return undefined;
@@ -47591,8 +51083,8 @@ function drillLines(record, verdict) {
     const sections = drillSections(record, verdict);
     if (sections === undefined)
         return [];
-    const { figures, waterfall, evidence, refusals: told, events } = sections;
-    return [plainSection(events), waterfall, told, evidence, figures]
+    const { figures, waterfall, evidence, refusals: told, probes, events } = sections;
+    return [plainSection(events), waterfall, told, evidence, probes, figures]
         .filter((section) => section !== undefined)
         .flatMap((section, index) => [...(index === 0 ? [] : ['']), ...sectionLines(section)]);
 }
@@ -47605,8 +51097,8 @@ function drillBody(record, verdict) {
     const sections = drillSections(record, verdict);
     if (sections === undefined)
         return '';
-    const { figures, waterfall, evidence, refusals: told, events } = sections;
-    const unfolded = [waterfall, told, evidence].filter((section) => section !== undefined);
+    const { figures, waterfall, evidence, refusals: told, probes, events } = sections;
+    const unfolded = [probes, waterfall, told, evidence].filter((section) => section !== undefined);
     return [
         sectionMarkdown(figures),
         ...unfolded.map((section) => `**${section.heading}**\n\n${sectionMarkdown(section)}`),
@@ -47647,6 +51139,10 @@ const inks = {
     successor: ['#0a7ea4', '#39c5cf'],
     doubt: ['#bc4c00', '#f0883e'],
     bad: ['#b3261e', '#ff7b72'],
+    /** Upon `bad`, which is light in the dark. */
+    onBad: ['#ffffff', '#0d1117'],
+    /** A probe with good answers. */
+    holds: ['#4c9a6a', '#3fb976'],
     shade: ['#f4d9d7', '#43211f'],
     outage: ['#fbe3c4', '#4a3312'],
     calm: ['#dcebfb', '#16304f'],
@@ -47792,7 +51288,7 @@ function shortenedToRoom(text, room, size, bold = false) {
     return `${characters.slice(0, kept).join('').trimEnd()}…`;
 }
 /** Lines that fit, at most so many: the last is shortened where the text goes on. */
-function wrapped(text, { room, size, bold = false }, most) {
+function lettering_wrapped(text, { room, size, bold = false }, most) {
     const lines = [];
     let rest = text.trim().replaceAll(/\s+/g, ' ');
     while (rest !== '' && lines.length < most) {
@@ -47903,7 +51399,7 @@ function stripChart(campaign, message) {
     const targets = [...new Set(campaign.drills.map(({ record }) => record.rtoTargetSeconds))];
     const flags = placed(targets.map((target) => ({ x: x(target), label: `target ${target} s`, ink: 'bad', pole: 'solid' })));
     const title = `${campaign.drills.length} of ${campaign.rounds} drills of formation ${campaign.formation}`;
-    const messages = wrapped(message, { room: width - 2 * edge, size: 12 }, 4);
+    const messages = lettering_wrapped(message, { room: width - 2 * edge, size: 12 }, 4);
     const top = 50 + messages.length * 16 + heightOf(flags) + 8;
     const groups = groupsOf(campaign.drills, top);
     const bottom = Math.max(top, ...groups.map((group) => group.top + group.height));
@@ -48023,7 +51519,7 @@ function outageOf({ clients }, verdict, end) {
     const before = Math.max(0, all.findLastIndex((at) => at < 0));
     const [pause] = all
         .slice(before)
-        .map((from, index, rest) => ({ from, to: rest[index + 1] ?? Math.max(from, client_rows_lastTry(clients.activity)) }))
+        .map((from, index, rest) => ({ from, to: rest[index + 1] ?? Math.max(from, lastTry(clients.activity)) }))
         .sort((one, other) => other.to - other.from - (one.to - one.from));
     if (pause === undefined || pause.to <= pause.from)
         return undefined;
@@ -48032,7 +51528,7 @@ function outageOf({ clients }, verdict, end) {
     const { longestPauseSeconds: longest = pause.to - pause.from } = clients.ledger;
     return { ...pause, label: `longest pause between acknowledged writes: ${longest.toFixed(3)} s` };
 }
-const client_rows_lastTry = (activity) => activity
+const lastTry = (activity) => activity
     .flatMap(({ acknowledged, unknown, failed }) => [acknowledged.at(-1), unknown.at(-1), failed.at(-1)])
     .reduce((last, at = last) => Math.max(last, at), Number.NEGATIVE_INFINITY);
 const rowHeight = 15;
@@ -48040,7 +51536,7 @@ const rowGap = 5;
 const captionHeight = 20;
 const client_rows_size = 12;
 /** A row for each node that acknowledged writes, then those that were not. */
-function rowsOf({ clients, primary }) {
+function client_rows_rowsOf({ clients, primary }) {
     const activity = clients?.activity ?? [];
     const acknowledged = activity
         .filter((each) => each.acknowledged.length > 0)
@@ -48058,11 +51554,24 @@ function rowsOf({ clients, primary }) {
         thickness: 2,
         inset: 3,
     }));
-    return [...acknowledged, ...others.filter(({ at }) => at.length > 0)];
+    return [...acknowledged, ...others.filter(({ at }) => at.length > 0), ...uriRowsOf(clients)];
+}
+/** Of those who went by the application's own connection string: what was acknowledged, and what was not. */
+function uriRowsOf(clients) {
+    const activity = clients?.ledger.byUri?.activity;
+    if (activity === undefined)
+        return [];
+    const { acknowledged, unknown, failed } = activity;
+    const rows = [
+        { name: 'by client-uri', ink: 'successor', at: acknowledged, thickness: 1, inset: 0 },
+        { name: 'and unanswered', ink: 'doubt', at: unknown, thickness: 2, inset: 3 },
+        { name: 'and not committed', ink: 'bad', at: failed, thickness: 2, inset: 3 },
+    ];
+    return rows.filter(({ at }) => at.length > 0);
 }
 /** Names at the left of the rows, for the room that they take. */
-const rowNames = (record) => rowsOf(record).map(({ name }) => name);
-const rowsHeight = (record) => record.clients === undefined ? 0 : captionHeight + rowsOf(record).length * (rowHeight + rowGap);
+const rowNames = (record) => client_rows_rowsOf(record).map(({ name }) => name);
+const rowsHeight = (record) => record.clients === undefined ? 0 : captionHeight + client_rows_rowsOf(record).length * (rowHeight + rowGap);
 /** What lies under the poles that cross the rows: their ground, and the outage on it. */
 function clientGround(record, outage, x, place) {
     const { top, left, right } = place;
@@ -48082,7 +51591,7 @@ function client_rows_clientRows(record, outage, x, place) {
     if (record.clients === undefined)
         return [];
     const { top, left, right } = place;
-    const rows = rowsOf(record).map(({ name, ink, at, thickness, inset }, index) => {
+    const rows = client_rows_rowsOf(record).map(({ name, ink, at, thickness, inset }, index) => {
         const y = top + captionHeight + index * (rowHeight + rowGap);
         const shown = shortenedInside(name, left - 24, client_rows_size);
         return [
@@ -48196,7 +51705,87 @@ function lanes_look({ reportedState, goalState }) {
     return { kind: 'changing', label: reportedState };
 }
 
+;// CONCATENATED MODULE: ./build/src/report/pictures/probe-lanes.js
+
+
+
+const probe_lanes_rowHeight = 15;
+const probe_lanes_rowGap = 6;
+const probe_lanes_captionHeight = 22;
+const probe_lanes_size = 12;
+const caption = 'probes, by what their services answered';
+/** Names at the left of the lanes, for the room that they take. */
+const probeNames = ({ probes = [] }) => probes.map(({ name }) => name);
+const probesHeight = ({ probes = [] }) => probes.length === 0 ? 0 : probe_lanes_captionHeight + probes.length * (probe_lanes_rowHeight + probe_lanes_rowGap);
+/** When the last of the probes began to be what it was in the end. Seconds since the fault. */
+const probesSettled = ({ probes = [] }) => Math.max(0, ...probes.map(({ stretches }) => stretches.at(-1)?.toldSeconds ?? 0));
+/** How much of a lane's height, so that it does not take a colour to tell them apart. */
+const looks = {
+    good: { ink: 'holds', height: 5, label: 'good answers' },
+    broken: { ink: 'bad', height: probe_lanes_rowHeight, label: 'broken' },
+    unknown: { ink: 'doubt', height: 9, label: 'unknown: this runner itself did not run' },
+};
+/** A lane for each probe: from one look to the next that came to something else there is nothing, as nothing is known. */
+function probeLanes(record, x, { top, left }, range) {
+    const { probes = [] } = record;
+    if (probes.length === 0)
+        return [];
+    const room = widthOf(caption, probe_lanes_size) + 4;
+    return [
+        rectangle('paper', { x: left, y: top + 1, width: room, height: 14 }),
+        lettered('faint', [left, top + 12], caption, { size: probe_lanes_size }),
+        ...probes.map((probe, index) => lane(probe, x, { left, top: top + probe_lanes_captionHeight + index * (probe_lanes_rowHeight + probe_lanes_rowGap) }, range)),
+    ];
+}
+function lane(probe, x, { left, top }, { start, end }) {
+    const shown = shortenedInside(probe.name, left - 24, probe_lanes_size);
+    const seen = probe.stretches.filter(({ askedSeconds, lastToldSeconds }) => lastToldSeconds >= start && askedSeconds <= end);
+    return [
+        rectangle('paper', { x: x(start), y: top, width: x(end) - x(start), height: probe_lanes_rowHeight }),
+        rectangle('track', { x: x(start), y: top, width: x(end) - x(start), height: probe_lanes_rowHeight }),
+        lettered('faint', [left - 12, top + 12], shown, {
+            size: probe_lanes_size,
+            anchor: 'end',
+            title: shown === probe.name ? '' : probe.name,
+        }),
+        ...seen.map((stretch) => bar(stretch, x, top)),
+        ...lengths(probe, x, top, { start, end }),
+    ].join('');
+}
+function bar({ state, askedSeconds, lastToldSeconds, why }, x, top) {
+    const { ink, height, label } = looks[state];
+    const about = `${label}, ${askedSeconds.toFixed(3)} s to ${lastToldSeconds.toFixed(3)} s${why === undefined ? '' : `: ${why}`}`;
+    const from = x(askedSeconds);
+    return rectangle(ink, { x: from, y: top + (probe_lanes_rowHeight - height) / 2, width: Math.max(1.5, x(lastToldSeconds) - from), height }, about);
+}
+/** How long each outage was, on what is red of it, where there is room. */
+function lengths(probe, x, top, { end }) {
+    return probeOutages(probe).flatMap(({ from = 0, to = end, seconds }) => {
+        if (seconds === undefined)
+            return [];
+        const label = `${seconds.toFixed(3)} s`;
+        const broken = probe.stretches.find(({ state, askedSeconds, lastToldSeconds }) => state === 'broken' &&
+            askedSeconds >= from &&
+            lastToldSeconds <= to &&
+            x(lastToldSeconds) - x(askedSeconds) > widthOf(label, 11) + 8);
+        return broken === undefined
+            ? []
+            : [lettered('onBad', [x(broken.askedSeconds) + 4, top + 11], label, { size: 11 })];
+    });
+}
+/** What the lanes' colours mean, as far as they are there. */
+function probeLegend({ probes = [] }) {
+    const states = new Set(probes.flatMap(({ stretches }) => stretches.map(({ state }) => state)));
+    return ['good', 'broken', 'unknown']
+        .filter((state) => states.has(state))
+        .map((state) => ({
+        ink: looks[state].ink,
+        label: `probe: ${looks[state].label}`,
+    }));
+}
+
 ;// CONCATENATED MODULE: ./build/src/report/pictures/timeline.js
+
 
 
 
@@ -48223,7 +51812,7 @@ function drillTimeline(record, verdict) {
         return '';
     const range = timeline_rangeOf(record, verdict);
     const lanes = lanesOf(record, range);
-    const left = leftOf([...lanes.map(({ node }) => node), ...rowNames(record)]);
+    const left = leftOf([...lanes.map(({ node }) => node), ...rowNames(record), ...probeNames(record)]);
     const x = scaleOf(range, left, timeline_right);
     const outage = outageOf(record, verdict, range.end);
     const above = placed(figureFlags(record, verdict, x, range));
@@ -48232,7 +51821,8 @@ function drillTimeline(record, verdict) {
     const top = head.bottom + heightOf(above) + 12;
     const clientsTop = top + lanes.length * (laneHeight + laneGap);
     const clients = { top: clientsTop, left, right: timeline_right };
-    const bottom = clientsTop + rowsHeight(record);
+    const probesTop = clientsTop + rowsHeight(record);
+    const bottom = probesTop + probesHeight(record);
     const axisTop = bottom + heightOf(below) + 8;
     const explained = legend(legendOf(record, lanes, outage), timeline_edge, axisTop + 56, timeline_width - 2 * timeline_edge);
     return picture(timeline_width, axisTop + 56 + explained.height, `${head.title}. ${verdict.message}`, [
@@ -48242,6 +51832,7 @@ function drillTimeline(record, verdict) {
         ...flagsBelow(below, bottom, top),
         ...flagsAbove(above, top - 4, bottom),
         ...client_rows_clientRows(record, outage, x, clients),
+        ...probeLanes(record, x, { top: probesTop, left }, range),
         ...lanes.map((lane, index) => drawLane(lane, x, left, top + index * (laneHeight + laneGap))),
         twoPrimaries(bothOf(record, verdict), x, { top, bottom }),
         ...axis(x, range, axisTop, 'seconds since the fault'),
@@ -48249,7 +51840,7 @@ function drillTimeline(record, verdict) {
     ]);
 }
 function timeline_rangeOf(record, verdict) {
-    const last = Math.max(1, record.settledSeconds ?? 0, record.undoSeconds ?? 0, record.handedBack?.seconds ?? 0, verdict.rtoSeconds ?? 0, verdict.clientRtoSeconds ?? 0, stayedQuiet(record) ? record.watchSeconds : 0, ...record.announcements.map(({ seconds }) => seconds), ...(record.clients?.activity ?? []).map(({ acknowledged }) => acknowledged.at(-1) ?? 0));
+    const last = Math.max(1, record.settledSeconds ?? 0, record.undoSeconds ?? 0, record.handedBack?.seconds ?? 0, verdict.rtoSeconds ?? 0, verdict.clientRtoSeconds ?? 0, verdict.uriRtoSeconds ?? 0, stayedQuiet(record) ? record.watchSeconds : 0, probesSettled(record), ...record.announcements.map(({ seconds }) => seconds), ...(record.clients?.activity ?? []).map(({ acknowledged }) => acknowledged.at(-1) ?? 0));
     return { start: -last * 0.05, end: last * 1.03 };
 }
 /** Names take what they need, as far as the lanes can spare it. */
@@ -48260,8 +51851,8 @@ function leftOf(names) {
 function headOf(record, verdict) {
     const title = `${record.fault} on ${targetNames(record) || '?'}, formation ${record.formation}`;
     const room = timeline_width - 2 * timeline_edge;
-    const titles = wrapped(title, { room, size: 16, bold: true }, 2);
-    const messages = wrapped(verdict.message, { room, size: 12 }, 4);
+    const titles = lettering_wrapped(title, { room, size: 16, bold: true }, 2);
+    const messages = lettering_wrapped(verdict.message, { room, size: 12 }, 4);
     const messagesTop = 30 + titles.length * 20;
     const ink = verdict.outcome === 'pass' ? 'faint' : 'bad';
     return {
@@ -48286,6 +51877,13 @@ function figureFlags(record, verdict, x, { end }) {
             label: `client RTO ${clientRtoSeconds.toFixed(3)} s`,
             ink: 'successor',
             pole: 'solid',
+        });
+    if (verdict.uriRtoSeconds !== undefined)
+        flags.push({
+            x: x(verdict.uriRtoSeconds),
+            label: `by client-uri ${verdict.uriRtoSeconds.toFixed(3)} s`,
+            ink: 'successor',
+            pole: 'dashed',
         });
     const both = bothOf(record, verdict);
     if (both !== undefined)
@@ -48399,7 +51997,7 @@ function legendOf(record, lanes, outage) {
         entries.push({ ink: 'shade', label: 'waited for a promotion' });
     if (outage !== undefined)
         entries.push({ ink: 'outage', label: 'no acknowledged write' });
-    return entries;
+    return [...entries, ...probeLegend(record)];
 }
 
 ;// CONCATENATED MODULE: ./build/src/report/campaign-picture.js
@@ -48522,8 +52120,8 @@ function sectionsOf({ record, verdict }) {
     const sections = drillSections(record, verdict);
     if (sections === undefined)
         return [];
-    const { figures, waterfall, evidence, refusals, events } = sections;
-    return [figures, waterfall, refusals, evidence, plainSection(events)].filter((section) => section !== undefined);
+    const { figures, waterfall, evidence, refusals, probes, events } = sections;
+    return [figures, probes, waterfall, refusals, evidence, plainSection(events)].filter((section) => section !== undefined);
 }
 function footer({ drills }) {
     const [first, last] = [drills[0]?.record, drills.at(-1)?.record];
@@ -48540,11 +52138,13 @@ function footer({ drills }) {
 
 
 
+
+
 const passed = (note) => ({ kind: 'passed', note });
 const skipped = (message) => ({ kind: 'skipped', message });
 const drill_cases_failed = (message, detail = message) => ({ kind: 'failed', message, detail });
 const drill_cases_error = (message) => ({ kind: 'error', message, detail: message });
-/** Each thing that a drill is judged by, as a case; always the same ones, so that a history of runs lines up. */
+/** Each thing that a drill is judged by, as a case; always the same ones of a file, so that a history of runs lines up. */
 function drillCases({ record, verdict }) {
     const { clients } = record;
     const { rtoSeconds, clientRtoSeconds, rejoinSeconds } = verdict;
@@ -48554,6 +52154,7 @@ function drillCases({ record, verdict }) {
         { name: 'the fault took hold', result: fault(record) },
         timed('promotion', rtoSeconds, ofFault(drill_cases_promotion(record, verdict))),
         timed('client writes', clientRtoSeconds ?? clients?.ledger.longestPauseSeconds, ofFault(clientWrites(record))),
+        timed('writes by client-uri', verdict.uriRtoSeconds ?? clients?.ledger.byUri?.longestPauseSeconds, ofFault(writesByUri(record))),
         { name: 'no acknowledged write was lost', result: ofFault(ifWhole(record, lostNothing)) },
         { name: 'no row that nobody can have written', result: ifWhole(record, noPhantom) },
         {
@@ -48562,11 +52163,13 @@ function drillCases({ record, verdict }) {
         },
         { name: 'the evidence is conclusive', result: conclusive(record) },
         timed('rejoin', rejoinSeconds, ofFault(rejoined(record))),
+        ...probeCases(record),
     ];
 }
 const names = {
     promotion: 'a standby is promoted within the target, or none where none is due',
     'client writes': 'clients write again within the target',
+    'writes by client-uri': 'clients by client-uri write again within the target',
     rejoin: 'every node is healthy again',
 };
 const timed = (what, seconds, result) => ({
@@ -48682,6 +52285,24 @@ function clientWrites(record) {
             : passed(`${what}; the target is ${rtoTargetSeconds} s`);
     });
 }
+function writesByUri(record) {
+    return withClients(record, ({ ledger: { byUri } }) => {
+        if (byUri === undefined)
+            return skipped('no client-uri was given');
+        const late = lateByUri(record);
+        const wrong = late.find(([kind]) => kind === 'missed') ?? late[0];
+        if (wrong !== undefined) {
+            const [kind, message] = wrong;
+            return kind === 'missed' ? drill_cases_failed(message, `${message}\n${drill_cases_refusals(byUri)}`.trim()) : drill_cases_error(message);
+        }
+        if (record.promotion === undefined && record.expected === 'failover')
+            return skipped('nobody was promoted');
+        const what = record.promotion === undefined
+            ? `the longest pause was ${shownSeconds(byUri.longestPauseSeconds)}`
+            : `from the fault to the first write it took ${shownSeconds(byUri.clientRtoSeconds)}`;
+        return passed(`${what}; the target is ${record.rtoTargetSeconds} s`);
+    });
+}
 const drill_cases_refusals = (ledger) => ledger.refusals.map(({ node, why }) => `${node}: ${why}`).join('\n');
 function lostNothing(clients) {
     const { lost, acknowledgedWrites, unknownWrites, failedWrites } = clients.ledger;
@@ -48755,6 +52376,38 @@ function rejoined(record) {
         ? passed(after(rejoinSeconds))
         : drill_cases_failed(`${wanted} should be primary afterwards, and ${final.primary ?? 'no node'} is`);
 }
+/** One for each probe. */
+function probeCases(record) {
+    return (record.probes ?? []).map((probe) => {
+        const seconds = longestOutage(probe)?.seconds;
+        return {
+            name: `the probe ${probe.name} holds before and after, and breaks for no longer than it may`,
+            result: drill_cases_probed(probe, record),
+            ...(seconds !== undefined && record.faultAt !== undefined && { seconds }),
+        };
+    });
+}
+function drill_cases_probed(probe, record) {
+    const { faultAt, tripped, interrupted, undoFailed, probesBroken = [] } = record;
+    const before = probesBroken.find((each) => each.startsWith(`${probe.name}: `));
+    if (before !== undefined)
+        return drill_cases_failed(`it did not hold before the fault: ${before}`);
+    if (faultAt === undefined)
+        return skipped(untouched);
+    if (tripped?.probe === probe.name)
+        return drill_cases_failed(`it had no good answer for ${shownSeconds(tripped.brokenSeconds)}, and may be without for ${tripped.allowedSeconds} s: ${tripped.why}`);
+    if (interrupted !== undefined)
+        return skipped(`interrupted: ${interrupted}`);
+    if (undoFailed !== undefined)
+        return skipped(`the fault could not be undone: ${undoFailed}`);
+    const against = notAgain(probe, record);
+    if (against !== undefined)
+        return against[0] === 'missed' ? drill_cases_failed(against[1]) : drill_cases_error(against[1]);
+    const longest = longestOutage(probe);
+    return passed(longest === undefined
+        ? 'it held throughout'
+        : `it was without a good answer for ${describeOutage(longest)}`);
+}
 const after = (seconds) => `${shownSeconds(seconds)} after the undo`;
 
 ;// CONCATENATED MODULE: ./build/src/report/junit/campaign-junit.js
@@ -48783,7 +52436,7 @@ function campaignJunit(campaign, verdict) {
         ...campaign.proofs.map((proof) => regressionCase(proof, classname)),
     ];
     const told = [...suites.flatMap((suite) => suite.cases), ...cases];
-    cases.push({ name: 'the verdict', classname, result: verdictOf(verdict, told) });
+    cases.push({ name: 'the verdict', classname, result: campaign_junit_verdictOf(verdict, told) });
     const timestamp = drills[0]?.record.startedAt ?? '';
     return junitXml('failover-drill', [...suites, { name: `${formation}: campaign`, timestamp, cases }]);
 }
@@ -48792,7 +52445,7 @@ function suiteOf(drill, index, { formation, selfTest, drills }) {
     const classname = `${formation}.${record.fault}`;
     const judged = drillCases(drill).map((each) => ({ classname, ...each }));
     const cases = selfTest ? judged.map(onlyTold) : judged;
-    const last = selfTest ? { kind: 'skipped', message: inSelfTest } : verdictOf(verdict, cases);
+    const last = selfTest ? { kind: 'skipped', message: inSelfTest } : campaign_junit_verdictOf(verdict, cases);
     cases.push({ name: 'the verdict', classname, result: last });
     const number = drills.length === 1 ? '' : ` ${index + 1}`;
     return { name: `${formation}: drill${number}: ${record.fault}`, timestamp: record.startedAt, cases };
@@ -48805,7 +52458,7 @@ function onlyTold(given) {
     return { ...given, result: { kind: 'skipped', message: `${inSelfTest} (${result.message})` } };
 }
 /** A verdict that is not a pass fails a case of its own where no other case has told why. */
-function verdictOf({ outcome, message }, told) {
+function campaign_junit_verdictOf({ outcome, message }, told) {
     if (outcome === 'pass')
         return { kind: 'passed', note: message };
     if (told.some(({ result }) => result.kind === 'failed' || result.kind === 'error'))
@@ -49001,7 +52654,67 @@ function wordsIn(given) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/src/runner/secrets-input.js
+
+
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+/** Of a secret of several words, those that are not known to everybody are masked by themselves. */
+const shortestWord = 8;
+/** Lines of `NAME=VALUE`. What the lines hold is in no message. */
+const namedSecrets = {
+    parse(given) {
+        const found = new Map();
+        for (const { number, name, value } of linesOf(given)) {
+            if (value === undefined || !namePattern.test(name))
+                throw new Error(`must be lines of NAME=VALUE, the names of letters, digits, ".", "_" and "-"; line ${number} is none`);
+            if (found.has(name))
+                throw new Error(`has a name twice, in line ${number}`);
+            if (value === '')
+                throw new Error(`has no value in line ${number}; is the secret set?`);
+            const mangled = mangledBy(value);
+            if (mangled !== undefined || value.includes('\0'))
+                throw new Error(`has a value in line ${number} that ${mangled ?? 'holds NUL'}`);
+            found.set(name, value);
+        }
+        return found;
+    },
+    secrets: (given) => linesOf(given).flatMap(({ name, value }) => (value === undefined ? [name] : secrets_input_partsOf(value))),
+};
+function linesOf(given) {
+    return given.split(/\r\n|\r|\n/).flatMap((line, index) => {
+        if (line.trim() === '')
+            return [];
+        const at = line.indexOf('=');
+        if (at < 0)
+            return [{ number: index + 1, name: line.trim(), value: undefined }];
+        return [{ number: index + 1, name: line.slice(0, at).trim(), value: line.slice(at + 1).trim() }];
+    });
+}
+/** A value, and what would give it away by itself: the password of a URI, the token of a header, a parameter of a URL. */
+function secrets_input_partsOf(value) {
+    const words = value.split(/\s+/).filter((word) => word.length >= shortestWord);
+    const parameters = [...value.matchAll(/[?&][^=&#\s]+=([^&#\s]+)/g)].map(([, each = '']) => each);
+    const [, credentials] = /^[a-z][a-z0-9+.-]*:\/\/([^/?#\s]*)@/i.exec(value) ?? [];
+    return [
+        value,
+        ...words,
+        ...parameters.filter((each) => each.length >= shortestWord),
+        ...(credentials?.includes(':') ? (connectionString.secrets?.(value) ?? []) : []),
+        // As it is sent to an HTTP server.
+        ...(credentials === undefined ? [] : [Buffer.from(secrets_input_decoded(credentials)).toString('base64')]),
+    ].filter((each) => each !== '');
+}
+function secrets_input_decoded(text) {
+    try {
+        return decodeURIComponent(text);
+    }
+    catch {
+        return text;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/actions/failover-drill/contract.js
+
 
 
 
@@ -49034,10 +52747,13 @@ const contract_inputs = {
     'wait-for-lock-seconds': secondsInput(0, 86_400),
     'restore-primary': trueOrFalseInput,
     'app-password': inputs_password,
+    'client-uri': connectionString,
     'tls-ca': textInput,
     'require-client-evidence': trueOrFalseInput,
     'accept-published-table': trueOrFalseInput,
-    'client-sessions': wholeNumberInput(1, 64),
+    probes: textInput,
+    'probe-secrets': namedSecrets,
+    'client-sessions': wholeNumberInput(1, 200),
     'client-writes-per-second': numberInput(0.1, 200),
     'least-writes-at-risk': wholeNumberInput(0, 100_000),
     rounds: optional(wholeNumberInput(1, 1000)),
@@ -49052,6 +52768,9 @@ const contract_outputs = [
     'rto-seconds',
     'client-rto-seconds',
     'write-outage-seconds',
+    'client-uri-rto-seconds',
+    'client-uri-outage-seconds',
+    'client-uri-adds-seconds',
     'rejoin-seconds',
     'acknowledged-writes',
     'writes-at-risk',
@@ -49062,6 +52781,7 @@ const contract_outputs = [
     'predicted-rto-seconds',
     'old-primary',
     'new-primary',
+    'probes',
     'drills',
     'breach-probability',
     'junit',
@@ -49123,6 +52843,10 @@ function readExposed(text) {
 
 
 
+
+
+
+
 async function failoverDrill(by = runAction) {
     return await by({ name: 'failover-drill', inputs: contract_inputs, outputs: contract_outputs, run: main_run });
 }
@@ -49135,7 +52859,7 @@ async function main_run(given, context) {
     // Who reads the log of a drill sees first which formation it is about to hurt.
     log.info(`formation file: ${formationSource(given.formation)}`);
     const formation = loadFormation(given.formation, folder);
-    const options = optionsOf(given, formation, context);
+    const options = main_optionsOf(given, formation, context);
     const incus = Incus.byAny(formation.incus, log);
     if (isLab(formation))
         await requireLab(formation, incus, given['self-test'] ? 'input self-test' : undefined, context.signal);
@@ -49143,9 +52867,13 @@ async function main_run(given, context) {
     return main_resultOf(record, formation, '', context);
 }
 /** @throws InputError with everything that does not fit together */
-function optionsOf(given, formation, { log, signal, folder }) {
+function main_optionsOf(given, formation, { log, signal, folder }) {
     const access = accessOf(given, formation);
+    const byUri = uriAccessOf(given, formation, access);
     const errors = [
+        ...(byUri !== undefined && 'errors' in byUri
+            ? byUri.errors.map((each) => `input client-uri: ${each}`)
+            : []),
         ...(given['require-client-evidence'] && 'missing' in access
             ? [`input require-client-evidence: ${access.missing}`]
             : []),
@@ -49163,8 +52891,16 @@ function optionsOf(given, formation, { log, signal, folder }) {
         errors.push('input fault: a fault is named twice; `rounds` says how often each is drilled');
     if (rounds < drilled.length)
         errors.push(`input rounds: ${rounds} drill${rounds === 1 ? '' : 's'} cannot show ${drilled.length} faults; leave it empty for one of each`);
-    if (errors.length > 0)
-        throw new InputError(errors);
+    const { probes } = together({
+        others: () => {
+            if (errors.length > 0)
+                throw new InputError(errors);
+        },
+        probes: () => readyProbes(parseProbes(given.probes) ?? formation.probes ?? [], {
+            secrets: given['probe-secrets'],
+            folder,
+        }),
+    });
     const targetMs = given['rto-target-seconds'] * 1000;
     const held = given['hold-seconds'];
     return {
@@ -49186,6 +52922,7 @@ function optionsOf(given, formation, { log, signal, folder }) {
             handBack: given['restore-primary'],
             clients: {
                 access,
+                byUri: byUri && 'access' in byUri ? byUri.access : undefined,
                 // Who demands the evidence is told why there is none.
                 required: given['require-client-evidence'] || given['self-test'],
                 published: given['accept-published-table'],
@@ -49194,6 +52931,7 @@ function optionsOf(given, formation, { log, signal, folder }) {
                 leastAtRisk: given['least-writes-at-risk'],
                 folder: reportFolder(given['report-folder'], folder),
             },
+            probes,
             log,
             signal,
             onExposed: (id) => run_post_saveState(exposedState, id === undefined ? '' : exposedText(id, formation)),
@@ -49240,10 +52978,27 @@ function tooSlowForTheLeast(given) {
 }
 /** In a formation that is declared a lab the placeholder stands for a password that was not given, as in provision-pgaf. */
 function accessOf(given, formation) {
-    const assumed = given['app-password'] === '' && isLab(formation);
-    const password = assumed ? placeholderPassword : given['app-password'];
+    const own = main_passwordOf(given, formation);
+    const assumed = own === '' && isLab(formation);
+    const password = assumed ? placeholderPassword : own;
     const found = applicationAccess(formation, { password, ca: given['tls-ca'] });
     return 'access' in found ? { ...found, assumed } : found;
+}
+/** That of the connection string is the role's own too, where it names no other role. */
+function main_passwordOf({ 'app-password': password, 'client-uri': uri }, { postgres }) {
+    if (password !== '' || (uri?.user ?? postgres.user) !== postgres.user)
+        return password;
+    return uri?.password ?? '';
+}
+/** Clients by the connection string are beside those that go straight to the nodes, and not in place of them. */
+function uriAccessOf(given, formation, access) {
+    const uri = given['client-uri'];
+    if (uri === undefined)
+        return undefined;
+    if ('missing' in access)
+        return { errors: [access.missing] };
+    const password = given['app-password'] || (isLab(formation) ? placeholderPassword : '');
+    return uriAccess(uri, formation, { password, ca: given['tls-ca'] });
 }
 function unfitForSelfTest({ fault }, formation, access) {
     return [
@@ -49275,6 +53030,9 @@ function main_resultOf(record, formation, suffix, { log }) {
             'rto-seconds': main_figure(figures.rtoSeconds),
             'client-rto-seconds': main_figure(figures.clientRtoSeconds),
             'write-outage-seconds': main_figure(figures.writeOutageSeconds),
+            'client-uri-rto-seconds': main_figure(figures.uriRtoSeconds),
+            'client-uri-outage-seconds': main_figure(figures.uriOutageSeconds),
+            'client-uri-adds-seconds': main_figure(figures.uriAddsSeconds),
             'rejoin-seconds': main_figure(figures.rejoinSeconds),
             'acknowledged-writes': main_count(figures.acknowledgedWrites),
             'writes-at-risk': main_count(figures.writesAtRisk),
@@ -49285,6 +53043,7 @@ function main_resultOf(record, formation, suffix, { log }) {
             'predicted-rto-seconds': main_figure(figures.predictedRtoSeconds),
             'old-primary': last?.primary ?? '',
             'new-primary': last?.promotion?.node ?? '',
+            probes: JSON.stringify(probesOutput(record.drills.map((each) => each.record))),
             drills: JSON.stringify(record.drills.map(({ record: one, verdict: judged }) => ({
                 drill: one.id,
                 fault: one.fault,
@@ -54480,7 +58239,7 @@ const schema = 'public';
  * Applications have functions in `public`, so that only names which Postgres or an extension uses are refused there, and
  * those that the scripts of the extensions to come make or call.
  */
-const strangers = `
+const extensions_strangers = `
   WITH own AS (SELECT objid, classid FROM pg_depend WHERE deptype = 'e'),
        others AS (SELECT oid FROM pg_roles WHERE NOT rolsuper)
   SELECT 'function ' || proname || '(' || pg_get_function_identity_arguments(oid) || ')' AS stranger
@@ -54604,7 +58363,7 @@ function namedError(database, extensions, found) {
 }
 /** @returns what a superuser's CREATE EXTENSION of any of `extensions` might run of another's; those there are left out */
 async function strangersIn(session, extensions) {
-    const named = await session.query(strangers);
+    const named = await session.query(extensions_strangers);
     const called = await session.query(calledByScripts, [extensions], { deadlineMs: extensions_deadlineMs });
     const held = await session.query(footholds, [extensions]);
     return {
@@ -55043,7 +58802,7 @@ async function bringSharedMonitorUp(ctx, survey, hosts, isStarting) {
     await survey.locks.aloneOnMonitor(async (others) => {
         await survey.read([monitor]);
         const latest = await hostsOfOtherFormations(ctx, survey, isStarting);
-        const kept = others ? addressesOf(hostsInMonitorHba(ctx.factsOf(monitor).hba ?? '')) : [];
+        const kept = others ? shared_monitor_addressesOf(hostsInMonitorHba(ctx.factsOf(monitor).hba ?? '')) : [];
         const all = [...new Set([...hosts, ...latest.hosts, ...kept])];
         await bringMonitorUp(ctx, all);
         if (latest.asked)
@@ -55074,7 +58833,7 @@ async function hostsOfOtherFormations(ctx, survey, isStarting) {
         asked: session !== undefined,
     };
 }
-const addressesOf = (hosts) => hosts.map(hbaAddress).filter((each) => each !== undefined);
+const shared_monitor_addressesOf = (hosts) => hosts.map(hbaAddress).filter((each) => each !== undefined);
 
 ;// CONCATENATED MODULE: ./build/src/provision/survey.js
 
@@ -56205,7 +59964,7 @@ function describe_describe(found, asked) {
     const clients = clients_clientsOf([...answering.filter((each) => !each.inRecovery), ...answering.filter((each) => each.inRecovery)], asked);
     const timings = timingsOf(found);
     const domain = domainOf(found);
-    const folder = folderOf(found);
+    const folder = describe_folderOf(found);
     const kept = keptOf(found, clients);
     const remarks = [
         ...clients.remarks,
@@ -56280,7 +60039,7 @@ function domainOf({ monitor, nodes }) {
     return domains.find((domain) => /^[a-z0-9][a-z0-9.-]*$/.test(domain)) ?? 'incus';
 }
 /** The folder of all data directories, where they are called as pgha calls them. */
-function folderOf({ monitor, nodes }) {
+function describe_folderOf({ monitor, nodes }) {
     const folder = /^(.+)\/monitor$/.exec(monitor.pgdata)?.[1];
     return folder !== undefined && nodes.every(({ pgdata }) => pgdata === `${folder}/node`)
         ? folder
@@ -58520,7 +62279,7 @@ class Throwaways {
     }
 }
 /** A host that is there answers in a tenth of a second; Incus would wait for one that is lost for a quarter of a minute. */
-const hostDeadlineMs = 3000;
+const throwaway_hostDeadlineMs = 3000;
 /**
  * A host of those on which the file wants the member; undefined where it says nothing of it, or Incus is no cluster.
  * @throws EnvironmentError where none of them takes containers; as Incus.hosts
@@ -58533,7 +62292,7 @@ async function throwaway_hostOf({ formation, incus, signal }, { target }) {
     const all = Object.entries(hosts).map(([name, host]) => ({ name, ...host }));
     const wanted = words.flatMap((word) => matchingHosts(word, all));
     const online = wanted.filter(({ status }) => status === 'Online');
-    const answers = await Promise.all(online.map(({ name }) => doesHostAnswer(incus, name, hostDeadlineMs, signal)));
+    const answers = await Promise.all(online.map(({ name }) => doesHostAnswer(incus, name, throwaway_hostDeadlineMs, signal)));
     const found = online.find((_, at) => answers[at]);
     if (found !== undefined)
         return found.name;
