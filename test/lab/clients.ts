@@ -141,6 +141,9 @@ export async function failOver(
   }
 }
 
+/** Of a journal whose file is to go. */
+export const inMemory = ({ run, events }: WriteHistory): WriteHistory => ({ run, events: [...events] });
+
 export function eventsOfKind<K extends HistoryEvent['kind']>({ events }: WriteHistory, kind: K) {
   return [...events].filter((event): event is HistoryEvent & { kind: K } => event.kind === kind);
 }

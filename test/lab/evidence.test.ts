@@ -23,6 +23,7 @@ import {
   cutBetween,
   eventsOfKind,
   failOver,
+  inMemory,
   joinAgain,
   lab,
   rolesIn,
@@ -345,7 +346,7 @@ describe('clients of a healthy formation', () => {
       session.close();
     }
     await evidence.firstAcknowledged(now(), roles.primary.name, { deadlineMs: 10_000 });
-    const history = await evidence.stop();
+    const history = inMemory(await evidence.stop());
     const read = await evidence.read(roles.primary.name);
     await remove();
     const warned = eventsOfKind(history, 'unknown').filter(({ why }) => isCancelled(why));
@@ -366,7 +367,7 @@ describe('clients of a healthy formation', () => {
     const [first, last] = [writes[0]?.at ?? Number.NaN, writes.at(-1)?.at ?? Number.NaN];
     // A timer is as late as this process was kept from running.
     expect(last - first).toBeLessThan(1100 + pace.worstMs());
-    const history = await evidence.stop();
+    const history = inMemory(await evidence.stop());
     const read = await evidence.read(primary.name);
     await remove();
     const scene = { faultAt: last, oldPrimary: primary.name, newPrimary: undefined };
@@ -387,7 +388,7 @@ describe('clients of a healthy formation', () => {
     const brokenAt = now();
     await inside(roles.monitor.name, 'kill', relay);
     await evidence.firstAcknowledged(brokenAt + 1000, roles.primary.name, { deadlineMs: 15_000 });
-    const history = await evidence.stop();
+    const history = inMemory(await evidence.stop());
     const read = await evidence.read(roles.primary.name);
     await remove();
     const verdict = judgeLedger(history, [read], {
