@@ -140,7 +140,12 @@ function lookOf({ asks, timeoutSeconds }: Probe, parts: Parts): Look {
       const password = asks.password === undefined ? undefined : parts.text(asks.password);
       const ca = parts.ca(asks.ca);
       if (target === undefined) return never;
-      const login = { ...target, ca, ...(password !== undefined && { password }) };
+      const login = {
+        ...target,
+        ca,
+        timeoutMs: timeoutSeconds * 1000,
+        ...(password !== undefined && { password }),
+      };
       return (signal) => lookBySql(asks, login, signal);
     }
     case 'command': {

@@ -2,16 +2,24 @@ import { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import '../postgres/navigator.ts';
 import pg from 'pg';
-import { messageOf } from '../contract/errors.ts';
+import { withDeadline } from '../clock/deadline.ts';
+import { DeadlineError, messageOf } from '../contract/errors.ts';
 import type { SqlProbe, SqlValue } from '../formation/probes.ts';
 import { guardAnswers } from '../postgres/frames.ts';
 import { shownText } from '../postgres/shown-text.ts';
-import { BrokenError } from './broken.ts';
+import { BrokenError, LateAnswerError } from './broken.ts';
 import { nameLookup } from './name-lookup.ts';
 import { type SqlTarget, tlsBy } from './sql-uri.ts';
 
 /** A server that is told good-bye has so long to hear it. */
 const farewellMs = 500;
+
+/** Where it goes, and for how long a look may take. */
+export interface SqlLogin extends SqlTarget {
+  /** PEM. */
+  ca: string | undefined;
+  timeoutMs: number;
+}
 
 /** As text, as the server sends it. */
 type Cells = (string | null)[];
@@ -21,33 +29,44 @@ type Cells = (string | null)[];
  * sends: neither settings nor prepared statements, which a pooler may refuse.
  * @throws BrokenError where other rows came than should, and whatever the connection comes to
  */
-export async function lookBySql(
-  asks: SqlProbe,
-  target: SqlTarget & { ca: string | undefined },
-  signal: AbortSignal,
-): Promise<void> {
+export async function lookBySql(asks: SqlProbe, target: SqlLogin, signal: AbortSignal): Promise<void> {
+  const client = await firstThatDoes(target, signal);
+  try {
+    judge(asks, await rowsOf(client, asks.query));
+  } finally {
+    leave(client);
+  }
+}
+
+/**
+ * Whatever keeps it from one host, it goes on to the next, as libpq does. One that is silent has its connect_timeout, or its
+ * share of the time that there is.
+ */
+async function firstThatDoes(target: SqlLogin, signal: AbortSignal): Promise<pg.Client> {
+  const { hosts, connectTimeoutMs = target.timeoutMs / hosts.length } = target;
   const refusals: string[] = [];
-  for (const place of target.hosts) {
+  let isLate = false;
+  for (const place of hosts) {
     try {
-      const client = await connected(place, target, signal);
-      try {
-        judge(asks, await rowsOf(client, asks.query));
-        return;
-      } finally {
-        leave(client);
-      }
+      return await withDeadline('a session', connectTimeoutMs, (inner) =>
+        connected(place, target, AbortSignal.any([inner, signal])),
+      );
     } catch (error) {
       signal.throwIfAborted();
-      if (target.hosts.length === 1 || error instanceof BrokenError) throw error;
-      refusals.push(`${place.host}: ${messageOf(error)}`);
+      isLate ||= error instanceof DeadlineError;
+      const why =
+        error instanceof DeadlineError ? `no session in ${connectTimeoutMs / 1000} s` : messageOf(error);
+      if (hosts.length === 1 && !(error instanceof DeadlineError)) throw error;
+      refusals.push(hosts.length === 1 ? why : `${place.host}: ${why}`);
     }
   }
-  throw new BrokenError(refusals.join('; '));
+  const told = refusals.join('; ');
+  throw isLate ? new LateAnswerError(told, connectTimeoutMs) : new BrokenError(told);
 }
 
 async function connected(
   place: SqlTarget['hosts'][number],
-  target: SqlTarget & { ca: string | undefined },
+  target: SqlLogin,
   signal: AbortSignal,
 ): Promise<pg.Client> {
   const tls = tlsBy(target.sslMode, target.ca);

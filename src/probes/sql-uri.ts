@@ -16,9 +16,11 @@ export interface SqlTarget {
   sslMode: SslMode;
   target: (typeof targets)[number];
   applicationName: string;
+  /** For each host; undefined where the string does not say it. */
+  connectTimeoutMs: number | undefined;
 }
 
-/** What a connection string may say besides hosts, user and database; a probe has its own time-out. */
+/** What a connection string may say besides hosts, user and database. */
 const parametersKnown = ['sslmode', 'target_session_attrs', 'application_name', 'connect_timeout'];
 
 /**
@@ -49,6 +51,7 @@ export function parseSqlUri(text: string): SqlTarget {
     sslMode: oneOf(sslModes, 'sslmode', lastOf('sslmode') ?? 'prefer'),
     target: oneOf(targets, 'target_session_attrs', lastOf('target_session_attrs') ?? 'any'),
     applicationName: lastOf('application_name') ?? 'pgha-probe',
+    connectTimeoutMs: timeoutIn(lastOf('connect_timeout')),
   };
 }
 
@@ -58,6 +61,13 @@ function hostAndPort(text: string): { host: string; port: number } {
   if (host === '' || host.startsWith('/') || Number(port) < 1 || Number(port) > 65535)
     throw new Error('names a host that is none, or a socket; a probe goes by TCP');
   return { host, port: Number(port) };
+}
+
+/** As libpq has it: seconds, and 0 or less for none. */
+function timeoutIn(given: string | undefined): number | undefined {
+  if (given !== undefined && !/^-?\d{1,6}$/.test(given))
+    throw new Error('has a connect_timeout that is no number');
+  return given === undefined || Number(given) <= 0 ? undefined : Number(given) * 1000;
 }
 
 function oneOf<const T extends string>(known: readonly T[], name: string, given: string): T {

@@ -34,6 +34,20 @@ interface Place {
   left: number;
 }
 
+/** What lies under the poles that cross the lanes. */
+export function probeGround(
+  { probes = [] }: DrillRecord,
+  x: Scale,
+  top: number,
+  { start, end }: TimeRange,
+): string[] {
+  return probes.map((_, index) =>
+    rectangle('track', { x: x(start), y: laneTop(top, index), width: x(end) - x(start), height: rowHeight }),
+  );
+}
+
+const laneTop = (top: number, index: number) => top + captionHeight + index * (rowHeight + rowGap);
+
 /** A lane for each probe: from one look to the next that came to something else there is nothing, as nothing is known. */
 export function probeLanes(record: DrillRecord, x: Scale, { top, left }: Place, range: TimeRange): string[] {
   const { probes = [] } = record;
@@ -42,9 +56,7 @@ export function probeLanes(record: DrillRecord, x: Scale, { top, left }: Place, 
   return [
     rectangle('paper', { x: left, y: top + 1, width: room, height: 14 }),
     lettered('faint', [left, top + 12], caption, { size }),
-    ...probes.map((probe, index) =>
-      lane(probe, x, { left, top: top + captionHeight + index * (rowHeight + rowGap) }, range),
-    ),
+    ...probes.map((probe, index) => lane(probe, x, { left, top: laneTop(top, index) }, range)),
   ];
 }
 
@@ -54,8 +66,6 @@ function lane(probe: ProbeRecord, x: Scale, { left, top }: Place, { start, end }
     ({ askedSeconds, lastToldSeconds }) => lastToldSeconds >= start && askedSeconds <= end,
   );
   return [
-    rectangle('paper', { x: x(start), y: top, width: x(end) - x(start), height: rowHeight }),
-    rectangle('track', { x: x(start), y: top, width: x(end) - x(start), height: rowHeight }),
     lettered('faint', [left - 12, top + 12], shown, {
       size,
       anchor: 'end',
@@ -66,10 +76,16 @@ function lane(probe: ProbeRecord, x: Scale, { left, top }: Place, { start, end }
   ].join('');
 }
 
-function bar({ state, askedSeconds, lastToldSeconds, why }: Stretch, x: Scale, top: number): string {
+function bar(
+  { state, askedSeconds, toldSeconds, lastToldSeconds, why }: Stretch,
+  x: Scale,
+  top: number,
+): string {
   const { ink, height, label } = looks[state];
-  const about = `${label}, ${askedSeconds.toFixed(3)} s to ${lastToldSeconds.toFixed(3)} s${why === undefined ? '' : `: ${why}`}`;
-  const from = x(askedSeconds);
+  // A good answer that was long in coming says nothing of the time before it.
+  const begin = state === 'good' ? toldSeconds : askedSeconds;
+  const about = `${label}, ${begin.toFixed(3)} s to ${lastToldSeconds.toFixed(3)} s${why === undefined ? '' : `: ${why}`}`;
+  const from = x(begin);
   return rectangle(
     ink,
     { x: from, y: top + (rowHeight - height) / 2, width: Math.max(1.5, x(lastToldSeconds) - from), height },

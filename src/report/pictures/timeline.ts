@@ -9,7 +9,14 @@ import { type Flag, flagsAbove, flagsBelow, heightOf, placed } from './flags.ts'
 import { type Lane, lanesOf, type Segment } from './lanes.ts';
 import { type LegendEntry, legend } from './legend.ts';
 import { shortenedInside, shortenedToRoom, widthOf, wrapped } from './lettering.ts';
-import { probeLanes, probeLegend, probeNames, probesHeight, probesSettled } from './probe-lanes.ts';
+import {
+  probeGround,
+  probeLanes,
+  probeLegend,
+  probeNames,
+  probesHeight,
+  probesSettled,
+} from './probe-lanes.ts';
 import { type Ink, lettered, picture, rectangle } from './svg.ts';
 
 const width = 960;
@@ -47,6 +54,7 @@ export function drillTimeline(record: DrillRecord, verdict: DrillVerdict): strin
     ...head.parts,
     shade(record, verdict, x, { top, bottom: clientsTop - laneGap, end: range.end }),
     ...clientGround(record, outage, x, clients),
+    ...probeGround(record, x, probesTop, range),
     ...flagsBelow(below, bottom, top),
     ...flagsAbove(above, top - 4, bottom),
     ...clientRows(record, outage, x, clients),

@@ -188,6 +188,26 @@ describe('a TCP probe', () => {
   });
 });
 
+describe('an SQL probe', () => {
+  it('goes on to the next host from one that is silent, and tells of each', async () => {
+    const silent = await listening(createTcpServer(() => {}));
+    const gone = createTcpServer();
+    const closed = await listening(gone);
+    gone.close();
+    const at = (...ports: number[]) => ports.map((port) => `127.0.0.1:${port}`).join(',');
+    const uri = `postgres://u@${at(silent, closed)}/d`;
+    expect(await looked({ sql: { uri }, timeout: 1 })).toMatch(
+      /^127\.0\.0\.1: no session in 0\.5 s; 127\.0\.0\.1: connect ECONNREFUSED/,
+    );
+    expect(await looked({ sql: { uri: `postgres://u@${at(silent)}/d` }, timeout: 0.3 })).toMatch(
+      /in 0\.3 s$/,
+    );
+    expect(await looked({ sql: { uri: `postgres://u@${at(closed)}/d` } })).toBe('the connection was refused');
+    const strange = await listening(createTcpServer((socket) => socket.end('220 mail\r\n')));
+    expect(await looked({ sql: { uri: `postgres://u@${at(strange)}/d?sslmode=disable` } })).not.toBe('good');
+  });
+});
+
 describe('a command probe', () => {
   it('is good where it ends with code 0, and tells what it said where it does not', async () => {
     expect(await looked({ command: ['true'] })).toBe('good');
