@@ -50089,7 +50089,7 @@ async function bodyOf(answer) {
 const sql_uri_sslModes = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'];
 /** Which of several hosts will do (target_session_attrs). */
 const sql_uri_targets = ['any', 'read-write', 'primary'];
-/** What a connection string may say besides hosts, user and database; a probe has its own time-out. */
+/** What a connection string may say besides hosts, user and database. */
 const parametersKnown = ['sslmode', 'target_session_attrs', 'application_name', 'connect_timeout'];
 /**
  * Reads a connection string as libpq does (conninfo_uri_parse, fe-connect.c), with several hosts where it has them.
@@ -50118,6 +50118,7 @@ function parseSqlUri(text) {
         sslMode: oneOf(sql_uri_sslModes, 'sslmode', lastOf('sslmode') ?? 'prefer'),
         target: oneOf(sql_uri_targets, 'target_session_attrs', lastOf('target_session_attrs') ?? 'any'),
         applicationName: lastOf('application_name') ?? 'pgha-probe',
+        connectTimeoutMs: timeoutIn(lastOf('connect_timeout')),
     };
 }
 function hostAndPort(text) {
@@ -50126,6 +50127,12 @@ function hostAndPort(text) {
     if (host === '' || host.startsWith('/') || Number(port) < 1 || Number(port) > 65535)
         throw new Error('names a host that is none, or a socket; a probe goes by TCP');
     return { host, port: Number(port) };
+}
+/** As libpq has it: seconds, and 0 or less for none. */
+function timeoutIn(given) {
+    if (given !== undefined && !/^-?\d{1,6}$/.test(given))
+        throw new Error('has a connect_timeout that is no number');
+    return given === undefined || Number(given) <= 0 ? undefined : Number(given) * 1000;
 }
 function oneOf(known, name, given) {
     const found = known.find((each) => each === given);
@@ -50162,6 +50169,7 @@ function tlsBy(sslMode, ca) {
 
 
 
+
 /** A server that is told good-bye has so long to hear it. */
 const farewellMs = 500;
 /**
@@ -50170,26 +50178,37 @@ const farewellMs = 500;
  * @throws BrokenError where other rows came than should, and whatever the connection comes to
  */
 async function lookBySql(asks, target, signal) {
+    const client = await firstThatDoes(target, signal);
+    try {
+        sql_look_judge(asks, await rowsOf(client, asks.query));
+    }
+    finally {
+        leave(client);
+    }
+}
+/**
+ * Whatever keeps it from one host, it goes on to the next, as libpq does. One that is silent has its connect_timeout, or its
+ * share of the time that there is.
+ */
+async function firstThatDoes(target, signal) {
+    const { hosts, connectTimeoutMs = target.timeoutMs / hosts.length } = target;
     const refusals = [];
-    for (const place of target.hosts) {
+    let isLate = false;
+    for (const place of hosts) {
         try {
-            const client = await sql_look_connected(place, target, signal);
-            try {
-                sql_look_judge(asks, await rowsOf(client, asks.query));
-                return;
-            }
-            finally {
-                leave(client);
-            }
+            return await withDeadline('a session', connectTimeoutMs, (inner) => sql_look_connected(place, target, AbortSignal.any([inner, signal])));
         }
         catch (error) {
             signal.throwIfAborted();
-            if (target.hosts.length === 1 || error instanceof BrokenError)
+            isLate ||= error instanceof DeadlineError;
+            const why = error instanceof DeadlineError ? `no session in ${connectTimeoutMs / 1000} s` : messageOf(error);
+            if (hosts.length === 1 && !(error instanceof DeadlineError))
                 throw error;
-            refusals.push(`${place.host}: ${messageOf(error)}`);
+            refusals.push(hosts.length === 1 ? why : `${place.host}: ${why}`);
         }
     }
-    throw new BrokenError(refusals.join('; '));
+    const told = refusals.join('; ');
+    throw isLate ? new LateAnswerError(told, connectTimeoutMs) : new BrokenError(told);
 }
 async function sql_look_connected(place, target, signal) {
     const tls = tlsBy(target.sslMode, target.ca);
@@ -50425,7 +50444,12 @@ function lookOf({ asks, timeoutSeconds }, parts) {
             const ca = parts.ca(asks.ca);
             if (target === undefined)
                 return ready_never;
-            const login = { ...target, ca, ...(password !== undefined && { password }) };
+            const login = {
+                ...target,
+                ca,
+                timeoutMs: timeoutSeconds * 1000,
+                ...(password !== undefined && { password }),
+            };
             return (signal) => lookBySql(asks, login, signal);
         }
         case 'command': {
@@ -51725,6 +51749,11 @@ const looks = {
     broken: { ink: 'bad', height: probe_lanes_rowHeight, label: 'broken' },
     unknown: { ink: 'doubt', height: 9, label: 'unknown: this runner itself did not run' },
 };
+/** What lies under the poles that cross the lanes. */
+function probeGround({ probes = [] }, x, top, { start, end }) {
+    return probes.map((_, index) => rectangle('track', { x: x(start), y: laneTop(top, index), width: x(end) - x(start), height: probe_lanes_rowHeight }));
+}
+const laneTop = (top, index) => top + probe_lanes_captionHeight + index * (probe_lanes_rowHeight + probe_lanes_rowGap);
 /** A lane for each probe: from one look to the next that came to something else there is nothing, as nothing is known. */
 function probeLanes(record, x, { top, left }, range) {
     const { probes = [] } = record;
@@ -51734,15 +51763,13 @@ function probeLanes(record, x, { top, left }, range) {
     return [
         rectangle('paper', { x: left, y: top + 1, width: room, height: 14 }),
         lettered('faint', [left, top + 12], caption, { size: probe_lanes_size }),
-        ...probes.map((probe, index) => lane(probe, x, { left, top: top + probe_lanes_captionHeight + index * (probe_lanes_rowHeight + probe_lanes_rowGap) }, range)),
+        ...probes.map((probe, index) => lane(probe, x, { left, top: laneTop(top, index) }, range)),
     ];
 }
 function lane(probe, x, { left, top }, { start, end }) {
     const shown = shortenedInside(probe.name, left - 24, probe_lanes_size);
     const seen = probe.stretches.filter(({ askedSeconds, lastToldSeconds }) => lastToldSeconds >= start && askedSeconds <= end);
     return [
-        rectangle('paper', { x: x(start), y: top, width: x(end) - x(start), height: probe_lanes_rowHeight }),
-        rectangle('track', { x: x(start), y: top, width: x(end) - x(start), height: probe_lanes_rowHeight }),
         lettered('faint', [left - 12, top + 12], shown, {
             size: probe_lanes_size,
             anchor: 'end',
@@ -51752,10 +51779,12 @@ function lane(probe, x, { left, top }, { start, end }) {
         ...lengths(probe, x, top, { start, end }),
     ].join('');
 }
-function bar({ state, askedSeconds, lastToldSeconds, why }, x, top) {
+function bar({ state, askedSeconds, toldSeconds, lastToldSeconds, why }, x, top) {
     const { ink, height, label } = looks[state];
-    const about = `${label}, ${askedSeconds.toFixed(3)} s to ${lastToldSeconds.toFixed(3)} s${why === undefined ? '' : `: ${why}`}`;
-    const from = x(askedSeconds);
+    // A good answer that was long in coming says nothing of the time before it.
+    const begin = state === 'good' ? toldSeconds : askedSeconds;
+    const about = `${label}, ${begin.toFixed(3)} s to ${lastToldSeconds.toFixed(3)} s${why === undefined ? '' : `: ${why}`}`;
+    const from = x(begin);
     return rectangle(ink, { x: from, y: top + (probe_lanes_rowHeight - height) / 2, width: Math.max(1.5, x(lastToldSeconds) - from), height }, about);
 }
 /** How long each outage was, on what is red of it, where there is room. */
@@ -51829,6 +51858,7 @@ function drillTimeline(record, verdict) {
         ...head.parts,
         shade(record, verdict, x, { top, bottom: clientsTop - laneGap, end: range.end }),
         ...clientGround(record, outage, x, clients),
+        ...probeGround(record, x, probesTop, range),
         ...flagsBelow(below, bottom, top),
         ...flagsAbove(above, top - 4, bottom),
         ...client_rows_clientRows(record, outage, x, clients),
