@@ -3,6 +3,7 @@ import { chownSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFile
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { everything, some } from './extent.ts';
 import { labFormation } from './formations.ts';
 import { eventually, figure, incus, root } from './harness.ts';
 import { incusShim } from './shim.ts';
@@ -292,7 +293,7 @@ describe('what a doctor leaves', () => {
     return doctor;
   };
 
-  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('is nothing after %s', async (signal) => {
+  it.each(some(['SIGTERM', 'SIGINT', 'SIGHUP'] as const, 1))('is nothing after %s', async (signal) => {
     const doctor = await running();
     doctor.child.kill(signal);
     const { code, stdout, stderr } = await doctor.ended;
@@ -340,7 +341,7 @@ describe('an image', () => {
     figure('the doctor looks at Debian 12 in', tookMs / 1000);
   });
 
-  it('of Debian 13 is, too', async () => {
+  it.runIf(everything)('of Debian 13 is, too', async () => {
     const file = formationFile({}, 13);
     const { code, stdout, stderr } = await start(['--formation', file, '--image', 'debian/13']).ended;
     expect(code, stdout + stderr).toBe(0);
