@@ -1,6 +1,7 @@
 import type { Fault } from '../../fault.ts';
 import { stop } from '../stop.ts';
 
+/** It may cost writes: docs/faults.md, "Two losses at once". */
 export const earlyReturn = {
   does: "the primary's container is stopped by force, and started again as soon as the monitor has begun the failover",
   expected: 'failover',
