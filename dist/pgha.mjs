@@ -35062,6 +35062,7 @@ const diskFull = {
 
 ;// CONCATENATED MODULE: ./build/src/faults/catalogue/double/early-return.js
 
+/** It may cost writes: docs/faults.md, "Two losses at once". */
 const earlyReturn = {
     does: "the primary's container is stopped by force, and started again as soon as the monitor has begun the failover",
     expected: 'failover',
