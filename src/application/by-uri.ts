@@ -5,7 +5,7 @@ import { type Row, Session, sqlStateOf } from '../postgres/session.ts';
 import { tlsOf } from './access.ts';
 import { type ClientUri, shownHost, type UriHost } from './client-uri.ts';
 import type { Reach } from './route.ts';
-import { greeted, type Opened, type Refusal, readOnlyAnswer } from './way-in.ts';
+import { firstThatOpens, greeted, readOnlyAnswer, type Tried } from './way-in.ts';
 
 /** How an application connects by its own connection string. */
 export interface UriWay {
@@ -20,7 +20,7 @@ export interface UriWay {
 }
 
 /** A host of the connection string stands for the node: which one is at its other end may change from one statement to the next. */
-export type OpenedByUri = Opened<{ name: string }>;
+type TriedByUri = Tried<{ name: string }>;
 
 /** Without a connect_timeout libpq waits for as long as the kernel tries: with Linux' defaults (tcp_syn_retries 6) 127 s. */
 const kernelPatienceMs = 130_000;
@@ -32,23 +32,9 @@ const kernelPatienceMs = 130_000;
  * @returns a session on the first that does, or what each of them answered
  * @throws the signal's reason
  */
-export async function openByUri(
-  way: UriWay,
-  signal?: AbortSignal,
-): Promise<{ opened: OpenedByUri } | { refusals: Refusal[] }> {
-  const refusals: Refusal[] = [];
-  for (const host of inOrder(way.uri)) {
-    const node = shownHost(host);
-    try {
-      const found = await openOnHost(way, host, signal);
-      if ('opened' in found) return found;
-      refusals.push(...found.refusals);
-    } catch (error) {
-      signal?.throwIfAborted();
-      refusals.push({ node, why: messageOf(error), error });
-    }
-  }
-  return { refusals };
+export async function openByUri(way: UriWay, signal?: AbortSignal): Promise<TriedByUri> {
+  const hosts = inOrder(way.uri);
+  return await firstThatOpens(hosts, { nameOf: shownHost, signal }, (host) => openOnHost(way, host, signal));
 }
 
 /** One host of it. @throws where it has no address, and the signal's reason */
@@ -57,26 +43,20 @@ export async function openOnHost(
   host: UriHost,
   signal?: AbortSignal,
   target: ClientUri['target'] = way.uri.target,
-): Promise<{ opened: OpenedByUri } | { refusals: Refusal[] }> {
+): Promise<TriedByUri> {
   const node = { name: shownHost(host) };
-  const refusals: Refusal[] = [];
-  for (const address of await addressesOf(way, host, signal)) {
-    try {
-      const session = await openOnAddress(way, host, address, signal);
-      if (target === 'any')
-        return { opened: { session, node, server: '', backend: session.backend ?? 0, readOnly: false } };
-      const opened = await greeted(session, node, connectDeadlineMs(way.uri), signal);
-      // A node that is being promoted is a primary already, and read-only for a moment more.
-      const isWanted = target === 'primary' ? !(await inRecovery(session, way, signal)) : !opened.readOnly;
-      if (isWanted) return { opened };
-      opened.session.close();
-      refusals.push({ node: node.name, why: readOnlyAnswer, error: undefined });
-    } catch (error) {
-      signal?.throwIfAborted();
-      refusals.push({ node: node.name, why: messageOf(error), error });
-    }
-  }
-  return { refusals };
+  const addresses = await addressesOf(way, host, signal);
+  return await firstThatOpens(addresses, { nameOf: () => node.name, signal }, async (address) => {
+    const session = await openOnAddress(way, host, address, signal);
+    if (target === 'any')
+      return { opened: { session, node, server: '', backend: session.backend ?? 0, readOnly: false } };
+    const opened = await greeted(session, node, connectDeadlineMs(way.uri), signal);
+    // A node that is being promoted is a primary already, and read-only for a moment more.
+    const isWanted = target === 'primary' ? !(await inRecovery(session, way, signal)) : !opened.readOnly;
+    if (isWanted) return { opened };
+    opened.session.close();
+    return { refusals: [{ node: node.name, why: readOnlyAnswer, error: undefined }] };
+  });
 }
 
 async function inRecovery(

@@ -74,20 +74,39 @@ export async function greeted<Node extends { name: string }>(
  * @returns a session on the first that does, or what each of them answered
  * @throws the signal's reason
  */
-export async function openWritable(
-  way: WayIn,
-  signal?: AbortSignal,
-): Promise<{ opened: Opened } | { refusals: Refusal[] }> {
+export async function openWritable(way: WayIn, signal?: AbortSignal): Promise<Tried> {
+  return await firstThatOpens(way.access.nodes, { nameOf: ({ name }) => name, signal }, async (node) => {
+    const opened = await openOn(way, node, signal);
+    if (!opened.readOnly) return { opened };
+    opened.session.close();
+    return { refusals: [{ node: node.name, why: readOnlyAnswer, error: undefined }] };
+  });
+}
+
+/** A session, or what each place that was tried answered. */
+export type Tried<Node extends { name: string } = Member> =
+  | { opened: Opened<Node> }
+  | { refusals: Refusal[] };
+
+/**
+ * Goes from place to place until one gives a session: what keeps it from one does not keep it from the next.
+ * @param nameOf how a refusal calls a place
+ * @throws the signal's reason
+ */
+export async function firstThatOpens<Place, Node extends { name: string }>(
+  places: readonly Place[],
+  { nameOf, signal }: { nameOf(place: Place): string; signal: AbortSignal | undefined },
+  attempt: (place: Place) => Promise<Tried<Node>>,
+): Promise<Tried<Node>> {
   const refusals: Refusal[] = [];
-  for (const node of way.access.nodes) {
+  for (const place of places) {
     try {
-      const opened = await openOn(way, node, signal);
-      if (!opened.readOnly) return { opened };
-      opened.session.close();
-      refusals.push({ node: node.name, why: readOnlyAnswer, error: undefined });
+      const tried = await attempt(place);
+      if ('opened' in tried) return tried;
+      refusals.push(...tried.refusals);
     } catch (error) {
       signal?.throwIfAborted();
-      refusals.push({ node: node.name, why: messageOf(error), error });
+      refusals.push({ node: nameOf(place), why: messageOf(error), error });
     }
   }
   return { refusals };

@@ -155,7 +155,6 @@ function observedInstance(instance: Instance | undefined, formation: string): Ob
   };
 }
 
-/** Reads single members. What cannot be read says why, and hides nothing else. */
 /** The system identifier of the formation's cluster, as the first of its nodes that answers has it. */
 async function ownSystem(reader: Reader, nodes: readonly Member[]): Promise<Read<string>> {
   let read: Read<string> = { ok: false, failed: 'there is no data node' };
@@ -169,6 +168,7 @@ async function ownSystem(reader: Reader, nodes: readonly Member[]): Promise<Read
   return read;
 }
 
+/** Reads single members. What cannot be read says why, and hides nothing else. */
 class Reader {
   private readonly formation: Formation;
   private readonly instances: Promise<Map<string, Instance>>;
