@@ -30494,18 +30494,31 @@ async function greeted(session, node, deadlineMs, signal) {
  * @throws the signal's reason
  */
 async function openWritable(way, signal) {
+    return await firstThatOpens(way.access.nodes, { nameOf: ({ name }) => name, signal }, async (node) => {
+        const opened = await openOn(way, node, signal);
+        if (!opened.readOnly)
+            return { opened };
+        opened.session.close();
+        return { refusals: [{ node: node.name, why: readOnlyAnswer, error: undefined }] };
+    });
+}
+/**
+ * Goes from place to place until one gives a session: what keeps it from one does not keep it from the next.
+ * @param nameOf how a refusal calls a place
+ * @throws the signal's reason
+ */
+async function firstThatOpens(places, { nameOf, signal }, attempt) {
     const refusals = [];
-    for (const node of way.access.nodes) {
+    for (const place of places) {
         try {
-            const opened = await openOn(way, node, signal);
-            if (!opened.readOnly)
-                return { opened };
-            opened.session.close();
-            refusals.push({ node: node.name, why: readOnlyAnswer, error: undefined });
+            const tried = await attempt(place);
+            if ('opened' in tried)
+                return tried;
+            refusals.push(...tried.refusals);
         }
         catch (error) {
             signal?.throwIfAborted();
-            refusals.push({ node: node.name, why: messageOf(error), error });
+            refusals.push({ node: nameOf(place), why: messageOf(error), error });
         }
     }
     return { refusals };
@@ -30541,45 +30554,25 @@ const kernelPatienceMs = 130_000;
  * @throws the signal's reason
  */
 async function openByUri(way, signal) {
-    const refusals = [];
-    for (const host of inOrder(way.uri)) {
-        const node = shownHost(host);
-        try {
-            const found = await openOnHost(way, host, signal);
-            if ('opened' in found)
-                return found;
-            refusals.push(...found.refusals);
-        }
-        catch (error) {
-            signal?.throwIfAborted();
-            refusals.push({ node, why: messageOf(error), error });
-        }
-    }
-    return { refusals };
+    const hosts = inOrder(way.uri);
+    return await firstThatOpens(hosts, { nameOf: shownHost, signal }, (host) => openOnHost(way, host, signal));
 }
 /** One host of it. @throws where it has no address, and the signal's reason */
 async function openOnHost(way, host, signal, target = way.uri.target) {
     const node = { name: shownHost(host) };
-    const refusals = [];
-    for (const address of await addressesOf(way, host, signal)) {
-        try {
-            const session = await openOnAddress(way, host, address, signal);
-            if (target === 'any')
-                return { opened: { session, node, server: '', backend: session.backend ?? 0, readOnly: false } };
-            const opened = await greeted(session, node, connectDeadlineMs(way.uri), signal);
-            // A node that is being promoted is a primary already, and read-only for a moment more.
-            const isWanted = target === 'primary' ? !(await inRecovery(session, way, signal)) : !opened.readOnly;
-            if (isWanted)
-                return { opened };
-            opened.session.close();
-            refusals.push({ node: node.name, why: readOnlyAnswer, error: undefined });
-        }
-        catch (error) {
-            signal?.throwIfAborted();
-            refusals.push({ node: node.name, why: messageOf(error), error });
-        }
-    }
-    return { refusals };
+    const addresses = await addressesOf(way, host, signal);
+    return await firstThatOpens(addresses, { nameOf: () => node.name, signal }, async (address) => {
+        const session = await openOnAddress(way, host, address, signal);
+        if (target === 'any')
+            return { opened: { session, node, server: '', backend: session.backend ?? 0, readOnly: false } };
+        const opened = await greeted(session, node, connectDeadlineMs(way.uri), signal);
+        // A node that is being promoted is a primary already, and read-only for a moment more.
+        const isWanted = target === 'primary' ? !(await inRecovery(session, way, signal)) : !opened.readOnly;
+        if (isWanted)
+            return { opened };
+        opened.session.close();
+        return { refusals: [{ node: node.name, why: readOnlyAnswer, error: undefined }] };
+    });
 }
 async function inRecovery(session, { uri }, signal) {
     try {
@@ -32306,7 +32299,6 @@ function observedInstance(instance, formation) {
         environment: instance?.config?.[formationKey] === formation ? instance.config[environmentKey] : undefined,
     };
 }
-/** Reads single members. What cannot be read says why, and hides nothing else. */
 /** The system identifier of the formation's cluster, as the first of its nodes that answers has it. */
 async function ownSystem(reader, nodes) {
     let read = { ok: false, failed: 'there is no data node' };
@@ -32320,6 +32312,7 @@ async function ownSystem(reader, nodes) {
     }
     return read;
 }
+/** Reads single members. What cannot be read says why, and hides nothing else. */
 class Reader {
     formation;
     instances;
